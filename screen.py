@@ -1,0 +1,40 @@
+"""Tables for people: with rich at a terminal, as plain aligned text in a pipe, a file or cron's mail."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+Row = Sequence[str]
+
+
+def show_table(title: str, headings: Row, rows: Sequence[Row], numbers: frozenset[str]) -> None:
+    """Print a table to standard output; the columns whose heading is in `numbers` are aligned to the right."""
+    if sys.stdout.isatty():
+        _show_rich(title, headings, rows, numbers)
+    else:
+        print("\n".join(plain_lines(title, headings, rows, numbers)))
+
+
+def plain_lines(title: str, headings: Row, rows: Sequence[Row], numbers: frozenset[str]) -> list[str]:
+    """Return a table as lines of text, two spaces between its columns, and an empty line at the end."""
+    widths = [max(len(text) for text in column) for column in zip(headings, *rows, strict=True)]
+
+    def line(texts: Row) -> str:
+        cells = zip(texts, widths, headings, strict=True)
+        return "  ".join(t.rjust(w) if name in numbers else t.ljust(w) for t, w, name in cells).rstrip()
+
+    return [title, line(headings), line(["-" * width for width in widths]), *(line(row) for row in rows), ""]
+
+
+def _show_rich(title: str, headings: Row, rows: Sequence[Row], numbers: frozenset[str]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(title), title_justify="left")
+    for name in headings:
+        table.add_column(name, justify="right" if name in numbers else "left", no_wrap=name in numbers)
+    for row in rows:
+        table.add_row(*(escape(text) for text in row))
+    Console().print(table)
