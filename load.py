@@ -1,0 +1,233 @@
+"""Stage 3: clean figures into SQLite, and the two screens out of it.
+
+Reads  results/Countries_by_GDP_Processed.json
+Writes sqliteDB/World_Economies.db   Countries_by_GDP, GDP_Estimates and Loads, in one transaction
+Prints the countries at or above 100 billion USD, and the mean of each region's top five
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from screen import show_table
+from utils import (
+    CLEAN_FIELDS,
+    UNSOURCED_NOTE,
+    CleanRecord,
+    Exit,
+    Journal,
+    StageError,
+    bad_input,
+    clean_file,
+    command_line,
+    database_file,
+    leave,
+    read_records,
+    run_stage,
+    writing,
+)
+
+THRESHOLD_BILLION_USD = 100
+TOP = 5
+LOCK_WAIT_S = 10.0  # how long another program may hold the database before we give up
+
+CREATE_TABLES = (
+    """CREATE TABLE IF NOT EXISTS GDP_Estimates (
+        As_of TEXT NOT NULL, Institution TEXT NOT NULL, ISO3 TEXT, Country TEXT NOT NULL, Region TEXT, Subregion TEXT,
+        Year INTEGER NOT NULL, GDP_USD_billion REAL NOT NULL, Note TEXT, Source TEXT NOT NULL,
+        PRIMARY KEY (As_of, Institution, Country, Year)
+    ) WITHOUT ROWID""",
+    "CREATE TABLE IF NOT EXISTS Loads (Loaded_at TEXT NOT NULL, File TEXT NOT NULL, SHA256 TEXT NOT NULL,"
+    " As_of TEXT NOT NULL, Rows INTEGER NOT NULL)",
+)
+CREATE_STAGING = "CREATE TEMP TABLE Staging AS SELECT * FROM GDP_Estimates LIMIT 0"
+STAGE = """
+    INSERT INTO Staging VALUES
+        (:As_of, :Institution, :ISO3, :Country, :Region, :Subregion, :Year, :GDP_USD_billion, :Note, :Source)
+"""
+# The upsert lets a file that a newer version of the suite has cleaned better replace what an older one made of it.
+MERGE = """
+    INSERT INTO GDP_Estimates SELECT * FROM Staging WHERE true
+    ON CONFLICT (As_of, Institution, Country, Year) DO UPDATE SET
+        ISO3 = excluded.ISO3, Region = excluded.Region, Subregion = excluded.Subregion,
+        GDP_USD_billion = excluded.GDP_USD_billion, Note = excluded.Note, Source = excluded.Source
+"""
+TWICE = "SELECT Country, Institution, Year FROM Staging GROUP BY As_of, Institution, Country, Year HAVING count(*) > 1"
+# Of several IMF columns: the sourced before the unsourced, then the year of As_of, then the nearest year before it.
+CHOOSE = """
+    CREATE TABLE Countries_by_GDP AS
+    WITH newest AS (SELECT * FROM GDP_Estimates WHERE Institution = 'IMF'
+                    AND As_of = (SELECT max(As_of) FROM GDP_Estimates WHERE Institution = 'IMF')),
+    choice AS (SELECT *, row_number() OVER (
+                   PARTITION BY Country
+                   ORDER BY coalesce(Note LIKE :unsourced, false), Year > CAST(substr(As_of, 1, 4) AS INTEGER),
+                            abs(Year - CAST(substr(As_of, 1, 4) AS INTEGER))) AS preference
+               FROM newest)
+    SELECT Country, ISO3, Region, Year, GDP_USD_billion FROM choice WHERE preference = 1
+    ORDER BY GDP_USD_billion DESC, Country
+"""
+LARGE_ECONOMIES = """
+    SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, Country, Region, Year, GDP_USD_billion
+    FROM Countries_by_GDP WHERE GDP_USD_billion >= :threshold ORDER BY Rank, Country
+"""
+# Hundredths are added up as integers, so that the mean is rounded halves up, exactly.
+REGION_MEANS = """
+    WITH ranked AS (SELECT Region, CAST(round(GDP_USD_billion * 100) AS INTEGER) AS cents,
+                           row_number() OVER (PARTITION BY Region ORDER BY GDP_USD_billion DESC, Country) AS place
+                    FROM Countries_by_GDP WHERE Region IS NOT NULL)
+    SELECT Region, (2 * sum(cents) + count(*)) / (2 * count(*)) / 100.0 AS Mean_GDP_USD_billion, count(*) AS Countries
+    FROM ranked WHERE place <= :top GROUP BY Region ORDER BY Mean_GDP_USD_billion DESC, Region
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the stage as a script; return its exit code."""
+    options = parse_arguments(arguments)
+    journal = Journal("load", options.quiet)
+    database = options.database or database_file()
+
+    def work() -> None:
+        load(options.input or clean_file(), database, journal)
+        show(database, as_json=options.json, quiet=options.quiet)
+
+    return run_stage(journal, work)
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = command_line(
+        "Load clean GDP figures into SQLite; print the large economies and each region's top five.",
+        "python load.py --json | python -m json.tool",
+    )
+    parser.add_argument("--input", type=Path, metavar="FILE", help="clean records (default: transform's)")
+    parser.add_argument("--database", type=Path, metavar="FILE", help="default: sqliteDB/World_Economies.db")
+    parser.add_argument("--json", action="store_true", help="print both screens as one JSON object")
+    return parser.parse_args(arguments)
+
+
+# --- loading ----------------------------------------------------------------------------------------------------------
+
+
+def load(source: Path, database: Path, journal: Journal) -> None:
+    """Load the clean records of `source`, all or none; raises StageError, and leaves the database as it was."""
+    records, sha256 = read_records(source, CLEAN_FIELDS)
+    check_figures(records, source)
+    journal.say(f"{len(records)} clean records read from {source}")
+    with writing(database):
+        database.parent.mkdir(parents=True, exist_ok=True)
+    with opened(database) as connection, transaction(connection):
+        stage_and_merge(connection, records, source)
+        choose_countries(connection)
+        remember_load(connection, records, source, sha256)
+    journal.say(f"{len(records)} estimates loaded into {database}")
+
+
+def check_figures(records: list[CleanRecord], source: Path) -> None:
+    """Raise StageError (65) for a figure that is no positive number: JSON allows more than GDP does."""
+    for number, record in enumerate(records, 1):
+        figure = record["GDP_USD_billion"]
+        if not math.isfinite(figure) or figure < 0:
+            raise bad_input(source, f"record {number}: field GDP_USD_billion is {figure}")
+
+
+@contextlib.contextmanager
+def opened(database: Path) -> Iterator[sqlite3.Connection]:
+    """Yield a connection; raises StageError (74) for whatever SQLite has against the file."""
+    try:
+        with contextlib.closing(sqlite3.connect(database, timeout=LOCK_WAIT_S, isolation_level=None)) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        remedy = "make room, free it or name another with --database, then run again"
+        raise StageError(Exit.CANNOT_WRITE, f"cannot use {database}: {error}; {remedy}") from error
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what happens within, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.execute("COMMIT")
+
+
+def stage_and_merge(connection: sqlite3.Connection, records: list[CleanRecord], source: Path) -> None:
+    """Put the records into GDP_Estimates by way of a staging table; raises StageError (65) when one is there twice."""
+    for statement in (*CREATE_TABLES, CREATE_STAGING):
+        connection.execute(statement)
+    connection.executemany(STAGE, records)
+    twice = connection.execute(TWICE).fetchone()
+    if twice:
+        raise bad_input(source, f"holds two figures for {' '.join(map(str, twice))}")
+    connection.execute(MERGE)
+
+
+def choose_countries(connection: sqlite3.Connection) -> None:
+    """Make Countries_by_GDP anew from the newest IMF figures."""
+    connection.execute("DROP TABLE IF EXISTS Countries_by_GDP")
+    connection.execute(CHOOSE, {"unsourced": f"{UNSOURCED_NOTE}%"})
+
+
+def remember_load(connection: sqlite3.Connection, records: list[CleanRecord], source: Path, sha256: str) -> None:
+    """Add a line to Loads: when, from which file, as of when, how many rows."""
+    now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+    newest = max(record["As_of"] for record in records)
+    line = (now, str(source.absolute()), sha256, newest, len(records))
+    connection.execute("INSERT INTO Loads VALUES (?, ?, ?, ?, ?)", line)
+
+
+# --- the two screens --------------------------------------------------------------------------------------------------
+
+
+def show(database: Path, as_json: bool = False, quiet: bool = False) -> None:
+    """Print both screens, as tables or as one JSON object; a quiet run prints the JSON only, if asked to."""
+    with opened(database) as connection:
+        as_of = connection.execute("SELECT max(As_of) FROM GDP_Estimates WHERE Institution = 'IMF'").fetchone()[0]
+        large = rows_of(connection, LARGE_ECONOMIES, threshold=THRESHOLD_BILLION_USD)
+        regions = rows_of(connection, REGION_MEANS, top=TOP)
+    if as_json:
+        screens = {"Countries_over_100_billion_USD": large, "Region_top_5_mean": regions}
+        print(json.dumps({"Institution": "IMF", "As_of": as_of, **screens}, ensure_ascii=False, indent=2))
+    elif not quiet:
+        show_screens(as_of, large, regions)
+
+
+def rows_of(connection: sqlite3.Connection, query: str, **values: object) -> list[dict[str, Any]]:
+    """Return a query's rows as objects by column name."""
+    cursor = connection.execute(query, values)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def show_screens(as_of: str | None, large: list[dict[str, Any]], regions: list[dict[str, Any]]) -> None:
+    """Print the two tables."""
+    day = (as_of or "never")[:10]
+    show_table(
+        f"Countries with a GDP of {THRESHOLD_BILLION_USD} billion USD or more (IMF, as of {day}): {len(large)}",
+        ["Rank", "Country", "Region", "Year", "GDP_USD_billion"],
+        [
+            [str(r["Rank"]), r["Country"], r["Region"] or "?", str(r["Year"]), f"{r['GDP_USD_billion']:.2f}"]
+            for r in large
+        ],
+        frozenset({"Rank", "Year", "GDP_USD_billion"}),
+    )
+    show_table(
+        f"Mean GDP of each region's {TOP} largest economies (IMF, as of {day}): {len(regions)} regions",
+        ["Region", "Mean_GDP_USD_billion", "Countries"],
+        [[r["Region"], f"{r['Mean_GDP_USD_billion']:.2f}", str(r["Countries"])] for r in regions],
+        frozenset({"Mean_GDP_USD_billion", "Countries"}),
+    )
+
+
+if __name__ == "__main__":
+    leave(main())

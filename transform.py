@@ -1,0 +1,155 @@
+"""Stage 2: raw figures in, clean figures out.
+
+Reads  results/Countries_by_GDP.json             raw records, as the source has them
+Writes results/Countries_by_GDP_Processed.json   billions of US dollars, years, ISO codes and regions, highest first
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from cleaning import Fate, clean
+from countries import reference
+from utils import (
+    RAW_FIELDS,
+    CleanRecord,
+    Exit,
+    Journal,
+    RawRecord,
+    StageError,
+    clean_file,
+    command_line,
+    leave,
+    raw_file,
+    read_records,
+    run_stage,
+    write_records,
+)
+
+MAX_REJECTED_SHARE = 0.02  # a typo or two on a page of 600 figures; more, and the page was read wrong
+MAX_NAMED = 5  # how many rejects a warning names; the log has them all
+KEY = ["As_of", "Institution", "Country", "Year"]
+
+Cleaned = tuple[list[CleanRecord], list[CleanRecord], list[str], Counter[str]]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the stage as a script; return its exit code."""
+    options = parse_arguments(arguments)
+    journal = Journal("transform", options.quiet)
+    return run_stage(journal, lambda: transform(options.input or raw_file(), options.output or clean_file(), journal))
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = command_line(
+        "Turn raw GDP figures into billions of US dollars with years, ISO codes and regions.",
+        "python transform.py --input results/Countries_by_GDP.json --output /tmp/clean.json",
+    )
+    parser.add_argument("--input", type=Path, metavar="FILE", help="raw records (default: extract's)")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="where clean records go (default: for load)")
+    return parser.parse_args(arguments)
+
+
+def transform(source: Path, target: Path, journal: Journal) -> None:
+    """Clean the raw records of `source` into `target`; raises StageError, and leaves `target` as it was."""
+    raw, _ = read_records(source, RAW_FIELDS)
+    journal.say(f"{len(raw)} raw records read from {source}")
+    records, aggregates, rejects, counts = clean_all(raw)
+    refuse_rejects(rejects, len(raw), journal)
+    if not records:
+        raise StageError(Exit.BAD_DATA, f"{source} holds no figure of any country; run extract.py again")
+    name_unknown(records, journal)
+    table = in_order(records, counts)
+    tell_totals(table, aggregates, journal)
+    tell_counts(len(raw), len(table), counts, journal)
+    write_records(target, to_records(table))
+    journal.say(f"{len(table)} clean records written to {target}")
+
+
+def clean_all(raw: Iterable[RawRecord]) -> Cleaned:
+    """Return the clean records of countries, those of aggregates, the rejects, and the count of each fate."""
+    records: list[CleanRecord] = []
+    aggregates: list[CleanRecord] = []
+    rejects: list[str] = []
+    counts: Counter[str] = Counter()
+    for number, raw_record in enumerate(raw, 1):
+        outcome = clean(raw_record)
+        counts[outcome.fate.value] += 1
+        if outcome.fate is Fate.REJECTED:
+            rejects.append(f"record {number} ({raw_record['Institution']}, {raw_record['Country']}): {outcome.reason}")
+        elif outcome.record:
+            (aggregates if outcome.fate is Fate.AGGREGATE else records).append(outcome.record)
+    return records, aggregates, rejects, counts
+
+
+def refuse_rejects(rejects: list[str], total: int, journal: Journal) -> None:
+    """Name the records set aside; raise StageError (65) when they are more than MAX_REJECTED_SHARE of all."""
+    if not rejects:
+        return
+    for reject in rejects:
+        journal.log(f"set aside: {reject}")
+    named = "; ".join(rejects[:MAX_NAMED]) + ("; …" if len(rejects) > MAX_NAMED else "")
+    told = f"{len(rejects)} of {total} records have no readable figure or year: {named}"
+    if len(rejects) > MAX_REJECTED_SHARE * total:
+        raise StageError(
+            Exit.BAD_DATA, f"{told}; over {MAX_REJECTED_SHARE:.0%}: look at the page, run extract.py again"
+        )
+    journal.warn(told)
+
+
+def name_unknown(records: list[CleanRecord], journal: Journal) -> None:
+    """Warn of countries that the reference table does not know, with the nearest names that it does know."""
+    for name in dict.fromkeys(record["Country"] for record in records if record["ISO3"] is None):
+        near = reference().nearest(name)
+        hint = f"; nearest known: {', '.join(near)}" if near else ""
+        journal.warn(f"unknown country {name!r} kept without ISO code and region{hint}")
+
+
+def in_order(records: list[CleanRecord], counts: Counter[str]) -> pd.DataFrame:
+    """Return the records as a table, highest first within As_of, institution and year; what is said twice counts once.
+
+    Raises StageError (65) when a country has two different figures for one As_of, institution and year.
+    """
+    table = pd.DataFrame.from_records(records).drop_duplicates([*KEY, "GDP_USD_billion"])
+    counts["said twice"] = len(records) - len(table)
+    counts[Fate.CLEAN.value] = len(table)
+    twice = table[table.duplicated(KEY, keep=False)]
+    if len(twice):
+        cases = [f"{r.Country} {r.Institution} {r.Year}: {r.GDP_USD_billion:.2f}" for r in twice.head(4).itertuples()]
+        told = f"{len(twice)} figures contradict each other ({'; '.join(cases)})"
+        raise StageError(Exit.BAD_DATA, f"{told}; look at the page, then run extract.py again")
+    ascending = [False, True, False, False, True]
+    return table.sort_values(["As_of", "Institution", "Year", "GDP_USD_billion", "Country"], ascending=ascending)
+
+
+def tell_totals(table: pd.DataFrame, aggregates: list[CleanRecord], journal: Journal) -> None:
+    """Log each institution's sum beside the World row, its control total."""
+    world = {(r["As_of"], r["Institution"]): r["GDP_USD_billion"] for r in aggregates if r["Country"] == "World"}
+    totals = table.groupby(["As_of", "Institution"], as_index=False)["GDP_USD_billion"].sum()
+    for as_of, institution, total in totals.itertuples(index=False):
+        control = world.get((as_of, institution))
+        beside = f", {total / control:.3f} of World ({control:.2f})" if control else ", no World row to compare with"
+        journal.log(f"{institution} as of {as_of}: the figures add up to {total:.2f} billion USD{beside}")
+
+
+def tell_counts(read: int, written: int, counts: Counter[str], journal: Journal) -> None:
+    """Tell what became of every record read; raises AssertionError when a record is lost, which is a fault of ours."""
+    assert read == counts.total() and written == counts[Fate.CLEAN.value], f"{read} records read, but {counts} told"
+    parts = ", ".join(f"{count} {fate}" for fate, count in counts.items() if count)
+    journal.say(f"{read} raw records: {parts}")
+
+
+def to_records(table: pd.DataFrame) -> list[CleanRecord]:
+    """Return a table's rows as clean records, missing values as None."""
+    columns = [table[name].astype(object).where(table[name].notna(), None).tolist() for name in table.columns]
+    return [dict(zip(table.columns, row, strict=True)) for row in zip(*columns, strict=True)]  # type: ignore[misc]
+
+
+if __name__ == "__main__":
+    leave(main())
