@@ -1,0 +1,126 @@
+"""What the tests share: a folder of their own, the stages as real processes, and a real server on 127.0.0.1."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.page_builder import SHIPPED
+
+PROJECT = Path(__file__).parents[1]
+SHARED_PAGES = PROJECT.parent / "shared" / "pages"
+# A proxy at a port where nobody listens: the network is out of reach, on a machine with internet as on one without.
+NO_NETWORK = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def shared_pages() -> list[Path]:
+    """Return the real saved pages that stand beside the project, if they do."""
+    return sorted(SHARED_PAGES.glob("*.html.gz"))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder of the test's own for everything that the stages write."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("GDP_ETL_HOME", str(folder))
+    for name, value in NO_NETWORK.items():
+        monkeypatch.setenv(name, value)
+    return folder
+
+
+@pytest.fixture
+def run(home: Path, tmp_path: Path) -> Run:
+    """Return a function that runs a script as a user would, from a folder that is not the project's."""
+
+    def run_script(script: str, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(PROJECT / script), *map(str, arguments)],
+            cwd=tmp_path, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    return run_script
+
+
+@pytest.fixture(scope="session")
+def page_bytes() -> bytes:
+    """Return the page that ships with the suite."""
+    return gzip.decompress(SHIPPED.read_bytes())
+
+
+@dataclass
+class Answer:
+    """What the server says to one request."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Server:
+    """A real server: it gives its answers in turn, the last one over and over, and remembers what it was asked."""
+
+    url: str
+    answers: list[Answer]
+    user_agents: list[str]
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Yield a server on 127.0.0.1."""
+    told = Server("", [], [])
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            told.user_agents.append(self.headers["User-Agent"])
+            answer = told.answers.pop(0) if len(told.answers) > 1 else told.answers[0]
+            self.send_response(answer.status)
+            for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    told.url = f"http://127.0.0.1:{listening.server_address[1]}/wiki/List"
+    yield told
+    listening.shutdown()
+    listening.server_close()
+
+
+def records(path: Path) -> list[dict[str, Any]]:
+    """Return the records of a JSON file."""
+    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def query(database: Path, sql: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a query."""
+    connection = sqlite3.connect(database)
+    rows = connection.execute(sql).fetchall()
+    connection.close()
+    return rows
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder but the logs, by its path."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and "log" not in path.parts)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
