@@ -106,6 +106,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--max-age", type=int, metavar="DAYS", help="when the network fails, refuse a kept page older than this"
     )
+    parser.add_argument(
+        "--force", action="store_true", help="load in spite of fatal findings, and note them on the rows"
+    )
     parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
     return parser.parse_args(arguments)
 
@@ -118,7 +121,7 @@ def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
     stages = [
         Stage("extract", None, [*page, *max_age, *quiet]),
         Stage("transform", raw_file, quiet),
-        Stage("load", clean_file, [*["--json"] * options.json, *quiet]),
+        Stage("load", clean_file, [*["--json"] * options.json, *["--force"] * options.force, *quiet]),
     ]
     names = [stage.name for stage in stages]
     if options.only:

@@ -79,7 +79,7 @@ def extract(page: str | None, target: Path, max_age_days: int | None, journal: J
         reading = read_page(open_page(Path(page)), journal)
     for reason, count in reading.left_out.items():
         journal.warn(f"left out: {count} × {reason}")
-    count = write_records(target, reading.records)
+    count, _ = write_records(target, reading.records)
     journal.say(f"{count} raw records written to {target}")
 
 

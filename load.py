@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from checks import Finding, check_vintage, with_notes
 from screen import show_table
 from utils import (
     CLEAN_FIELDS,
@@ -26,12 +27,14 @@ from utils import (
     Journal,
     StageError,
     bad_input,
+    checks_file,
     clean_file,
     command_line,
     database_file,
     leave,
     read_records,
     run_stage,
+    write_json,
     writing,
 )
 
@@ -60,7 +63,11 @@ MERGE = """
         ISO3 = excluded.ISO3, Region = excluded.Region, Subregion = excluded.Subregion,
         GDP_USD_billion = excluded.GDP_USD_billion, Note = excluded.Note, Source = excluded.Source
 """
-TWICE = "SELECT Country, Institution, Year FROM Staging GROUP BY As_of, Institution, Country, Year HAVING count(*) > 1"
+BEFORE = """
+    SELECT Institution, As_of, Country, Year, GDP_USD_billion FROM GDP_Estimates JOIN (
+        SELECT Institution, max(As_of) AS As_of FROM GDP_Estimates WHERE As_of < ? GROUP BY Institution
+    ) USING (Institution, As_of)
+"""
 # Of several IMF columns: the sourced before the unsourced, then the year of As_of, then the nearest year before it.
 CHOOSE = """
     CREATE TABLE Countries_by_GDP AS
@@ -95,7 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
     database = options.database or database_file()
 
     def work() -> None:
-        load(options.input or clean_file(), database, journal)
+        load(options.input or clean_file(), database, journal, force=options.force)
         show(database, as_json=options.json, quiet=options.quiet)
 
     return run_stage(journal, work)
@@ -109,6 +116,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--input", type=Path, metavar="FILE", help="clean records (default: transform's)")
     parser.add_argument("--database", type=Path, metavar="FILE", help="default: sqliteDB/World_Economies.db")
+    parser.add_argument(
+        "--force", action="store_true", help="load in spite of fatal findings, and note them on the rows"
+    )
     parser.add_argument("--json", action="store_true", help="print both screens as one JSON object")
     return parser.parse_args(arguments)
 
@@ -116,15 +126,27 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 # --- loading ----------------------------------------------------------------------------------------------------------
 
 
-def load(source: Path, database: Path, journal: Journal) -> None:
-    """Load the clean records of `source`, all or none; raises StageError, and leaves the database as it was."""
+def load(source: Path, database: Path, journal: Journal, force: bool = False) -> None:
+    """Load the clean records of `source`, all or none; raises StageError, and leaves the database as it was.
+
+    What the checks find is told on screen, in the log and in results/Checks.json; a fatal finding stops the load,
+    unless `force`.
+    """
     records, sha256 = read_records(source, CLEAN_FIELDS)
     check_figures(records, source)
     journal.say(f"{len(records)} clean records read from {source}")
     with writing(database):
         database.parent.mkdir(parents=True, exist_ok=True)
     with opened(database) as connection, transaction(connection):
-        stage_and_merge(connection, records, source)
+        for statement in (*CREATE_TABLES, CREATE_STAGING):
+            connection.execute(statement)
+        findings = findings_of_transform(sha256, journal)
+        for vintage in vintages(records):
+            found = check_vintage(vintage, figures_before(connection, vintage[0]["As_of"]))
+            stage_and_merge(connection, with_notes(vintage, found))
+            findings += found
+        tell_findings(findings, sha256, is_loaded(connection, sha256), journal)
+        refuse_fatal(findings, force)
         choose_countries(connection)
         remember_load(connection, records, source, sha256)
     journal.say(f"{len(records)} estimates loaded into {database}")
@@ -161,14 +183,26 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def stage_and_merge(connection: sqlite3.Connection, records: list[CleanRecord], source: Path) -> None:
-    """Put the records into GDP_Estimates by way of a staging table; raises StageError (65) when one is there twice."""
-    for statement in (*CREATE_TABLES, CREATE_STAGING):
-        connection.execute(statement)
+def vintages(records: list[CleanRecord]) -> list[list[CleanRecord]]:
+    """Return the records by As_of, the oldest first."""
+    by_as_of: dict[str, list[CleanRecord]] = {}
+    for record in records:
+        by_as_of.setdefault(record["As_of"], []).append(record)
+    return [by_as_of[as_of] for as_of in sorted(by_as_of)]
+
+
+def figures_before(connection: sqlite3.Connection, as_of: str) -> dict[str, tuple[str, dict[tuple[str, int], float]]]:
+    """Return by institution the newest As_of before this one, and its figures by country and year."""
+    before: dict[str, tuple[str, dict[tuple[str, int], float]]] = {}
+    for institution, before_as_of, country, year, figure in connection.execute(BEFORE, (as_of,)):
+        before.setdefault(institution, (before_as_of, {}))[1][country, year] = figure
+    return before
+
+
+def stage_and_merge(connection: sqlite3.Connection, records: list[CleanRecord]) -> None:
+    """Put the records of a vintage into GDP_Estimates by way of the staging table."""
+    connection.execute("DELETE FROM Staging")
     connection.executemany(STAGE, records)
-    twice = connection.execute(TWICE).fetchone()
-    if twice:
-        raise bad_input(source, f"holds two figures for {' '.join(map(str, twice))}")
     connection.execute(MERGE)
 
 
@@ -184,6 +218,51 @@ def remember_load(connection: sqlite3.Connection, records: list[CleanRecord], so
     newest = max(record["As_of"] for record in records)
     line = (now, str(source.absolute()), sha256, newest, len(records))
     connection.execute("INSERT INTO Loads VALUES (?, ?, ?, ?, ?)", line)
+
+
+# --- findings ---------------------------------------------------------------------------------------------------------
+
+
+def findings_of_transform(sha256: str, journal: Journal) -> list[Finding]:
+    """Return what transform found about this very file: it alone sees the World row."""
+    try:
+        told = json.loads(checks_file().read_bytes())
+        if told["clean_sha256"] == sha256:
+            return [Finding.from_json(finding) for finding in told["findings"] if finding["stage"] == "transform"]
+    except (OSError, ValueError, LookupError, TypeError):
+        pass
+    journal.warn(
+        f"{checks_file()} does not speak of this file: its sum was not compared with World; run transform.py again"
+    )
+    return []
+
+
+def is_loaded(connection: sqlite3.Connection, sha256: str) -> bool:
+    """Tell whether this very file has been loaded before."""
+    return connection.execute("SELECT 1 FROM Loads WHERE SHA256 = ?", (sha256,)).fetchone() is not None
+
+
+def tell_findings(findings: list[Finding], sha256: str, told_before: bool, journal: Journal) -> None:
+    """Tell all findings together: on screen, in the log and in results/Checks.json.
+
+    A quiet run repeats no warning about a file that was loaded before, or cron would mail the same lines every day.
+    """
+    for finding in findings:
+        (journal.say if told_before and not finding.fatal else journal.warn)(str(finding))
+    fatal = sum(finding.fatal for finding in findings)
+    journal.say(f"checks: {fatal} fatal findings, {len(findings) - fatal} warnings")
+    write_json(checks_file(), {"clean_sha256": sha256, "findings": [finding.as_json() for finding in findings]})
+
+
+def refuse_fatal(findings: list[Finding], force: bool) -> None:
+    """Raise StageError (65) when a finding is fatal, unless forced."""
+    fatal = [finding for finding in findings if finding.fatal]
+    if fatal and not force:
+        names = ", ".join(dict.fromkeys(f"{finding.check} ({finding.institution})" for finding in fatal))
+        raise StageError(
+            Exit.BAD_DATA,
+            f"not loaded, the old data stands: {names}; see {checks_file()}, and --force to load all the same",
+        )
 
 
 # --- the two screens --------------------------------------------------------------------------------------------------

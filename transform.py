@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from checks import Finding, check_control_total
 from cleaning import Fate, clean
 from countries import reference
 from utils import (
@@ -22,17 +23,20 @@ from utils import (
     Journal,
     RawRecord,
     StageError,
+    checks_file,
     clean_file,
     command_line,
     leave,
     raw_file,
     read_records,
     run_stage,
+    write_json,
     write_records,
 )
 
 MAX_REJECTED_SHARE = 0.02  # a typo or two on a page of 600 figures; more, and the page was read wrong
 MAX_NAMED = 5  # how many rejects a warning names; the log has them all
+SAID_TWICE = "said twice"
 KEY = ["As_of", "Institution", "Country", "Year"]
 
 Cleaned = tuple[list[CleanRecord], list[CleanRecord], list[str], Counter[str]]
@@ -65,11 +69,12 @@ def transform(source: Path, target: Path, journal: Journal) -> None:
     if not records:
         raise StageError(Exit.BAD_DATA, f"{source} holds no figure of any country; run extract.py again")
     name_unknown(records, journal)
-    table = in_order(records, counts)
-    tell_totals(table, aggregates, journal)
+    table, findings = in_order(records, counts)
+    findings += check_totals(table, aggregates, journal)
     tell_counts(len(raw), len(table), counts, journal)
-    write_records(target, to_records(table))
-    journal.say(f"{len(table)} clean records written to {target}")
+    count, sha256 = write_records(target, to_records(table))
+    write_json(checks_file(), {"clean_sha256": sha256, "findings": [finding.as_json() for finding in findings]})
+    journal.say(f"{count} clean records written to {target}")
 
 
 def clean_all(raw: Iterable[RawRecord]) -> Cleaned:
@@ -111,31 +116,39 @@ def name_unknown(records: list[CleanRecord], journal: Journal) -> None:
         journal.warn(f"unknown country {name!r} kept without ISO code and region{hint}")
 
 
-def in_order(records: list[CleanRecord], counts: Counter[str]) -> pd.DataFrame:
-    """Return the records as a table, highest first within As_of, institution and year; what is said twice counts once.
+def in_order(records: list[CleanRecord], counts: Counter[str]) -> tuple[pd.DataFrame, list[Finding]]:
+    """Return the records as a table, highest first within As_of, institution and year, and what was said twice.
 
-    Raises StageError (65) when a country has two different figures for one As_of, institution and year.
+    A figure said twice counts once and is noted; two different figures for one country both stay, for load to refuse.
     """
-    table = pd.DataFrame.from_records(records).drop_duplicates([*KEY, "GDP_USD_billion"])
-    counts["said twice"] = len(records) - len(table)
-    counts[Fate.CLEAN.value] = len(table)
-    twice = table[table.duplicated(KEY, keep=False)]
-    if len(twice):
-        cases = [f"{r.Country} {r.Institution} {r.Year}: {r.GDP_USD_billion:.2f}" for r in twice.head(4).itertuples()]
-        told = f"{len(twice)} figures contradict each other ({'; '.join(cases)})"
-        raise StageError(Exit.BAD_DATA, f"{told}; look at the page, then run extract.py again")
+    table = pd.DataFrame.from_records(records)
+    again = table.duplicated([*KEY, "GDP_USD_billion"])
+    twice = table.duplicated([*KEY, "GDP_USD_billion"], keep=False)
+    table.loc[twice, "Note"] = SAID_TWICE
+    counts[SAID_TWICE] = int(again.sum())
+    counts[Fate.CLEAN.value] -= counts[SAID_TWICE]
+    findings = [
+        Finding(
+            "a country twice", False, str(institution), str(as_of), f"{country} twice, alike", "once", {}, "transform"
+        )
+        for as_of, institution, country in table.loc[again, KEY[:3]].itertuples(index=False)
+    ]
     ascending = [False, True, False, False, True]
-    return table.sort_values(["As_of", "Institution", "Year", "GDP_USD_billion", "Country"], ascending=ascending)
+    order = ["As_of", "Institution", "Year", "GDP_USD_billion", "Country"]
+    return table[~again].sort_values(order, ascending=ascending), findings
 
 
-def tell_totals(table: pd.DataFrame, aggregates: list[CleanRecord], journal: Journal) -> None:
-    """Log each institution's sum beside the World row, its control total."""
+def check_totals(table: pd.DataFrame, aggregates: list[CleanRecord], journal: Journal) -> list[Finding]:
+    """Log each institution's sum beside the World row, its control total; return a finding where they are apart."""
     world = {(r["As_of"], r["Institution"]): r["GDP_USD_billion"] for r in aggregates if r["Country"] == "World"}
     totals = table.groupby(["As_of", "Institution"], as_index=False)["GDP_USD_billion"].sum()
+    findings: list[Finding] = []
     for as_of, institution, total in totals.itertuples(index=False):
         control = world.get((as_of, institution))
         beside = f", {total / control:.3f} of World ({control:.2f})" if control else ", no World row to compare with"
         journal.log(f"{institution} as of {as_of}: the figures add up to {total:.2f} billion USD{beside}")
+        findings += check_control_total(institution, as_of, total, control) if control else []
+    return findings
 
 
 def tell_counts(read: int, written: int, counts: Counter[str], journal: Journal) -> None:

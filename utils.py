@@ -123,6 +123,11 @@ def database_file() -> Path:
     return home() / "sqliteDB" / "World_Economies.db"
 
 
+def checks_file() -> Path:
+    """Return where the findings of the checks on the figures go."""
+    return home() / "results" / "Checks.json"
+
+
 def log_file() -> Path:
     """Return the text log that every stage appends to."""
     return home() / "log" / "etl_project_with_sql_log.txt"
@@ -230,21 +235,31 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> int:
+def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> tuple[int, str]:
     """Write records to `path`, an array for .json or one object a line for .jsonl, whole or not at all.
 
-    Returns how many there were; raises StageError (74).
+    Returns how many there were and the file's SHA-256; raises StageError (74).
     """
     lines = path.suffix == ".jsonl"
-    before, between, after = ("", "\n", "\n") if lines else ("[\n", ",\n", "\n]\n")
-    count = 0
+    before, between, after = (b"", b"\n", b"\n") if lines else (b"[\n", b",\n", b"\n]\n")
+    count, sha256 = 0, hashlib.sha256()
     with whole_file(path) as file:
-        file.write(before.encode())
+
+        def write(text: bytes) -> None:
+            sha256.update(text)
+            file.write(text)
+
+        write(before)
         for count, record in enumerate(records, 1):
-            text = json.dumps(record, ensure_ascii=False, allow_nan=False)
-            file.write(((between if count > 1 else "") + text).encode())
-        file.write(after.encode() if count or not lines else b"")
-    return count
+            write((between if count > 1 else b"") + json.dumps(record, ensure_ascii=False, allow_nan=False).encode())
+        write(after if count or not lines else b"")
+    return count, sha256.hexdigest()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write one JSON value, indented for people, whole or not at all; raises StageError (74)."""
+    with whole_file(path) as file:
+        file.write(json.dumps(value, ensure_ascii=False, indent=1).encode() + b"\n")
 
 
 def read_bytes(path: Path) -> bytes:

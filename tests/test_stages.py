@@ -115,7 +115,8 @@ def test_json_gives_both_screens_to_a_machine(run: Run, home: Path) -> None:
     assert told["As_of"] == "2025-12-30T20:09:00Z"
 
 
-def test_a_quiet_run_that_goes_well_says_nothing(run: Run, home: Path) -> None:
+def test_a_quiet_run_that_goes_well_says_nothing_that_was_not_said_before(run: Run, home: Path) -> None:
+    assert "out of line" in run("etl_process.py", "--page", SHIPPED, "--quiet").stderr
     done = run("etl_process.py", "--page", SHIPPED, "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

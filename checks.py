@@ -1,0 +1,381 @@
+"""Checks on the figures of one vintage: what contradicts itself, the last load, or the other institutions.
+
+Every check returns findings of one kind. A fatal one stops the load; a warning loads, with a Note on its rows.
+Each threshold stands below with the spread that was seen on five real pages, September 2023 to December 2025.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any
+
+from utils import UNSOURCED_NOTE, CleanRecord
+
+# How many countries an institution has. Seen: IMF 191–194, World Bank 186–209, UN 208–212. The IMF's lists of 2005 had
+# about 175; an institution that is not named here is not counted.
+COUNTRIES = {"IMF": (180, 205), "World Bank": (170, 225), "UN": (185, 230), "CIA": (185, 245)}
+COUNTRIES_BEFORE_2010 = {"IMF": (165, 205)}
+MAX_GONE_SHARE = 0.05  # of the countries of the last load; seen: at most 1 of 194 (IMF), 4 of 212 (UN)
+# Each was among the twenty largest on every page since 2005. Without one of them no table of large economies is right.
+LARGE_ECONOMIES = {
+    "USA": "United States", "CHN": "China", "JPN": "Japan", "DEU": "Germany", "GBR": "United Kingdom", "FRA": "France",
+    "IND": "India", "ITA": "Italy", "BRA": "Brazil", "CAN": "Canada", "RUS": "Russia", "KOR": "South Korea",
+    "ESP": "Spain", "AUS": "Australia", "MEX": "Mexico",
+}  # fmt: skip
+WORLD_2025_BILLION_USD, WORLD_GROWTH = 117_000, 1.045  # gives 49,000 for 2005 and 76,000 for 2015; they were 48 and 75
+MAX_SCALE = 2.5  # a sum further off than this factor is in another unit; seen: 0.86 to 1.07
+WORLD_RATIO = (0.95, 1.06)  # the sum against the page's World row; seen: 0.981 to 1.042 where that row was right
+MAX_SAME_SHARE = 0.05  # of one figure among all; seen: 2 of 194
+OLDEST, NEWEST = 4, 1  # years before and after As_of; seen: 3 before, 0 after
+MAIN_YEAR_SHARE = 0.9  # seen: 0.97 and more, but in January, when some countries have moved to the new year: 0.68
+# A figure for the same year, between two loads. Up to 1 in 7 moved: edits of single cells, and each is noted (seen:
+# 1 of 208 and 13 of 190). More: a release, whose revisions are no alarm but for the largest (seen among 760 revised
+# figures: 0.36, 0.35, 0.29, 0.28, 0.25, and all others below 0.21, in natural logarithms).
+SINGLE_EDITS_SHARE = 1 / 7
+MOVED = 0.005
+ROUNDING_BILLION_USD = 0.011  # a hundredth is what rounding alone can move the smallest economies by
+MOVED_IN_RELEASE = 0.30
+# The IMF's figure against the other institutions', as distances from the usual ratio in robust standard deviations
+# (those are 0.04 to 0.10). Both must be off to the same side, one of them far; a lone witness must be sure. Seen: 3 to
+# 5 countries a page, each a real oddity (hyperinflation, war, a rebased series).
+BOTH_OFF, ONE_FAR_OFF, LONE_WITNESS = 2.5, 5.0, 3.5
+MIN_PAIRS = 20  # fewer have no usual ratio
+MAD_TO_SIGMA = 1.4826  # for a normal distribution
+MOST_MOVED = math.log(2)  # the median country between two loads; seen: 0.08
+SLIPS = (10, 1000)  # factors by which a unit slips
+SLIP_WIDTH = 0.4  # how near to such a factor, in logarithms: 10 is 6.7 to 14.9
+IDENTICAL_SHARE = 0.5  # of figures that equal another year's or institution's; seen: 6 of 201, and UN's own 84 of 201
+MAX_NAMED = 6
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a check found: what was seen, what was expected, and a Note for each country concerned."""
+
+    check: str
+    fatal: bool
+    institution: str
+    as_of: str
+    seen: str
+    expected: str
+    notes: dict[str, str] = field(default_factory=dict)
+    stage: str = "load"
+
+    def __str__(self) -> str:
+        severity = "fatal: " if self.fatal else ""
+        return f"{severity}{self.check}, {self.institution}: {self.seen}; expected {self.expected}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the finding as results/Checks.json has it."""
+        return {**asdict(self), "severity": "fatal" if self.fatal else "warning", "countries": list(self.notes)}
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> Finding:
+        """Return the finding that as_json told of; raises LookupError or TypeError where it did not."""
+        return cls(**{name: told[name] for name in cls.__dataclass_fields__})
+
+
+@dataclass(frozen=True)
+class Series:
+    """One institution's figures of one vintage, and those of the last load: by country, a year and billions of USD."""
+
+    institution: str
+    as_of: str
+    records: list[CleanRecord]
+    figures: dict[str, tuple[int, float]]
+    before: dict[tuple[str, int], float]
+    before_as_of: str | None
+
+    def finding(
+        self, check: str, fatal: bool, seen: str, expected: str, notes: dict[str, str] | None = None
+    ) -> Finding:
+        """Return a finding about this series."""
+        return Finding(check, fatal, self.institution, self.as_of, seen, expected, notes or {})
+
+
+Before = dict[str, tuple[str, dict[tuple[str, int], float]]]
+
+
+def check_vintage(records: list[CleanRecord], before: Before) -> list[Finding]:
+    """Return all findings on the records of one As_of.
+
+    `before` has, by institution, the As_of of the load before and its figures by country and year.
+    """
+    all_series = {name: _series(name, records, before) for name in dict.fromkeys(r["Institution"] for r in records)}
+    alone: tuple[Callable[[Series], Iterable[Finding]], ...] = (
+        check_number, check_twice, check_years, check_large_economies, check_scale, check_same_figure, check_members,
+        check_come_and_gone, check_moved, check_year_shifted,
+    )  # fmt: skip
+    findings = [finding for series in all_series.values() for check in alone for finding in check(series)]
+    findings += check_swapped(all_series, before)
+    return findings + list(check_witnesses(all_series))
+
+
+def _series(institution: str, records: list[CleanRecord], before: Before) -> Series:
+    own = [record for record in records if record["Institution"] == institution]
+    sourced = [r for r in own if not (r["Note"] or "").startswith(UNSOURCED_NOTE)]
+    figures = {r["Country"]: (r["Year"], r["GDP_USD_billion"]) for r in reversed(sourced or own)}
+    before_as_of, figures_before = before.get(institution, (None, {}))
+    return Series(institution, own[0]["As_of"], own, figures, figures_before, before_as_of)
+
+
+def check_control_total(institution: str, as_of: str, total: float, world: float) -> Iterable[Finding]:
+    """The countries add up to the page's World row; that goes stale and has been mistyped, so it does not decide."""
+    low, high = WORLD_RATIO
+    if not low <= total / world <= high:
+        seen = f"the countries add up to {total / world:.3f} of World ({total:.2f} of {world:.2f} billion USD)"
+        yield Finding("sum against World", False, institution, as_of, seen, f"{low} to {high}", stage="transform")
+
+
+# --- one series by itself ---------------------------------------------------------------------------------------------
+
+
+def check_number(series: Series) -> Iterable[Finding]:
+    """An institution has about as many countries as it always has."""
+    limits = COUNTRIES if series.as_of >= "2010" else {**COUNTRIES, **COUNTRIES_BEFORE_2010}
+    low, high = limits.get(series.institution, (0, math.inf))
+    number = len(series.figures)
+    if not low <= number <= high:
+        yield series.finding("number of countries", number < low, f"{number} countries", f"{low} to {high}")
+
+
+def check_twice(series: Series) -> Iterable[Finding]:
+    """A country has one figure a year."""
+    count = Counter((record["Country"], record["Year"]) for record in series.records)
+    twice = {country: f"two figures for {year}" for (country, year), times in count.items() if times > 1}
+    if twice:
+        yield series.finding("a country twice", True, f"two figures for {named(twice)}", "one figure a year", twice)
+
+
+def check_years(series: Series) -> Iterable[Finding]:
+    """Years are near that of As_of, and nearly all the same."""
+    now = int(series.as_of[:4])
+    odd = {c: f"year {y}" for c, (y, _) in series.figures.items() if not now - OLDEST <= y <= now + NEWEST}
+    if odd:
+        expected = f"{now - OLDEST} to {now + NEWEST}"
+        yield series.finding("year out of range", False, f"{named(odd.values())} of {named(odd)}", expected, odd)
+    years = Counter(year for year, _ in series.figures.values()).most_common()
+    if years[0][1] < MAIN_YEAR_SHARE * len(series.figures):
+        seen = ", ".join(f"{year} for {number}" for year, number in years)
+        yield series.finding("years mixed", False, seen, f"one year for {MAIN_YEAR_SHARE:.0%} of the countries")
+
+
+def check_large_economies(series: Series) -> Iterable[Finding]:
+    """The large economies are there; without one of them the IMF's list is not loaded."""
+    codes = {record["ISO3"] for record in series.records}
+    missing = [name for code, name in LARGE_ECONOMIES.items() if code not in codes]
+    if missing:
+        fatal = series.institution == "IMF"
+        yield series.finding("large economies missing", fatal, f"no figure for {named(missing)}", "one for each")
+
+
+def check_scale(series: Series) -> Iterable[Finding]:
+    """A column is in billions: its sum is near the world's GDP, and its countries are near their last figures."""
+    if len(series.figures) < MIN_PAIRS:
+        return
+    year = Counter(year for year, _ in series.figures.values()).most_common(1)[0][0]
+    world = WORLD_2025_BILLION_USD * WORLD_GROWTH ** (year - 2025)
+    total = sum(figure for _, figure in series.figures.values())
+    if not 1 / MAX_SCALE <= total / world <= MAX_SCALE:
+        seen, expected = f"the figures add up to {total:,.0f} billion USD", f"about {world:,.0f} for {year}"
+        yield series.finding("unit slip", True, seen, f"{expected}, within a factor of {MAX_SCALE}")
+    newest = {country: figure for (country, _), figure in sorted(series.before.items(), key=lambda item: item[0][1])}
+    ratios = [_log_ratio(figure, newest[c]) for c, (_, figure) in series.figures.items() if c in newest]
+    if len(ratios) >= MIN_PAIRS and abs(median(ratios)) > MOST_MOVED:
+        seen = f"the median country has {math.exp(median(ratios)):.3g} times its figure of {_day(series.before_as_of)}"
+        yield series.finding("unit slip", True, seen, "a factor between 0.5 and 2")
+
+
+def check_same_figure(series: Series) -> Iterable[Finding]:
+    """Countries have figures of their own."""
+    (figure, number), *_ = Counter(figure for _, figure in series.figures.values()).most_common(1)
+    if number > max(MAX_SAME_SHARE * len(series.figures), 3):
+        seen = f"{number} of {len(series.figures)} countries have {figure:.2f}"
+        yield series.finding("same figure", True, seen, f"at most {MAX_SAME_SHARE:.0%} alike")
+
+
+def check_members(series: Series) -> Iterable[Finding]:
+    """The World Bank and the UN have no figure for Taiwan, and the IMF always has: else the headings are mixed up."""
+    if len(series.figures) < MIN_PAIRS:
+        return
+    has_taiwan = any(record["ISO3"] == "TWN" for record in series.records)
+    if series.institution in ("World Bank", "UN") and has_taiwan:
+        yield series.finding("institutions mixed up", True, "a figure for Taiwan", "none: it is not a member")
+    if series.institution == "IMF" and not has_taiwan:
+        yield series.finding("institutions mixed up", True, "no figure for Taiwan", "one: the IMF has always had it")
+
+
+# --- against the load before ------------------------------------------------------------------------------------------
+
+
+def check_come_and_gone(series: Series) -> Iterable[Finding]:
+    """The countries are those of the last load, a few aside."""
+    before = {country for country, _ in series.before}
+    if not before:
+        return
+    gone, come = sorted(before - series.figures.keys()), sorted(series.figures.keys() - before)
+    if gone:
+        fatal = len(gone) > MAX_GONE_SHARE * len(before)
+        expected = f"the {len(before)} countries of {_day(series.before_as_of)}"
+        yield series.finding("countries gone", fatal, f"{len(gone)} gone: {named(gone)}", expected)
+    if come:
+        notes = dict.fromkeys(come, f"not in the load of {_day(series.before_as_of)}")
+        yield series.finding("countries new", False, f"{len(come)} new: {named(come)}", "the same countries", notes)
+
+
+def check_moved(series: Series) -> Iterable[Finding]:
+    """A figure for the same year moves with a release, together with others, and not by itself."""
+    now = {(country, year): figure for country, (year, figure) in series.figures.items()}
+    changes = {key: _log_ratio(now[key], series.before[key]) for key in now if key in series.before}
+    moved = {
+        key: change
+        for key, change in changes.items()
+        if abs(change) > MOVED and abs(now[key] - series.before[key]) > ROUNDING_BILLION_USD
+    }
+    single_edits = len(moved) <= SINGLE_EDITS_SHARE * len(changes)
+    usual, limit = (0.0, MOVED) if single_edits else (median(changes.values()), MOVED_IN_RELEASE)
+    far = {key: change for key, change in moved.items() if abs(change - usual) > limit}
+    if not far:
+        return
+    notes = {
+        country: f"was {series.before[country, year]:.2f} on {_day(series.before_as_of)}, now {now[country, year]:.2f}"
+        f" ({math.expm1(change):+.1%})"
+        for (country, year), change in far.items()
+    }
+    seen = f"{len(far)} of {len(changes)} moved: {named(f'{country} {note}' for country, note in notes.items())}"
+    expected = (
+        f"none by over {MOVED:.1%}" if single_edits else f"none by a factor over {math.exp(MOVED_IN_RELEASE):.2f}"
+    )
+    yield series.finding("moved since the last load", False, seen, expected, notes)
+
+
+def check_year_shifted(series: Series) -> Iterable[Finding]:
+    """Figures of a new year are new figures: the old ones under another year mean that only a heading was changed."""
+    shifted = sum(
+        (country, year) not in series.before
+        and any(series.before.get((country, year + step)) == figure for step in (-1, 1))
+        for country, (year, figure) in series.figures.items()
+    )
+    if shifted > IDENTICAL_SHARE * len(series.figures):
+        seen = f"{shifted} of {len(series.figures)} figures were those of another year on {_day(series.before_as_of)}"
+        yield series.finding("year shifted", True, seen, "new figures for a new year")
+
+
+def check_swapped(all_series: dict[str, Series], before: Before) -> Iterable[Finding]:
+    """No institution's figures are what the last load had of another's."""
+    for series in all_series.values():
+        for other, (as_of, figures) in before.items():
+            theirs = {(country, figure) for (country, _), figure in figures.items()}
+            same = sum((country, figure) in theirs for country, (_, figure) in series.figures.items())
+            if other != series.institution and same > IDENTICAL_SHARE * len(series.figures) >= MIN_PAIRS / 2:
+                seen = f"{same} of {len(series.figures)} figures were {other}'s on {_day(as_of)}"
+                yield series.finding("institutions mixed up", True, seen, "figures of its own")
+
+
+# --- against the other institutions -----------------------------------------------------------------------------------
+
+
+def check_witnesses(all_series: dict[str, Series]) -> Iterable[Finding]:
+    """The IMF's figure, which feeds Countries_by_GDP, stands to the others' as it does for most countries."""
+    imf = all_series.get("IMF")
+    if imf is None:
+        return
+    others = [series for name, series in all_series.items() if name != "IMF"]
+    distances = [_distances(imf, other) for other in others]
+    yield from _columns_apart(imf, others)
+    notes: dict[str, str] = {}
+    slips: dict[str, str] = {}
+    for country, (_, figure) in imf.figures.items():
+        told = [(other, *found[country]) for other, found in zip(others, distances, strict=True) if country in found]
+        if _is_out_of_line([sigmas for _, _, sigmas in told]):
+            beside = ", ".join(
+                f"{o.institution} {o.figures[country][1]:.2f} ({o.figures[country][0]})" for o, _, _ in told
+            )
+            slip = _slip(min((distance for _, distance, _ in told), key=abs))
+            (slips if slip else notes)[country] = f"{figure:.2f} stands apart from {beside}{slip}"
+    for check, found in (("out of line with other institutions", notes), ("unit slip", slips)):
+        if found:
+            seen = f"{len(found)} figures: {named(f'{country} {note}' for country, note in found.items())}"
+            yield imf.finding(check, False, seen, "the usual ratio to the other institutions", found)
+
+
+def _columns_apart(imf: Series, others: list[Series]) -> Iterable[Finding]:
+    for other in others:
+        ratios = [_log_ratio(f, other.figures[c][1]) for c, (_, f) in imf.figures.items() if c in other.figures]
+        if len(ratios) >= MIN_PAIRS and abs(median(ratios)) > MOST_MOVED:
+            seen = f"the median country has {math.exp(median(ratios)):.3g} times its figure under {other.institution}"
+            yield imf.finding("unit slip", True, seen, "a factor between 0.5 and 2")
+
+
+def _distances(series: Series, other: Series) -> dict[str, tuple[float, float]]:
+    """Return by country how far the ratio of two institutions' figures is from the usual one for that gap of years.
+
+    In natural logarithms, and in robust standard deviations of all countries.
+    """
+    by_gap: dict[int, dict[str, float]] = {}
+    for country, (year, figure) in series.figures.items():
+        if country in other.figures:
+            other_year, other_figure = other.figures[country]
+            by_gap.setdefault(year - other_year, {})[country] = _log_ratio(figure, other_figure)
+    distances: dict[str, tuple[float, float]] = {}
+    for ratios in by_gap.values():
+        usual = median(ratios.values())
+        sigma = MAD_TO_SIGMA * median(abs(ratio - usual) for ratio in ratios.values())
+        if len(ratios) >= MIN_PAIRS and sigma > 0:
+            distances |= {country: (ratio - usual, (ratio - usual) / sigma) for country, ratio in ratios.items()}
+    return distances
+
+
+def _is_out_of_line(sigmas: list[float]) -> bool:
+    if len(sigmas) == 1:
+        return abs(sigmas[0]) > LONE_WITNESS
+    far = [abs(sigma) for sigma in sigmas]
+    same_side = all(sigma > 0 for sigma in sigmas) or all(sigma < 0 for sigma in sigmas)
+    return bool(sigmas) and same_side and min(far) > BOTH_OFF and max(far) > ONE_FAR_OFF
+
+
+def _slip(distance: float) -> str:
+    for factor in SLIPS:
+        if abs(abs(distance) - math.log(factor)) < SLIP_WIDTH:
+            return f", by a factor of about {'1/' if distance < 0 else ''}{factor}"
+    return ""
+
+
+# --- words and numbers ------------------------------------------------------------------------------------------------
+
+
+def with_notes(records: Iterable[CleanRecord], findings: Iterable[Finding]) -> list[CleanRecord]:
+    """Return the records with the Notes of all findings; a fatal one that names no country is noted on every row."""
+    by_row: dict[tuple[str, str, str], list[str]] = {}
+    for finding in findings:
+        for country in finding.notes or ([""] if finding.fatal else []):
+            note = finding.notes.get(country, f"{finding.check}: {finding.seen}")
+            by_row.setdefault((finding.as_of, finding.institution, country), []).append(note)
+    return [_with_notes(record, by_row) for record in records]
+
+
+def _with_notes(record: CleanRecord, by_row: dict[tuple[str, str, str], list[str]]) -> CleanRecord:
+    series = record["As_of"], record["Institution"]
+    new = by_row.get((*series, record["Country"]), []) + by_row.get((*series, ""), [])
+    if not new:
+        return record
+    return {**record, "Note": "; ".join(([record["Note"]] if record["Note"] else []) + new)}
+
+
+def named(names: Iterable[str]) -> str:
+    """Return names in a row, the first MAX_NAMED of them."""
+    every = list(names)
+    return ", ".join(every[:MAX_NAMED]) + (f" and {len(every) - MAX_NAMED} more" if len(every) > MAX_NAMED else "")
+
+
+def _log_ratio(new: float, old: float) -> float:
+    # 0.00 is less than half a hundredth of a billion; the smallest economies are rounded to it
+    return math.log(max(new, 0.005) / max(old, 0.005))
+
+
+def _day(as_of: str | None) -> str:
+    return (as_of or "never")[:10]

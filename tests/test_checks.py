@@ -1,0 +1,231 @@
+"""Figures that lie are noticed, and honest ones are let through: real transitions, and edits to a good page."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SHARED_PAGES, Run, query, records, shared_pages
+from tests.page_builder import SHIPPED
+
+DATABASE = Path("sqliteDB") / "World_Economies.db"
+# The thirteen IMF cells that somebody changed between the pages of 7 and 8 January 2025.
+ALTERED = {
+    "Argentina", "Bangladesh", "Brunei", "Bulgaria", "Czech Republic", "Ethiopia", "Hungary", "Macau", "Nigeria", "Oman",
+    "Qatar", "Sudan", "Uzbekistan",
+}  # fmt: skip
+needs_shared = pytest.mark.skipif(len(shared_pages()) < 5, reason="../shared is not beside the project")
+
+
+def page_of(day: str) -> Path:
+    (path,) = SHARED_PAGES.glob(f"{day}*")
+    return path
+
+
+def noted(home: Path, as_of: str) -> dict[str, str]:
+    """Return the Notes on the IMF's rows of a vintage, by country."""
+    where = f"Institution = 'IMF' AND As_of LIKE '{as_of}%' AND Note NOT NULL"
+    rows = query(home / DATABASE, f"SELECT Country, Note FROM GDP_Estimates WHERE {where}")
+    return dict(rows)
+
+
+def findings(home: Path) -> list[dict[str, object]]:
+    told = json.loads((home / "results" / "Checks.json").read_text(encoding="utf-8"))
+    return list(told["findings"])
+
+
+@needs_shared
+def test_the_altered_figures_of_january_2025_are_noted_from_what_to_what(run: Run, home: Path) -> None:
+    for day in ("2025-01-07", "2025-01-08"):
+        done = run("etl_process.py", "--page", page_of(day))
+        assert done.returncode == 0, done.stderr
+    notes = noted(home, "2025-01-08")
+    told = {country for country, note in notes.items() if re.search(r"was [\d.]+ on 2025-01-07, now [\d.]+", note)}
+    assert told == ALTERED
+    assert len(notes.keys() - ALTERED) <= 5
+    assert "was 145.03 on 2025-01-07, now 230.03 (+58.6%)" in notes["Ethiopia"]
+
+
+@needs_shared
+def test_as_the_first_page_ever_six_of_the_altered_figures_stand_apart_from_the_other_institutions(
+    run: Run, home: Path
+) -> None:
+    assert run("etl_process.py", "--page", page_of("2025-01-08")).returncode == 0
+    notes = noted(home, "2025-01-08")
+    assert notes.keys() & ALTERED == {"Czech Republic", "Ethiopia", "Hungary", "Nigeria", "Sudan", "Uzbekistan"}
+    assert len(notes.keys() - ALTERED) == 4
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("before", "after", "most"),
+    [
+        ("2023-09-02", "2024-06-30", 5),
+        ("2024-06-30", "2025-01-07", 5),
+        ("2025-01-07", "2025-12-30", 6),
+        ("2024-06-30", "2025-12-30", 6),
+    ],
+)
+def test_an_honest_transition_raises_no_fatal_finding_and_few_warnings(
+    before: str, after: str, most: int, run: Run, home: Path
+) -> None:
+    for day in (before, after):
+        assert run("etl_process.py", "--page", page_of(day)).returncode == 0
+    found = findings(home)
+    assert [finding for finding in found if finding["severity"] == "fatal"] == []
+    assert len(found) <= most
+
+
+# --- edits to a good page ---------------------------------------------------------------------------------------------
+
+Edit = Callable[[str], str]
+ROW = re.compile(r"<tr>\n<td.*?</tr>", re.DOTALL)
+
+
+def tenth_gone(page: str) -> str:
+    rows = ROW.findall(page)
+    for row in rows[9::10]:
+        page = page.replace(row, "")
+    return page
+
+
+def times_1000(page: str) -> str:
+    return re.sub(r"(\d)(?=( \(20\d\d\))?\n</td>)", r"\1,000", page)
+
+
+def headings_swapped(page: str) -> str:
+    return (
+        page.replace("IMF<br />(2025)", "@")
+        .replace("World Bank<br />(2024)", "IMF<br />(2025)")
+        .replace("@", "World Bank<br />(2024)")
+    )
+
+
+def year_shifted(page: str) -> str:
+    return page.replace("IMF<br />(2025)", "IMF<br />(2026)")
+
+
+def row_of(page: str, country: str) -> str:
+    return next(str(row) for row in ROW.findall(page) if f">{country}<" in row)
+
+
+def country_doubled_with_another_figure(page: str) -> str:
+    row = row_of(page, "Germany")
+    return page.replace(row, row + row.replace("5,013,574", "9,013,574"))
+
+
+def united_states_missing(page: str) -> str:
+    return page.replace(row_of(page, "United States"), "")
+
+
+def every_figure_the_same(page: str) -> str:
+    return re.sub(r"<td>[\d,]+( \(20\d\d\))?\n</td>", "<td>123,456\n</td>", page)
+
+
+def imf_column_times_1000(page: str) -> str:
+    return ROW.sub(lambda row: re.sub(r"<td>([\d,]+)", r"<td>\1,000", str(row[0]), count=1), page)
+
+
+STOPPED = [
+    tenth_gone, times_1000, headings_swapped, year_shifted, country_doubled_with_another_figure, united_states_missing,
+    every_figure_the_same, imf_column_times_1000,
+]  # fmt: skip
+
+
+def edited(edit: Edit, path: Path) -> Path:
+    """Write the shipped page with an edit, as of the day after."""
+    page = gzip.decompress(SHIPPED.read_bytes()).decode()
+    changed = edit(page)
+    assert changed != page
+    path.write_text(changed.replace("30 December 2025", "31 December 2025").replace("1330326028", "1330326029"))
+    return path
+
+
+@pytest.mark.parametrize("edit", STOPPED)
+def test_an_edit_that_makes_the_page_lie_stops_the_load_and_leaves_the_old_data(
+    edit: Edit, run: Run, home: Path, tmp_path: Path
+) -> None:
+    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    before = (home / DATABASE).read_bytes()
+    done = run("etl_process.py", "--page", edited(edit, tmp_path / "page.html"))
+    assert done.returncode == 65, done.stderr
+    assert "[load] error: not loaded, the old data stands" in done.stderr
+    assert (home / DATABASE).read_bytes() == before
+    assert any(finding["severity"] == "fatal" for finding in findings(home))
+
+
+@pytest.mark.parametrize("edit", [e for e in STOPPED if e not in (year_shifted,)])
+def test_such_an_edit_stops_the_very_first_load_too(edit: Edit, run: Run, home: Path, tmp_path: Path) -> None:
+    done = run("etl_process.py", "--page", edited(edit, tmp_path / "page.html"))
+    assert done.returncode == 65, done.stderr
+    assert query(home / DATABASE, "SELECT name FROM sqlite_master") == []
+
+
+def country_doubled(page: str) -> str:
+    row = row_of(page, "Germany")
+    return page.replace(row, row + row)
+
+
+def one_figure_times_10(page: str) -> str:
+    return page.replace("247,759\n", "2,477,590\n")
+
+
+def one_figure_changed(page: str) -> str:
+    return page.replace("247,759\n", "251,759\n")
+
+
+@pytest.mark.parametrize(
+    ("edit", "country", "note"),
+    [
+        (country_doubled, "Germany", "said twice"),
+        (one_figure_times_10, "Hungary", "by a factor of about 10"),
+        (one_figure_changed, "Hungary", "was 247.76 on 2025-12-30, now 251.76"),
+    ],
+)
+def test_an_edit_to_one_country_loads_with_a_note_on_its_row(
+    edit: Edit, country: str, note: str, run: Run, home: Path, tmp_path: Path
+) -> None:
+    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    done = run("etl_process.py", "--page", edited(edit, tmp_path / "page.html"))
+    assert done.returncode == 0, done.stderr
+    assert note in noted(home, "2025-12-31")[country]
+
+
+def test_forced_figures_are_loaded_and_carry_what_was_found(run: Run, home: Path, tmp_path: Path) -> None:
+    page = edited(country_doubled_with_another_figure, tmp_path / "page.html")
+    done = run("etl_process.py", "--page", page, "--force")
+    assert done.returncode == 0, done.stderr
+    assert "fatal: a country twice, IMF" in done.stderr
+    assert noted(home, "2025-12-31")["Germany"] == "two figures for 2025"
+    rows = query(home / DATABASE, "SELECT GDP_USD_billion FROM Countries_by_GDP WHERE ISO3 = 'DEU'")
+    assert rows == [(5013.57,)]
+
+
+def test_all_findings_come_together_on_screen_in_the_log_and_in_the_file(run: Run, home: Path, tmp_path: Path) -> None:
+    page = edited(lambda p: united_states_missing(tenth_gone(p)), tmp_path / "page.html")
+    done = run("etl_process.py", "--page", page)
+    log = (home / "log" / "etl_project_with_sql_log.txt").read_text(encoding="utf-8")
+    told = findings(home)
+    names = {str(finding["check"]) for finding in told}
+    assert {"number of countries", "large economies missing", "sum against World"} <= names
+    for finding in told:
+        assert f"{finding['check']}, {finding['institution']}: {finding['seen']}" in done.stderr
+        assert f"{finding['check']}, {finding['institution']}: {finding['seen']}" in log
+        assert {"check", "severity", "seen", "expected", "countries"} <= finding.keys()
+
+
+def test_load_alone_keeps_what_transform_found_about_its_file_and_says_when_it_cannot_know(
+    run: Run, home: Path, tmp_path: Path
+) -> None:
+    page = edited(lambda p: p.replace("117,165,394", "1115,494,312"), tmp_path / "page.html")
+    assert "sum against World, IMF" in run("etl_process.py", "--page", page).stderr
+    assert "sum against World, IMF" in run("load.py").stderr
+    (tmp_path / "other.jsonl").write_text(
+        "".join(json.dumps(r) + "\n" for r in records(home / "results" / "Countries_by_GDP_Processed.json"))
+    )
+    assert "its sum was not compared with World" in run("load.py", "--input", tmp_path / "other.jsonl").stderr
