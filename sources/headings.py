@@ -201,21 +201,26 @@ def _years_beside(headings: Headings, years: list[int], parents: dict[int, Cell 
             ungrouped.append(year)
     for parent, columns in groups.items():
         beside |= _paired([figure for figure, over in parents.items() if over is parent], columns)
-    free = [
-        figure for figure in parents
-        if figure not in beside and not any(_ANY_YEAR.search(folded(cell.text)) for cell in headings.over[figure])
-    ]  # fmt: skip
-    return beside | _paired(free, ungrouped)
+    free = [figure for figure in parents if figure not in beside]
+    yearless = [figure for figure in free if not any(_ANY_YEAR.search(cell.text) for cell in headings.over[figure])]
+    return beside | _paired(free, ungrouped, yearless)
 
 
-def _paired(figures: list[int], years: list[int]) -> dict[int, int]:
-    if not years or not figures:
-        return {}
+def _paired(figures: list[int], years: list[int], yearless: list[int] | None = None) -> dict[int, int]:
+    """Return pairs of a column of figures and one of years that stand beside each other all along.
+
+    One column of years before all others is meant for every one. Where neither holds, those figures are tried that have
+    no year in their heading.
+    """
     order = "".join("F" if column in figures else "Y" for column in sorted([*figures, *years]))
     if order in ("FY" * len(years), "YF" * len(years)):
         return dict(zip(figures, years, strict=True))
-    if order == "Y" + "F" * len(figures):
+    if not years:
+        return {}
+    if figures and order == "Y" + "F" * len(figures):
         return dict.fromkeys(figures, years[0])
+    if yearless:
+        return _paired(yearless, years)
     raise Refused(
         f"{len(years)} columns of years beside {len(figures)} of figures, and which belongs to which is not told"
     )

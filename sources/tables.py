@@ -22,6 +22,7 @@ MAX_COLSPAN = 1000
 # The page of 2025 has 4,600 tags, 900 of them in cells; these bounds keep the worst page under 10 s and 500 MB.
 MAX_TAGS = 200_000
 MAX_GRID_CELLS = 200_000
+MAX_OPEN = 90  # a table, a row and a cell for each of 30 nested tables; the deepest page had two
 
 _CELLS = ("td", "th")
 # What we pass on, and what each start tag closes where a page forgot to (or lxml did: after a <wbr> it nests cells).
@@ -75,9 +76,11 @@ class _VisibleTables(LXMLTreeBuilder):
         if self._hidden or name in _NEVER_SEEN or (attrs and _is_hidden(attrs)):
             self._hidden += 1
         elif name in _PASSED_ON:
-            for closed in _CLOSES[name]:
-                self._close(closed)
+            while self._open and self._open[-1] in _CLOSES[name]:
+                self._close(self._open[-1])
             self._open.append(name)
+            if len(self._open) > MAX_OPEN:
+                raise Refused(f"its tables are nested {MAX_OPEN // 3} deep and more")
             spans = {key: value for key, value in attrs.items() if key.endswith("span")}
             self._tree().handle_starttag(name, None, None, spans)
 

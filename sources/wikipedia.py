@@ -60,9 +60,12 @@ def fetch(url: str = PAGE_URL) -> Download:
     return answer
 
 
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+
+
 def is_whole(page: str) -> bool:
     """Tell whether a page reaches its end: <html> is closed behind the last table; a bare table closes too."""
-    page = page.lower()
+    page = _COMMENT.sub("", page.lower())
     if "<html" in page:
         return page.rfind("</html>") > page.rfind("<table")
     return page.count("<table") == page.count("</table>")

@@ -10,7 +10,7 @@ import csv
 import gzip
 import html
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -25,19 +25,26 @@ LONG_NAMES = {
     "UN": "United Nations",
     "CIA": "CIA World Factbook",
 }
+NO_FIGURE = ("", "—", "N/A")
+FLAG = '<span class="flagicon"><img alt="" src="//upload.wikimedia.org/flag.png" /></span>&#160;'
+DASH_FOR_SCREENS = (
+    '<td data-sort-value="" class="table-na"><span aria-hidden="true">—</span><style>.x{}</style>'
+    '<span class="sr-only">N/a</span></td>'
+)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What a cell says: the figure as text ("" and "—" for none), and its year where that is not the column's."""
+    """A cell: its text, the year that is meant, and the text of the year cell beside it, where there is one."""
 
     text: str
-    year: str | None = None
+    year: int | None = None
+    year_cell: str | None = None
 
 
 @dataclass(frozen=True)
 class Series:
-    """One institution's column: its figures by country, their year, and the marks behind its heading."""
+    """One institution's column: its figures by country, the year in its heading, and the marks behind that."""
 
     institution: str
     year: str
@@ -53,51 +60,63 @@ class Page:
     revision: int
     series: list[Series]
 
-    @property
-    def countries(self) -> list[str]:
-        return list(dict.fromkeys(name for series in self.series for name in series.figures))
+
+def short(name: str, year: str) -> str:
+    """Return the heading of the end of 2025."""
+    return f"{LONG_NAMES[name] if name == 'UN' else name}<br />({year})"
+
+
+def plain(name: str, _year: str) -> str:
+    """Return the heading of 2021 to 2025, without a year."""
+    return LONG_NAMES[name] if name == "UN" else name
+
+
+def listed(name: str, _year: str) -> str:
+    """Return the title over a table of 2006 to 2017."""
+    return f"List by the {LONG_NAMES[name]}"
+
+
+def per(name: str, year: str) -> str:
+    """Return the title over a table of 2018 to 2021."""
+    return f"Per the {LONG_NAMES[name]} ({year})"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a page says it; the defaults are those of the end of 2025."""
+    """How a page says it."""
 
     nested: bool = False  # a table for each institution, side by side in a layout table
-    year_in: str = "heading"  # heading, column, title, name or nowhere
+    year_column: bool = False
     heading_rows: int = 1
     heading_tag: str = "th"
+    heading: Callable[[str, str], str] = short  # over a column, or over a table of its own
     figure_heading: str = "Estimate"
     country_heading: str = "Country/Territory"
-    institution_heading: Callable[[str, str], str] = lambda name, year: (
-        f"{LONG_NAMES[name] if name == 'UN' else name}<br />({year})"
-    )
-    title: Callable[[str, str], str] = lambda name, year: f"List by the {LONG_NAMES[name]}"
-    regions: tuple[str, ...] = ()  # headings of region columns, with dashes below
+    regions: tuple[str, ...] = ()  # headings of columns of regions
     rank: bool = False
     caption: str | None = "GDP forecast or estimate (million US$) by country"
-    absent: str = (
-        '<td data-sort-value="" class="table-na"><span aria-hidden="true">—</span><style>.x{}</style>'
-        '<span class="sr-only">N/a</span></td>'
-    )
+    absent: str = DASH_FOR_SCREENS
     absent_spans: bool = False  # one cell over the figure and its year
+    world_spans: bool = False  # the first row's name spans the columns of regions
     outer_class: str = "wikitable"
     table_class: str = "wikitable sortable sticky-header-multi static-row-numbers"
-    sort_keys: bool = False
-    before_name: str = '<span class="flagicon"><img alt="" src="//upload.wikimedia.org/flag.png" /></span>&#160;'
+    sort_keys: frozenset[str] = frozenset()  # institutions with hidden sort keys before their figures
+    before_name: str = FLAG
     link: str = "/wiki/"
     sources_row: bool = False
     saved_by_browser: bool = False
+    wrappers: int = 0  # tables of one cell around it all
     before: str = ""
     after: str = ""
     whole_page: bool = True
-    prose: str = ""
-    extra: dict[str, str] = field(default_factory=dict)
 
 
 def build(page: Page, layout: Layout) -> str:
     """Return the page's HTML."""
     tables = _nested(page, layout) if layout.nested else _table(page.series, layout)
-    body = f"{layout.prose}{layout.before}{tables}{layout.after}"
+    for _ in range(layout.wrappers):
+        tables = f"<table><tr><td>{tables}</td></tr></table>"
+    body = f"{layout.before}{tables}{layout.after}"
     return _whole(page, body) if layout.whole_page else body
 
 
@@ -116,83 +135,72 @@ def _whole(page: Page, body: str) -> str:
 
 
 def _table(series: list[Series], layout: Layout) -> str:
-    rows = [*_headings(series, layout), *_rows(series, layout)]
+    headings, rows = "\n".join(_headings(series, layout)), "\n".join(_rows(series, layout))
     caption = f"<caption>{layout.caption}\n</caption>\n" if layout.caption else ""
-    heading, body = "\n".join(rows[: layout.heading_rows]), "\n".join(rows[layout.heading_rows :])
     if layout.saved_by_browser:
-        inner = f"<thead>{heading}</thead>\n<tbody>{body}</tbody><tfoot></tfoot>"
+        inner = f"<thead>{headings}</thead>\n<tbody>{rows}</tbody><tfoot></tfoot>"
         return f'<table class="{layout.table_class} jquery-tablesorter">\n{caption}{inner}</table>\n'
-    return f'<table class="{layout.table_class}">\n{caption}<tbody>{heading}\n{body}</tbody></table>\n'
+    return f'<table class="{layout.table_class}">\n{caption}<tbody>{headings}\n{rows}</tbody></table>\n'
 
 
 def _headings(series: list[Series], layout: Layout) -> list[str]:
     tag, two = layout.heading_tag, layout.heading_rows == 2
-    down = ' rowspan="2"' if two else ""
-    fixed = ["Rank"] * layout.rank + [layout.country_heading, *layout.regions]
-    top = [f"<{tag}{down}>{text}\n</{tag}>" for text in fixed]
+    down, across = (' rowspan="2"', ' colspan="2"' if layout.year_column else "") if two else ("", "")
+    top = [
+        f"<{tag}{down}>{text}\n</{tag}>" for text in [*["Rank"] * layout.rank, layout.country_heading, *layout.regions]
+    ]
     below = []
     for one in series:
-        heading = _institution_heading(one, layout)
-        across = ' colspan="2"' if layout.year_in == "column" and two else ""
+        marks = f'<sup class="reference"><a href="#cite">{html.escape(one.marks)}</a></sup>' if one.marks else ""
+        heading = layout.figure_heading if layout.nested else layout.heading(one.institution, one.year) + marks
         top.append(f"<{tag}{across}>{heading}\n</{tag}>")
         below.append(f"<{tag}>{layout.figure_heading}\n</{tag}>")
-        if layout.year_in == "column":
+        if layout.year_column:
             (below if two else top).append(f"<{tag}>Year\n</{tag}>")
     return ["<tr>" + "\n".join(top) + "</tr>"] + (["<tr>" + "\n".join(below) + "</tr>"] if two else [])
-
-
-def _institution_heading(one: Series, layout: Layout) -> str:
-    if layout.nested:
-        return layout.figure_heading
-    marks = f'<sup class="reference"><a href="#cite">{html.escape(one.marks)}</a></sup>' if one.marks else ""
-    return layout.institution_heading(one.institution, one.year) + marks
 
 
 def _rows(series: list[Series], layout: Layout) -> list[str]:
     countries = list(dict.fromkeys(name for one in series for name in one.figures))
     rows = []
-    for rank, country in enumerate(countries, 1):
-        cells = [f"<td>{rank}</td>"] * layout.rank + [_name(country, series, layout)]
-        cells += ["<td>—</td>"] * len(layout.regions)
+    for number, country in enumerate(countries):
+        unranked = country.startswith(("World", "European Union"))
+        spans = layout.world_spans and unranked
+        cells = [f"<td>{'—' if unranked else number}</td>"] * layout.rank
+        cells += [_name(country, layout, 1 + len(layout.regions) if spans else 1)]
+        cells += ["<td>—</td>"] * (0 if spans else len(layout.regions))
         for one in series:
-            cells += _figure(one, one.figures.get(country, Figure("")), layout)
+            cells += _figure(one.institution, one.figures.get(country, Figure("")), layout)
         rows.append("<tr>\n" + "\n".join(cells) + "</tr>")
     return rows
 
 
-def _name(country: str, series: list[Series], layout: Layout) -> str:
+def _name(country: str, layout: Layout, colspan: int) -> str:
     name, mark, note = country.partition("[")
-    shown = html.escape(name)
-    if layout.year_in == "name" and (year := series[0].figures[country].year):
-        shown += f" ({year})"
     sup = f'<sup class="reference"><a href="#n">&#91;{html.escape(note)}</a></sup>' if mark else ""
-    link = f'<a href="{layout.link}Economy" title="x">{shown}</a>'
-    return f'<td style="text-align:left">{layout.before_name}{link}{sup}</td>'
+    link = f'<a href="{layout.link}Economy" title="x">{html.escape(name)}</a>'
+    across = f' colspan="{colspan}"' if colspan > 1 else ""
+    return f'<td{across} style="text-align:left">{layout.before_name}{link}{sup}</td>'
 
 
-def _figure(one: Series, figure: Figure, layout: Layout) -> list[str]:
-    year_column = layout.year_in == "column"
-    if figure.text in ("", "—"):
-        absent = "<td></td>" if figure.text == "" else layout.absent
-        if not year_column:
-            return [absent]
-        if layout.absent_spans:
+def _figure(institution: str, figure: Figure, layout: Layout) -> list[str]:
+    if figure.text in NO_FIGURE:
+        absent = f"<td>{figure.text}</td>" if figure.text != "—" else layout.absent
+        if layout.year_column and layout.absent_spans:
             return [absent.replace("<td", '<td colspan="2"', 1)]
-        return [absent, absent]
+        return [absent] * (1 + layout.year_column)
     shown = html.escape(figure.text)
-    if figure.year and layout.year_in not in ("column", "name"):
-        shown += f" ({figure.year})"
-    if layout.sort_keys:
-        shown = f'<span style="display:none" data-sort-value="7007">7007{shown}♠</span>{shown}'
-    cells = [f"<td>{shown}\n</td>"]
-    return [*cells, f"<td>{figure.year or one.year}\n</td>"] if year_column else cells
+    if institution in layout.sort_keys:
+        shown = f'<span style="display:none" class="sortkey">7007{shown}♠</span>{shown}'
+    year = figure.year_cell if figure.year_cell is not None else str(figure.year)
+    return [f"<td>{shown}\n</td>"] + [f"<td>{html.escape(year)}\n</td>"] * layout.year_column
 
 
 # --- a table for each institution, in a layout table ------------------------------------------------------------------
 
 
 def _nested(page: Page, layout: Layout) -> str:
-    titles = "".join(f"<td><b>{layout.title(one.institution, one.year)}</b></td>" for one in page.series)
+    titles = "".join(f"<td><b>{layout.heading(one.institution, one.year)}</b></td>" for one in page.series)
     inner = "".join(f'<td valign="top">{_table([one], replace(layout, caption=None))}</td>' for one in page.series)
     sources = f'<tr><td colspan="{len(page.series)}">Sources:</td></tr>' if layout.sources_row else ""
     return f'<table class="{layout.outer_class}">\n<tr>{titles}</tr>\n<tr>{inner}</tr>\n{sources}</table>\n'
@@ -205,17 +213,17 @@ def page_of_facts() -> Page:
     """Return what the page of 30 December 2025 says, from tests/facts."""
     with FACTS.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    columns = (("IMF", "2025", "[6]"), ("World Bank", "2024", "[7]"), ("UN", "2023", "[8]"))
+    columns = (("IMF", 2025, "[6]"), ("World Bank", 2024, "[7]"), ("UN", 2023, "[8]"))
     series = [
-        Series(institution, year, {row["Country"]: _stated(row[institution]) for row in rows}, marks)
-        for institution, year, marks in columns
+        Series(name, str(year), {row["Country"]: _stated(row[name], year) for row in rows}, marks)
+        for name, year, marks in columns
     ]
     return Page(datetime(2025, 12, 30, 20, 9, tzinfo=timezone.utc), 1330326028, series)
 
 
-def _stated(cell: str) -> Figure:
-    text, _, year = cell.partition(" (")
-    return Figure(text, year.rstrip(")") or None)
+def _stated(cell: str, year: int) -> Figure:
+    own_year = cell.partition(" (")[2].rstrip(")")
+    return Figure(cell, int(own_year) if own_year else year)
 
 
 def shipped_page() -> str:
