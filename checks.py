@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-from utils import UNSOURCED_NOTE, CleanRecord
+from records import UNSOURCED_NOTE, CleanRecord
 
 # How many countries an institution has. Seen: IMF 191–194, World Bank 186–209, UN 208–212. The IMF's lists of 2005 had
 # about 175; an institution that is not named here is not counted.

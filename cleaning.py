@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from countries import reference
-from utils import UNSOURCED_NOTE, CleanRecord, RawRecord
+from records import UNSOURCED_NOTE, CleanRecord, RawRecord
 
 FIRST_YEAR, LAST_YEAR = 1900, 2100  # national accounts begin in the 1930s; the IMF projects six years ahead
 CACHED_VALUES = 65_536  # distinct texts of a field that are cleaned once; a page has a few hundred

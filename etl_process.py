@@ -7,34 +7,23 @@ A failed stage does not stop the next where the file that it reads is there; the
 from __future__ import annotations
 
 import argparse
-import contextlib
+import json
 import os
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from utils import (
-    PROJECT,
-    TURN_VARIABLE,
-    Exit,
-    Journal,
-    StageError,
-    clean_file,
-    command_line,
-    database_file,
-    leave,
-    log_file,
-    raw_file,
-    run_stage,
-)
+import status
+import watch
+from stage import Journal, command_line, leave, remember_run, run_stage
+from utils import Exit, StageError, clean_file, database_file, log_file, raw_file
 
 RULE = "=" * 24
+NAMES = ("extract", "transform", "load")
 
 
 class Stage(NamedTuple):
@@ -45,19 +34,12 @@ class Stage(NamedTuple):
     arguments: list[str]
 
 
-class Started(NamedTuple):
-    """A stage's process that waits for its turn, and our end of the pipe that gives it."""
-
-    process: subprocess.Popen[bytes]
-    turn: int
-
-
 class Ended(NamedTuple):
     """How a stage ended: its exit code, or None when it was not run, and after how long."""
 
     stage: str
     code: int | None
-    seconds: float
+    seconds: float = 0.0
 
     def __str__(self) -> str:
         if self.code is None:
@@ -75,41 +57,49 @@ class Stopped(BaseException):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the stages asked for; return the first failure's exit code."""
+    """Run the stages asked for, or tell the status; return the first failure's exit code."""
     options = parse_arguments(arguments)
     journal = Journal("etl", options.quiet)
+    if options.status:
+        return tell_status(options, journal)
     ended: list[Ended] = []
 
     def work() -> None:
-        journal.log(f"{RULE} run of {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC, process {os.getpid()} {RULE}")
-        run_all(stages_asked_for(options), ended, journal)
+        journal.facts["run"] = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}, process {os.getpid()}"
+        journal.log(f"{RULE} run of {journal.facts['run']} {RULE}")
+        watch.warn_of_low_disk(journal)
+        run_all(stages_asked_for(options), ended, options, journal)
         sum_up(ended, journal)
 
     catch_signals()
+    ping(options.ping, "/start", journal)
     try:
-        return run_stage(journal, work)
+        code = run_stage(journal, work, options.wait)
     except Stopped as stopped:
-        print(f"[etl] stopped by signal, exit {stopped.code:d}", file=sys.stderr)
-        return stopped.code
+        code = journal.fail(stopped.code, f"stopped by {'SIGINT' if stopped.code == Exit.INTERRUPTED else 'SIGTERM'}")
+    ping(options.ping, f"/{code:d}", journal)
+    return code
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = command_line(
-        "Refresh the table of GDP by country: extract, transform, load.",
-        "python etl_process.py --from transform",
+        "Refresh the table of GDP by country: extract, transform, load.", "python etl_process.py --from transform"
     )
-    parser.add_argument("--page", metavar="FILE_OR_URL", help="a saved page or an address (default: the live page)")
+    add = parser.add_argument
+    add("--page", metavar="FILE_OR_URL", help="a saved page or an address (default: the live page)")
     some = parser.add_mutually_exclusive_group()
-    some.add_argument("--from", dest="first", choices=("extract", "transform", "load"), help="begin with this stage")
-    some.add_argument("--only", choices=("extract", "transform", "load"), help="run this stage alone")
-    parser.add_argument(
-        "--max-age", type=int, metavar="DAYS", help="when the network fails, refuse a kept page older than this"
+    some.add_argument("--from", dest="first", choices=NAMES, help="begin with this stage")
+    some.add_argument("--only", choices=NAMES, help="run this stage alone")
+    some.add_argument(
+        "--status", action="store_true", help="tell when each stage last succeeded and how old the data is"
     )
-    parser.add_argument(
-        "--force", action="store_true", help="load in spite of fatal findings, and note them on the rows"
-    )
-    parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
+    add("--max-age", type=int, metavar="DAYS", help="data older than this is a failure: of a kept page, or of --status")
+    add("--force", action="store_true", help="load in spite of fatal findings, and note them on the rows")
+    add("--json", action="store_true", help="print the results as one JSON object")
+    add("--timeout", type=float, metavar="SECONDS", help="end a stage that takes longer")
+    add("--monitor-interval", type=float, metavar="SECONDS", default=5.0, help="between resource lines in the log")
+    add("--ping", metavar="URL", help="a dead-man's switch to call at start and end")
     return parser.parse_args(arguments)
 
 
@@ -123,95 +113,105 @@ def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
         Stage("transform", raw_file, quiet),
         Stage("load", clean_file, [*["--json"] * options.json, *["--force"] * options.force, *quiet]),
     ]
-    names = [stage.name for stage in stages]
     if options.only:
-        return [stages[names.index(options.only)]]
-    return stages[names.index(options.first) if options.first else 0 :]
+        return [stages[NAMES.index(options.only)]]
+    return stages[NAMES.index(options.first) if options.first else 0 :]
 
 
 def catch_signals() -> None:
     """Let SIGINT and SIGTERM raise Stopped, so that the children end before we do."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
+        for again in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(again, signal.SIG_IGN)  # a second one must not stop the stopping
         raise Stopped(Exit.INTERRUPTED if number == signal.SIGINT else Exit.TERMINATED)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
 
 
-def run_all(stages: list[Stage], ended: list[Ended], journal: Journal) -> None:
+def run_all(stages: list[Stage], ended: list[Ended], options: argparse.Namespace, journal: Journal) -> None:
     """Run the stages in turn, one started ahead; append how each ended to `ended`."""
-    started: list[Started] = []
+    assert journal.lock is not None
+    started: list[watch.Process] = []
     try:
         for number, stage in enumerate(stages):
-            started += [start(ahead) for ahead in stages[len(started) : number + 2]]
-            ended.append(take_turn(stage, started[number], ended, journal))
+            for ahead in stages[len(started) : number + 2]:
+                started.append(watch.start(ahead.name, ahead.arguments, journal.lock))
+            if may_run(stage, ended, journal):
+                account = watch.take_turn(started[number], options.timeout, options.monitor_interval, journal)
+                ended.append(record(stage, account, options, journal))
+            else:
+                ended.append(Ended(stage.name, None))
     finally:
-        for waiting in started:
-            end(waiting)
+        for process in started:
+            watch.end(process)
 
 
-def start(stage: Stage) -> Started:
-    """Start a stage's process, which waits for its turn; raises StageError (1) when the system cannot."""
-    waits_at, turn = os.pipe()
-    try:
-        process = subprocess.Popen(
-            [sys.executable, str(PROJECT / f"{stage.name}.py"), *stage.arguments],
-            env={**os.environ, TURN_VARIABLE: str(waits_at)},
-            pass_fds=(waits_at,),
-        )
-    except OSError as error:
-        raise StageError(
-            Exit.FAULT, f"cannot start {stage.name}.py: {error}; free memory or processes, run again"
-        ) from error
-    finally:
-        os.close(waits_at)
-    return Started(process, turn)
-
-
-def take_turn(stage: Stage, started: Started, ended: list[Ended], journal: Journal) -> Ended:
-    """Give a stage its turn and wait for its end, unless it would read what a failed stage never wrote."""
+def may_run(stage: Stage, ended: list[Ended], journal: Journal) -> bool:
+    """Tell whether a stage may run: after a failure, only where the file that it reads is there; say which it is."""
     failed = [before.stage for before in ended if before.code != Exit.DONE]
-    if failed and stage.reads and not stage.reads().exists():
-        journal.warn(f"{stage.name} is not run: {failed[-1]} failed, and {stage.reads()} is not there")
-        return Ended(stage.name, None, 0.0)
-    if failed and stage.reads:
-        journal.warn(f"{failed[-1]} failed; {stage.name} goes on with {stage.reads()} of {written_at(stage.reads())}")
-    began = time.monotonic()
-    with contextlib.suppress(BrokenPipeError):  # it ended before its turn, and its exit code tells why
-        os.write(started.turn, b"\n")
-    result = Ended(stage.name, as_shells_say(started.process.wait()), time.monotonic() - began)
+    if not failed or stage.reads is None:
+        return True
+    path = stage.reads()
+    if not path.exists():
+        journal.warn(f"{stage.name} is not run: {failed[-1]} failed, and {path} is not there")
+        return False
+    written = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+    journal.warn(f"{failed[-1]} failed; {stage.name} goes on with {path} of {written:%Y-%m-%d %H:%M}")
+    return True
+
+
+def record(stage: Stage, account: watch.Account, options: argparse.Namespace, journal: Journal) -> Ended:
+    """Put a stage's end on record: in the text log and in log/runs.jsonl."""
+    facts = journal.facts | account.facts
+    if account.timed_out:
+        facts["error"] = f"{stage.name} took longer than --timeout {options.timeout:g} s and was ended"
+        journal.warn(facts["error"])
+    elif account.code > 128:  # a signal's, and the stage could not tell
+        facts.setdefault("error", f"{stage.name} was ended by signal {account.code - 128}")
+        journal.warn(facts["error"])
+    watch.tell_spent(stage.name, account.spent, journal)
+    remember_run(stage.name, account.spent, account.code, facts)
+    result = Ended(stage.name, account.code, account.spent.wall_s)
     journal.log(str(result))
     return result
 
 
-def written_at(path: Path) -> str:
-    """Return when a file was last written, in UTC."""
-    return f"{datetime.fromtimestamp(path.stat().st_mtime, timezone.utc):%Y-%m-%d %H:%M}"
-
-
-def as_shells_say(code: int) -> int:
-    """Return an exit code as a shell gives it: 128 and the signal's number for a process that a signal ended."""
-    return code if code >= 0 else 128 - code
-
-
-def end(started: Started) -> None:
-    """End a stage that is still there, and wait for it."""
-    os.close(started.turn)
-    if started.process.poll() is None:
-        started.process.terminate()
-        started.process.wait()
-
-
 def sum_up(ended: list[Ended], journal: Journal) -> None:
     """Tell how each stage ended and where the results lie; raises StageError with the first failure's exit code."""
+    failure = next((result for result in ended if result.code != Exit.DONE), None)
     for result in ended:
-        if not journal.quiet or result.code != Exit.DONE:
+        if failure or not journal.quiet:
             print(f"[etl] {result}", file=sys.stderr)
     journal.say(f"results: {clean_file()} and {database_file()}; log: {log_file()}")
-    failure = next((result for result in ended if result.code != Exit.DONE), None)
     if failure and failure.code:
         raise StageError(failure.code, f"{failure.stage} failed; its error stands above and in {log_file()}")
+
+
+def tell_status(options: argparse.Namespace, journal: Journal) -> int:
+    """Print the status; return 69 when the data is older than --max-age, and 66 when there has been no run."""
+    try:
+        told = status.status()
+    except StageError as error:
+        print(f"[{journal.stage}] error: {error}", file=sys.stderr)
+        return error.code
+    print(json.dumps(told, indent=2) if options.json else "\n".join(status.lines(told)))
+    too_old = options.max_age is not None and (told["age_days"] is None or told["age_days"] > options.max_age)
+    return Exit.UNREACHABLE if too_old else Exit.DONE
+
+
+def ping(url: str | None, ending: str, journal: Journal) -> None:
+    """Call a dead-man's switch (healthchecks' convention: /start, then /exit-code); it never fails the run."""
+    if url is None:
+        return
+    from sources import Unreachable
+    from sources.http import call
+
+    try:
+        call(url.rstrip("/") + ending)
+    except Unreachable as reason:
+        journal.warn(f"could not call {url}: {reason}")
 
 
 if __name__ == "__main__":

@@ -20,24 +20,14 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from records import write_records
 from sources import Refused, Unreachable, wikipedia
-from utils import (
-    SHIPPED_PAGES,
-    Exit,
-    Journal,
-    StageError,
-    command_line,
-    leave,
-    pages_folder,
-    raw_file,
-    read_bytes,
-    run_stage,
-    whole_file,
-    write_records,
-)
+from stage import Journal, command_line, leave, run_stage
+from utils import SHIPPED_PAGES, Exit, StageError, pages_folder, raw_file, read_bytes, whole_file
 
 GZIP_MAGIC = b"\x1f\x8b"
-MAX_PAGE_BYTES = 20_000_000
+MAX_PAGE_BYTES = 10_000_000
+NOTHING_CHANGED = "fetched, and nothing changed"
 KEPT_PAGE = re.compile(r"(\d{4}-\d\d-\d\d)_(?:enwiki_rev(\d+)|page_[0-9a-f]{8})\.html\.gz")
 
 
@@ -54,7 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the stage as a script; return its exit code."""
     options = parse_arguments(arguments)
     journal = Journal("extract", options.quiet)
-    return run_stage(journal, lambda: extract(options.page, options.output or raw_file(), options.max_age, journal))
+    target = options.output or raw_file()
+    return run_stage(journal, lambda: extract(options.page, target, options.max_age, journal), options.wait)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -74,43 +65,57 @@ def extract(page: str | None, target: Path, max_age_days: int | None, journal: J
     if page is None:
         reading = read_live_page(max_age_days, journal)
     elif urlsplit(page).scheme in ("http", "https"):
-        reading = read_page(fetch_and_keep(page, journal), journal)
+        reading = read_url(page, journal)
     else:
         reading = read_page(open_page(Path(page)), journal)
     for reason, count in reading.left_out.items():
         journal.warn(f"left out: {count} × {reason}")
-    count, _ = write_records(target, reading.records)
+    count, sha256 = write_records(target, reading.records)
+    journal.gave(target, count, sha256)
     journal.say(f"{count} raw records written to {target}")
 
 
 def read_live_page(max_age_days: int | None, journal: Journal) -> wikipedia.Reading:
     """Return what the live page says or, where that cannot be reached, the newest kept page that can be read."""
     try:
-        page = fetch_and_keep(wikipedia.PAGE_URL, journal)
+        return read_url(wikipedia.PAGE_URL, journal)
     except StageError as failure:
         if failure.code is not Exit.UNREACHABLE:
             raise
         return read_kept_page(failure, max_age_days, journal)
-    return read_page(page, journal)
 
 
-def fetch_and_keep(url: str, journal: Journal) -> Page:
-    """Return the page at `url`, kept in data/pages/; raises StageError: 69 unreachable, 65 no text, 74 not kept."""
+def read_url(url: str, journal: Journal) -> wikipedia.Reading:
+    """Return what the page at `url` says, and keep it; raises StageError: 69 unreachable, 65 refused, 74 not kept.
+
+    A page that tells its revision is kept before it is read, for a page that is refused is worth a look; one that does
+    not may be anything, and is kept when it could be read.
+    """
+    page, revision = fetch(url, journal)
+    if revision.number:
+        keep_page(page, revision, journal)
+    reading = read_page(page, journal)
+    if not revision.number:
+        keep_page(page, revision, journal)
+    return reading
+
+
+def fetch(url: str, journal: Journal) -> tuple[Page, wikipedia.Revision]:
+    """Return the page at `url` and what it says of its revision; raises StageError: 69 unreachable, 65 no text."""
     if not os.environ.get("GDP_ETL_CONTACT"):
         journal.log("GDP_ETL_CONTACT is not set; Wikimedia asks for a contact and may answer 403 without")
     host = urlsplit(url).hostname or url
     try:
         answer = wikipedia.fetch(url)
-        saved = wikipedia.read_revision(wikipedia.decode(answer.content))
+        revision = wikipedia.read_revision(wikipedia.decode(answer.content))
     except Unreachable as reason:
+        journal.facts["fetched"] = f"could not fetch: {reason}"
         raise StageError(
             Exit.UNREACHABLE, f"could not reach {host} ({reason}); try again later, or name a saved page with --page"
         ) from reason
     except Refused as reason:
         raise refusal(url, reason) from reason
-    page = Page(answer.content, answer.url, last_modified(answer.last_modified))
-    keep_page(page, saved, journal)
-    return page
+    return Page(answer.content, answer.url, last_modified(answer.last_modified)), revision
 
 
 def last_modified(header: str | None) -> datetime:
@@ -128,11 +133,13 @@ def keep_page(page: Page, revision: wikipedia.Revision, journal: Journal) -> Non
     name = f"{day}_{mark}.html.gz"
     path = pages_folder() / name
     if path.exists() or (SHIPPED_PAGES / name).exists():
-        journal.say(f"fetched the page of {day}; it is kept already as {name}")
+        journal.facts["fetched"] = NOTHING_CHANGED
+        journal.say(f"{NOTHING_CHANGED}: the page of {day} is kept already as {name}")
         return
     with whole_file(path) as file:
         file.write(gzip.compress(page.content, mtime=0))
-    journal.say(f"fetched the page of {day}; kept as {path}")
+    journal.facts["fetched"] = "fetched, new"
+    journal.say(f"fetched the page of {day}, which is new; kept as {path}")
 
 
 def read_kept_page(failure: StageError, max_age_days: int | None, journal: Journal) -> wikipedia.Reading:
@@ -149,7 +156,9 @@ def read_kept_page(failure: StageError, max_age_days: int | None, journal: Journ
         except StageError as unreadable:
             journal.warn(str(unreadable))
             continue
-        journal.warn(f"{reason}; used the page of {day:%Y-%m-%d}, {age} days old")
+        used = f"{reason}; used the page of {day:%Y-%m-%d}, {age} days old"
+        journal.facts["fetched"] = used
+        journal.warn(used)
         return reading
     raise failure
 
@@ -202,6 +211,12 @@ def read_page(page: Page, journal: Journal) -> wikipedia.Reading:
         raise refusal(page.location, reason) from reason
     if reading.revision.saved is None:
         journal.warn(f"{page.location} does not say when it was saved; took {page.saved:%Y-%m-%d %H:%M} for As_of")
+    journal.facts |= {
+        "input": page.location,
+        "input_sha256": hashlib.sha256(page.content).hexdigest(),
+        "bytes_in": len(page.content),
+        "as_of": reading.records[0]["As_of"],
+    }
     countries = len({record["Country"] for record in reading.records})
     journal.say(f"{len(reading.records)} figures of {countries} countries and aggregates read from {page.location}")
     return reading

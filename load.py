@@ -18,25 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from checks import Finding, check_vintage, with_notes
+from records import CLEAN_FIELDS, UNSOURCED_NOTE, CleanRecord, bad_input, read_records
 from screen import show_table
-from utils import (
-    CLEAN_FIELDS,
-    UNSOURCED_NOTE,
-    CleanRecord,
-    Exit,
-    Journal,
-    StageError,
-    bad_input,
-    checks_file,
-    clean_file,
-    command_line,
-    database_file,
-    leave,
-    read_records,
-    run_stage,
-    write_json,
-    writing,
-)
+from stage import Journal, command_line, leave, run_stage
+from utils import Exit, StageError, checks_file, clean_file, database_file, write_json, writing
 
 THRESHOLD_BILLION_USD = 100
 TOP = 5
@@ -105,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
         load(options.input or clean_file(), database, journal, force=options.force)
         show(database, as_json=options.json, quiet=options.quiet)
 
-    return run_stage(journal, work)
+    return run_stage(journal, work, options.wait)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -133,6 +118,7 @@ def load(source: Path, database: Path, journal: Journal, force: bool = False) ->
     unless `force`.
     """
     records, sha256 = read_records(source, CLEAN_FIELDS)
+    journal.took(source, len(records), sha256)
     check_figures(records, source)
     journal.say(f"{len(records)} clean records read from {source}")
     with writing(database):
@@ -149,6 +135,8 @@ def load(source: Path, database: Path, journal: Journal, force: bool = False) ->
         refuse_fatal(findings, force)
         choose_countries(connection)
         remember_load(connection, records, source, sha256)
+    journal.gave(database, len(records))
+    journal.facts["as_of"] = max(record["As_of"] for record in records)
     journal.say(f"{len(records)} estimates loaded into {database}")
 
 
@@ -276,7 +264,7 @@ def show(database: Path, as_json: bool = False, quiet: bool = False) -> None:
         regions = rows_of(connection, REGION_MEANS, top=TOP)
     if as_json:
         screens = {"Countries_over_100_billion_USD": large, "Region_top_5_mean": regions}
-        print(json.dumps({"Institution": "IMF", "As_of": as_of, **screens}, ensure_ascii=False, indent=2))
+        print(json.dumps({"Institution": "IMF", "As_of": as_of, **screens}, indent=2))
     elif not quiet:
         show_screens(as_of, large, regions)
 

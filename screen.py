@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from utils import printable
+
 Row = Sequence[str]
 
 
 def show_table(title: str, headings: Row, rows: Sequence[Row], numbers: frozenset[str]) -> None:
     """Print a table to standard output; the columns whose heading is in `numbers` are aligned to the right."""
+    rows = [[printable(text) for text in row] for row in rows]  # a page must not steer the terminal
     if sys.stdout.isatty():
         _show_rich(title, headings, rows, numbers)
     else:

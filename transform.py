@@ -16,23 +16,9 @@ import pandas as pd
 from checks import Finding, check_control_total
 from cleaning import Fate, clean
 from countries import reference
-from utils import (
-    RAW_FIELDS,
-    CleanRecord,
-    Exit,
-    Journal,
-    RawRecord,
-    StageError,
-    checks_file,
-    clean_file,
-    command_line,
-    leave,
-    raw_file,
-    read_records,
-    run_stage,
-    write_json,
-    write_records,
-)
+from records import RAW_FIELDS, CleanRecord, RawRecord, read_records, write_records
+from stage import Journal, command_line, leave, run_stage
+from utils import Exit, StageError, checks_file, clean_file, raw_file, write_json
 
 MAX_REJECTED_SHARE = 0.02  # a typo or two on a page of 600 figures; more, and the page was read wrong
 MAX_NAMED = 5  # how many rejects a warning names; the log has them all
@@ -46,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the stage as a script; return its exit code."""
     options = parse_arguments(arguments)
     journal = Journal("transform", options.quiet)
-    return run_stage(journal, lambda: transform(options.input or raw_file(), options.output or clean_file(), journal))
+    source, target = options.input or raw_file(), options.output or clean_file()
+    return run_stage(journal, lambda: transform(source, target, journal), options.wait)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -62,7 +49,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def transform(source: Path, target: Path, journal: Journal) -> None:
     """Clean the raw records of `source` into `target`; raises StageError, and leaves `target` as it was."""
-    raw, _ = read_records(source, RAW_FIELDS)
+    raw, raw_sha256 = read_records(source, RAW_FIELDS)
+    journal.took(source, len(raw), raw_sha256)
     journal.say(f"{len(raw)} raw records read from {source}")
     records, aggregates, rejects, counts = clean_all(raw)
     refuse_rejects(rejects, len(raw), journal)
@@ -74,6 +62,8 @@ def transform(source: Path, target: Path, journal: Journal) -> None:
     tell_counts(len(raw), len(table), counts, journal)
     count, sha256 = write_records(target, to_records(table))
     write_json(checks_file(), {"clean_sha256": sha256, "findings": [finding.as_json() for finding in findings]})
+    journal.gave(target, count, sha256)
+    journal.facts["as_of"] = str(table["As_of"].iloc[0])
     journal.say(f"{count} clean records written to {target}")
 
 

@@ -17,11 +17,12 @@ from urllib.parse import quote
 
 from bs4 import BeautifulSoup
 
+from records import RawRecord
 from sources import Refused, Unreachable
 from sources.headings import Column, Headings, find_headings, named_institutions, read_columns
 from sources.http import Download, download
 from sources.tables import Cell, Table, visible_tables
-from utils import MONTHS, RawRecord
+from utils import MONTHS
 
 PAGE_URL = "https://en.wikipedia.org/wiki/List_of_countries_by_GDP_(nominal)"
 REVISION_URL = "https://en.wikipedia.org/w/index.php?title={title}&oldid={revision}"
@@ -55,6 +56,8 @@ class Reading:
 def fetch(url: str = PAGE_URL) -> Download:
     """Return the whole page at `url`; raises Unreachable also when the page breaks off before its end."""
     answer = download(url)
+    if not answer.content.strip():
+        raise Unreachable("it sent an empty page")
     if not is_whole(decode(answer.content)):
         raise Unreachable(f"its page broke off after {len(answer.content)} bytes")
     return answer

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cleaning import Fate, clean, hundredths_of_billions, name_and_year, the_year, unit_factor
 from countries import fold, reference
+from records import UNSOURCED_NOTE, RawRecord
 from tests.conftest import SHARED_PAGES
-from utils import UNSOURCED_NOTE, RawRecord
 
 FACTS = SHARED_PAGES.parent / "facts"
 MILLIONS, BILLIONS = unit_factor("GDP (US$million)", None), unit_factor("GDP (US$billion)", None)

@@ -249,7 +249,7 @@ def test_a_log_that_cannot_be_written_is_told(run: Run, home: Path) -> None:
     (home / "log").write_text("a file where the folder should be")
     done = run("extract.py", "--page", SHIPPED)
     assert done.returncode == 74
-    assert "etl_project_with_sql_log.txt" in one_line_error(done, "extract")
+    assert "/home/log/" in one_line_error(done, "extract")
 
 
 def _with_bad(home: Path, path: Path, bad: int, **changes: str) -> Path:

@@ -1,0 +1,130 @@
+"""The two contracts between stages: raw and clean records, and the files that hold them.
+
+A file named .json is an array of flat objects; .jsonl is one such object a line, for streams. Every stage reads either.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypedDict
+
+from utils import Exit, StageError, read_bytes, whole_file
+
+
+class RawRecord(TypedDict):
+    """One figure as the source has it; extract writes it, transform reads it."""
+
+    Country: str
+    GDP: str
+    Year: str | None
+    Column: str | None
+    Unit: str | None
+    Institution: str
+    Source: str
+    As_of: str
+
+
+class CleanRecord(TypedDict):
+    """One figure in billions of US dollars; transform writes it, load reads it."""
+
+    Country: str
+    ISO3: str | None
+    Region: str | None
+    Subregion: str | None
+    Institution: str
+    Year: int
+    GDP_USD_billion: float
+    As_of: str
+    Source: str
+    Note: str | None
+
+
+Fields = Mapping[str, tuple[type, ...]]
+
+_TEXT, _TEXT_OR_NULL = (str,), (str, type(None))
+RAW_FIELDS: Fields = {
+    "Country": _TEXT, "GDP": _TEXT, "Year": _TEXT_OR_NULL, "Column": _TEXT_OR_NULL,
+    "Unit": _TEXT_OR_NULL, "Institution": _TEXT, "Source": _TEXT, "As_of": _TEXT,
+}  # fmt: skip
+CLEAN_FIELDS: Fields = {
+    "Country": _TEXT, "ISO3": _TEXT_OR_NULL, "Region": _TEXT_OR_NULL, "Subregion": _TEXT_OR_NULL,
+    "Institution": _TEXT, "Year": (int,), "GDP_USD_billion": (int, float), "As_of": _TEXT, "Source": _TEXT,
+    "Note": _TEXT_OR_NULL,
+}  # fmt: skip
+
+# The one Note that decides something: load prefers a sourced column to one whose Note begins so.
+UNSOURCED_NOTE = "column without a source"
+
+
+def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> tuple[int, str]:
+    """Write records to `path`, an array for .json or one object a line for .jsonl, whole or not at all.
+
+    Returns how many there were and the file's SHA-256; raises StageError (74).
+    """
+    lines = path.suffix == ".jsonl"
+    before, between, after = (b"", b"\n", b"\n") if lines else (b"[\n", b",\n", b"\n]\n")
+    count, sha256 = 0, hashlib.sha256()
+    with whole_file(path) as file:
+
+        def write(text: bytes) -> None:
+            sha256.update(text)
+            file.write(text)
+
+        write(before)
+        for count, record in enumerate(records, 1):
+            write((between if count > 1 else b"") + json.dumps(record, ensure_ascii=False, allow_nan=False).encode())
+        write(after if count or not lines else b"")
+    return count, sha256.hexdigest()
+
+
+def read_records(path: Path, fields: Fields) -> tuple[list[Any], str]:
+    """Return the records of a .json array or .jsonl file, each checked against `fields`, and the file's SHA-256.
+
+    Raises StageError: 66 when the file is missing, 65 when it is anything but such records, naming record and field.
+    """
+    content = read_bytes(path)
+    try:
+        found = _parse_json(content, lines=path.suffix == ".jsonl")
+    except (ValueError, RecursionError) as error:
+        raise bad_input(path, f"is not {path.suffix.lstrip('.') or 'json'}: {error}") from None
+    if not isinstance(found, list) or not found:
+        raise bad_input(path, "holds no records" if found == [] else "is not an array of records")
+    for number, record in enumerate(found, 1):
+        problem = record_problem(record, fields)
+        if problem:
+            raise bad_input(path, f"record {number}: {problem}")
+    return found, hashlib.sha256(content).hexdigest()
+
+
+def bad_input(path: Path, problem: str) -> StageError:
+    """Return the error (65) that says what is wrong with a file and what to do."""
+    return StageError(Exit.BAD_DATA, f"{path} {problem}; run the stage that writes it again")
+
+
+def record_problem(record: object, fields: Fields) -> str | None:
+    """Return what is wrong with the shape of a record, in a few words that name the field, or None."""
+    if not isinstance(record, dict):
+        return f"is not an object but {json.dumps(record, default=str)[:40]}"
+    for name, types in fields.items():
+        if name not in record:
+            return f"field {name} is missing"
+        # bool is an int to Python, but true is no year
+        if not isinstance(record[name], types) or isinstance(record[name], bool):
+            return f"field {name} is {json.dumps(record[name], default=str)[:40]}"
+    return None
+
+
+def _parse_json(content: bytes, lines: bool) -> Any:
+    text = content.decode("utf-8-sig")
+    if not text.strip():
+        raise ValueError("it is empty")
+    if lines:
+        return [json.loads(line, parse_constant=_no_constant) for line in text.splitlines() if line.strip()]
+    return json.loads(text, parse_constant=_no_constant)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no figure")

@@ -1,0 +1,208 @@
+"""How a stage starts, speaks and ends: its command line, its turn, its log lines, what it did, and its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from utils import Exit, StageError, append_line, append_log, log_file, printable, runs_file, take_lock
+
+# etl_process.py starts a stage ahead of its turn, so that its imports overlap the stage before. This names three open
+# descriptors: the pipe on which the stage waits for its turn, the pipe that takes its facts, and the lock.
+DESCRIPTORS_VARIABLE = "GDP_ETL_STAGE_FDS"
+KIB_IN_MIB = 1024
+
+
+# --- the command line -------------------------------------------------------------------------------------------------
+
+
+def command_line(description: str, example: str) -> argparse.ArgumentParser:
+    """Return a parser with what every script takes; its help ends in a command that can be pasted."""
+    parser = argparse.ArgumentParser(
+        description=description, epilog=f"example:\n  {example}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quiet", action="store_true", help="say only warnings and errors, and print no tables")
+    parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="wait for another run to end")
+    return parser
+
+
+# --- what a stage says ------------------------------------------------------------------------------------------------
+
+
+class Journal:
+    """What a stage has to say: every line goes to the log, and to standard error unless the run is quiet.
+
+    `facts` are what log/runs.jsonl tells of the run: rows, bytes, files and their SHA-256, As_of, the error.
+    """
+
+    def __init__(self, stage: str, quiet: bool = False) -> None:
+        self.stage = stage
+        self.quiet = quiet
+        self.facts: dict[str, Any] = {}
+        self.lock: int | None = None
+
+    def log(self, message: str) -> None:
+        """Write a line to the log only."""
+        append_log(f"[{self.stage}] {message}")
+
+    def say(self, message: str) -> None:
+        """Tell of a step: log and screen, but not the screen of a quiet run."""
+        self.log(message)
+        if not self.quiet:
+            print(f"[{self.stage}] {printable(message)}", file=sys.stderr, flush=True)
+
+    def warn(self, message: str) -> None:
+        """Tell of something that deserves a look: log and screen, quiet or not."""
+        self.log(f"warning: {message}")
+        print(f"[{self.stage}] warning: {printable(message)}", file=sys.stderr, flush=True)
+
+    def took(self, path: Path, rows: int, sha256: str) -> None:
+        """Remember the file that was read."""
+        self.facts |= {"input": str(path), "input_sha256": sha256, "rows_in": rows, "bytes_in": path.stat().st_size}
+
+    def gave(self, path: Path, rows: int, sha256: str | None = None) -> None:
+        """Remember the file that was written."""
+        self.facts |= {"output": str(path), "output_sha256": sha256, "rows_out": rows, "bytes_out": path.stat().st_size}
+
+    def fail(self, code: int, message: str) -> int:
+        """Tell of a failure, also where the log cannot be written; return its exit code."""
+        self.facts["error"] = message
+        print(f"[{self.stage}] error: {printable(message)}", file=sys.stderr, flush=True)
+        with contextlib.suppress(StageError):
+            self.log(f"error: {message}")
+        return code
+
+
+# --- its turn ---------------------------------------------------------------------------------------------------------
+
+
+class Descriptors(NamedTuple):
+    """What the orchestrator hands to a stage."""
+
+    turn: int
+    facts: int
+    lock: int
+
+
+def handed_descriptors() -> Descriptors | None:
+    """Return what the orchestrator handed us, or None where a person or cron started us."""
+    told = os.environ.pop(DESCRIPTORS_VARIABLE, None)
+    return Descriptors(*map(int, told.split(","))) if told else None
+
+
+def wait_for_turn(handed: Descriptors) -> bool:
+    """Wait for the turn; return False when the orchestrator went away instead. Leave when it goes away later."""
+    if os.read(handed.turn, 1) != b"\n":
+        return False
+
+    def leave_when_alone() -> None:
+        os.read(handed.turn, 1)
+        os._exit(Exit.TERMINATED)  # as safe as any kill, and the next run need not wait for us
+
+    threading.Thread(target=leave_when_alone, daemon=True).start()
+    return True
+
+
+# --- a run ------------------------------------------------------------------------------------------------------------
+
+
+def run_stage(journal: Journal, work: Callable[[], None], wait_s: float = 0) -> int:
+    """Run a stage's work under the lock, between its start and end lines in the log; return its exit code."""
+    handed = handed_descriptors()
+    if handed and not wait_for_turn(handed):
+        return Exit.TERMINATED
+    started, began = datetime.now(timezone.utc), time.monotonic()
+
+    def begin() -> None:
+        journal.lock = handed.lock if handed else take_lock(wait_s)
+        journal.log("start")
+
+    code = _outcome(journal, begin, work)
+    seconds = time.monotonic() - began
+    if code == Exit.DONE:
+        code = _outcome(journal, lambda: journal.log(f"end: done after {seconds:.2f} s"))
+    else:
+        with contextlib.suppress(StageError):  # the log itself may be what cannot be written, and that has been told
+            journal.log(f"end: failed, exit {code:d}, after {seconds:.2f} s")
+    if handed:
+        with contextlib.suppress(OSError):
+            os.write(handed.facts, json.dumps(journal.facts).encode())
+    else:
+        _remember_own_run(journal, started, seconds, code)
+    return code
+
+
+def _outcome(journal: Journal, *steps: Callable[[], None]) -> int:
+    try:
+        for step in steps:
+            step()
+        sys.stdout.flush()
+    except StageError as error:
+        return journal.fail(error.code, str(error))
+    except KeyboardInterrupt:
+        return journal.fail(Exit.INTERRUPTED, "interrupted")
+    except BrokenPipeError:
+        # whoever read our output has seen enough of it; nothing is lost, and Python's own last flush must not complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # reading and writing files is told where it happens; what is left is standard output
+        return journal.fail(Exit.CANNOT_WRITE, f"cannot write: {error}; make room there, then run again")
+    except Exception as error:  # the last resort: a fault of ours is told in one line, its traceback kept in the log
+        import traceback
+
+        for line in traceback.format_exc().splitlines():
+            with contextlib.suppress(StageError):
+                journal.log(line)
+        return journal.fail(Exit.FAULT, f"a fault of ours: {error!r}; please report it with {log_file()}")
+    return Exit.DONE
+
+
+def _remember_own_run(journal: Journal, started: datetime, wall_s: float, code: int) -> None:
+    with contextlib.suppress(StageError):
+        spent = Spent(started, wall_s, resource.getrusage(resource.RUSAGE_SELF))
+        remember_run(journal.stage, spent, code, journal.facts)
+
+
+class Spent(NamedTuple):
+    """What a process took: when it had its turn, how long, and what os.wait4 or getrusage tells of it."""
+
+    started: datetime
+    wall_s: float
+    usage: resource.struct_rusage
+
+    @property
+    def peak_memory_mb(self) -> float:
+        """The most memory that it held at once; Linux counts it in KiB."""
+        return self.usage.ru_maxrss / KIB_IN_MIB
+
+
+def remember_run(stage: str, spent: Spent, code: int, facts: dict[str, Any]) -> None:
+    """Append one object to log/runs.jsonl; raises StageError (74)."""
+    told = {
+        "stage": stage,
+        "started": f"{spent.started:%Y-%m-%dT%H:%M:%SZ}",
+        "exit_code": int(code),
+        "wall_s": round(spent.wall_s, 3),
+        "user_s": round(spent.usage.ru_utime, 3),
+        "system_s": round(spent.usage.ru_stime, 3),
+        "peak_memory_mb": round(spent.peak_memory_mb, 1),
+        **facts,
+    }
+    append_line(runs_file(), json.dumps(told, ensure_ascii=True))
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once: taking pandas apart piece by piece costs a tenth of a whole run, and frees nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)

@@ -1,0 +1,81 @@
+"""What `etl_process.py --status` tells, from log/runs.jsonl: each stage's last success, and how old the data is."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import Any
+
+from utils import Exit, StageError, runs_file
+
+STAGES = ("extract", "transform", "load")
+Run = dict[str, Any]
+
+
+def status() -> dict[str, Any]:
+    """Return the last success of each stage, the last failure, the As_of that is loaded and its age in days."""
+    runs = read_runs()
+    done = {run["stage"]: run for run in runs if run["exit_code"] == Exit.DONE}
+    failed = [run for run in runs if run["exit_code"] != Exit.DONE and run.get("error")]
+    as_of = done.get("load", {}).get("as_of")
+    fetched = [run for run in runs if run["stage"] == "extract" and run.get("fetched")]
+    return {
+        "stages": {name: _told(done.get(name)) for name in STAGES},
+        "as_of": as_of,
+        "age_days": _age_days(as_of) if as_of else None,
+        "last_fetch": {key: fetched[-1].get(key) for key in ("started", "fetched")} if fetched else None,
+        "last_failure": {k: failed[-1].get(k) for k in ("stage", "started", "exit_code", "error")} if failed else None,
+    }
+
+
+def read_runs() -> list[Run]:
+    """Return the runs that are on record, oldest first; raises StageError (66) when there are none."""
+    runs: list[Run] = []
+    path = runs_file()
+    for name in (path.with_name(f"{path.name}.1"), path):
+        if name.exists():
+            runs += [run for line in name.read_text(encoding="utf-8").splitlines() if (run := _run(line))]
+    if not runs:
+        raise StageError(Exit.NO_INPUT, f"{path} tells of no run; run python etl_process.py first")
+    return runs
+
+
+def _run(line: str) -> Run | None:
+    try:
+        run = json.loads(line)
+    except ValueError:  # a line that a full disk cut short
+        return None
+    return run if isinstance(run, dict) and {"stage", "started", "exit_code"} <= run.keys() else None
+
+
+def _told(run: Run | None) -> dict[str, Any] | None:
+    return {key: run.get(key) for key in ("started", "as_of", "rows_out", "wall_s")} if run else None
+
+
+def _age_days(as_of: str) -> int:
+    return (datetime.now(timezone.utc) - datetime.fromisoformat(as_of.replace("Z", "+00:00"))).days
+
+
+def _success(run: Run | None) -> str:
+    return f"last done {run['started']}, {run['rows_out']} rows as of {run['as_of']}" if run else "never done"
+
+
+def lines(told: dict[str, Any]) -> list[str]:
+    """Return the status as lines for people."""
+    stages = [
+        f"{name:<10} last done {run['started']}, {run['rows_out']} rows as of {run['as_of']}"
+        if run
+        else f"{name:<10} never"
+        for name, run in told["stages"].items()
+    ]
+    age = f"data as of {told['as_of']}, {told['age_days']} days old" if told["as_of"] else "no data loaded yet"
+    fetch = told["last_fetch"]
+    failure = told["last_failure"]
+    return [
+        *stages,
+        age,
+        f"last fetch {fetch['started']}: {fetch['fetched']}" if fetch else "never fetched",
+        f"last failure {failure['started']}: [{failure['stage']}] exit {failure['exit_code']}, {failure['error']}"
+        if failure
+        else "no failure on record",
+    ]
