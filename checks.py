@@ -6,6 +6,7 @@ Each threshold stands below with the spread that was seen on five real pages, Se
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -345,7 +346,13 @@ def _slip(distance: float) -> str:
     return ""
 
 
-# --- words and numbers ------------------------------------------------------------------------------------------------
+# --- results/Checks.json and the Notes --------------------------------------------------------------------------------
+
+
+def as_checks(findings: Iterable[Finding], clean_sha256: str) -> bytes:
+    """Return results/Checks.json: the findings on the clean file that has this SHA-256."""
+    told = {"clean_sha256": clean_sha256, "findings": [finding.as_json() for finding in findings]}
+    return json.dumps(told, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
 def with_notes(records: Iterable[CleanRecord], findings: Iterable[Finding]) -> list[CleanRecord]:
@@ -364,6 +371,9 @@ def _with_notes(record: CleanRecord, by_row: dict[tuple[str, str, str], list[str
     if not new:
         return record
     return {**record, "Note": "; ".join(([record["Note"]] if record["Note"] else []) + new)}
+
+
+# --- words and numbers ------------------------------------------------------------------------------------------------
 
 
 def named(names: Iterable[str]) -> str:

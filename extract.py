@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from records import write_records
 from sources import Refused, Unreachable, wikipedia
 from stage import Journal, command_line, leave, run_stage
-from utils import SHIPPED_PAGES, Exit, StageError, pages_folder, raw_file, read_bytes, whole_file
+from utils import SHIPPED_PAGES, Exit, StageError, pages_folder, raw_file, read_bytes, write_whole
 
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_PAGE_BYTES = 10_000_000
@@ -136,8 +136,7 @@ def keep_page(page: Page, revision: wikipedia.Revision, journal: Journal) -> Non
         journal.facts["fetched"] = NOTHING_CHANGED
         journal.say(f"{NOTHING_CHANGED}: the page of {day} is kept already as {name}")
         return
-    with whole_file(path) as file:
-        file.write(gzip.compress(page.content, mtime=0))
+    write_whole(path, gzip.compress(page.content, mtime=0))
     journal.facts["fetched"] = "fetched, new"
     journal.say(f"fetched the page of {day}, which is new; kept as {path}")
 

@@ -17,11 +17,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from checks import Finding, check_vintage, with_notes
+from checks import Finding, as_checks, check_vintage, with_notes
 from records import CLEAN_FIELDS, UNSOURCED_NOTE, CleanRecord, bad_input, read_records
 from screen import show_table
 from stage import Journal, command_line, leave, run_stage
-from utils import Exit, StageError, checks_file, clean_file, database_file, write_json, writing
+from utils import Exit, StageError, checks_file, clean_file, database_file, write_whole, writing
 
 THRESHOLD_BILLION_USD = 100
 TOP = 5
@@ -131,12 +131,14 @@ def load(source: Path, database: Path, journal: Journal, force: bool = False) ->
             found = check_vintage(vintage, figures_before(connection, vintage[0]["As_of"]))
             stage_and_merge(connection, with_notes(vintage, found))
             findings += found
-        tell_findings(findings, sha256, is_loaded(connection, sha256), journal)
-        refuse_fatal(findings, force)
+        tell_findings(findings, is_loaded(connection, sha256), journal)
+        if not force:
+            refuse_fatal(findings, sha256)
         choose_countries(connection)
         remember_load(connection, records, source, sha256)
     journal.gave(database, len(records))
     journal.facts["as_of"] = max(record["As_of"] for record in records)
+    journal.attempt(lambda: write_whole(checks_file(), as_checks(findings, sha256)))
     journal.say(f"{len(records)} estimates loaded into {database}")
 
 
@@ -230,8 +232,8 @@ def is_loaded(connection: sqlite3.Connection, sha256: str) -> bool:
     return connection.execute("SELECT 1 FROM Loads WHERE SHA256 = ?", (sha256,)).fetchone() is not None
 
 
-def tell_findings(findings: list[Finding], sha256: str, told_before: bool, journal: Journal) -> None:
-    """Tell all findings together: on screen, in the log and in results/Checks.json.
+def tell_findings(findings: list[Finding], told_before: bool, journal: Journal) -> None:
+    """Tell all findings together, on screen and in the log.
 
     A quiet run repeats no warning about a file that was loaded before, or cron would mail the same lines every day.
     """
@@ -239,13 +241,13 @@ def tell_findings(findings: list[Finding], sha256: str, told_before: bool, journ
         (journal.say if told_before and not finding.fatal else journal.warn)(str(finding))
     fatal = sum(finding.fatal for finding in findings)
     journal.say(f"checks: {fatal} fatal findings, {len(findings) - fatal} warnings")
-    write_json(checks_file(), {"clean_sha256": sha256, "findings": [finding.as_json() for finding in findings]})
 
 
-def refuse_fatal(findings: list[Finding], force: bool) -> None:
-    """Raise StageError (65) when a finding is fatal, unless forced."""
+def refuse_fatal(findings: list[Finding], sha256: str) -> None:
+    """Raise StageError (65) when a finding is fatal, with all of them in results/Checks.json."""
     fatal = [finding for finding in findings if finding.fatal]
-    if fatal and not force:
+    if fatal:
+        write_whole(checks_file(), as_checks(findings, sha256))
         names = ", ".join(dict.fromkeys(f"{finding.check} ({finding.institution})" for finding in fatal))
         raise StageError(
             Exit.BAD_DATA,

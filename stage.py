@@ -50,10 +50,21 @@ class Journal:
         self.quiet = quiet
         self.facts: dict[str, Any] = {}
         self.lock: int | None = None
+        self.settled = False
 
     def log(self, message: str) -> None:
-        """Write a line to the log only."""
-        append_log(f"[{self.stage}] {message}")
+        """Write a line to the log only; raises StageError (74), but not once the output is in place."""
+        if self.settled:
+            self.attempt(lambda: append_log(f"[{self.stage}] {message}"))
+        else:
+            append_log(f"[{self.stage}] {message}")
+
+    def attempt(self, work: Callable[[], None]) -> None:
+        """Do what is good to have beside an output that is in place: where it fails, tell, and go on."""
+        try:
+            work()
+        except StageError as error:
+            print(f"[{self.stage}] warning: {printable(str(error))}", file=sys.stderr, flush=True)
 
     def say(self, message: str) -> None:
         """Tell of a step: log and screen, but not the screen of a quiet run."""
@@ -71,7 +82,8 @@ class Journal:
         self.facts |= {"input": str(path), "input_sha256": sha256, "rows_in": rows, "bytes_in": path.stat().st_size}
 
     def gave(self, path: Path, rows: int, sha256: str | None = None) -> None:
-        """Remember the file that was written."""
+        """Remember the file that was written; from here on nothing can undo it, nor should it fail the run."""
+        self.settled = True
         self.facts |= {"output": str(path), "output_sha256": sha256, "rows_out": rows, "bytes_out": path.stat().st_size}
 
     def fail(self, code: int, message: str) -> int:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from checks import Finding, check_control_total
+from checks import Finding, as_checks, check_control_total
 from cleaning import Fate, clean
 from countries import reference
 from records import RAW_FIELDS, CleanRecord, RawRecord, read_records, write_records
 from stage import Journal, command_line, leave, run_stage
-from utils import Exit, StageError, checks_file, clean_file, raw_file, write_json
+from utils import Exit, StageError, checks_file, clean_file, raw_file, write_whole
 
 MAX_REJECTED_SHARE = 0.02  # a typo or two on a page of 600 figures; more, and the page was read wrong
 MAX_NAMED = 5  # how many rejects a warning names; the log has them all
@@ -61,8 +61,8 @@ def transform(source: Path, target: Path, journal: Journal) -> None:
     findings += check_totals(table, aggregates, journal)
     tell_counts(len(raw), len(table), counts, journal)
     count, sha256 = write_records(target, to_records(table))
-    write_json(checks_file(), {"clean_sha256": sha256, "findings": [finding.as_json() for finding in findings]})
     journal.gave(target, count, sha256)
+    journal.attempt(lambda: write_whole(checks_file(), as_checks(findings, sha256)))
     journal.facts["as_of"] = str(table["As_of"].iloc[0])
     journal.say(f"{count} clean records written to {target}")
 

@@ -9,14 +9,13 @@ import contextlib
 import enum
 import errno
 import fcntl
-import json
 import os
 import re
 import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 # --- exit codes -------------------------------------------------------------------------------------------------------
 
@@ -189,18 +188,20 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         _sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write one JSON value, indented for people, whole or not at all; raises StageError (74)."""
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; raises StageError (74)."""
     with whole_file(path) as file:
-        file.write(json.dumps(value, ensure_ascii=False, indent=1).encode() + b"\n")
+        file.write(content)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last; the file is there already, and not every file system can do this."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def read_bytes(path: Path) -> bytes:

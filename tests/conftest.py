@@ -78,16 +78,18 @@ class Server:
     url: str
     answers: list[Answer]
     user_agents: list[str]
+    paths: list[str]
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     """Yield a server on 127.0.0.1."""
-    told = Server("", [], [])
+    told = Server("", [], [], [])
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             told.user_agents.append(self.headers["User-Agent"])
+            told.paths.append(self.path)
             answer = told.answers.pop(0) if len(told.answers) > 1 else told.answers[0]
             self.send_response(answer.status)
             for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT, Answer, Run, Server, query, records, snapshot
+from tests.conftest import Answer, Run, Server, query, records, snapshot
 from tests.page_builder import SHIPPED
 
 STAMP = re.compile(r"^\d{4}-[A-Z][a-z]+-\d\d-\d\d-\d\d-\d\d, \S")
@@ -343,27 +340,6 @@ def test_a_kept_page_over_max_age_ends_in_69(run: Run) -> None:
     assert done.returncode == 69
     assert "days old, over --max-age 30" in one_line_error(done, "extract")
     assert run("extract.py", "--max-age", "36500").returncode == 0
-
-
-# --- the orchestrator -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_children_and_tells_by_the_exit_code(
-    number: int, code: int, home: Path, tmp_path: Path
-) -> None:
-    fifo = tmp_path / "page.html"
-    os.mkfifo(fifo)  # extract waits for ever for somebody to write
-    process = subprocess.Popen(
-        [sys.executable, PROJECT / "etl_process.py", "--page", fifo], stderr=subprocess.PIPE, text=True
-    )
-    time.sleep(1.5)
-    process.send_signal(number)
-    _, told = process.communicate(timeout=10)
-    assert process.returncode == code, told
-    assert "Traceback" not in told
-    with pytest.raises(OSError, match="No such device"):  # nobody reads any more: the child is gone
-        os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
 
 
 @pytest.mark.parametrize("script", ["extract.py", "transform.py", "load.py", "etl_process.py"])

@@ -1,0 +1,259 @@
+"""Unwatched for years: one run at a time, signals, timeouts, logs that lose no line, status, cron."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import NO_NETWORK, PROJECT, Answer, Run, Server
+from tests.page_builder import SHIPPED
+
+ETL = str(PROJECT / "etl_process.py")
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+
+
+def runs(home: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (home / "log" / "runs.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    """Return a page that never comes: extract waits for ever for somebody to write."""
+    path = tmp_path / "page.html"
+    os.mkfifo(path)
+    return path
+
+
+def started(*arguments: str | Path) -> subprocess.Popen[str]:
+    command = [sys.executable, ETL, *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 10
+    while len(psutil.Process(process.pid).children()) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.7)  # extract has its turn by now
+    return process
+
+
+# --- two at once ------------------------------------------------------------------------------------------------------
+
+
+def test_of_twenty_starts_at_once_exactly_one_works_and_the_others_name_it(run: Run, home: Path, fifo: Path) -> None:
+    def start(_: int) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, ETL, "--page", str(fifo)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    with ThreadPoolExecutor(20) as pool:
+        processes = list(pool.map(start, range(20)))
+    deadline = time.monotonic() + 30
+    while sum(process.poll() is None for process in processes) > 1 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    (holder,) = [process for process in processes if process.poll() is None]
+    holder.send_signal(signal.SIGTERM)
+    for process in processes:
+        _, told = process.communicate(timeout=20)
+        assert "Traceback" not in told
+        if process is not holder:
+            assert process.returncode == 75
+            assert re.search(rf"another run is at work in .*: process {holder.pid}, started 20\d\d-\d\d-\d\d ", told)
+    assert [run["exit_code"] for run in runs(home)].count(75) == 19
+    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+
+
+@pytest.mark.parametrize("script", ["extract.py", "transform.py", "load.py"])
+def test_a_stage_by_hand_takes_the_lock_too_and_waits_for_it_when_told(
+    script: str, run: Run, home: Path, fifo: Path
+) -> None:
+    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    holder = started("--page", fifo)
+    page = ["--page", SHIPPED] if script == "extract.py" else []
+    assert run(script, *page).returncode == 75
+    waiting = subprocess.Popen([sys.executable, str(PROJECT / script), "--wait", "20", *map(str, page)])
+    time.sleep(0.5)
+    holder.send_signal(signal.SIGINT)
+    assert waiting.wait(timeout=25) == 0
+    holder.communicate(timeout=10)
+
+
+def test_every_child_holds_the_lock_by_an_open_descriptor_and_leaves_when_the_orchestrator_is_killed(
+    run: Run, home: Path, fifo: Path
+) -> None:
+    holder = started("--page", fifo)
+    children = psutil.Process(holder.pid).children()
+    assert len(children) == 2
+    for child in children:
+        assert str(home / "log" / ".lock") in {file.path for file in child.open_files()}
+    holder.kill()
+    holder.communicate()
+    assert run("extract.py", "--page", SHIPPED, "--wait", "10").returncode == 0
+    assert not any(child.is_running() for child in children)
+
+
+# --- signals and limits -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_all_children_and_the_exit_code_tells(number: int, code: int, home: Path, fifo: Path) -> None:
+    process = started("--page", fifo)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) == 2
+    process.send_signal(number)
+    _, told = process.communicate(timeout=10)
+    assert process.returncode == code, told
+    assert "Traceback" not in told
+    assert not any(child.is_running() for child in children)
+
+
+def test_a_stage_that_hangs_is_ended_with_its_group_and_the_run_goes_on(run: Run, home: Path, fifo: Path) -> None:
+    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    done = run("etl_process.py", "--page", fifo, "--timeout", "1")
+    assert done.returncode == 143
+    assert "extract took longer than --timeout 1 s and was ended" in done.stderr
+    assert "load       done" in done.stderr
+    mine = [p for p in psutil.process_iter(["cmdline"]) if str(fifo) in " ".join(p.info["cmdline"] or [])]
+    assert mine == []
+    assert next(run for run in reversed(runs(home)) if run["stage"] == "extract")["exit_code"] == 143
+
+
+def test_a_stage_that_ignores_sigterm_is_killed(run: Run, home: Path, fifo: Path) -> None:
+    process = started("--page", fifo, "--timeout", "2")
+    (extract, *_) = psutil.Process(process.pid).children()
+    extract.suspend()
+    process.communicate(timeout=20)
+    assert not extract.is_running()
+
+
+# --- watching ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_accounted_for_exactly_in_the_log_for_machines(run: Run, home: Path) -> None:
+    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    extract, transform, load, etl = runs(home)
+    assert [one["stage"] for one in (extract, transform, load, etl)] == ["extract", "transform", "load", "etl"]
+    assert [one["rows_out"] for one in (extract, transform, load)] == [666, 615, 615]
+    assert transform["input_sha256"] == extract["output_sha256"]
+    assert load["input_sha256"] == transform["output_sha256"]
+    assert transform["bytes_in"] == extract["bytes_out"] == (home / "results" / "Countries_by_GDP.json").stat().st_size
+    for one in (extract, transform, load, etl):
+        assert one["exit_code"] == 0
+        assert float(str(one["wall_s"])) > 0
+        assert 5 < float(str(one["peak_memory_mb"])) < 500
+    assert extract["run"] == load["run"]
+
+
+def test_a_run_that_could_not_start_is_on_record_too(run: Run, home: Path, fifo: Path) -> None:
+    holder = started("--page", fifo)
+    assert run("etl_process.py").returncode == 75
+    holder.terminate()
+    holder.communicate(timeout=10)
+    (refused,) = [one for one in runs(home) if one["exit_code"] == 75]
+    assert "another run is at work" in str(refused["error"])
+
+
+def test_resources_are_sampled_on_the_interval_while_a_stage_runs(home: Path, fifo: Path) -> None:
+    process = started("--page", fifo, "--monitor-interval", "0.3")
+    time.sleep(1.5)
+    process.terminate()
+    process.communicate(timeout=10)
+    log = (home / "log" / "etl_project_with_sql_log.txt").read_text()
+    sample = r"\[etl\] resources: extract cpu \d+ %, memory \d+ MB in \d processes; free: memory \d+ MB, disk \d+ MB"
+    assert len(re.findall(sample, log)) >= 3
+
+
+def test_the_logs_rotate_by_size_and_lose_no_line_between_processes(home: Path) -> None:
+    writer = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import utils\n"
+        "for n in range(400): utils.append_log(f'{sys.argv[2]} line {n} ' + 'x' * 60)"
+    )
+    environment = {**os.environ, "GDP_ETL_LOG_LIMIT_BYTES": "40000"}
+    command = [sys.executable, "-c", writer, str(PROJECT)]
+    processes = [subprocess.Popen([*command, str(name)], env=environment) for name in range(6)]
+    assert [process.wait(timeout=60) for process in processes] == [0] * 6
+    files = sorted((home / "log").glob("etl_project_with_sql_log.txt*"))
+    assert len(files) > 4
+    lines = [line for path in files for line in path.read_text().splitlines()]
+    assert all(re.fullmatch(r"20\d\d-\w+-\d\d-\d\d-\d\d-\d\d, \d line \d+ x+", line) for line in lines)
+    assert len(lines) == len({line.partition(", ")[2] for line in lines}) == 6 * 400
+
+
+def test_status_tells_success_age_and_failure_and_fails_past_max_age(run: Run, home: Path) -> None:
+    assert run("etl_process.py", "--status").returncode == 66
+    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--page", "/no/such/page").returncode == 66
+    told = run("etl_process.py", "--status")
+    assert told.returncode == 0
+    assert re.search(r"load       last done 20.*, 615 rows as of 2025-12-30T20:09:00Z", told.stdout)
+    assert re.search(r"data as of 2025-12-30T20:09:00Z, \d+ days old", told.stdout)
+    assert re.search(r"last failure 20.*: \[etl\] exit 66, extract failed", told.stdout)
+    machine = json.loads(run("etl_process.py", "--status", "--json").stdout)
+    assert machine["stages"]["extract"]["rows_out"] == 666
+    assert run("etl_process.py", "--status", "--max-age", "30").returncode == 69
+    assert run("etl_process.py", "--status", "--max-age", "36500").returncode == 0
+
+
+def test_nothing_changed_and_could_not_fetch_are_told_apart_everywhere(
+    server: Server, page_bytes: bytes, run: Run, home: Path
+) -> None:
+    server.answers = [Answer(body=page_bytes.replace(b"1330326028", b"1330326029"))]
+    told = {}
+    for name, arguments in {"new": ["--page", server.url], "same": ["--page", server.url], "none": []}.items():
+        told[name] = run("etl_process.py", *arguments).stderr
+        told[name] += run("etl_process.py", "--status").stdout
+    assert told["new"].count("fetched, new") + told["new"].count("which is new") == 2
+    assert told["same"].count("fetched, and nothing changed") == 2
+    assert told["none"].count("could not reach en.wikipedia.org") == 2
+    fetched = [str(one["fetched"])[:12] for one in runs(home) if one["stage"] == "extract"]
+    assert fetched == ["fetched, new", "fetched, and", "could not re"]
+
+
+def test_a_dead_mans_switch_is_called_at_start_and_end_and_never_fails_the_run(server: Server, run: Run) -> None:
+    server.answers = [Answer(body=b"OK")]
+    assert run("etl_process.py", "--page", SHIPPED, "--ping", server.url).returncode == 0
+    assert run("etl_process.py", "--page", "/no/such", "--ping", server.url).returncode == 66
+    assert [path.removeprefix("/wiki/List") for path in server.paths] == ["/start", "/0", "/start", "/66"]
+    done = run("etl_process.py", "--page", SHIPPED, "--ping", "http://127.0.0.1:9/none")
+    assert done.returncode == 0
+    assert "could not call http://127.0.0.1:9/none" in done.stderr
+
+
+# --- cron -------------------------------------------------------------------------------------------------------------
+
+
+def as_cron(command: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run a shell line as cron does: hardly an environment, cwd /, no terminal."""
+    environment = {"PATH": "/usr/bin:/bin", "LANG": "C", "SHELL": "/bin/sh", "GDP_ETL_HOME": str(home), **NO_NETWORK}
+    return subprocess.run(
+        ["/bin/sh", "-c", command], cwd="/", env=environment, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_the_crontab_line_of_the_readme_works_and_is_quiet_when_all_is_well(home: Path) -> None:
+    (line,) = re.findall(r"^15 6 \* \* \* (.*)$", README, re.MULTILINE)
+    line = line.replace("/path/to/.venv/bin/python", shlex.quote(sys.executable)).replace("/path/to", str(PROJECT))
+    stale = as_cron(line, home)
+    assert stale.returncode == 69
+    assert "over --max-age" in stale.stderr
+    fresh = line.replace("--max-age 40", "--max-age 36500")
+    first = as_cron(fresh, home)
+    assert first.returncode == 0, first.stderr
+    again = as_cron(fresh + f" --page {SHIPPED}", home)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+
+
+def test_the_systemd_unit_of_the_readme_names_the_same_command() -> None:
+    (unit,) = re.findall(r"^ExecStart=(.*)$", README, re.MULTILINE)
+    assert re.search(r"^OnCalendar=", README, re.MULTILINE)
+    assert unit.split()[:2] == ["/path/to/.venv/bin/python", "/path/to/etl_process.py"]
+    assert "--quiet" in unit
