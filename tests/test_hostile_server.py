@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -80,7 +81,13 @@ def only_with_contact(send: Send, _number: int, headers: str) -> None:
     send(whole(PAGE) if named else head("403 Forbidden", 0))
 
 
-BOMB = gzip.compress(b"<p>" + b"0" * 400_000_000)
+def bomb() -> bytes:
+    """Return 400 kB of gzip that unpack to 400 MB; made in pieces, as a child's peak memory starts at its parent's."""
+    pack = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    return b"".join([pack.compress(b"0" * 1_000_000) for _ in range(400)]) + pack.flush()
+
+
+BOMB = bomb()
 IN_TWO_SECONDS = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=2), usegmt=True)
 UNAVAILABLE = "503 Service Unavailable"
 WITH_ESCAPES = PAGE.replace(b"Germany", b"Germ\x1b[2Jany").replace(b"Japan", b"[red]Japan'); DROP TABLE Loads; --")
