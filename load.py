@@ -41,13 +41,12 @@ STAGE = """
     INSERT INTO Staging VALUES
         (:As_of, :Institution, :ISO3, :Country, :Region, :Subregion, :Year, :GDP_USD_billion, :Note, :Source)
 """
-# The upsert lets a file that a newer version of the suite has cleaned better replace what an older one made of it.
-MERGE = """
-    INSERT INTO GDP_Estimates SELECT * FROM Staging WHERE true
-    ON CONFLICT (As_of, Institution, Country, Year) DO UPDATE SET
-        ISO3 = excluded.ISO3, Region = excluded.Region, Subregion = excluded.Subregion,
-        GDP_USD_billion = excluded.GDP_USD_billion, Note = excluded.Note, Source = excluded.Source
-"""
+# A vintage is one revision of a source, which never changes: loaded again, it was cleaned better, and replaces all that
+# was made of it before. Two figures for one key come with --force only; the lower one, which comes last, stays.
+MERGE = (
+    "DELETE FROM GDP_Estimates WHERE (As_of, Institution) IN (SELECT As_of, Institution FROM Staging)",
+    "INSERT OR REPLACE INTO GDP_Estimates SELECT * FROM Staging",
+)
 BEFORE = """
     SELECT Institution, As_of, Country, Year, GDP_USD_billion FROM GDP_Estimates JOIN (
         SELECT Institution, max(As_of) AS As_of FROM GDP_Estimates WHERE As_of < ? GROUP BY Institution
@@ -193,7 +192,8 @@ def stage_and_merge(connection: sqlite3.Connection, records: list[CleanRecord]) 
     """Put the records of a vintage into GDP_Estimates by way of the staging table."""
     connection.execute("DELETE FROM Staging")
     connection.executemany(STAGE, records)
-    connection.execute(MERGE)
+    for statement in MERGE:
+        connection.execute(statement)
 
 
 def choose_countries(connection: sqlite3.Connection) -> None:

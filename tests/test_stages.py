@@ -93,6 +93,17 @@ def test_loading_the_same_file_twice_changes_nothing_but_the_record_of_loads(run
     assert query(home / DATABASE, "SELECT count(*), count(DISTINCT SHA256), max(Rows) FROM Loads") == [(2, 1, 615)]
 
 
+def test_a_vintage_that_was_cleaned_better_replaces_what_was_made_of_it_before(run: Run, home: Path) -> None:
+    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    right = dump(home)
+    wrong = (home / CLEAN).read_text(encoding="utf-8").replace('"Turkey"', '"Turkland"')
+    (home / "wrong.json").write_text(wrong, encoding="utf-8")
+    assert run("load.py", "--input", home / "wrong.json").returncode == 0
+    assert dump(home) != right
+    assert run("load.py").returncode == 0
+    assert dump(home) == right
+
+
 def test_queries_that_others_wrote_work_unchanged(run: Run, home: Path) -> None:
     assert run("etl_process.py", "--page", SHIPPED).returncode == 0
     over = "SELECT Country FROM Countries_by_GDP WHERE GDP_USD_billion >= 100"
