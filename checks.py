@@ -29,7 +29,7 @@ WORLD_2025_BILLION_USD, WORLD_GROWTH = 117_000, 1.045  # gives 49,000 for 2005 a
 MAX_SCALE = 2.5  # a sum further off than this factor is in another unit; seen: 0.86 to 1.07
 WORLD_RATIO = (0.95, 1.06)  # the sum against the page's World row; seen: 0.981 to 1.042 where that row was right
 MAX_SAME_SHARE = 0.05  # of one figure among all; seen: 2 of 194
-OLDEST, NEWEST = 4, 1  # years before and after As_of; seen: 3 before, 0 after
+OLDEST, NEWEST = 4, 0  # years before and after As_of; seen: 3 before, and after only without a source
 MAIN_YEAR_SHARE = 0.9  # seen: 0.97 and more, but in January, when some countries have moved to the new year: 0.68
 # A figure for the same year, between two loads. Up to 1 in 7 moved: edits of single cells, and each is noted (seen:
 # 1 of 208 and 13 of 190). More: a release, whose revisions are no alarm but for the largest (seen among 760 revised

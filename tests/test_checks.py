@@ -166,6 +166,11 @@ def test_such_an_edit_stops_the_very_first_load_too(edit: Edit, run: Run, home: 
     assert query(home / DATABASE, "SELECT name FROM sqlite_master") == []
 
 
+def test_a_year_ahead_of_the_page_is_noted_on_the_very_first_load(run: Run, home: Path, tmp_path: Path) -> None:
+    assert run("etl_process.py", "--page", edited(year_shifted, tmp_path / "page.html")).returncode == 0
+    assert "year 2026" in noted(home, "2025-12-31")["Germany"]
+
+
 def country_doubled(page: str) -> str:
     row = row_of(page, "Germany")
     return page.replace(row, row + row)
