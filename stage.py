@@ -21,6 +21,7 @@ from utils import Exit, StageError, append_line, append_log, log_file, printable
 # descriptors: the pipe on which the stage waits for its turn, the pipe that takes its facts, and the lock.
 DESCRIPTORS_VARIABLE = "GDP_ETL_STAGE_FDS"
 KIB_IN_MIB = 1024
+STDOUT_DESCRIPTOR, STDERR_DESCRIPTOR = 1, 2
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
@@ -130,6 +131,7 @@ def wait_for_turn(handed: Descriptors) -> bool:
 
 def run_stage(journal: Journal, work: Callable[[], None], wait_s: float = 0) -> int:
     """Run a stage's work under the lock, between its start and end lines in the log; return its exit code."""
+    stand_in_for_closed_streams()
     handed = handed_descriptors()
     if handed and not wait_for_turn(handed):
         return Exit.TERMINATED
@@ -152,6 +154,16 @@ def run_stage(journal: Journal, work: Callable[[], None], wait_s: float = 0) -> 
     else:
         _remember_own_run(journal, started, seconds, code)
     return code
+
+
+def stand_in_for_closed_streams() -> None:
+    """Open the standard streams that whoever started us has closed: the next file opened would take their place."""
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    while descriptor <= STDERR_DESCRIPTOR:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(STDOUT_DESCRIPTOR, "w", closefd=False)  # noqa: SIM115 - it lasts as long as we do
+    sys.stderr = sys.stderr or open(STDERR_DESCRIPTOR, "w", closefd=False)  # noqa: SIM115
 
 
 def _outcome(journal: Journal, *steps: Callable[[], None]) -> int:

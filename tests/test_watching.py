@@ -232,6 +232,24 @@ def test_a_dead_mans_switch_is_called_at_start_and_end_and_never_fails_the_run(s
     assert "could not call http://127.0.0.1:9/none" in done.stderr
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_no_fault(closed: str, run: Run, home: Path) -> None:
+    for script, arguments in (("etl_process.py", f"--page {SHIPPED}"), ("load.py", "")):
+        line = f"exec {shlex.quote(sys.executable)} {PROJECT / script} {arguments} {closed}"
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+    assert (home / "log" / ".lock").read_text().split()[0].isdigit()
+
+
+def test_a_full_standard_output_is_told_and_loses_nothing(run: Run, home: Path) -> None:
+    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    line = f"exec {shlex.quote(sys.executable)} {PROJECT / 'load.py'} > /dev/full"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 74
+    assert "No space left on device" in done.stderr.splitlines()[-1]
+
+
 # --- cron -------------------------------------------------------------------------------------------------------------
 
 
