@@ -17,6 +17,7 @@ from countries import reference
 from records import UNSOURCED_NOTE, CleanRecord, RawRecord
 
 FIRST_YEAR, LAST_YEAR = 1900, 2100  # national accounts begin in the 1930s; the IMF projects six years ahead
+MAX_BILLION_USD = 10_000_000  # eighty-five times the world's GDP of 2025
 CACHED_VALUES = 65_536  # distinct texts of a field that are cleaned once; a page has a few hundred
 
 
@@ -104,22 +105,23 @@ _GROUP_SPACE = re.compile(r"(?<=\d)[\s\u200b\u2060'’](?=\d{3}(?!\d))")  # thin
 _NUMBER = re.compile(r"(?:US)?\$?(\d[\d.,]*)(?:/(?:na|n/a))?", re.IGNORECASE)
 _DOTTED_GROUPS = re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?")
 _COMMA_GROUPS = re.compile(r"\d{1,3}(?:,\d{3})*(?:\.\d+)?|\d+(?:\.\d+)?")
-_BILLION = re.compile(r"\bbillions?\b|\bbn\b", re.IGNORECASE)
-_MILLION = re.compile(r"\bmillions?\b|\bmm\b|\bmn\b|\$mm\b|\$m\b", re.IGNORECASE)
-MILLIONS_IN_BILLION = 1000
+# How many billions a unit is; the last are the World Bank's own words for plain dollars. A page that names none has
+# always meant millions.
+_UNITS = (
+    (re.compile(r"\btrillions?\b|\btn\b", re.IGNORECASE), Decimal(1000)),
+    (re.compile(r"\bbillions?\b|\bbn\b", re.IGNORECASE), Decimal(1)),
+    (re.compile(r"\bmillions?\b|\bm[mn]\b|\$mm?\b", re.IGNORECASE), Decimal("1e-3")),
+    (re.compile(r"\bthousands?\b", re.IGNORECASE), Decimal("1e-6")),
+    (re.compile(r"\bcurrent US\$", re.IGNORECASE), Decimal("1e-9")),
+)
+_MILLION = Decimal("1e-3")
 
 
 @lru_cache(CACHED_VALUES)
 def unit_factor(column: str | None, unit: str | None) -> Decimal:
-    """Return how many billions of US dollars one of the source's units is; the page has always meant millions."""
-    for text in (column, unit):
-        if text and _BILLION.search(text):
-            return Decimal(1)
-        if text and _MILLION.search(text):
-            return Decimal(1) / MILLIONS_IN_BILLION
-        if text and "current US$" in text:  # the World Bank's own words for plain dollars
-            return Decimal("1e-9")
-    return Decimal(1) / MILLIONS_IN_BILLION
+    """Return how many billions of US dollars one of the source's units is: the heading tells, or else the caption."""
+    named = [factor for text in (column, unit) if text for pattern, factor in _UNITS if pattern.search(text)]
+    return named[0] if named else _MILLION
 
 
 @lru_cache(CACHED_VALUES)
@@ -133,7 +135,7 @@ def hundredths_of_billions(text: str, factor: Decimal) -> int | None:
         return None
     found = _NUMBER.fullmatch(figure)
     number = _decimal(found[1], factor) if found else None
-    if not number or number > Decimal("1e12"):
+    if not number or number * factor > MAX_BILLION_USD:
         raise Unreadable(f"GDP is {text[:40]!r}, which is no figure")
     return int(number * factor * 100 + Decimal("0.5"))
 

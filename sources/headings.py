@@ -27,9 +27,12 @@ _COUNTRY = re.compile(
 _YEAR = re.compile(r"^(?:years?|date|period)\b")
 _FIGURE = re.compile(r"\bgdp\b|estimate|forecast|projection|nominal|million|billion|\$|\busd\b|\bvalue\b|\bfigure")
 _OTHER = re.compile(
-    r"rank|^#|^no\.?$|region|continent|\bsource|\bnotes?\b|\bref|population|\bcode\b|\bflag\b|capital\b"
+    r"rank|^#|^no\.?$|region|continent|\bsource|\bnotes?\b|\bref|population|\bcode\b|\bflag\b|capital\b|revision|updated"
 )
 _OTHER_MEASURE = re.compile(r"per[ -]capita|\bppp\b|growth|change|\bshare\b|%|per ?cent|difference|\breal\b|\bdebt\b")
+_CURRENCY = re.compile(r"€|\beuros?\b|\beur\b|£|\bgbp\b|¥|\byuan\b|\bint(?:ernational|l)?\.? ?(?:\$|dollars?\b)")
+# Said over a whole table, these make it another list than ours.
+_OTHER_LIST = re.compile(r"per[ -]capita|\bppp\b|purchasing power|\breal gdp\b|constant prices|\bgrowth\b")
 _ANY_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _ONLY_A_YEAR = re.compile(r"(?:19|20)\d\d(?:\s?[-–/]\s?\d{2,4})?")
 _FIGURE_OR_NONE = re.compile(r"\D{0,5}\d[\d.,'\s]*|[-–—−]|n\.?/?a\.?|\.\.|…", re.IGNORECASE)
@@ -80,7 +83,10 @@ def named_institutions(text: str) -> list[str]:
 
 
 def find_headings(table: Table) -> Headings | None:
-    """Return the headings of a table, or None when none of them says "country"."""
+    """Return the headings of a table, or None when none says "country" or the caption says that it is another list."""
+    caption = folded(table.caption)
+    if _OTHER_LIST.search(caption) or _CURRENCY.search(caption):
+        return None
     for number, row in enumerate(table.rows):
         anchor = next((cell for cell in row if cell and _is_country_heading(cell, row)), None)
         if anchor:
@@ -147,7 +153,7 @@ def _kind(table: Table, headings: Headings, column: int) -> _Kind:
     stack = [folded(cell.text) for cell in headings.over[column]]
     if column in headings.country_columns or not stack:
         return _Kind.OTHER
-    if _OTHER.search(stack[-1]) or any(_OTHER_MEASURE.search(text) for text in stack):
+    if _OTHER.search(stack[-1]) or any(_OTHER_MEASURE.search(text) or _CURRENCY.search(text) for text in stack):
         return _Kind.OTHER
     if _YEAR.match(stack[-1]):
         return _Kind.YEAR

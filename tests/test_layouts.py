@@ -300,6 +300,23 @@ def test_the_uncited_column_for_the_coming_year_carries_a_note_and_the_cited_one
     assert notes == {("IMF", 2026): "column without a source", ("IMF", 2025): None, ("World Bank", 2024): None}
 
 
+ROW = re.compile(r"(<tr>\n<td.*?</td>)(.*?</tr>)", re.DOTALL)
+OTHER_COLUMNS = [
+    "Rank", "IMF rank", "IMF growth", "% of world", "Change", "GDP (PPP)", "IMF GDP per capita (2025)", "Population",
+    "Continent", "OECD (2025)", "IMF revision date", "Debt (IMF)", "IMF (2025) in EUR", "IMF € million",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("heading", OTHER_COLUMNS)
+def test_a_column_of_anything_else_beside_the_figures_is_not_read(heading: str) -> None:
+    page = build(FACTS, Layout()).replace("Country/Territory\n</th>", f"Country/Territory\n</th><th>{heading}</th>")
+    page = ROW.sub(r"\1<td>7</td>\2", page)
+    assert (
+        wikipedia.parse(page.encode(), "a page").records
+        == wikipedia.parse(build(*MODELS["autumn 2025"]()).encode(), "a page").records
+    )
+
+
 def test_an_excerpt_on_the_same_page_is_left_out_and_counted() -> None:
     rows = "".join(f"<tr><td>{name}</td><td>1</td></tr>" for name in ("China", "Japan", "India"))
     ten = f'<table class="wikitable"><tr><th>Country</th><th>IMF (2025)</th></tr>{rows}</table>'
@@ -314,6 +331,10 @@ def test_an_excerpt_on_the_same_page_is_left_out_and_counted() -> None:
         (("IMF<br />(2025)", "IMF and World Bank"), "names IMF and World Bank"),
         (("Country/Territory", "Place"), "0 countries under IMF"),
         (("IMF<br />(2025)", "IMF (2025), per capita"), "0 countries under IMF"),
+        (("IMF<br />(2025)", "IMF (2025), million euro"), "0 countries under IMF"),
+        (("million US$", "million Int$"), "0 countries under IMF"),
+        (("GDP forecast or", "Real GDP forecast or"), "0 countries under IMF"),
+        (("GDP forecast or", "GDP (PPP) forecast or"), "0 countries under IMF"),
         (("GDP_(nominal)", "GDP_(PPP)"), "not nominal GDP"),
     ],
 )
