@@ -108,6 +108,7 @@ def check_vintage(records: list[CleanRecord], before: Before) -> list[Finding]:
         check_come_and_gone, check_moved, check_year_shifted,
     )  # fmt: skip
     findings = [finding for series in all_series.values() for check in alone for finding in check(series)]
+    findings += check_institutions(all_series, records[0]["As_of"], before)
     findings += check_swapped(all_series, before)
     return findings + list(check_witnesses(all_series))
 
@@ -115,7 +116,10 @@ def check_vintage(records: list[CleanRecord], before: Before) -> list[Finding]:
 def _series(institution: str, records: list[CleanRecord], before: Before) -> Series:
     own = [record for record in records if record["Institution"] == institution]
     sourced = [r for r in own if not (r["Note"] or "").startswith(UNSOURCED_NOTE)]
-    figures = {r["Country"]: (r["Year"], r["GDP_USD_billion"]) for r in reversed(sourced or own)}
+    now = int(own[0]["As_of"][:4])
+    # of several years the one that feeds Countries_by_GDP: that of As_of, or the nearest, rather before than after
+    chosen = sorted(sourced or own, key=lambda r: (r["Year"] > now, abs(r["Year"] - now)), reverse=True)
+    figures = {r["Country"]: (r["Year"], r["GDP_USD_billion"]) for r in chosen}
     before_as_of, figures_before = before.get(institution, (None, {}))
     return Series(institution, own[0]["As_of"], own, figures, figures_before, before_as_of)
 
@@ -154,7 +158,9 @@ def check_years(series: Series) -> Iterable[Finding]:
     odd = {c: f"year {y}" for c, (y, _) in series.figures.items() if not now - OLDEST <= y <= now + NEWEST}
     if odd:
         expected = f"{now - OLDEST} to {now + NEWEST}"
-        yield series.finding("year out of range", False, f"{named(odd.values())} of {named(odd)}", expected, odd)
+        yield series.finding(
+            "year out of range", False, f"{named(dict.fromkeys(odd.values()))} of {named(odd)}", expected, odd
+        )
     years = Counter(year for year, _ in series.figures.values()).most_common()
     if years[0][1] < MAIN_YEAR_SHARE * len(series.figures):
         seen = ", ".join(f"{year} for {number}" for year, number in years)
@@ -226,7 +232,7 @@ def check_come_and_gone(series: Series) -> Iterable[Finding]:
 
 def check_moved(series: Series) -> Iterable[Finding]:
     """A figure for the same year moves with a release, together with others, and not by itself."""
-    now = {(country, year): figure for country, (year, figure) in series.figures.items()}
+    now = {(record["Country"], record["Year"]): record["GDP_USD_billion"] for record in series.records}
     changes = {key: _log_ratio(now[key], series.before[key]) for key in now if key in series.before}
     moved = {
         key: change
@@ -260,6 +266,15 @@ def check_year_shifted(series: Series) -> Iterable[Finding]:
     if shifted > IDENTICAL_SHARE * len(series.figures):
         seen = f"{shifted} of {len(series.figures)} figures were those of another year on {_day(series.before_as_of)}"
         yield series.finding("year shifted", True, seen, "new figures for a new year")
+
+
+def check_institutions(all_series: dict[str, Series], as_of: str, before: Before) -> Iterable[Finding]:
+    """The institutions are those of the last load."""
+    last = max((day for day, _ in before.values()), default="")
+    for name, (day, figures) in before.items():
+        if name not in all_series and day == last:
+            seen = f"no figure, where {_day(day)} had {len(figures)}"
+            yield Finding("institution gone", False, name, as_of, seen, "the institutions of the last load")
 
 
 def check_swapped(all_series: dict[str, Series], before: Before) -> Iterable[Finding]:

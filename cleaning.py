@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
 
 from countries import reference
-from records import UNSOURCED_NOTE, CleanRecord, RawRecord
+from records import (
+    FIRST_YEAR,
+    INSTITUTIONS,
+    LAST_YEAR,
+    MAX_BILLION_USD,
+    UNSOURCED_NOTE,
+    CleanRecord,
+    RawRecord,
+    is_as_of,
+)
 
-FIRST_YEAR, LAST_YEAR = 1900, 2100  # national accounts begin in the 1930s; the IMF projects six years ahead
-MAX_BILLION_USD = 10_000_000  # eighty-five times the world's GDP of 2025
 CACHED_VALUES = 65_536  # distinct texts of a field that are cleaned once; a page has a few hundred
 
 
@@ -51,6 +57,8 @@ def clean(raw: RawRecord) -> Outcome:
             return Outcome(Fate.ABSENT)
         name, year_in_name = name_and_year(raw["Country"])
         as_of = checked_as_of(raw["As_of"])
+        if raw["Institution"] not in INSTITUTIONS:
+            raise Unreadable(f"Institution is {raw['Institution'][:40]!r}, not one of {', '.join(INSTITUTIONS)}")
         year, year_note = the_year(raw, year_in_name)
     except Unreadable as error:
         return Outcome(Fate.REJECTED, reason=str(error))
@@ -225,10 +233,8 @@ def _in_range(year: int) -> int:
 @lru_cache(CACHED_VALUES)
 def checked_as_of(text: str) -> str:
     """Return As_of as it stands, a moment in UTC or a day; raises Unreadable when it is neither."""
-    try:
-        datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        raise Unreadable(f"As_of is {text[:40]!r}, which is no date") from None
+    if not is_as_of(text):
+        raise Unreadable(f"As_of is {text[:40]!r}, which is no date")
     return text
 
 

@@ -61,7 +61,10 @@ def reference() -> Reference:
 
     Raises StageError (66 or 1) when data/country_region_table.json is missing or contradicts itself: it ships with us.
     """
-    table: dict[str, Any] = json.loads(read_bytes(COUNTRY_TABLE))
+    try:
+        table: dict[str, Any] = json.loads(read_bytes(COUNTRY_TABLE))
+    except ValueError as error:
+        raise StageError(Exit.FAULT, f"{COUNTRY_TABLE} is broken: {error}; restore it from the repository") from None
     countries: dict[str, Country] = {}
     for iso3, entry in table["countries"].items():
         country = Country(iso3, entry["name"], entry["region"], entry["subregion"])

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import status
 import watch
-from stage import Journal, command_line, leave, remember_run, run_stage
+from stage import Journal, command_line, days, leave, remember_run, run_stage, some_seconds
 from utils import Exit, StageError, clean_file, database_file, log_file, raw_file
 
 RULE = "=" * 24
@@ -94,19 +94,32 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     some.add_argument(
         "--status", action="store_true", help="tell when each stage last succeeded and how old the data is"
     )
-    add("--max-age", type=int, metavar="DAYS", help="data older than this is a failure: of a kept page, or of --status")
+    add(
+        "--max-age", type=days, metavar="DAYS", help="data older than this is a failure: of a kept page, or of --status"
+    )
     add("--force", action="store_true", help="load in spite of fatal findings, and note them on the rows")
     add("--json", action="store_true", help="print the results as one JSON object")
-    add("--timeout", type=float, metavar="SECONDS", help="end a stage that takes longer")
-    add("--monitor-interval", type=float, metavar="SECONDS", default=5.0, help="between resource lines in the log")
+    add("--timeout", type=some_seconds, metavar="SECONDS", help="end a stage that takes longer")
+    add(
+        "--monitor-interval",
+        type=some_seconds,
+        metavar="SECONDS",
+        default=5.0,
+        help="between resource lines in the log",
+    )
     add("--ping", metavar="URL", help="a dead-man's switch to call at start and end")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.page is not None and (
+        options.status or "extract" not in {stage.name for stage in stages_asked_for(options)}
+    ):
+        parser.error("--page is for extract, which is not asked for")
+    return options
 
 
 def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
     """Return the stages to run, in order, with the arguments that are theirs."""
     quiet = ["--quiet"] * options.quiet
-    page = [f"--page={options.page}"] if options.page else []
+    page = [f"--page={options.page}"] if options.page is not None else []
     max_age = [f"--max-age={options.max_age}"] if options.max_age is not None else []
     stages = [
         Stage("extract", None, [*page, *max_age, *quiet]),
@@ -184,8 +197,10 @@ def sum_up(ended: list[Ended], journal: Journal) -> None:
     for result in ended:
         if failure or not journal.quiet:
             print(f"[etl] {result}", file=sys.stderr)
-    journal.say(f"results: {clean_file()} and {database_file()}; log: {log_file()}")
+    results = [str(path) for path in (clean_file(), database_file()) if path.exists()]
+    journal.say(f"results: {' and '.join(results) or 'none yet'}; log: {log_file()}")
     if failure and failure.code:
+        journal.facts["failed_stage"] = failure.stage
         raise StageError(failure.code, f"{failure.stage} failed; its error stands above and in {log_file()}")
 
 
@@ -196,7 +211,7 @@ def tell_status(options: argparse.Namespace, journal: Journal) -> int:
     except StageError as error:
         print(f"[{journal.stage}] error: {error}", file=sys.stderr)
         return error.code
-    print(json.dumps(told, indent=2) if options.json else "\n".join(status.lines(told)))
+    print(json.dumps(told, indent=2) if options.json else "\n".join(status.as_lines(told)))
     too_old = options.max_age is not None and (told["age_days"] is None or told["age_days"] > options.max_age)
     return Exit.UNREACHABLE if too_old else Exit.DONE
 

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from records import write_records
 from sources import Refused, Unreachable, wikipedia
-from stage import Journal, command_line, leave, run_stage
+from stage import Journal, command_line, days, leave, run_stage
 from utils import SHIPPED_PAGES, Exit, StageError, pages_folder, raw_file, read_bytes, write_whole
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -56,7 +56,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--page", metavar="FILE_OR_URL", help="a saved page or an address (default: the live page)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="where raw records go (default: for transform)")
-    parser.add_argument("--max-age", type=int, metavar="DAYS", help="when the network fails, refuse an older kept page")
+    parser.add_argument(
+        "--max-age", type=days, metavar="DAYS", help="when the network fails, refuse an older kept page"
+    )
     return parser.parse_args(arguments)
 
 
@@ -64,7 +66,7 @@ def extract(page: str | None, target: Path, max_age_days: int | None, journal: J
     """Read one page into `target`; raises StageError, and leaves `target` as it was."""
     if page is None:
         reading = read_live_page(max_age_days, journal)
-    elif urlsplit(page).scheme in ("http", "https"):
+    elif page.startswith(("http://", "https://")):
         reading = read_url(page, journal)
     else:
         reading = read_page(open_page(Path(page)), journal)
@@ -104,7 +106,10 @@ def fetch(url: str, journal: Journal) -> tuple[Page, wikipedia.Revision]:
     """Return the page at `url` and what it says of its revision; raises StageError: 69 unreachable, 65 no text."""
     if not os.environ.get("GDP_ETL_CONTACT"):
         journal.log("GDP_ETL_CONTACT is not set; Wikimedia asks for a contact and may answer 403 without")
-    host = urlsplit(url).hostname or url
+    try:
+        host = urlsplit(url).hostname or url
+    except ValueError as error:
+        raise StageError(Exit.USAGE, f"{url} is no address: {error}; name another with --page") from None
     try:
         answer = wikipedia.fetch(url)
         revision = wikipedia.read_revision(wikipedia.decode(answer.content))
@@ -146,7 +151,7 @@ def read_kept_page(failure: StageError, max_age_days: int | None, journal: Journ
     reason = str(failure).partition(";")[0]
     for path in kept_pages():
         day = datetime.fromisoformat(path.name[:10]).replace(tzinfo=timezone.utc)
-        age = (datetime.now(timezone.utc) - day).days
+        age = (datetime.now(timezone.utc).date() - day.date()).days
         if max_age_days is not None and age > max_age_days:
             too_old = f"{age} days old, over --max-age {max_age_days}"
             raise StageError(Exit.UNREACHABLE, f"{reason}; the newest kept page is {too_old}; try again later")

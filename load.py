@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import math
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -18,7 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from checks import Finding, as_checks, check_vintage, with_notes
-from records import CLEAN_FIELDS, UNSOURCED_NOTE, CleanRecord, bad_input, read_records
+from records import (
+    CLEAN_FIELDS,
+    FIRST_YEAR,
+    INSTITUTIONS,
+    LAST_YEAR,
+    MAX_BILLION_USD,
+    UNSOURCED_NOTE,
+    CleanRecord,
+    bad_input,
+    is_as_of,
+    read_records,
+)
 from screen import show_table
 from stage import Journal, command_line, leave, run_stage
 from utils import Exit, StageError, checks_file, clean_file, database_file, write_whole, writing
@@ -47,6 +57,7 @@ MERGE = (
     "DELETE FROM GDP_Estimates WHERE (As_of, Institution) IN (SELECT As_of, Institution FROM Staging)",
     "INSERT OR REPLACE INTO GDP_Estimates SELECT * FROM Staging",
 )
+NEWEST = "SELECT max(As_of) FROM GDP_Estimates WHERE Institution = 'IMF'"
 BEFORE = """
     SELECT Institution, As_of, Country, Year, GDP_USD_billion FROM GDP_Estimates JOIN (
         SELECT Institution, max(As_of) AS As_of FROM GDP_Estimates WHERE As_of < ? GROUP BY Institution
@@ -118,14 +129,14 @@ def load(source: Path, database: Path, journal: Journal, force: bool = False) ->
     """
     records, sha256 = read_records(source, CLEAN_FIELDS)
     journal.took(source, len(records), sha256)
-    check_figures(records, source)
+    check_values(records, source)
     journal.say(f"{len(records)} clean records read from {source}")
     with writing(database):
         database.parent.mkdir(parents=True, exist_ok=True)
     with opened(database) as connection, transaction(connection):
         for statement in (*CREATE_TABLES, CREATE_STAGING):
             connection.execute(statement)
-        findings = findings_of_transform(sha256, journal)
+        findings = findings_of_transform(source.with_name(checks_file().name), sha256, journal)
         for vintage in vintages(records):
             found = check_vintage(vintage, figures_before(connection, vintage[0]["As_of"]))
             stage_and_merge(connection, with_notes(vintage, found))
@@ -135,28 +146,36 @@ def load(source: Path, database: Path, journal: Journal, force: bool = False) ->
             refuse_fatal(findings, sha256)
         choose_countries(connection)
         remember_load(connection, records, source, sha256)
+        journal.facts["as_of"] = connection.execute(NEWEST).fetchone()[0]
     journal.gave(database, len(records))
-    journal.facts["as_of"] = max(record["As_of"] for record in records)
     journal.attempt(lambda: write_whole(checks_file(), as_checks(findings, sha256)))
     journal.say(f"{len(records)} estimates loaded into {database}")
 
 
-def check_figures(records: list[CleanRecord], source: Path) -> None:
-    """Raise StageError (65) for a figure that is no positive number: JSON allows more than GDP does."""
+def check_values(records: list[CleanRecord], source: Path) -> None:
+    """Raise StageError (65) for a value that transform would not have written; JSON allows more than GDP does."""
     for number, record in enumerate(records, 1):
-        figure = record["GDP_USD_billion"]
-        if not math.isfinite(figure) or figure < 0:
-            raise bad_input(source, f"record {number}: field GDP_USD_billion is {figure}")
+        right = {
+            "GDP_USD_billion": 0 <= record["GDP_USD_billion"] <= MAX_BILLION_USD,
+            "Year": FIRST_YEAR <= record["Year"] <= LAST_YEAR,
+            "Institution": record["Institution"] in INSTITUTIONS,
+            "Country": bool(record["Country"].strip()),
+            "As_of": is_as_of(record["As_of"]),
+        }
+        for name in (name for name, is_right in right.items() if not is_right):
+            raise bad_input(source, f"record {number}: field {name} is {str(record[name])[:40]!r}")  # type: ignore[literal-required]
 
 
 @contextlib.contextmanager
 def opened(database: Path) -> Iterator[sqlite3.Connection]:
     """Yield a connection; raises StageError (74) for whatever SQLite has against the file."""
     try:
-        with contextlib.closing(sqlite3.connect(database, timeout=LOCK_WAIT_S, isolation_level=None)) as connection:
+        with contextlib.closing(
+            sqlite3.connect(database.absolute(), timeout=LOCK_WAIT_S, isolation_level=None)
+        ) as connection:
             yield connection
     except sqlite3.Error as error:
-        remedy = "make room, free it or name another with --database, then run again"
+        remedy = "if it is full or in use, make room or free it; else name another with --database"
         raise StageError(Exit.CANNOT_WRITE, f"cannot use {database}: {error}; {remedy}") from error
 
 
@@ -213,17 +232,15 @@ def remember_load(connection: sqlite3.Connection, records: list[CleanRecord], so
 # --- findings ---------------------------------------------------------------------------------------------------------
 
 
-def findings_of_transform(sha256: str, journal: Journal) -> list[Finding]:
+def findings_of_transform(path: Path, sha256: str, journal: Journal) -> list[Finding]:
     """Return what transform found about this very file: it alone sees the World row."""
     try:
-        told = json.loads(checks_file().read_bytes())
+        told = json.loads(path.read_bytes())
         if told["clean_sha256"] == sha256:
             return [Finding.from_json(finding) for finding in told["findings"] if finding["stage"] == "transform"]
     except (OSError, ValueError, LookupError, TypeError):
         pass
-    journal.warn(
-        f"{checks_file()} does not speak of this file: its sum was not compared with World; run transform.py again"
-    )
+    journal.warn(f"{path} does not speak of this file: its sum was not compared with World; run transform.py again")
     return []
 
 
@@ -240,7 +257,7 @@ def tell_findings(findings: list[Finding], told_before: bool, journal: Journal) 
     for finding in findings:
         (journal.say if told_before and not finding.fatal else journal.warn)(str(finding))
     fatal = sum(finding.fatal for finding in findings)
-    journal.say(f"checks: {fatal} fatal findings, {len(findings) - fatal} warnings")
+    journal.say(f"checks: {fatal} fatal findings, {len(findings) - fatal} to look at")
 
 
 def refuse_fatal(findings: list[Finding], sha256: str) -> None:
@@ -261,7 +278,7 @@ def refuse_fatal(findings: list[Finding], sha256: str) -> None:
 def show(database: Path, as_json: bool = False, quiet: bool = False) -> None:
     """Print both screens, as tables or as one JSON object; a quiet run prints the JSON only, if asked to."""
     with opened(database) as connection:
-        as_of = connection.execute("SELECT max(As_of) FROM GDP_Estimates WHERE Institution = 'IMF'").fetchone()[0]
+        as_of = connection.execute(NEWEST).fetchone()[0]
         large = rows_of(connection, LARGE_ECONOMIES, threshold=THRESHOLD_BILLION_USD)
         regions = rows_of(connection, REGION_MEANS, top=TOP)
     if as_json:

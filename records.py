@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -40,6 +42,21 @@ class CleanRecord(TypedDict):
     As_of: str
     Source: str
     Note: str | None
+
+
+INSTITUTIONS = ("IMF", "World Bank", "UN", "CIA")
+FIRST_YEAR, LAST_YEAR = 1900, 2100  # national accounts begin in the 1930s; the IMF projects six years ahead
+MAX_BILLION_USD = 10_000_000  # eighty-five times the world's GDP of 2025
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_AS_OF = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\dZ)?")
+
+
+def is_as_of(text: str) -> bool:
+    """Tell whether a text is a day, or a moment in UTC."""
+    try:
+        return bool(_AS_OF.fullmatch(text) and datetime.fromisoformat(text.replace("Z", "+00:00")))
+    except ValueError:
+        return False
 
 
 Fields = Mapping[str, tuple[type, ...]]
@@ -114,6 +131,8 @@ def record_problem(record: object, fields: Fields) -> str | None:
         # bool is an int to Python, but true is no year
         if not isinstance(record[name], types) or isinstance(record[name], bool):
             return f"field {name} is {json.dumps(record[name], default=str)[:40]}"
+        if isinstance(record[name], str) and not record[name].isascii() and _SURROGATE.search(record[name]):
+            return f"field {name} is no text: {json.dumps(record[name])[:40]}"
     return None
 
 
@@ -122,7 +141,7 @@ def _parse_json(content: bytes, lines: bool) -> Any:
     if not text.strip():
         raise ValueError("it is empty")
     if lines:
-        return [json.loads(line, parse_constant=_no_constant) for line in text.splitlines() if line.strip()]
+        return [json.loads(line, parse_constant=_no_constant) for line in text.split("\n") if line.strip()]
     return json.loads(text, parse_constant=_no_constant)
 
 

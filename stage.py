@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import os
 import resource
@@ -21,7 +22,8 @@ from utils import Exit, StageError, append_line, append_log, log_file, printable
 # descriptors: the pipe on which the stage waits for its turn, the pipe that takes its facts, and the lock.
 DESCRIPTORS_VARIABLE = "GDP_ETL_STAGE_FDS"
 KIB_IN_MIB = 1024
-STDOUT_DESCRIPTOR, STDERR_DESCRIPTOR = 1, 2
+MIN_SECONDS, MAX_SECONDS = 0.1, 1_000_000  # more than a week and a half is no timeout, and overflows a lock's
+STDIN_DESCRIPTOR, STDOUT_DESCRIPTOR, STDERR_DESCRIPTOR = 0, 1, 2
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
@@ -33,8 +35,32 @@ def command_line(description: str, example: str) -> argparse.ArgumentParser:
         description=description, epilog=f"example:\n  {example}", formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quiet", action="store_true", help="say only warnings and errors, and print no tables")
-    parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="wait for another run to end")
+    parser.add_argument("--wait", type=seconds, default=0, metavar="SECONDS", help="wait for another run to end")
     return parser
+
+
+def seconds(text: str) -> float:
+    """Return a number of seconds from the command line; raises ArgumentTypeError for what no clock can count."""
+    number = float(text)
+    if not 0 <= number <= MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {MAX_SECONDS}")
+    return number
+
+
+def some_seconds(text: str) -> float:
+    """Return a number of seconds that is not 0."""
+    number = seconds(text)
+    if number < MIN_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text} is less than {MIN_SECONDS}")
+    return number
+
+
+def days(text: str) -> int:
+    """Return a number of days from the command line."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is less than 0")
+    return number
 
 
 # --- what a stage says ------------------------------------------------------------------------------------------------
@@ -158,10 +184,14 @@ def run_stage(journal: Journal, work: Callable[[], None], wait_s: float = 0) -> 
 
 def stand_in_for_closed_streams() -> None:
     """Open the standard streams that whoever started us has closed: the next file opened would take their place."""
-    descriptor = os.open(os.devnull, os.O_RDWR)
-    while descriptor <= STDERR_DESCRIPTOR:
-        descriptor = os.open(os.devnull, os.O_RDWR)
-    os.close(descriptor)
+    for descriptor in (STDIN_DESCRIPTOR, STDOUT_DESCRIPTOR, STDERR_DESCRIPTOR):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the locale cannot write must not fail a run
     sys.stdout = sys.stdout or open(STDOUT_DESCRIPTOR, "w", closefd=False)  # noqa: SIM115 - it lasts as long as we do
     sys.stderr = sys.stderr or open(STDERR_DESCRIPTOR, "w", closefd=False)  # noqa: SIM115
 
@@ -227,6 +257,6 @@ def remember_run(stage: str, spent: Spent, code: int, facts: dict[str, Any]) -> 
 def leave(code: int) -> NoReturn:
     """End the process at once: taking pandas apart piece by piece costs a tenth of a whole run, and frees nothing."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # a stream that the caller closed is None
             stream.flush()
     os._exit(code)

@@ -6,7 +6,7 @@ import json
 from datetime import datetime, timezone
 from typing import Any
 
-from utils import Exit, StageError, runs_file
+from utils import Exit, StageError, database_file, runs_file
 
 STAGES = ("extract", "transform", "load")
 Run = dict[str, Any]
@@ -15,8 +15,10 @@ Run = dict[str, Any]
 def status() -> dict[str, Any]:
     """Return the last success of each stage, the last failure, the As_of that is loaded and its age in days."""
     runs = read_runs()
-    done = {run["stage"]: run for run in runs if run["exit_code"] == Exit.DONE}
-    failed = [run for run in runs if run["exit_code"] != Exit.DONE and run.get("error")]
+    ours = [run for run in runs if run["stage"] != "load" or run.get("output") == str(database_file())]
+    done = {run["stage"]: run for run in ours if run["exit_code"] == Exit.DONE}
+    # a run fails with one of its stages, and only that knows why; by itself it fails when it cannot start
+    failed = [run for run in runs if run["exit_code"] != Exit.DONE and run.get("error") and not run.get("failed_stage")]
     as_of = done.get("load", {}).get("as_of")
     fetched = [run for run in runs if run["stage"] == "extract" and run.get("fetched")]
     return {
@@ -34,7 +36,9 @@ def read_runs() -> list[Run]:
     path = runs_file()
     for name in (path.with_name(f"{path.name}.1"), path):
         if name.exists():
-            runs += [run for line in name.read_text(encoding="utf-8").splitlines() if (run := _run(line))]
+            runs += [
+                run for line in name.read_text(encoding="utf-8", errors="replace").splitlines() if (run := _run(line))
+            ]
     if not runs:
         raise StageError(Exit.NO_INPUT, f"{path} tells of no run; run python etl_process.py first")
     return runs
@@ -53,14 +57,14 @@ def _told(run: Run | None) -> dict[str, Any] | None:
 
 
 def _age_days(as_of: str) -> int:
-    return (datetime.now(timezone.utc) - datetime.fromisoformat(as_of.replace("Z", "+00:00"))).days
+    return (datetime.now(timezone.utc).date() - datetime.fromisoformat(as_of[:10]).date()).days
 
 
 def _success(run: Run | None) -> str:
     return f"last done {run['started']}, {run['rows_out']} rows as of {run['as_of']}" if run else "never done"
 
 
-def lines(told: dict[str, Any]) -> list[str]:
+def as_lines(told: dict[str, Any]) -> list[str]:
     """Return the status as lines for people."""
     stages = [
         f"{name:<10} last done {run['started']}, {run['rows_out']} rows as of {run['as_of']}"

@@ -62,7 +62,7 @@ def transform(source: Path, target: Path, journal: Journal) -> None:
     tell_counts(len(raw), len(table), counts, journal)
     count, sha256 = write_records(target, to_records(table))
     journal.gave(target, count, sha256)
-    journal.attempt(lambda: write_whole(checks_file(), as_checks(findings, sha256)))
+    journal.attempt(lambda: write_whole(target.with_name(checks_file().name), as_checks(findings, sha256)))
     journal.facts["as_of"] = str(table["As_of"].iloc[0])
     journal.say(f"{count} clean records written to {target}")
 
@@ -129,15 +129,21 @@ def in_order(records: list[CleanRecord], counts: Counter[str]) -> tuple[pd.DataF
 
 
 def check_totals(table: pd.DataFrame, aggregates: list[CleanRecord], journal: Journal) -> list[Finding]:
-    """Log each institution's sum beside the World row, its control total; return a finding where they are apart."""
-    world = {(r["As_of"], r["Institution"]): r["GDP_USD_billion"] for r in aggregates if r["Country"] == "World"}
-    totals = table.groupby(["As_of", "Institution"], as_index=False)["GDP_USD_billion"].sum()
+    """Log the sum of each column beside its World row, the control total; return a finding where they are apart."""
     findings: list[Finding] = []
-    for as_of, institution, total in totals.itertuples(index=False):
-        control = world.get((as_of, institution))
-        beside = f", {total / control:.3f} of World ({control:.2f})" if control else ", no World row to compare with"
-        journal.log(f"{institution} as of {as_of}: the figures add up to {total:.2f} billion USD{beside}")
-        findings += check_control_total(institution, as_of, total, control) if control else []
+    worlds: dict[tuple[str, str], dict[int, float]] = {}
+    for record in aggregates:
+        if record["Country"] == "World":
+            worlds.setdefault((record["As_of"], record["Institution"]), {})[record["Year"]] = record["GDP_USD_billion"]
+    for (as_of, institution), by_year in worlds.items():
+        series = table[(table["As_of"] == as_of) & (table["Institution"] == institution)]
+        for year, control in by_year.items():
+            # a column may have figures of other years; where there are several columns, the year tells them apart
+            column = series if len(by_year) == 1 else series[series["Year"] == year]
+            total = float(column["GDP_USD_billion"].sum())
+            told = f"{total:.2f} billion USD, {total / control:.3f} of World ({control:.2f})"
+            journal.log(f"{institution} {year} as of {as_of}: the figures add up to {told}")
+            findings += check_control_total(institution, as_of, total, control)
     return findings
 
 

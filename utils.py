@@ -97,7 +97,7 @@ def log_file() -> Path:
 
 # --- log --------------------------------------------------------------------------------------------------------------
 
-LOG_LIMIT_BYTES = int(os.environ.get("GDP_ETL_LOG_LIMIT_BYTES", "5000000"))  # about two thousand runs
+LOG_LIMIT_BYTES = int(os.environ.get("GDP_ETL_LOG_LIMIT_BYTES") or 5_000_000)  # about two thousand runs
 LOGS_KEPT = 9
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -173,6 +173,9 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
     Raises StageError (74) when it cannot be written; whatever stood at `path` is then as it was.
     """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise StageError(Exit.CANNOT_WRITE, f"cannot write {path}: it is no regular file; name another")
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{time.time_ns()}.tmp")  # as _TEMPORARY says
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -16,9 +16,9 @@ from sources.tables import Cell, Table
 
 _FOOTNOTE = re.compile(r"\[[^\[\]]*\]")
 _INSTITUTIONS = {
-    "IMF": re.compile(r"\bimf\b|\binternational monetary fund\b"),
-    "World Bank": re.compile(r"\bworld bank\b|\bwb\b"),
-    "UN": re.compile(r"\bunited nations\b|\bun\b|\bunsd\b"),
+    "IMF": re.compile(r"\bimf\b|\binternational\s*monetary\s*fund\b"),
+    "World Bank": re.compile(r"\bworld\s*bank\b|\bwbg?\b|\bwdi\b|\bworld development indicators\b"),
+    "UN": re.compile(r"\bunited\s*nations\b|\bun\b|\bu\.\s?n\.|\bunsd\b"),
     "CIA": re.compile(r"\bcia\b|\bworld factbook\b"),
 }
 _COUNTRY = re.compile(
@@ -35,6 +35,7 @@ _CURRENCY = re.compile(r"€|\beuros?\b|\beur\b|£|\bgbp\b|¥|\byuan\b|\bint(?:e
 _OTHER_LIST = re.compile(r"per[ -]capita|\bppp\b|purchasing power|\breal gdp\b|constant prices|\bgrowth\b")
 _ANY_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _ONLY_A_YEAR = re.compile(r"(?:19|20)\d\d(?:\s?[-–/]\s?\d{2,4})?")
+_LARGE_FIGURE = re.compile(r"\d{1,3}(?:[,. ]\d{3})+|\d{5,}")
 _FIGURE_OR_NONE = re.compile(r"\D{0,5}\d[\d.,'\s]*|[-–—−]|n\.?/?a\.?|\.\.|…", re.IGNORECASE)
 
 
@@ -149,6 +150,22 @@ def read_columns(table: Table, headings: Headings, of_the_page: Callable[[], str
     ]
 
 
+def not_understood(table: Table, headings: Headings, columns: list[Column]) -> list[str]:
+    """Return the headings of columns that hold figures, but are told for neither ours nor anything else."""
+    read = {number for column in columns for number in (column.figure, column.year)}
+    strange = []
+    for number, stack in enumerate(headings.over):
+        lowest = folded(stack[-1].text) if stack else ""
+        known = bool(_OTHER.search(lowest) or _YEAR.match(lowest)) or any(
+            pattern.search(folded(cell.text)) for cell in stack for pattern in (_OTHER_MEASURE, _CURRENCY)
+        )
+        if number not in read and number not in headings.country_columns and not known:
+            texts = [row[number] for row in table.rows[headings.first_row :] if number < len(row)]
+            if sum(bool(cell and _LARGE_FIGURE.match(cell.text)) for cell in texts) > 0.5 * len(texts):
+                strange.append(stack[-1].text if stack else "")
+    return strange
+
+
 def _kind(table: Table, headings: Headings, column: int) -> _Kind:
     stack = [folded(cell.text) for cell in headings.over[column]]
     if column in headings.country_columns or not stack:
@@ -209,24 +226,28 @@ def _years_beside(headings: Headings, years: list[int], parents: dict[int, Cell 
         beside |= _paired([figure for figure, over in parents.items() if over is parent], columns)
     free = [figure for figure in parents if figure not in beside]
     yearless = [figure for figure in free if not any(_ANY_YEAR.search(cell.text) for cell in headings.over[figure])]
-    return beside | _paired(free, ungrouped, yearless)
+    try:
+        return beside | _paired(free, ungrouped, common=yearless == free)
+    except Refused:
+        # where others have their year in the heading, those that have none may each have it in the column beside
+        if yearless == free or not all({figure - 1, figure + 1} & set(ungrouped) for figure in yearless):
+            raise
+        return beside | _paired(yearless, ungrouped, common=False)
 
 
-def _paired(figures: list[int], years: list[int], yearless: list[int] | None = None) -> dict[int, int]:
+def _paired(figures: list[int], years: list[int], common: bool = True) -> dict[int, int]:
     """Return pairs of a column of figures and one of years that stand beside each other all along.
 
-    One column of years before all others is meant for every one. Where neither holds, those figures are tried that have
-    no year in their heading.
+    Where `common`, one column of years before all others is meant for every one of them. Raises Refused when neither
+    holds.
     """
     order = "".join("F" if column in figures else "Y" for column in sorted([*figures, *years]))
     if order in ("FY" * len(years), "YF" * len(years)):
         return dict(zip(figures, years, strict=True))
     if not years:
         return {}
-    if figures and order == "Y" + "F" * len(figures):
+    if common and figures and order == "Y" + "F" * len(figures):
         return dict.fromkeys(figures, years[0])
-    if yearless:
-        return _paired(yearless, years)
     raise Refused(
         f"{len(years)} columns of years beside {len(figures)} of figures, and which belongs to which is not told"
     )

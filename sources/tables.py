@@ -34,6 +34,10 @@ _WITH_TEXT = frozenset({*_CELLS, "caption"})
 _NEVER_SEEN = frozenset({"style", "script", "noscript", "template", "head"})
 _HIDDEN_CLASS = re.compile(r"(?:^|\s)(?:sr-only|screen-reader-text|visually-hidden|sortkey|navbox\S*)(?:\s|$)")
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+# Where a line or a raised mark begins, two words that meet are not one: "World<br>Bank", "884,387<sup>1</sup>".
+_BREAKS = frozenset({"br", "p", "div", "li", "sup"})
+BREAK = "\u2028"
+_BETWEEN_WORDS = re.compile(rf"(?<=\w){BREAK}+(?=\w)")
 _WHITE_SPACE = re.compile(r"[ \t\r\n\f]+")  # what HTML folds; a non-breaking space is text
 _ANY_TAG = re.compile(r"<[a-zA-Z]")
 
@@ -75,6 +79,8 @@ class _VisibleTables(LXMLTreeBuilder):
         name = str(tag)
         if self._hidden or name in _NEVER_SEEN or (attrs and _is_hidden(attrs)):
             self._hidden += 1
+        elif name in _BREAKS:
+            self.data(BREAK)
         elif name in _PASSED_ON:
             while self._open and self._open[-1] in _CLOSES[name]:
                 self._close(self._open[-1])
@@ -178,6 +184,8 @@ def _children(tag: Tag) -> list[Tag]:
 def _own_text(tag: Tag) -> str:
     """Return the text of a tag less that of tables within, white space folded and trimmed as a browser would."""
     text = "".join(child for child in tag.contents if isinstance(child, NavigableString))
+    if BREAK in text:
+        text = _BETWEEN_WORDS.sub(" ", text).replace(BREAK, "")
     return _WHITE_SPACE.sub(" ", text).strip()
 
 

@@ -12,14 +12,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from urllib.parse import quote
 
 from bs4 import BeautifulSoup
 
 from records import RawRecord
 from sources import Refused, Unreachable
-from sources.headings import Column, Headings, find_headings, named_institutions, read_columns
+from sources.headings import Column, Headings, find_headings, named_institutions, not_understood, read_columns
 from sources.http import Download, download
 from sources.tables import Cell, Table, visible_tables
 from utils import MONTHS
@@ -84,11 +84,14 @@ def parse(content: bytes, location: str, as_of: datetime | None = None) -> Readi
     if not is_whole(page):
         raise Refused(f"the page breaks off after {len(content)} bytes")
     revision = read_revision(page)
-    if revision.title and re.search(r"\bppp\b|per[ _]capita", revision.title, re.IGNORECASE):
-        raise Refused(f'the page is "{revision.title}", not nominal GDP')
+    title = revision.title or "".join(_HTML_TITLE.findall(page)[:1])
+    if re.search(r"(?<![^\W_])ppp(?![^\W_])|per[ _]capita", title, re.IGNORECASE):
+        raise Refused(f'the page is "{title}", not nominal GDP')
     saved = revision.saved or as_of
     if saved is None:
         raise Refused("the page does not say when it was saved")
+    if saved > datetime.now(timezone.utc) + timedelta(days=1):
+        raise Refused(f"the page says that it was saved on {saved:%Y-%m-%d}, which is to come")
     source = _source(revision) or location
     tables = visible_tables(page)
     left_out: Counter[str] = Counter()
@@ -112,6 +115,7 @@ def decode(content: bytes) -> str:
 
 
 _REVISION = re.compile(r'"wgRevisionId"\s*:\s*([1-9]\d{0,12})\b')
+_HTML_TITLE = re.compile(r"<title[^>]*>([^<]{1,200})")
 _TITLE = re.compile(r'"wgPageName"\s*:\s*"([^"\\]{1,200})"')
 _SAVED = re.compile(r"last (?:edited|modified) on (\d{1,2}) ([A-Z][a-z]+) (\d{4}), at (\d{1,2}):(\d{2})")
 _MODIFIED = re.compile(r'"dateModified"\s*:\s*"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z"')
@@ -125,8 +129,8 @@ def read_revision(page: str) -> Revision:
 
 def _saved(page: str) -> datetime | None:
     try:
-        if found := _SAVED.search(page):
-            day, month, year, hour, minute = found.groups()
+        if footers := _SAVED.findall(page):
+            day, month, year, hour, minute = footers[-1]  # the footer's; a sentence of the article may say the like
             return datetime(int(year), MONTHS.index(month) + 1, int(day), int(hour), int(minute), tzinfo=timezone.utc)
         if found := _MODIFIED.search(page):
             return datetime.fromisoformat(found[1]).replace(tzinfo=timezone.utc)
@@ -171,6 +175,9 @@ def _country_tables(tables: list[Table], page: str, left_out: Counter[str]) -> l
             continue
         if headings and columns:
             found.append(_CountryTable(table, headings, columns))
+            left_out.update(
+                f"column of figures not understood: {text!r}" for text in not_understood(table, headings, columns)
+            )
     longest: Counter[str] = Counter()
     for ours in found:
         for column in ours.columns:
@@ -195,9 +202,9 @@ def _records(ours: _CountryTable, source: str, as_of: str, left_out: Counter[str
     broken = 0
     for row in ours.rows:
         problem = _row_problem(row, ours)
-        broken += problem == BROKEN_ROW
         if problem:
-            left_out[problem] += 1
+            broken += problem == BROKEN_ROW
+            left_out[f"{problem}: {_first_text(row)!r}"] += 1
             continue
         for column in ours.columns:
             yield _record(row, column, ours, source, as_of)
@@ -221,6 +228,10 @@ def _row_problem(row: list[Cell | None], ours: _CountryTable) -> str | None:
     if _country(row, ours) == ours.headings.country_text:
         return "heading said again"
     return None
+
+
+def _first_text(row: list[Cell | None]) -> str:
+    return next((cell.text[:40] for cell in row if cell and cell.text), "")
 
 
 def _country(row: list[Cell | None], ours: _CountryTable) -> str:

@@ -201,6 +201,29 @@ def test_an_edit_to_one_country_loads_with_a_note_on_its_row(
     assert note in noted(home, "2025-12-31")[country]
 
 
+def test_an_institution_that_is_gone_is_told(run: Run, home: Path, tmp_path: Path) -> None:
+    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    page = edited(lambda p: p.replace("World Bank<br />", "Somebody<br />"), tmp_path / "p.html")
+    done = run("etl_process.py", "--page", page)
+    assert done.returncode == 0
+    assert "institution gone, World Bank: no figure, where 2025-12-30 had 209" in done.stderr
+    assert "column of figures not understood: 'Somebody(2024)[7]'" in done.stderr
+
+
+def test_of_two_columns_the_one_that_is_shown_is_the_one_that_is_checked(run: Run, home: Path, tmp_path: Path) -> None:
+    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+
+    def second_column(page: str) -> str:
+        page = page.replace("1,565,471\n", "4,565,000\n")
+        page = page.replace("IMF<br />(2025)", "IMF<br />(2026)</th><th>IMF<br />(2025)")
+        return re.sub(r"(<tr>\n<td.*?</td>\n)(<td[^>]*>.*?</td>\n)", r"\1\2\2", page, flags=re.DOTALL)
+
+    done = run("etl_process.py", "--page", edited(second_column, tmp_path / "p.html"))
+    assert done.returncode == 0, done.stderr
+    assert "was 1565.47 on 2025-12-30, now 4565.00" in noted(home, "2025-12-31")["Turkey"]
+    assert "sum against World" not in done.stderr
+
+
 def test_forced_figures_are_loaded_and_carry_what_was_found(run: Run, home: Path, tmp_path: Path) -> None:
     page = edited(country_doubled_with_another_figure, tmp_path / "page.html")
     done = run("etl_process.py", "--page", page, "--force")

@@ -101,7 +101,7 @@ def pages(draw: st.DrawFn) -> Drawn:
         institutions[draw(st.integers(0, len(institutions) - 1))] = "IMF"
     rng = random.Random(draw(st.integers(0, 2**32)))
     names = [name + rng.choice(NOTES) for name in rng.sample(NAMES, rng.randint(105, 150))]
-    saved = datetime(draw(st.integers(2006, 2031)), draw(st.integers(1, 12)), 15, 12, tzinfo=timezone.utc)
+    saved = datetime(draw(st.integers(2006, 2025)), draw(st.integers(1, 12)), 15, 12, tzinfo=timezone.utc)
     columns = [_series(name, names, layout, style, saved, rng) for name in institutions]
     if layout.heading is short and not layout.year_column and draw(st.booleans()):
         columns.insert(0, _coming_year(columns[institutions.index("IMF")]))

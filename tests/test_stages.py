@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import time
@@ -164,6 +165,7 @@ BAD_FILES = {
     "binary": (bytes(range(256)) * 8, 65),
     "endless nesting": (b"[" * 100_000, 65),
     "not a number": (b"[NaN]", 65),
+    "a lone surrogate": (b'[{"Country": "\\ud800"}]', 65),
 }
 
 
@@ -182,6 +184,37 @@ def test_a_bad_input_file_ends_in_its_code_and_one_line_and_leaves_earlier_outpu
     assert done.returncode == code, done.stderr
     assert str(path) in one_line_error(done, stage)
     assert snapshot(home) == before
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("Year", 10**19), ("GDP_USD_billion", 10**400), ("Institution", "imf"), ("Country", ""), ("As_of", "zzz"),
+        ("As_of", "9999zz"), ("Country", "\ud800"), ("Year", True),
+    ],
+)  # fmt: skip
+def test_load_refuses_what_transform_would_not_have_written(
+    field: str, value: object, run: Run, home: Path, tmp_path: Path
+) -> None:
+    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    clean = records(home / CLEAN)
+    clean[3][field] = value
+    path = tmp_path / "clean.json"
+    path.write_text(json.dumps(clean))
+    done = run("load.py", "--input", path)
+    assert done.returncode == 65
+    assert f"record 4: field {field} is" in one_line_error(done, "load")
+
+
+def test_an_output_that_is_no_regular_file_is_left_alone_and_a_link_is_followed(run: Run, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    done = run("extract.py", "--page", SHIPPED, "--output", tmp_path / "fifo")
+    assert done.returncode == 74
+    assert "it is no regular file" in one_line_error(done, "extract")
+    (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
+    assert run("extract.py", "--page", SHIPPED, "--output", tmp_path / "link.json").returncode == 0
+    assert (tmp_path / "link.json").is_symlink()
+    assert len(records(tmp_path / "real.json")) == 666
 
 
 def test_a_wrong_field_is_told_by_file_record_and_field(run: Run, home: Path, tmp_path: Path) -> None:

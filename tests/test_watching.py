@@ -200,11 +200,32 @@ def test_status_tells_success_age_and_failure_and_fails_past_max_age(run: Run, h
     assert told.returncode == 0
     assert re.search(r"load       last done 20.*, 615 rows as of 2025-12-30T20:09:00Z", told.stdout)
     assert re.search(r"data as of 2025-12-30T20:09:00Z, \d+ days old", told.stdout)
-    assert re.search(r"last failure 20.*: \[etl\] exit 66, extract failed", told.stdout)
+    assert re.search(r"last failure 20.*: \[extract\] exit 66, /no/such/page is not there", told.stdout)
     machine = json.loads(run("etl_process.py", "--status", "--json").stdout)
     assert machine["stages"]["extract"]["rows_out"] == 666
     assert run("etl_process.py", "--status", "--max-age", "30").returncode == 69
     assert run("etl_process.py", "--status", "--max-age", "36500").returncode == 0
+
+
+def test_status_is_of_this_folders_database_and_of_what_that_holds(run: Run, home: Path, tmp_path: Path) -> None:
+    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    clean = home / "results" / "Countries_by_GDP_Processed.json"
+    (tmp_path / "older.json").write_text(clean.read_text().replace("2025-12-30", "2023-08-20"))
+    assert run("load.py", "--input", tmp_path / "older.json").returncode == 0
+    (tmp_path / "newer.json").write_text(clean.read_text().replace("2025-12-30", "2026-01-01"))
+    assert run("load.py", "--input", tmp_path / "newer.json", "--database", tmp_path / "other.db").returncode == 0
+    assert "data as of 2025-12-30" in run("etl_process.py", "--status").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--timeout", "0"], ["--timeout", "nan"], ["--timeout", "1e12"], ["--monitor-interval", "-1"], ["--wait", "-1"],
+        ["--max-age", "-1"], ["--from", "load", "--page", "x"], ["--status", "--page", "x"],
+    ],
+)  # fmt: skip
+def test_arguments_that_mean_nothing_are_wrong_usage(arguments: list[str], run: Run) -> None:
+    assert run("etl_process.py", *arguments).returncode == 2
 
 
 def test_nothing_changed_and_could_not_fetch_are_told_apart_everywhere(
