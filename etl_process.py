@@ -146,18 +146,18 @@ def catch_signals() -> None:
 def run_all(stages: list[Stage], ended: list[Ended], options: argparse.Namespace, journal: Journal) -> None:
     """Run the stages in turn, one started ahead; append how each ended to `ended`."""
     assert journal.lock is not None
-    started: list[watch.Process] = []
+    started: dict[str, watch.Process] = {}
     try:
         for number, stage in enumerate(stages):
-            for ahead in stages[len(started) : number + 2]:
-                started.append(watch.start(ahead.name, ahead.arguments, journal.lock))
+            for ahead in reversed(stages[len(started) : number + 2]):  # transform first: pandas takes longest to import
+                started[ahead.name] = watch.start(ahead.name, ahead.arguments, journal.lock)
             if may_run(stage, ended, journal):
-                account = watch.take_turn(started[number], options.timeout, options.monitor_interval, journal)
+                account = watch.take_turn(started[stage.name], options.timeout, options.monitor_interval, journal)
                 ended.append(record(stage, account, options, journal))
             else:
                 ended.append(Ended(stage.name, None))
     finally:
-        for process in started:
+        for process in started.values():
             watch.end(process)
 
 
