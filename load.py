@@ -16,7 +16,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from checks import Finding, as_checks, check_vintage, with_notes
+from checks import check_vintage
+from findings import Finding, as_checks, with_notes
 from records import (
     CLEAN_FIELDS,
     FIRST_YEAR,

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from checks import Finding, as_checks, check_control_total
+from checks import check_control_total
 from cleaning import Fate, clean
 from countries import reference
+from findings import Finding, as_checks
 from records import RAW_FIELDS, CleanRecord, RawRecord, read_records, write_records
 from stage import Journal, command_line, leave, run_stage
 from utils import Exit, StageError, checks_file, clean_file, raw_file, write_whole
