@@ -21,12 +21,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from records import write_records
-from sources import Refused, Unreachable, wikipedia
+from sources import SIZE_LIMIT_BYTES, Refused, Unreachable, wikipedia
 from stage import Journal, command_line, days, leave, run_stage
 from utils import SHIPPED_PAGES, Exit, StageError, pages_folder, raw_file, read_bytes, write_whole
 
 GZIP_MAGIC = b"\x1f\x8b"
-MAX_PAGE_BYTES = 10_000_000
 NOTHING_CHANGED = "fetched, and nothing changed"
 KEPT_PAGE = re.compile(r"(\d{4}-\d\d-\d\d)_(?:enwiki_rev(\d+)|page_[0-9a-f]{8})\.html\.gz")
 
@@ -196,11 +195,11 @@ def decompressed(content: bytes, path: Path) -> bytes:
     """Return what a gzip file holds; raises StageError (65) when it is cut short, damaged or larger than any page."""
     unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
-        page = unpack.decompress(content, MAX_PAGE_BYTES)
+        page = unpack.decompress(content, SIZE_LIMIT_BYTES)
     except zlib.error as error:
         raise StageError(Exit.BAD_DATA, f"{path} is not a whole gzip file: {error}; fetch it again") from None
     if unpack.unconsumed_tail:
-        limit = f"{MAX_PAGE_BYTES // 1_000_000} MB"
+        limit = f"{SIZE_LIMIT_BYTES // 1_000_000} MB"
         raise StageError(Exit.BAD_DATA, f"{path} unpacks to over {limit}, which no page has; fetch it again")
     if not unpack.eof:
         raise StageError(Exit.BAD_DATA, f"{path} is cut short; fetch it again")

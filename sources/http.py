@@ -14,14 +14,13 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from sources import Unreachable
+from sources import SIZE_LIMIT_BYTES, Unreachable
 
 CONNECT_TIMEOUT_S = 3.05  # a little over a multiple of 3, TCP's retransmission window, as requests' manual advises
 READ_TIMEOUT_S = 8.0
 # With an unreachable network a kept page must be on its way within 20 s, name look-ups and retries included.
 DEADLINE_S = 17.0
 CALL_DEADLINE_S = 5.0  # a dead-man's switch must not delay the run
-SIZE_LIMIT_BYTES = 10_000_000  # twenty-five times the page of 2025
 CHUNK_BYTES = 65_536
 RETRIES = 3
 BACKOFF_FACTOR_S, BACKOFF_JITTER_S = 0.5, 0.5

@@ -24,7 +24,8 @@ from pathlib import Path
 
 import pytest
 
-from sources.http import DEADLINE_S, SIZE_LIMIT_BYTES
+from sources import SIZE_LIMIT_BYTES
+from sources.http import DEADLINE_S
 from tests.conftest import NO_NETWORK, PROJECT
 from tests.page_builder import shipped_page
 
