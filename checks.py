@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from findings import Finding, named
+from comparison import AGREES, STALE, Own, compared, explained
+from findings import Finding, Notes, named
 from records import UNSOURCED_NOTE, CleanRecord
 
 # How many countries an institution has. Seen: IMF 191–194, World Bank 186–209, UN 208–212. The IMF's lists of 2005 had
@@ -61,19 +62,23 @@ class Series(NamedTuple):
     before_as_of: str | None
 
     def finding(
-        self, check: str, fatal: bool, seen: str, expected: str, notes: dict[str, str] | None = None
+        self, check: str, fatal: bool, seen: str, expected: str, notes: dict[str, str] | Notes | None = None
     ) -> Finding:
-        """Return a finding about this series."""
-        return Finding(check, fatal, self.institution, self.as_of, seen, expected, notes or {})
+        """Return a finding about this series; a Note by country is about that country's figure in `figures`."""
+        by_figure: Notes = {
+            (key, self.figures[key][0]) if isinstance(key, str) else key: note for key, note in (notes or {}).items()
+        }
+        return Finding(check, fatal, self.institution, self.as_of, seen, expected, by_figure)
 
 
 Before = dict[str, tuple[str, dict[tuple[str, int], float]]]
 
 
-def check_vintage(records: list[CleanRecord], before: Before) -> list[Finding]:
-    """Return all findings on the records of one As_of.
+def check_vintage(records: list[CleanRecord], before: Before, own: Own | None = None) -> list[Finding]:
+    """Return all findings on the records of one vintage: what one publisher says at one As_of.
 
-    `before` has, by institution, the As_of of the load before and its figures by country and year.
+    `before` has, by institution, the As_of of the load before and its figures by country and year; `own` has the
+    IMF's own figures where the records are a page's, and the IMF's are loaded.
     """
     all_series = {name: _series(name, records, before) for name in dict.fromkeys(r["Institution"] for r in records)}
     alone: tuple[Callable[[Series], Iterable[Finding]], ...] = (
@@ -83,6 +88,8 @@ def check_vintage(records: list[CleanRecord], before: Before) -> list[Finding]:
     findings = [finding for series in all_series.values() for check in alone for finding in check(series)]
     findings += check_institutions(all_series, records[0]["As_of"], before)
     findings += check_swapped(all_series, before)
+    if own and "IMF" in all_series:
+        findings += check_against_imf(all_series["IMF"], own)
     return findings + list(check_witnesses(all_series))
 
 
@@ -120,9 +127,10 @@ def check_number(series: Series) -> Iterable[Finding]:
 def check_twice(series: Series) -> Iterable[Finding]:
     """A country has one figure a year."""
     count = Counter((record["Country"], record["Year"]) for record in series.records)
-    twice = {country: f"two figures for {year}" for (country, year), times in count.items() if times > 1}
+    twice = {key: f"two figures for {key[1]}" for key, times in count.items() if times > 1}
     if twice:
-        yield series.finding("a country twice", True, f"two figures for {named(twice)}", "one figure a year", twice)
+        seen = f"two figures for {named(dict.fromkeys(country for country, _ in twice))}"
+        yield series.finding("a country twice", True, seen, "one figure a year", twice)
 
 
 def check_years(series: Series) -> Iterable[Finding]:
@@ -218,11 +226,11 @@ def check_moved(series: Series) -> Iterable[Finding]:
     if not far:
         return
     notes = {
-        country: f"was {series.before[country, year]:.2f} on {_day(series.before_as_of)}, now {now[country, year]:.2f}"
+        key: f"was {series.before[key]:.2f} on {_day(series.before_as_of)}, now {now[key]:.2f}"
         f" ({math.expm1(change):+.1%})"
-        for (country, year), change in far.items()
+        for key, change in far.items()
     }
-    seen = f"{len(far)} of {len(changes)} moved: {named(f'{country} {note}' for country, note in notes.items())}"
+    seen = f"{len(far)} of {len(changes)} moved: {named(f'{country} {note}' for (country, _), note in notes.items())}"
     expected = (
         f"none by over {MOVED:.1%}" if single_edits else f"none by a factor over {math.exp(MOVED_IN_RELEASE):.2f}"
     )
@@ -259,6 +267,30 @@ def check_swapped(all_series: dict[str, Series], before: Before) -> Iterable[Fin
             if other != series.institution and same > IDENTICAL_SHARE * len(series.figures) >= MIN_PAIRS / 2:
                 seen = f"{same} of {len(series.figures)} figures were {other}'s on {_day(as_of)}"
                 yield series.finding("institutions mixed up", True, seen, "figures of its own")
+
+
+# --- against the IMF itself -------------------------------------------------------------------------------------------
+
+
+def check_against_imf(series: Series, own: Own) -> Iterable[Finding]:
+    """The page's IMF column has the IMF's own figures: those of its newest release or, not yet edited, of an older."""
+    figures = {(record["Country"], record["Year"]): record["GDP_USD_billion"] for record in series.records}
+    found = compared(figures, own)
+    agree = sum(one.kind == AGREES for one in found)
+    if not explained(found):  # the page is of a release that we have not got; it says nothing of single figures
+        seen = f"{agree} of {len(found)} figures are those of the release of {_day(own.as_of)}"
+        yield series.finding("another release than the IMF's", False, seen, "its newest one: run with --source imf too")
+        return
+    stale = {one.key: one.told for one in found if one.kind == STALE}
+    odd = {one.key: one.told for one in found if one.kind not in (AGREES, STALE)}
+    if odd:
+        seen = f"{len(odd)} of {len(found)} figures: {named(f'{country} {note}' for (country, _), note in odd.items())}"
+        yield series.finding(
+            "departs from the IMF's own figures", False, seen, "the IMF's figure, to the rounding", odd
+        )
+    if stale:
+        seen = f"{len(stale)} of {len(found)} figures are of before the release of {_day(own.as_of)}"
+        yield series.finding("figures of an older release", False, seen, "those of the newest", stale)
 
 
 # --- against the other institutions -----------------------------------------------------------------------------------

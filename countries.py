@@ -68,7 +68,7 @@ def reference() -> Reference:
     countries: dict[str, Country] = {}
     for iso3, entry in table["countries"].items():
         country = Country(iso3, entry["name"], entry["region"], entry["subregion"])
-        for name in (entry["name"], *entry["aliases"]):
+        for name in (iso3, entry["name"], *entry["aliases"]):
             if countries.setdefault(fold(name), country) is not country:
                 raise StageError(Exit.FAULT, f"{COUNTRY_TABLE} gives {name} to {iso3} and {countries[fold(name)].iso3}")
     return Reference(countries, frozenset(fold(name) for name in table["aggregates"]) - countries.keys())

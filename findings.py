@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 from records import CleanRecord
 
 MAX_NAMED = 6  # a message names so many; results/Checks.json has them all
+CHECKED = "check: "  # what follows in a Note was found by the checks; what precedes it was said by transform
+
+Notes = dict[tuple[str, int], str]  # by country and year
 
 
 class Finding(NamedTuple):
-    """One thing that a check found: what was seen, what was expected, and a Note for each country concerned."""
+    """One thing that a check found: what was seen, what was expected, and a Note for each figure concerned."""
 
     check: str
     fatal: bool
@@ -20,7 +23,7 @@ class Finding(NamedTuple):
     as_of: str
     seen: str
     expected: str
-    notes: dict[str, str] = {}  # noqa: RUF012 - never changed
+    notes: Notes = {}  # noqa: RUF012 - never changed
     stage: str = "load"
 
     def __str__(self) -> str:
@@ -29,12 +32,16 @@ class Finding(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """Return the finding as results/Checks.json has it."""
-        return {**self._asdict(), "severity": "fatal" if self.fatal else "warning", "countries": list(self.notes)}
+        notes = [{"Country": country, "Year": year, "Note": note} for (country, year), note in self.notes.items()]
+        countries = list(dict.fromkeys(country for country, _ in self.notes))
+        severity = "fatal" if self.fatal else "warning"
+        return {**self._asdict(), "severity": severity, "countries": countries, "notes": notes}
 
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> Finding:
         """Return the finding that as_json told of; raises LookupError or TypeError where it did not."""
-        return cls(**{name: told[name] for name in cls._fields})
+        notes = {(note["Country"], note["Year"]): note["Note"] for note in told["notes"]}
+        return cls(**{name: told[name] for name in cls._fields if name != "notes"}, notes=notes)
 
 
 def as_checks(findings: Iterable[Finding], clean_sha256: str) -> bytes:
@@ -44,21 +51,35 @@ def as_checks(findings: Iterable[Finding], clean_sha256: str) -> bytes:
 
 
 def with_notes(records: Iterable[CleanRecord], findings: Iterable[Finding]) -> list[CleanRecord]:
-    """Return the records with the Notes of all findings; a fatal one that names no country is noted on every row."""
-    by_row: dict[tuple[str, str, str], list[str]] = {}
+    """Return the records with the Notes of all findings; a fatal one that names no figure is noted on every row."""
+    of_rows: dict[tuple[str, str, str, int], list[str]] = {}
+    of_series: dict[tuple[str, str], list[str]] = {}
     for finding in findings:
-        for country in finding.notes or ([""] if finding.fatal else []):
-            note = finding.notes.get(country, f"{finding.check}: {finding.seen}")
-            by_row.setdefault((finding.as_of, finding.institution, country), []).append(note)
-    return [_with_notes(record, by_row) for record in records]
+        series = finding.as_of, finding.institution
+        for key, note in finding.notes.items():
+            of_rows.setdefault((*series, *key), []).append(note)
+        if finding.fatal and not finding.notes:
+            of_series.setdefault(series, []).append(f"{finding.check}: {finding.seen}")
+    return [
+        _with_notes(
+            record,
+            of_rows.get((record["As_of"], record["Institution"], record["Country"], record["Year"]), [])
+            + of_series.get((record["As_of"], record["Institution"]), []),
+        )
+        for record in records
+    ]
 
 
-def _with_notes(record: CleanRecord, by_row: dict[tuple[str, str, str], list[str]]) -> CleanRecord:
-    series = record["As_of"], record["Institution"]
-    new = by_row.get((*series, record["Country"]), []) + by_row.get((*series, ""), [])
-    if not new:
+def _with_notes(record: CleanRecord, notes: list[str]) -> CleanRecord:
+    if not notes:
         return record
-    return {**record, "Note": "; ".join(([record["Note"]] if record["Note"] else []) + new)}
+    said = f"{record['Note']}; " if record["Note"] else ""
+    return {**record, "Note": said + CHECKED + "; ".join(notes)}
+
+
+def note_without_checks(note: str | None) -> str | None:
+    """Return what transform said in a Note, without what the checks found."""
+    return note and (note.partition(CHECKED)[0].removesuffix("; ") or None)
 
 
 def named(names: Iterable[str]) -> str:

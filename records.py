@@ -45,6 +45,10 @@ class CleanRecord(TypedDict):
 
 
 INSTITUTIONS = ("IMF", "World Bank", "UN", "CIA")
+# Who says what an institution estimates: the page quotes all four, the IMF and the World Bank speak for themselves.
+PAGE, IMF_ITSELF, WORLD_BANK_ITSELF = "wikipedia", "imf", "world_bank"
+PUBLISHERS = (PAGE, IMF_ITSELF, WORLD_BANK_ITSELF)
+_HOSTS = (("https://www.imf.org/", IMF_ITSELF), ("https://api.worldbank.org/", WORLD_BANK_ITSELF))
 FIRST_YEAR, LAST_YEAR = 1900, 2100  # national accounts begin in the 1930s; the IMF projects six years ahead
 MAX_BILLION_USD = 10_000_000  # eighty-five times the world's GDP of 2025
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -57,6 +61,11 @@ def is_as_of(text: str) -> bool:
         return bool(_AS_OF.fullmatch(text) and datetime.fromisoformat(text.replace("Z", "+00:00")))
     except ValueError:
         return False
+
+
+def publisher_of(source: str) -> str:
+    """Return which of PUBLISHERS a Source is of; whatever is no API's answer is a page."""
+    return next((publisher for host, publisher in _HOSTS if source.startswith(host)), PAGE)
 
 
 Fields = Mapping[str, tuple[type, ...]]

@@ -55,6 +55,14 @@ def some_seconds(text: str) -> float:
     return number
 
 
+def day(text: str) -> str:
+    """Return a day from the command line, as YYYY-MM-DD; raises ArgumentTypeError for what no calendar has."""
+    try:
+        return f"{datetime.strptime(text, '%Y-%m-%d'):%Y-%m-%d}"
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no day; write it as 2024-07-01") from None
+
+
 def days(text: str) -> int:
     """Return a number of days from the command line."""
     number = int(text)
@@ -180,6 +188,12 @@ def run_stage(journal: Journal, work: Callable[[], None], wait_s: float = 0) -> 
     else:
         _remember_own_run(journal, started, seconds, code)
     return code
+
+
+def answer(journal: Journal, work: Callable[[], None]) -> int:
+    """Answer a question, which changes nothing and so needs no lock and has no start and end; return the exit code."""
+    stand_in_for_closed_streams()
+    return _outcome(journal, work)
 
 
 def stand_in_for_closed_streams() -> None:

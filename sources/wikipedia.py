@@ -18,12 +18,13 @@ from urllib.parse import quote
 from bs4 import BeautifulSoup
 
 from records import RawRecord
-from sources import Refused, Unreachable
+from sources import Reading, Refused, Revision, Unreachable
 from sources.headings import Column, Headings, find_headings, named_institutions, not_understood, read_columns
 from sources.http import Download, download
 from sources.tables import Cell, Table, visible_tables
 from utils import MONTHS
 
+SITE_URL = "https://en.wikipedia.org"
 PAGE_URL = "https://en.wikipedia.org/wiki/List_of_countries_by_GDP_(nominal)"
 REVISION_URL = "https://en.wikipedia.org/w/index.php?title={title}&oldid={revision}"
 PAGE_TITLE = "List_of_countries_by_GDP_(nominal)"
@@ -33,24 +34,6 @@ EXCERPT_SHARE = 0.5  # a second table with fewer rows than this share of the fir
 BROKEN_ROW = "row of another width"
 MAX_REASON_CHARACTERS = 1000
 MAX_BROKEN_ROW_SHARE = 0.02  # an editor's slip in a row or two is set aside; more, and it is the reading that is wrong
-
-
-@dataclass(frozen=True)
-class Revision:
-    """What a page says of itself: its revision's number, when that was saved, and the title; None where it does not."""
-
-    number: int | None
-    saved: datetime | None
-    title: str | None
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A page read: its revision, its raw records in the page's order, and what was left out, counted by reason."""
-
-    revision: Revision
-    records: list[RawRecord]
-    left_out: Counter[str] = field(default_factory=Counter)
 
 
 def fetch(url: str = PAGE_URL) -> Download:
@@ -99,7 +82,7 @@ def parse(content: bytes, location: str, as_of: datetime | None = None) -> Readi
     found = _country_tables(tables, page, left_out)
     records = [record for ours in found for record in _records(ours, source, stamp, left_out)]
     _refuse_too_few(records, tables, left_out)
-    return Reading(revision, records, +left_out)
+    return Reading(records, +left_out, revision)
 
 
 def decode(content: bytes) -> str:

@@ -1,0 +1,368 @@
+"""The past in the database: vintages, and each figure stored once for as long as it stood.
+
+A vintage is what one publisher said at one As_of. A figure has a row at the As_of that first said it, and stands Until
+the first vintage of that publisher and institution that does not say it. So the same facts said again add no row, and
+what is stored depends on what was loaded, never on the order of loading. Loads tells which vintages there are.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+from comparison import Own, Said
+from database import rows_of
+from findings import note_without_checks
+from records import IMF_ITSELF, PAGE, UNSOURCED_NOTE, CleanRecord, publisher_of
+
+STANDS = "9999-12-31"  # Until, of what still stands: later than every As_of, so that one comparison tells
+LAST_MOMENT = "T23:59:59Z"  # a date given by a person means the end of that day
+
+TABLES = (
+    f"""CREATE TABLE IF NOT EXISTS GDP_Estimates (
+        As_of TEXT NOT NULL, Institution TEXT NOT NULL, ISO3 TEXT, Country TEXT NOT NULL, Region TEXT, Subregion TEXT,
+        Year INTEGER NOT NULL, GDP_USD_billion REAL NOT NULL, Note TEXT, Source TEXT NOT NULL,
+        Publisher TEXT NOT NULL, Until TEXT NOT NULL DEFAULT '{STANDS}',
+        PRIMARY KEY (As_of, Institution, Country, Year, Publisher)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS GDP_Estimates_standing ON GDP_Estimates (Publisher, Institution, Until)",
+    "CREATE TABLE IF NOT EXISTS Loads (Loaded_at TEXT NOT NULL, File TEXT NOT NULL, SHA256 TEXT NOT NULL,"
+    " As_of TEXT NOT NULL, Rows INTEGER NOT NULL, Publisher TEXT NOT NULL, Institutions TEXT NOT NULL,"
+    " Source TEXT NOT NULL)",
+    # '2024-07-01' BETWEEN First_day AND Last_day: what stood at the end of that day
+    """CREATE VIEW IF NOT EXISTS GDP_History AS
+    SELECT substr(As_of, 1, 10) AS First_day, date(substr(Until, 1, 10), '-1 day') AS Last_day, * FROM GDP_Estimates""",
+)
+STATE = "SELECT * FROM GDP_Estimates WHERE Publisher = ? AND Institution = ? AND As_of <= ? AND Until > ?"
+REMOVE = "DELETE FROM GDP_Estimates WHERE As_of = ? AND Institution = ? AND Country = ? AND Year = ? AND Publisher = ?"
+ADD = "INSERT INTO GDP_Estimates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+# Of several IMF columns: the sourced before the unsourced, then the year of As_of, then the nearest year before it.
+CHOOSE = """
+    AS WITH newest AS (SELECT * FROM GDP_Estimates WHERE Institution = 'IMF' AND Publisher = :publisher
+                       AND As_of <= :as_of AND Until > :as_of),
+    choice AS (SELECT *, row_number() OVER (
+                   PARTITION BY Country
+                   ORDER BY coalesce(Note LIKE :unsourced, false), Year > CAST(substr(:as_of, 1, 4) AS INTEGER),
+                            abs(Year - CAST(substr(:as_of, 1, 4) AS INTEGER))) AS preference
+               FROM newest)
+    SELECT Country, ISO3, Region, Year, GDP_USD_billion FROM choice WHERE preference = 1
+    ORDER BY GDP_USD_billion DESC, Country
+"""
+
+Key = tuple[str, int]  # country and year
+Before = dict[str, tuple[str, dict[Key, float]]]  # by institution: the As_of before, and its figures
+
+
+class Estimate(NamedTuple):
+    """A row of GDP_Estimates."""
+
+    As_of: str
+    Institution: str
+    ISO3: str | None
+    Country: str
+    Region: str | None
+    Subregion: str | None
+    Year: int
+    GDP_USD_billion: float
+    Note: str | None
+    Source: str
+    Publisher: str
+    Until: str
+
+    @property
+    def key(self) -> tuple[str, str, str, int, str]:
+        """Return the key of the row."""
+        return self.As_of, self.Institution, self.Country, self.Year, self.Publisher
+
+    @property
+    def facts(self) -> tuple[float, str | None]:
+        """Return what the source said: the figure, and its doubts about it; not what our checks found."""
+        return self.GDP_USD_billion, note_without_checks(self.Note)
+
+
+SAID_FIELDS = Estimate._fields[:10]  # those of a clean record
+State = dict[Key, Estimate]
+
+
+class Vintage(NamedTuple):
+    """What one publisher said at one As_of: of which institutions, and where it is to be found."""
+
+    publisher: str
+    as_of: str
+    institutions: tuple[str, ...]
+    source: str
+
+
+class History:
+    """The vintages of a database, read and written within the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._vintages: dict[tuple[str, str], Vintage] = {}
+        self._as_ofs: dict[tuple[str, str], list[str]] = {}  # by publisher and institution, in order
+        # what an archive that is loaded in order asks for again and again
+        self._newest: dict[tuple[str, str], tuple[str, State]] = {}
+        self._own: Own | None = None
+        for publisher, as_of, institutions, source in connection.execute(
+            "SELECT Publisher, As_of, Institutions, Source FROM Loads ORDER BY rowid"
+        ):
+            self._know(Vintage(publisher, as_of, tuple(institutions.split(", ")), source))
+
+    def _know(self, vintage: Vintage) -> None:
+        known = self._vintages.get((vintage.publisher, vintage.as_of))
+        self._vintages[vintage.publisher, vintage.as_of] = vintage
+        for institution in set(known.institutions if known else ()) ^ set(vintage.institutions):
+            as_ofs = self._as_ofs.setdefault((vintage.publisher, institution), [])
+            if institution in vintage.institutions:
+                insort(as_ofs, vintage.as_of)
+            else:
+                as_ofs.remove(vintage.as_of)
+
+    # --- which vintages there are ---
+
+    def of(self, institution: str, publisher: str | None = None) -> list[Vintage]:
+        """Return the vintages that speak of an institution, oldest first."""
+        found = (v for v in self._vintages.values() if institution in v.institutions)
+        return sorted((v for v in found if publisher in (None, v.publisher)), key=lambda v: (v.as_of, v.publisher))
+
+    def newest_imf(self, day: str | None = None, publisher: str | None = None) -> Vintage | None:
+        """Return the newest vintage with IMF figures, or the newest at the end of a day; of one publisher or of any."""
+        known = [v for v in self.of("IMF", publisher) if day is None or v.as_of <= day + LAST_MOMENT]
+        return known[-1] if known else None
+
+    def before(self, publisher: str, institution: str, as_of: str) -> str | None:
+        """Return the As_of of the vintage before."""
+        as_ofs = self._as_ofs.get((publisher, institution), [])
+        place = bisect_left(as_ofs, as_of)
+        return as_ofs[place - 1] if place else None
+
+    def after(self, publisher: str, institution: str, as_of: str) -> Vintage | None:
+        """Return the vintage after."""
+        as_ofs = self._as_ofs.get((publisher, institution), [])
+        place = bisect_right(as_ofs, as_of)
+        return self._vintages[publisher, as_ofs[place]] if place < len(as_ofs) else None
+
+    def depending_on(self, vintage: Vintage) -> list[Vintage]:
+        """Return the later vintages whose checks look at this one, oldest first.
+
+        Those are the next of its series; and the pages of after the IMF's release, where this is one or precedes it.
+        """
+        found = {self.after(vintage.publisher, institution, vintage.as_of) for institution in vintage.institutions}
+        if "IMF" in vintage.institutions:
+            release = vintage if vintage.publisher == IMF_ITSELF else self.after(IMF_ITSELF, "IMF", vintage.as_of)
+            if release:
+                found |= {page for page in self.of("IMF", PAGE) if page.as_of > release.as_of}
+        return sorted(v for v in found if v is not None and v != vintage)
+
+    # --- what they say ---
+
+    def state(self, publisher: str, institution: str, as_of: str | None) -> State:
+        """Return what stood at an As_of, by country and year; nothing at None."""
+        if as_of is None:
+            return {}
+        newest_as_of, newest = self._newest.get((publisher, institution), (None, {}))
+        if as_of == newest_as_of:
+            return newest
+        rows = self._connection.execute(STATE, (publisher, institution, as_of, as_of))
+        return {(row.Country, row.Year): row for row in map(Estimate._make, rows)}
+
+    def records(self, vintage: Vintage) -> list[CleanRecord]:
+        """Return all that a vintage says as clean records, without the Notes of checks, in the order of its figures."""
+        said = [
+            row for name in vintage.institutions for row in self.state(vintage.publisher, name, vintage.as_of).values()
+        ]
+        said.sort(key=lambda row: (row.Institution, -row.Year, -row.GDP_USD_billion, row.Country))
+        return [_record(row, vintage) for row in said]
+
+    def figures_before(self, publisher: str, as_of: str) -> Before:
+        """Return by institution the As_of before this one, and its figures in billions of USD."""
+        found: Before = {}
+        for institution in (name for whose, name in self._as_ofs if whose == publisher):
+            before = self.before(publisher, institution, as_of)
+            if before is not None:
+                found[institution] = before, figures(self.state(publisher, institution, before))
+        return found
+
+    def own_figures(self, as_of: str) -> Own | None:
+        """Return the IMF's own figures of the newest release before an As_of, with all that was said before of them."""
+        release = self.before(IMF_ITSELF, "IMF", as_of)
+        return self.own_release(release) if release else None
+
+    def own_release(self, release: str) -> Own:
+        """Return the IMF's own figures of a release, with all that was said before of them."""
+        if self._own and self._own.as_of == release:
+            return self._own
+        older: dict[Key, list[Said]] = {}
+        for when, country, year, figure in self._connection.execute(
+            "SELECT As_of, Country, Year, GDP_USD_billion FROM GDP_Estimates"
+            " WHERE Institution = 'IMF' AND As_of < ? ORDER BY As_of", (release,),
+        ):  # fmt: skip
+            older.setdefault((country, year), []).append(Said(when, figure))
+        self._own = Own(release, figures(self.state(IMF_ITSELF, "IMF", release)), older)
+        return self._own
+
+    def choose_countries(self, vintage: Vintage | None, temporary: bool = False) -> None:
+        """Make Countries_by_GDP from the IMF figures of a vintage; a temporary one hides the lasting one."""
+        place = "temp" if temporary else "main"
+        self._connection.execute(f"DROP TABLE IF EXISTS {place}.Countries_by_GDP")
+        at = {"publisher": vintage.publisher, "as_of": vintage.as_of} if vintage else {"publisher": "", "as_of": ""}
+        self._connection.execute(
+            f"CREATE TABLE {place}.Countries_by_GDP {CHOOSE}", {**at, "unsourced": f"{UNSOURCED_NOTE}%"}
+        )
+
+    def chosen(self, vintage: Vintage) -> list[dict[str, Any]]:
+        """Return what Countries_by_GDP would be as of a vintage, with ranks."""
+        self.choose_countries(vintage, temporary=True)
+        rows = rows_of(
+            self._connection, "SELECT *, rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank FROM Countries_by_GDP"
+        )
+        self._connection.execute("DROP TABLE temp.Countries_by_GDP")
+        return rows
+
+    def last_change(self, vintage: Vintage) -> str:
+        """Return the newest As_of at which an IMF figure of this publisher changed."""
+        (changed,) = self._connection.execute(
+            "SELECT max(max(As_of), max(CASE WHEN Until < ? THEN Until ELSE '' END)) FROM GDP_Estimates"
+            " WHERE Institution = 'IMF' AND Publisher = ?",
+            (STANDS, vintage.publisher),
+        ).fetchone()
+        return str(changed)
+
+    # --- writing ---
+
+    def put(self, vintage: Vintage, records: Iterable[CleanRecord]) -> None:
+        """Store what a vintage says; loaded again, it was cleaned better, and replaces what was made of it before."""
+        again = self._vintages.get((vintage.publisher, vintage.as_of))
+        said: dict[str, State] = {name: {} for name in vintage.institutions}
+        for record in records:  # two figures for one key come with --force only; the lower one, which comes last, stays
+            said[record["Institution"]][record["Country"], record["Year"]] = _estimate(record, vintage)
+        for institution in again.institutions if again else ():
+            if institution not in said:  # it is not spoken of any more, which is not the same as gone
+                before = self.before(vintage.publisher, institution, vintage.as_of)
+                said[institution] = dict(self.state(vintage.publisher, institution, before))
+        for institution, now in said.items():
+            self._put_series(vintage, institution, now, replaces=again is not None)
+        self._know(vintage)
+        if self._own and vintage.as_of <= self._own.as_of:
+            self._own = None
+
+    def _put_series(self, vintage: Vintage, institution: str, now: State, replaces: bool) -> None:
+        before_as_of = self.before(vintage.publisher, institution, vintage.as_of)
+        after = self.after(vintage.publisher, institution, vintage.as_of)
+        before = self.state(vintage.publisher, institution, before_as_of)
+        old = self.state(vintage.publisher, institution, vintage.as_of) if replaces else {}
+        later = self.state(vintage.publisher, institution, after.as_of) if after else {}
+        gone: list[Estimate] = []
+        new: list[Estimate] = []
+        for key in {**before, **now, **later, **old}:
+            b, n, s, o = before.get(key), now.get(key), later.get(key), old.get(key)
+            if after is None and o is None and b and n and b.facts == n.facts:
+                continue  # said again: by far the most frequent case
+            stored = {row.key: row for row in (b, s, o) if row}
+            runs = {row.key: row for row in _runs(b, n, s, vintage, after)}
+            gone += (row for key_, row in stored.items() if runs.get(key_) != row)
+            new += (row for key_, row in runs.items() if stored.get(key_) != row)
+        self._connection.executemany(REMOVE, (row.key for row in gone))
+        self._connection.executemany(ADD, new)
+        self._newest.pop((vintage.publisher, institution), None)
+        if after is None and not replaces:
+            stands = {**before, **{(row.Country, row.Year): row for row in new if row.Until == STANDS}}
+            self._newest[vintage.publisher, institution] = vintage.as_of, {key: stands[key] for key in now}
+
+    def remember(self, vintage: Vintage, file: str, sha256: str, rows: int) -> None:
+        """Add a line to Loads: what was loaded when, from which file, with how many rows."""
+        now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+        line = (
+            now,
+            file,
+            sha256,
+            vintage.as_of,
+            rows,
+            vintage.publisher,
+            ", ".join(vintage.institutions),
+            vintage.source,
+        )
+        self._connection.execute("INSERT INTO Loads VALUES (?, ?, ?, ?, ?, ?, ?, ?)", line)
+
+
+def _runs(
+    before: Estimate | None, now: Estimate | None, later: Estimate | None, vintage: Vintage, after: Vintage | None
+) -> Iterator[Estimate]:
+    """Yield the rows of one figure from the vintage before to the one after: a row for as long as it was said alike."""
+    standing = before
+    said = [(vintage, now), (after, later)] if after else [(vintage, now)]
+    for when, estimate in said:
+        assert when is not None
+        if standing and (estimate is None or estimate.facts != standing.facts):
+            yield standing._replace(Until=when.as_of)
+            standing = None
+        if estimate and standing is None:
+            standing = estimate
+            if estimate.As_of != when.as_of:  # it stood since before, and is now said anew
+                said_then = note_without_checks(estimate.Note)
+                standing = estimate._replace(As_of=when.as_of, Source=when.source, Note=said_then)
+    if standing:
+        yield standing._replace(Until=later.Until if later else STANDS)
+
+
+def figures(state: Mapping[Key, Estimate]) -> dict[Key, float]:
+    """Return the figures of a state, in billions of USD."""
+    return {key: row.GDP_USD_billion for key, row in state.items()}
+
+
+def vintage_of(records: list[CleanRecord]) -> Vintage:
+    """Return the vintage whose records these are."""
+    first = records[0]
+    institutions = tuple(sorted({record["Institution"] for record in records}))
+    return Vintage(publisher_of(first["Source"]), first["As_of"], institutions, first["Source"])
+
+
+def vintages_in(records: Iterable[CleanRecord]) -> list[tuple[Vintage, list[CleanRecord]]]:
+    """Return the vintages in a file, the oldest first and the IMF's own before the page that quotes it."""
+    by_vintage: dict[tuple[str, bool, str], list[CleanRecord]] = {}
+    for record in records:
+        publisher = publisher_of(record["Source"])
+        by_vintage.setdefault((record["As_of"], publisher == PAGE, publisher), []).append(record)
+    return [(vintage_of(by_vintage[key]), by_vintage[key]) for key in sorted(by_vintage)]
+
+
+def _estimate(record: Mapping[str, Any], vintage: Vintage) -> Estimate:
+    return Estimate._make([*(record[name] for name in SAID_FIELDS), vintage.publisher, STANDS])
+
+
+def _record(row: Estimate, vintage: Vintage) -> CleanRecord:
+    return {
+        "Country": row.Country,
+        "ISO3": row.ISO3,
+        "Region": row.Region,
+        "Subregion": row.Subregion,
+        "Institution": row.Institution,
+        "Year": row.Year,
+        "GDP_USD_billion": row.GDP_USD_billion,
+        "As_of": vintage.as_of,
+        "Source": vintage.source,
+        "Note": note_without_checks(row.Note),
+    }
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def create_tables(connection: sqlite3.Connection) -> None:
+    """Create what is not there yet, and carry over a database from before figures had an Until."""
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(GDP_Estimates)")}
+    carried: list[CleanRecord] = []
+    if columns and "Until" not in columns:
+        rows = connection.execute(f"SELECT {', '.join(SAID_FIELDS)} FROM GDP_Estimates")
+        carried = [dict(zip(SAID_FIELDS, row, strict=True)) for row in rows]  # type: ignore[misc]
+        connection.execute("ALTER TABLE Loads RENAME TO Loads_before_vintages")
+        connection.execute("DROP TABLE GDP_Estimates")
+    for statement in TABLES:
+        connection.execute(statement)
+    history = History(connection)
+    for vintage, records in vintages_in(carried):
+        history.put(vintage, records)
+        history.remember(vintage, "carried over from before figures had an Until", "", len(records))

@@ -1,0 +1,332 @@
+"""What the database is asked: the two screens now and then, what changed, one country's past, the page against the IMF.
+
+Every answer is a table for people or, with --json, one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+from sqlite3 import Connection
+from typing import Any, NamedTuple
+
+from comparison import AGREES, STALE, UNEXPLAINED, Compared, compared
+from database import rows_of
+from history import STANDS, History, Vintage, figures
+from records import IMF_ITSELF, PAGE
+from screen import show_table
+from utils import Exit, StageError
+
+THRESHOLD_BILLION_USD = 100
+TOP = 5
+SHOWN_AFTER_A_LOAD = 10  # the largest changes; --changes has them all
+
+LARGE_ECONOMIES = """
+    SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, Country, Region, Year, GDP_USD_billion
+    FROM Countries_by_GDP WHERE GDP_USD_billion >= :threshold ORDER BY Rank, Country
+"""
+# Hundredths are added up as integers, so that the mean is rounded halves up, exactly.
+REGION_MEANS = """
+    WITH ranked AS (SELECT Region, CAST(round(GDP_USD_billion * 100) AS INTEGER) AS cents,
+                           row_number() OVER (PARTITION BY Region ORDER BY GDP_USD_billion DESC, Country) AS place
+                    FROM Countries_by_GDP WHERE Region IS NOT NULL)
+    SELECT Region, (2 * sum(cents) + count(*)) / (2 * count(*)) / 100.0 AS Mean_GDP_USD_billion, count(*) AS Countries
+    FROM ranked WHERE place <= :top GROUP BY Region ORDER BY Mean_GDP_USD_billion DESC, Region
+"""
+ONE_COUNTRY = """
+    SELECT Institution, Publisher, Year, As_of, Until, GDP_USD_billion, Note FROM GDP_Estimates
+    WHERE coalesce(ISO3, Country) = :country ORDER BY Institution, Publisher, Year, As_of
+"""
+
+Row = dict[str, Any]
+
+
+# --- the two screens --------------------------------------------------------------------------------------------------
+
+
+def show_load(connection: Connection, changes: Changes, as_json: bool, quiet: bool) -> None:
+    """Print both screens and what a load changed; a quiet run prints the JSON only, if asked to."""
+    newest = History(connection).newest_imf()
+    if as_json:
+        print(json.dumps({**screens(connection, newest), "Changes": as_object(changes)}, indent=2))
+    elif not quiet:
+        show_screens(screens(connection, newest))
+        if changes.rows and changes.since:
+            show_change_table(changes, SHOWN_AFTER_A_LOAD)
+
+
+def show_as_of(connection: Connection, day: str, as_json: bool) -> None:
+    """Print both screens as they would have been at the end of a day; raises StageError (66) before the first load."""
+    history = History(connection)
+    vintage = history.newest_imf(day)
+    if vintage is None:
+        first = next((v.as_of[:10] for v in history.of("IMF")), "none")
+        raise StageError(Exit.NO_INPUT, f"no IMF figures of {day} or before are loaded; the first are of {first}")
+    history.choose_countries(vintage, temporary=True)
+    told = screens(connection, vintage)
+    if as_json:
+        print(json.dumps(told, indent=2))
+    else:
+        show_screens(told)
+
+
+def screens(connection: Connection, vintage: Vintage | None) -> Row:
+    """Return both screens as one object, from Countries_by_GDP as it stands."""
+    return {
+        "Institution": "IMF",
+        "As_of": vintage and vintage.as_of,
+        "Source": vintage and vintage.source,
+        "Countries_over_100_billion_USD": rows_of(connection, LARGE_ECONOMIES, threshold=THRESHOLD_BILLION_USD),
+        "Region_top_5_mean": rows_of(connection, REGION_MEANS, top=TOP),
+    }
+
+
+def show_screens(told: Row) -> None:
+    """Print the two tables."""
+    large, regions = told["Countries_over_100_billion_USD"], told["Region_top_5_mean"]
+    day = (told["As_of"] or "never")[:10]
+    show_table(
+        f"Countries with a GDP of {THRESHOLD_BILLION_USD} billion USD or more (IMF, as of {day}): {len(large)}",
+        ["Rank", "Country", "Region", "Year", "GDP_USD_billion"],
+        [
+            [str(r["Rank"]), r["Country"], r["Region"] or "?", str(r["Year"]), f"{r['GDP_USD_billion']:.2f}"]
+            for r in large
+        ],
+        frozenset({"Rank", "Year", "GDP_USD_billion"}),
+    )
+    show_table(
+        f"Mean GDP of each region's {TOP} largest economies (IMF, as of {day}): {len(regions)} regions",
+        ["Region", "Mean_GDP_USD_billion", "Countries"],
+        [[r["Region"], f"{r['Mean_GDP_USD_billion']:.2f}", str(r["Countries"])] for r in regions],
+        frozenset({"Mean_GDP_USD_billion", "Countries"}),
+    )
+
+
+# --- what changed -----------------------------------------------------------------------------------------------------
+
+
+class Ranking(NamedTuple):
+    """Countries_by_GDP as of a vintage: by ISO code (or name, where there is none) the rank, year and figure."""
+
+    as_of: str | None
+    rows: dict[str, Row]
+
+
+class Changes(NamedTuple):
+    """What differs between two rankings: a row a country, the largest revision first."""
+
+    since: str | None
+    until: str | None
+    rows: list[Row]
+
+    def count(self, what: str) -> int:
+        """Return how many countries changed in that way."""
+        return sum(row["Change"] == what for row in self.rows)
+
+
+def ranking(history: History, vintage: Vintage | None) -> Ranking:
+    """Return the ranking of a vintage, or an empty one."""
+    if vintage is None:
+        return Ranking(None, {})
+    rows = history.chosen(vintage)
+    return Ranking(vintage.as_of, {row["ISO3"] or row["Country"]: row for row in rows})
+
+
+def changed(before: Ranking, now: Ranking) -> Changes:
+    """Return what differs between two rankings."""
+    rows = [_change(before.rows.get(code), now.rows.get(code)) for code in {**now.rows, **before.rows}]
+    found = [row for row in rows if row["Change"]]
+    found.sort(key=lambda row: (-abs(row["Revised_percent"] or 0), row["Change"], row["Country"]))
+    return Changes(before.as_of, now.as_of, found)
+
+
+def _change(was: Row | None, now: Row | None) -> Row:
+    some = now or was or {}
+    figures = [side and side["GDP_USD_billion"] for side in (was, now)]
+    moved = was and now and (was["GDP_USD_billion"], was["Year"]) != (now["GDP_USD_billion"], now["Year"])
+    what = "new" if was is None else "gone" if now is None else "revised" if moved else None
+    if what is None and was and now and was["Rank"] != now["Rank"]:
+        what = "rank"
+    return {
+        "Country": some["Country"],
+        "Change": what,
+        "Was_USD_billion": figures[0],
+        "Was_for_year": was and was["Year"],
+        "GDP_USD_billion": figures[1],
+        "Year": now and now["Year"],
+        "Revised_percent": round((figures[1] / figures[0] - 1) * 100, 2)
+        if what == "revised" and figures[0] and figures[1]
+        else None,
+        "Was_rank": was and was["Rank"],
+        "Rank": now and now["Rank"],
+    }
+
+
+def summary(changes: Changes) -> str:
+    """Return in one line what changed, or that nothing did."""
+    if changes.since is None:
+        return f"the first load: {len(changes.rows)} countries as of {(changes.until or 'never')[:10]}"
+    span = f"between {changes.since[:10]} and {(changes.until or 'never')[:10]}"
+    if not changes.rows:
+        return f"nothing changed {span}"
+    moves = sum(row["Rank"] != row["Was_rank"] for row in changes.rows if row["Rank"] and row["Was_rank"])
+    counts = ", ".join(f"{changes.count(what)} {what}" for what in ("new", "gone", "revised"))
+    return f"changed {span}: {counts}, {moves} moved in rank"
+
+
+def show_changes(connection: Connection, since: str | None, as_json: bool) -> None:
+    """Print what the last refresh changed, or what changed since a day; raises StageError (66) where none is known."""
+    history = History(connection)
+    newest = history.newest_imf()
+    if newest is None:
+        raise StageError(Exit.NO_INPUT, "no IMF figures are loaded; run python etl_process.py first")
+    earlier = [v for v in history.of("IMF", newest.publisher) if v != newest]
+    before = history.newest_imf(since, newest.publisher) if since else earlier[-1] if earlier else None
+    if since and before is None:
+        first = history.of("IMF", newest.publisher)[0].as_of[:10]
+        raise StageError(Exit.NO_INPUT, f"no figures of {since} or before are loaded; the first are of {first}")
+    changes = changed(ranking(history, before), ranking(history, newest))
+    if as_json:
+        print(json.dumps(as_object(changes), indent=2))
+        return
+    print(summary(changes))
+    if before and changes.rows:
+        show_change_table(changes, len(changes.rows))
+    elif before and not since:
+        print(f"the last change was as of {history.last_change(newest)[:10]}; ask with --since for what was before")
+
+
+def show_change_table(changes: Changes, most: int) -> None:
+    """Print the changes, the largest first."""
+    shown = [row for row in changes.rows if row["Change"] != "rank" or most == len(changes.rows)][:most]
+    if not shown:
+        return
+    rest = f", the {len(shown)} largest of {len(changes.rows)}" if len(shown) < len(changes.rows) else ""
+    show_table(
+        f"What changed between {(changes.since or '')[:10]} and {(changes.until or '')[:10]}{rest}",
+        ["Country", "Change", "Was", "GDP_USD_billion", "Revised", "Rank"],
+        [
+            [
+                row["Country"], row["Change"], _figure(row["Was_USD_billion"], row["Was_for_year"]),
+                _figure(row["GDP_USD_billion"], row["Year"]),
+                "" if row["Revised_percent"] is None else f"{row['Revised_percent']:+.2f} %", _ranks(row),
+            ]
+            for row in shown
+        ],
+        frozenset({"Was", "GDP_USD_billion", "Revised", "Rank"}),
+    )  # fmt: skip
+
+
+def as_object(changes: Changes) -> Row:
+    """Return changes as one JSON object."""
+    return {"Since": changes.since, "As_of": changes.until, "Countries": changes.rows}
+
+
+def _figure(figure: float | None, year: int | None) -> str:
+    return "" if figure is None else f"{figure:.2f} ({year})"
+
+
+def _ranks(row: Row) -> str:
+    if row["Rank"] is None or row["Was_rank"] is None or row["Rank"] == row["Was_rank"]:
+        return str(row["Rank"] or row["Was_rank"])
+    return f"{row['Was_rank']} → {row['Rank']}"
+
+
+# --- one country ------------------------------------------------------------------------------------------------------
+
+
+def show_country(connection: Connection, name: str, as_json: bool) -> None:
+    """Print one country's estimates through the vintages; raises StageError: 2 unknown country, 66 no figure of it."""
+    code, title = _country(connection, name)
+    rows = rows_of(connection, ONE_COUNTRY, country=code)
+    if not rows:
+        raise StageError(Exit.NO_INPUT, f"no figure of {title} is loaded; run python etl_process.py first")
+    for row in rows:
+        row["Until"] = None if row["Until"] == STANDS else row["Until"]
+    if as_json:
+        print(json.dumps({"Country": title, "Estimates": rows}, indent=2))
+        return
+    show_table(
+        f"{title}: every estimate, from its As_of until it was said no more",
+        ["Institution", "Year", "As_of", "Until", "GDP_USD_billion", "Revised", "Said by", "Note"],
+        [
+            [
+                row["Institution"], str(row["Year"]), row["As_of"][:10], (row["Until"] or "now")[:10],
+                f"{row['GDP_USD_billion']:.2f}", _revised(before, row), row["Publisher"], row["Note"] or "",
+            ]
+            for before, row in zip([None, *rows], rows, strict=False)
+        ],
+        frozenset({"Year", "GDP_USD_billion", "Revised"}),
+    )  # fmt: skip
+
+
+def _country(connection: Connection, name: str) -> tuple[str, str]:
+    """Return the code and the name of a country, however it is called; a name that no table knows may be loaded."""
+    from countries import reference
+
+    if country := reference().find(name):
+        return country.iso3, country.name
+    if rows_of(connection, "SELECT 1 FROM GDP_Estimates WHERE Country = :name LIMIT 1", name=name):
+        return name, name
+    near = ", ".join(reference().nearest(name)) or "none near"
+    raise StageError(Exit.USAGE, f"no country is called {name!r}; known: {near}; or give its code, such as KOR")
+
+
+def _revised(before: Row | None, row: Row) -> str:
+    series = ("Institution", "Publisher", "Year")
+    if before is None or not before["GDP_USD_billion"] or any(before[name] != row[name] for name in series):
+        return ""
+    return f"{(row['GDP_USD_billion'] / before['GDP_USD_billion'] - 1) * 100:+.2f} %"
+
+
+# --- the page against the IMF -----------------------------------------------------------------------------------------
+
+
+def show_comparison(connection: Connection, day: str | None, as_json: bool) -> None:
+    """Print where the page's IMF column departs from the IMF's own figures; raises StageError (66) without both."""
+    history = History(connection)
+    page = history.newest_imf(day, PAGE)
+    releases = history.of("IMF", IMF_ITSELF)
+    if page is None or not releases:
+        lacking = "no page is" if page is None else "the IMF's own figures are not"
+        raise StageError(Exit.NO_INPUT, f"{lacking} loaded; run python etl_process.py --source wikipedia imf first")
+    release = ([r for r in releases if r.as_of < page.as_of] or releases[:1])[-1]
+    figures_of_page = figures(history.state(PAGE, "IMF", page.as_of))
+    found = compared(figures_of_page, history.own_release(release.as_of))
+    counts = {kind: sum(one.kind == kind for one in found) for kind in (AGREES, STALE, UNEXPLAINED)}
+    missing = len(figures_of_page) - len(found)
+    if as_json:
+        rows = [_compared_row(one) for one in found if one.kind != AGREES]
+        told = {"Page_as_of": page.as_of, "IMF_as_of": release.as_of, **counts, "not_there": missing}
+        print(json.dumps({**told, "Departures": rows}, indent=2))
+        return
+    print(
+        f"The page of {page.as_of[:10]} against the IMF's release of {release.as_of[:7]}: {counts[AGREES]} agree,"
+        f" {counts[STALE]} are stale, {counts[UNEXPLAINED]} are unexplained, {missing} the IMF has no figure for"
+    )
+    for kind in (UNEXPLAINED, STALE):
+        _show_departures(kind, [one for one in found if one.kind == kind])
+
+
+def _compared_row(one: Compared) -> Row:
+    return {
+        "Country": one.key[0],
+        "Year": one.key[1],
+        "Page_USD_billion": one.page,
+        "IMF_USD_billion": one.own,
+        "Departure_percent": round(one.departure * 100, 2),
+        "Kind": one.kind,
+        "Told": one.told,
+    }
+
+
+def _show_departures(kind: str, found: list[Compared]) -> None:
+    if found:
+        show_table(
+            f"{kind.capitalize()}: {len(found)}",
+            ["Country", "Year", "Page", "IMF", "Departure", "Told"],
+            [
+                [one.key[0], str(one.key[1]), f"{one.page:.2f}", f"{one.own:.2f}", f"{one.departure:+.2%}", one.told]
+                for one in found
+            ],
+            frozenset({"Year", "Page", "IMF", "Departure"}),
+        )
