@@ -123,6 +123,7 @@ _UNITS = (
     (re.compile(r"\bcurrent US\$", re.IGNORECASE), Decimal("1e-9")),
 )
 _MILLION = Decimal("1e-3")
+_DOUBLE_DIGITS = 17  # a number in more digits is a binary double written out
 
 
 @lru_cache(CACHED_VALUES)
@@ -163,7 +164,11 @@ def _decimal(digits: str, factor: Decimal) -> Decimal | None:
     if _DOTTED_GROUPS.fullmatch(digits) and (digits.count(".") > 1 or "," in digits or factor < 1):
         digits = digits.replace(".", "").replace(",", ".")
     digits = digits.replace(",", "")
-    return Decimal(digits) if re.fullmatch(r"\d+(?:\.\d+)?", digits) else None
+    if not re.fullmatch(r"\d+(?:\.\d+)?", digits):
+        return None
+    number = Decimal(digits)
+    # the IMF sends 9.095 as 9.0950000000000006394884621840901672840118408203125
+    return Decimal(repr(float(number))) if len(number.as_tuple().digits) >= _DOUBLE_DIGITS else number
 
 
 @lru_cache(CACHED_VALUES)

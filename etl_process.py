@@ -19,7 +19,17 @@ from typing import NamedTuple
 
 import status
 import watch
-from stage import Journal, command_line, days, leave, remember_run, run_stage, some_seconds
+from stage import (
+    Journal,
+    add_sources,
+    command_line,
+    days,
+    leave,
+    remember_run,
+    run_stage,
+    some_seconds,
+    sources_of,
+)
 from utils import Exit, StageError, clean_file, database_file, log_file, raw_file
 
 RULE = "=" * 24
@@ -88,6 +98,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--page", metavar="FILE_OR_URL", help="a saved page or an address (default: the live page)")
+    add_sources(parser)
+    add("--archive", action="store_true", help="take everything kept in data/pages through the stages")
     some = parser.add_mutually_exclusive_group()
     some.add_argument("--from", dest="first", choices=NAMES, help="begin with this stage")
     some.add_argument("--only", choices=NAMES, help="run this stage alone")
@@ -109,10 +121,11 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     add("--ping", metavar="URL", help="a dead-man's switch to call at start and end")
     options = parser.parse_args(arguments)
-    if options.page is not None and (
-        options.status or "extract" not in {stage.name for stage in stages_asked_for(options)}
-    ):
-        parser.error("--page is for extract, which is not asked for")
+    for_extract = [options.page is not None, bool(options.source), options.archive]
+    if any(for_extract) and (options.status or "extract" not in {stage.name for stage in stages_asked_for(options)}):
+        parser.error("--page, --source and --archive are for extract, which is not asked for")
+    if options.archive and sum(for_extract) > 1:
+        parser.error("--archive reads everything kept, and takes no --page or --source")
     return options
 
 
@@ -120,9 +133,11 @@ def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
     """Return the stages to run, in order, with the arguments that are theirs."""
     quiet = ["--quiet"] * options.quiet
     page = [f"--page={options.page}"] if options.page is not None else []
+    source = [f"--source={','.join(sources_of(options))}"] if options.source else []
+    archive = ["--archive"] * options.archive
     max_age = [f"--max-age={options.max_age}"] if options.max_age is not None else []
     stages = [
-        Stage("extract", None, [*page, *max_age, *quiet]),
+        Stage("extract", None, [*page, *source, *archive, *max_age, *quiet]),
         Stage("transform", raw_file, quiet),
         Stage("load", clean_file, [*["--json"] * options.json, *["--force"] * options.force, *quiet]),
     ]

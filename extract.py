@@ -1,42 +1,34 @@
-"""Stage 1: a source's page in, raw figures out.
+"""Stage 1: what the sources say in, raw figures out.
 
-Reads  Wikipedia's "List of countries by GDP (nominal)", or the page given with --page
+Reads  Wikipedia's "List of countries by GDP (nominal)", or the page given with --page; with --source also the IMF's and
+       the World Bank's own answers; with --archive every page kept
 Writes results/Countries_by_GDP.json   every figure of every institution, as it stands
-Keeps  data/pages/                     every page fetched, compressed
+Keeps  data/pages/                     everything fetched, compressed; with --revisions the page's past
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
 import hashlib
+import json
 import os
-import re
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from records import write_records
-from sources import SIZE_LIMIT_BYTES, Refused, Unreachable, wikipedia
-from stage import Journal, command_line, days, leave, run_stage
-from utils import SHIPPED_PAGES, Exit, StageError, pages_folder, raw_file, read_bytes, write_whole
+from pages import Page, is_kept, keep, kept_name, kept_pages, open_page
+from records import IMF_ITSELF, PAGE, WORLD_BANK_ITSELF, write_records
+from sources import Reading, Refused, Revision, Unreachable, imf, wikipedia, world_bank
+from stage import Journal, add_sources, command_line, day, days, leave, run_stage, some_seconds, sources_of
+from utils import Exit, StageError, raw_file
 
-GZIP_MAGIC = b"\x1f\x8b"
+FETCH = {IMF_ITSELF: imf.fetch, WORLD_BANK_ITSELF: world_bank.fetch}
+READ = {IMF_ITSELF: imf.read, WORLD_BANK_ITSELF: world_bank.read}
+WEB = ("http://", "https://")
 NOTHING_CHANGED = "fetched, and nothing changed"
-KEPT_PAGE = re.compile(r"(\d{4}-\d\d-\d\d)_(?:enwiki_rev(\d+)|page_[0-9a-f]{8})\.html\.gz")
-
-
-@dataclass(frozen=True)
-class Page:
-    """A page to read: its bytes, where it is from, and when it was saved in case that it does not say so itself."""
-
-    content: bytes
-    location: str
-    saved: datetime
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,49 +36,144 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     journal = Journal("extract", options.quiet)
     target = options.output or raw_file()
-    return run_stage(journal, lambda: extract(options.page, target, options.max_age, journal), options.wait)
+
+    def work() -> None:
+        if options.revisions:
+            from archive import fetch_revisions
+
+            fetch_revisions(options.revisions, options.every, options.pause, journal)
+        elif options.archive:
+            from archive import extract_archive
+
+            extract_archive(target, read_kept, journal)
+        else:
+            extract(sources_of(options) or [PAGE], options.page, target, options.max_age, journal)
+
+    return run_stage(journal, work, options.wait)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = command_line(
-        "Read Wikipedia's list of countries by nominal GDP and keep its figures as they stand.",
+        "Read the countries' nominal GDP from Wikipedia's list, or from the IMF or the World Bank, as it stands.",
         "python extract.py --page data/pages/2025-12-30_enwiki_rev1330326028.html.gz",
     )
-    parser.add_argument("--page", metavar="FILE_OR_URL", help="a saved page or an address (default: the live page)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="where raw records go (default: for transform)")
-    parser.add_argument(
-        "--max-age", type=days, metavar="DAYS", help="when the network fails, refuse an older kept page"
-    )
-    return parser.parse_args(arguments)
+    add = parser.add_argument
+    add_sources(parser)
+    add("--page", metavar="FILE_OR_URL", help="a saved page or answer, or a page's address (default: the live one)")
+    add("--output", type=Path, metavar="FILE", help="where raw records go (default: for transform)")
+    add("--max-age", type=days, metavar="DAYS", help="when the network fails, refuse an older kept page")
+    past = parser.add_argument_group("the page's past")
+    past.add_argument("--archive", action="store_true", help="read every page and answer that was kept")
+    past.add_argument("--revisions", type=span, metavar="FROM..TO", help="fetch the page's revisions of these days")
+    past.add_argument("--every", choices=("month", "quarter", "release"), default="month", help="the last one of each")
+    past.add_argument("--pause", type=some_seconds, metavar="SECONDS", help="between requests (default: by the policy)")
+    options = parser.parse_args(arguments)
+    if sum(map(bool, (options.page or options.source, options.archive, options.revisions))) > 1:
+        parser.error("--page and --source, --archive, --revisions: one of them")
+    if options.page and len(sources_of(options)) > 1:
+        parser.error("--page is of one source")
+    return options
 
 
-def extract(page: str | None, target: Path, max_age_days: int | None, journal: Journal) -> None:
-    """Read one page into `target`; raises StageError, and leaves `target` as it was."""
-    if page is None:
-        reading = read_live_page(max_age_days, journal)
-    elif page.startswith(("http://", "https://")):
-        reading = read_url(page, journal)
-    else:
-        reading = read_page(open_page(Path(page)), journal)
-    for reason, count in reading.left_out.items():
-        journal.warn(f"left out: {count} × {reason}")
-    count, sha256 = write_records(target, reading.records)
+def span(text: str) -> tuple[str, str]:
+    """Return the two days of FROM..TO; raises ArgumentTypeError."""
+    first, dots, last = text.partition("..")
+    if not dots or day(first) > day(last):
+        raise argparse.ArgumentTypeError(f"{text} is not FROM..TO; write it as 2015-01-01..2026-11-01")
+    return day(first), day(last)
+
+
+def extract(sources: list[str], page: str | None, target: Path, max_age_days: int | None, journal: Journal) -> None:
+    """Read the sources into `target`; raises StageError, and leaves `target` as it was where none could be read.
+
+    Where some could, their figures are written, and then the first failure is raised.
+    """
+    readings: list[Reading] = []
+    failures: list[StageError] = []
+    for outcome in side_by_side([partial(read_source, source, page, max_age_days, journal) for source in sources]):
+        (failures if isinstance(outcome, StageError) else readings).append(outcome)  # type: ignore[arg-type]
+    if not readings:
+        raise failures[0]
+    for reading in readings:
+        for reason, count in reading.left_out.items():
+            journal.warn(f"left out: {count} × {reason}")
+    count, sha256 = write_records(target, (record for reading in readings for record in reading.records))
     journal.gave(target, count, sha256)
     journal.say(f"{count} raw records written to {target}")
+    for failure in failures:
+        raise failure
 
 
-def read_live_page(max_age_days: int | None, journal: Journal) -> wikipedia.Reading:
+def side_by_side(tasks: list[Callable[[], Reading]]) -> list[Reading | StageError]:
+    """Return what each task returns, or the StageError that it raises, done at once where there are several."""
+
+    def outcome(task: Callable[[], Reading]) -> Reading | StageError:
+        try:
+            return task()
+        except StageError as failure:
+            return failure
+
+    if len(tasks) == 1:
+        return [outcome(tasks[0])]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(len(tasks)) as threads:
+        return list(threads.map(outcome, tasks))
+
+
+def read_source(source: str, page: str | None, max_age_days: int | None, journal: Journal) -> Reading:
+    """Return what a source says: live, or in the file or at the address that `page` names; raises StageError."""
+    if source == PAGE:
+        if page is None:
+            return read_live_page(max_age_days, journal)
+        return read_url(page, journal) if page.startswith(WEB) else read_page(open_page(Path(page)), journal)
+    if page is None:
+        return fetch_answer(source, journal)
+    if page.startswith(WEB):
+        raise StageError(Exit.USAGE, f"--page {page} is an address; name a file that holds an answer of {source}")
+    return read_answer(source, open_page(Path(page)), journal)
+
+
+# --- the APIs ---------------------------------------------------------------------------------------------------------
+
+
+def fetch_answer(source: str, journal: Journal) -> Reading:
+    """Return what the IMF or the World Bank answers, and keep it; raises StageError: 69 unreachable, 65 refused."""
+    try:
+        content = json.dumps(FETCH[source](), ensure_ascii=False, indent=0).encode()
+    except Unreachable as reason:
+        raise unreachable(source, reason, "try again later, or name a kept answer with --page") from reason
+    page = Page(content, f"the API of {source}", datetime.now(timezone.utc))
+    reading = read_answer(source, page, journal)
+    keep_once(kept_name(reading.records[0]["As_of"], content, source=source), page, f"the answer of {source}", journal)
+    return reading
+
+
+def read_answer(source: str, page: Page, journal: Journal) -> Reading:
+    """Return what a kept answer of the IMF or the World Bank says; raises StageError (65) when it is refused."""
+    try:
+        reading = READ[source](page.content, page.saved.date())
+    except Refused as reason:
+        raise refusal(page.location, reason) from reason
+    tell_reading(reading, page, journal)
+    return reading
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def read_live_page(max_age_days: int | None, journal: Journal) -> Reading:
     """Return what the live page says or, where that cannot be reached, the newest kept page that can be read."""
     try:
-        return read_url(wikipedia.PAGE_URL, journal)
+        return read_url(wikipedia.page_url(), journal)
     except StageError as failure:
         if failure.code is not Exit.UNREACHABLE:
             raise
         return read_kept_page(failure, max_age_days, journal)
 
 
-def read_url(url: str, journal: Journal) -> wikipedia.Reading:
+def read_url(url: str, journal: Journal) -> Reading:
     """Return what the page at `url` says, and keep it; raises StageError: 69 unreachable, 65 refused, 74 not kept.
 
     A page that tells its revision is kept before it is read, for a page that is refused is worth a look; one that does
@@ -101,7 +188,7 @@ def read_url(url: str, journal: Journal) -> wikipedia.Reading:
     return reading
 
 
-def fetch(url: str, journal: Journal) -> tuple[Page, wikipedia.Revision]:
+def fetch(url: str, journal: Journal) -> tuple[Page, Revision]:
     """Return the page at `url` and what it says of its revision; raises StageError: 69 unreachable, 65 no text."""
     if not os.environ.get("GDP_ETL_CONTACT"):
         journal.log("GDP_ETL_CONTACT is not set; Wikimedia asks for a contact and may answer 403 without")
@@ -114,9 +201,7 @@ def fetch(url: str, journal: Journal) -> tuple[Page, wikipedia.Revision]:
         revision = wikipedia.read_revision(wikipedia.decode(answer.content))
     except Unreachable as reason:
         journal.facts["fetched"] = f"could not fetch: {reason}"
-        raise StageError(
-            Exit.UNREACHABLE, f"could not reach {host} ({reason}); try again later, or name a saved page with --page"
-        ) from reason
+        raise unreachable(host, reason, "try again later, or name a saved page with --page") from reason
     except Refused as reason:
         raise refusal(url, reason) from reason
     return Page(answer.content, answer.url, last_modified(answer.last_modified)), revision
@@ -130,25 +215,27 @@ def last_modified(header: str | None) -> datetime:
         return datetime.now(timezone.utc)
 
 
-def keep_page(page: Page, revision: wikipedia.Revision, journal: Journal) -> None:
-    """Keep a fetched page under its As_of and revision, unless it is there already."""
+def keep_page(page: Page, revision: Revision, journal: Journal) -> None:
+    """Keep a fetched page under its As_of and revision."""
     day = (revision.saved or page.saved).date()
-    mark = f"enwiki_rev{revision.number}" if revision.number else f"page_{hashlib.sha256(page.content).hexdigest()[:8]}"
-    name = f"{day}_{mark}.html.gz"
-    path = pages_folder() / name
-    if path.exists() or (SHIPPED_PAGES / name).exists():
+    keep_once(kept_name(str(day), page.content, revision.number), page, f"the page of {day}", journal)
+
+
+def keep_once(name: str, page: Page, what: str, journal: Journal) -> None:
+    """Keep something fetched, unless it is there already."""
+    if is_kept(name):
         journal.facts["fetched"] = NOTHING_CHANGED
-        journal.say(f"{NOTHING_CHANGED}: the page of {day} is kept already as {name}")
+        journal.say(f"{NOTHING_CHANGED}: {what} is kept already as {name}")
         return
-    write_whole(path, gzip.compress(page.content, mtime=0))
+    path = keep(name, page.content)
     journal.facts["fetched"] = "fetched, new"
-    journal.say(f"fetched the page of {day}, which is new; kept as {path}")
+    journal.say(f"fetched {what}, which is new; kept as {path}")
 
 
-def read_kept_page(failure: StageError, max_age_days: int | None, journal: Journal) -> wikipedia.Reading:
+def read_kept_page(failure: StageError, max_age_days: int | None, journal: Journal) -> Reading:
     """Return what the newest kept page says, and tell its age; raises the `failure` (69) when none will do."""
     reason = str(failure).partition(";")[0]
-    for path in kept_pages():
+    for path in reversed(kept_pages()):
         day = datetime.fromisoformat(path.name[:10]).replace(tzinfo=timezone.utc)
         age = (datetime.now(timezone.utc).date() - day.date()).days
         if max_age_days is not None and age > max_age_days:
@@ -166,63 +253,42 @@ def read_kept_page(failure: StageError, max_age_days: int | None, journal: Journ
     raise failure
 
 
-def kept_pages() -> Iterator[Path]:
-    """Yield the kept pages, newest As_of and revision first; the one that ships with the suite is among them."""
-    found: dict[str, Path] = {}
-    for folder in (SHIPPED_PAGES, pages_folder()):
-        found |= {path.name: path for path in folder.glob("*.html.gz") if KEPT_PAGE.fullmatch(path.name)}
-    yield from sorted(found.values(), key=_as_of_and_revision, reverse=True)
-
-
-def _as_of_and_revision(path: Path) -> tuple[str, int]:
-    name = KEPT_PAGE.fullmatch(path.name)
-    assert name
-    return name[1], int(name[2] or 0)
-
-
-def open_page(path: Path) -> Page:
-    """Return a saved page; raises StageError: 66 when it is not there, 65 when it cannot be unpacked."""
-    content = read_bytes(path)
-    if content.startswith(GZIP_MAGIC):
-        content = decompressed(content, path)
-    saved = KEPT_PAGE.fullmatch(path.name)
-    if saved:
-        return Page(content, str(path), datetime.fromisoformat(saved[1]).replace(tzinfo=timezone.utc))
-    return Page(content, str(path), datetime.fromtimestamp(path.stat().st_mtime, timezone.utc))
-
-
-def decompressed(content: bytes, path: Path) -> bytes:
-    """Return what a gzip file holds; raises StageError (65) when it is cut short, damaged or larger than any page."""
-    unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    try:
-        page = unpack.decompress(content, SIZE_LIMIT_BYTES)
-    except zlib.error as error:
-        raise StageError(Exit.BAD_DATA, f"{path} is not a whole gzip file: {error}; fetch it again") from None
-    if unpack.unconsumed_tail:
-        limit = f"{SIZE_LIMIT_BYTES // 1_000_000} MB"
-        raise StageError(Exit.BAD_DATA, f"{path} unpacks to over {limit}, which no page has; fetch it again")
-    if not unpack.eof:
-        raise StageError(Exit.BAD_DATA, f"{path} is cut short; fetch it again")
-    return page
-
-
-def read_page(page: Page, journal: Journal) -> wikipedia.Reading:
+def read_page(page: Page, journal: Journal) -> Reading:
     """Return what a page says; raises StageError (65) when it is refused."""
     try:
         reading = wikipedia.parse(page.content, page.location, page.saved)
     except Refused as reason:
         raise refusal(page.location, reason) from reason
-    if reading.revision.saved is None:
+    if reading.revision is None or reading.revision.saved is None:
         journal.warn(f"{page.location} does not say when it was saved; took {page.saved:%Y-%m-%d %H:%M} for As_of")
+    tell_reading(reading, page, journal)
+    return reading
+
+
+def read_kept(path: Path, journal: Journal) -> Reading:
+    """Return what a kept page or answer says, told by its name; raises StageError (65) when it is refused."""
+    source = next((name for name in READ if f"_{name}_" in path.name), PAGE)
+    return read_source(source, str(path), None, journal)
+
+
+# --- what is told -----------------------------------------------------------------------------------------------------
+
+
+def tell_reading(reading: Reading, page: Page, journal: Journal) -> None:
+    """Tell what was read, on screen and in the run's facts."""
     journal.facts |= {
         "input": page.location,
         "input_sha256": hashlib.sha256(page.content).hexdigest(),
         "bytes_in": len(page.content),
-        "as_of": reading.records[0]["As_of"],
+        "as_of": max(reading.records[0]["As_of"], journal.facts.get("as_of", "")),
     }
     countries = len({record["Country"] for record in reading.records})
     journal.say(f"{len(reading.records)} figures of {countries} countries and aggregates read from {page.location}")
-    return reading
+
+
+def unreachable(what: str, reason: Unreachable, remedy: str) -> StageError:
+    """Return the error (69) for a source that cannot be reached."""
+    return StageError(Exit.UNREACHABLE, f"could not reach {what} ({reason}); {remedy}")
 
 
 def refusal(location: str, reason: Refused) -> StageError:

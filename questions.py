@@ -165,6 +165,8 @@ def summary(changes: Changes) -> str:
     """Return in one line what changed, or that nothing did."""
     if changes.since is None:
         return f"the first load: {len(changes.rows)} countries as of {(changes.until or 'never')[:10]}"
+    if changes.since == changes.until:
+        return f"nothing changed: the newest figures are still those of {changes.since[:10]}"
     span = f"between {changes.since[:10]} and {(changes.until or 'never')[:10]}"
     if not changes.rows:
         return f"nothing changed {span}"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from stage import Journal
 from utils import printable
+
+STEPS_TOLD = 10  # how many lines tell of progress where there is no terminal
 
 Row = Sequence[str]
 
@@ -41,3 +45,26 @@ def _show_rich(title: str, headings: Row, rows: Sequence[Row], numbers: frozense
     for row in rows:
         table.add_row(*(escape(text) for text in row))
     Console().print(table)
+
+
+@contextlib.contextmanager
+def progress(total: int, what: str, journal: Journal) -> Iterator[Callable[[], None]]:
+    """Yield what to call after each step: a bar with the time left at a terminal, else a line every tenth of it."""
+    if not journal.quiet and sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        with Progress(*columns, console=Console(stderr=True)) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda: bar.advance(task)
+        return
+    done = 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        if done * STEPS_TOLD // total > (done - 1) * STEPS_TOLD // total:
+            journal.say(f"{done} of {total} {what}")
+
+    yield advance

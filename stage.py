@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from records import PUBLISHERS
 from utils import Exit, StageError, append_line, append_log, log_file, printable, runs_file, take_lock
 
 # etl_process.py starts a stage ahead of its turn, so that its imports overlap the stage before. This names three open
@@ -53,6 +54,24 @@ def some_seconds(text: str) -> float:
     if number < MIN_SECONDS:
         raise argparse.ArgumentTypeError(f"{text} is less than {MIN_SECONDS}")
     return number
+
+
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """Add --source, which takes one or several, apart or with commas; options.source is a list of lists."""
+
+    def names(text: str) -> list[str]:
+        for name in text.split(","):
+            if name not in PUBLISHERS:
+                raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(PUBLISHERS)}")
+        return text.split(",")
+
+    said = f"one or several of {', '.join(PUBLISHERS)} (default: {PUBLISHERS[0]})"
+    parser.add_argument("--source", type=names, nargs="+", action="extend", metavar="SOURCE", help=said)
+
+
+def sources_of(options: argparse.Namespace) -> list[str]:
+    """Return the sources that --source names, each once; none where it was not given."""
+    return list(dict.fromkeys(name for names in options.source or () for name in names))
 
 
 def day(text: str) -> str:

@@ -23,6 +23,7 @@ from utils import Exit, StageError, checks_file, clean_file, raw_file, write_who
 
 MAX_REJECTED_SHARE = 0.02  # a typo or two on a page of 600 figures; more, and the page was read wrong
 MAX_NAMED = 5  # how many rejects a warning names; the log has them all
+WORLD = ("World", "WEOWORLD")  # the control total, and its code where the IMF's answer came without names
 SAID_TWICE = "said twice"
 KEY = ["As_of", "Institution", "Country", "Year"]
 
@@ -134,14 +135,17 @@ def check_totals(table: pd.DataFrame, aggregates: list[CleanRecord], journal: Jo
     findings: list[Finding] = []
     worlds: dict[tuple[str, str], dict[int, float]] = {}
     for record in aggregates:
-        if record["Country"] == "World":
+        if record["Country"] in WORLD:
             worlds.setdefault((record["As_of"], record["Institution"]), {})[record["Year"]] = record["GDP_USD_billion"]
+    sums: dict[tuple[str, str], dict[int, float]] = {}
+    added = table.groupby(KEY[:2] + KEY[3:])["GDP_USD_billion"].sum().reset_index()
+    for as_of, institution, year, total in added.itertuples(index=False):
+        sums.setdefault((as_of, institution), {})[year] = total
     for (as_of, institution), by_year in worlds.items():
-        series = table[(table["As_of"] == as_of) & (table["Institution"] == institution)]
+        series = sums.get((as_of, institution), {})
         for year, control in by_year.items():
             # a column may have figures of other years; where there are several columns, the year tells them apart
-            column = series if len(by_year) == 1 else series[series["Year"] == year]
-            total = float(column["GDP_USD_billion"].sum())
+            total = sum(series.values()) if len(by_year) == 1 else series.get(year, 0.0)
             told = f"{total:.2f} billion USD, {total / control:.3f} of World ({control:.2f})"
             journal.log(f"{institution} {year} as of {as_of}: the figures add up to {told}")
             findings += check_control_total(institution, as_of, total, control)

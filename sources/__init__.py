@@ -30,7 +30,7 @@ class Revision:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a source says: its raw records in their order, what was left out, counted by reason, and a page's revision."""
+    """What a source says: its raw records in order, what was left out, counted by reason, and a page's revision."""
 
     records: list[RawRecord]
     left_out: Counter[str] = field(default_factory=Counter)

@@ -12,12 +12,12 @@ from sources.http import download
 _TITLE = re.compile(rb"<title[^>]*>\s*([^<]{1,80})", re.IGNORECASE)
 
 
-def fetch_json(url: str) -> Any:
+def fetch_json(url: str, patient: bool = False) -> Any:
     """Return what a URL answers, its numbers as the texts that they were sent as.
 
     Raises Unreachable, also for a web page in the place of JSON: a gateway's refusal comes with status 200.
     """
-    content = download(url).content
+    content = download(url, patient).content
     try:
         return read_json(content)
     except Refused as refused:
@@ -39,5 +39,7 @@ def read_json(content: bytes) -> Any:
 def shaped(value: object, shape: type, what: str) -> Any:
     """Return a value that has the shape it should; raises Refused, naming what has not."""
     if not isinstance(value, shape):
-        raise Refused(f"{what} is {json.dumps(value, default=str)[:60]}, not {'an object' if shape is dict else 'a list'}")
+        raise Refused(
+            f"{what} is {json.dumps(value, default=str)[:60]}, not {'an object' if shape is dict else 'a list'}"
+        )
     return value

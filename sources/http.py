@@ -25,6 +25,8 @@ CHUNK_BYTES = 65_536
 RETRIES = 3
 BACKOFF_FACTOR_S, BACKOFF_JITTER_S = 0.5, 0.5
 RETRY_AFTER_CAP_S = 10  # longer than this, and the deadline would pass while we sleep
+# Fetching an archive takes its time: nobody waits at a screen, and being told to come back later is no failure.
+PATIENT_DEADLINE_S, PATIENT_RETRIES, PATIENT_RETRY_AFTER_CAP_S = 600.0, 8, 120
 RETRIED_STATUSES = (429, 500, 502, 503, 504)
 MAX_REDIRECTS = 5
 
@@ -46,11 +48,13 @@ def user_agent() -> str:
     return f"gdp-etl/1.0 ({contact or 'no contact given'}) python-requests/{requests.__version__}"
 
 
-def new_session() -> requests.Session:
+def new_session(patient: bool = False) -> requests.Session:
     """Return a session that names us and retries what may pass: connection errors, 429 and the 5xx of a busy server."""
     retry = Retry(
-        total=RETRIES, status_forcelist=RETRIED_STATUSES, allowed_methods=("GET",), raise_on_status=False,
-        backoff_factor=BACKOFF_FACTOR_S, backoff_jitter=BACKOFF_JITTER_S, retry_after_max=RETRY_AFTER_CAP_S,
+        total=PATIENT_RETRIES if patient else RETRIES,
+        status_forcelist=RETRIED_STATUSES, allowed_methods=("GET",), raise_on_status=False,
+        backoff_factor=BACKOFF_FACTOR_S, backoff_jitter=BACKOFF_JITTER_S,
+        retry_after_max=PATIENT_RETRY_AFTER_CAP_S if patient else RETRY_AFTER_CAP_S,
     )  # fmt: skip
     session = requests.Session()
     session.headers["User-Agent"] = user_agent()
@@ -60,13 +64,14 @@ def new_session() -> requests.Session:
     return session
 
 
-def download(url: str, deadline_s: float = DEADLINE_S) -> Download:
+def download(url: str, patient: bool = False) -> Download:
     """Return the whole answer to a GET of `url`.
 
-    Raises Unreachable, within `deadline_s`, when it could not be had whole: no connection, an error status, a body that
-    is too large, too slow or shorter than promised, a redirect from https to http or to anything that is not the web.
+    Raises Unreachable, within DEADLINE_S (or PATIENT_DEADLINE_S), when it could not be had whole: no connection, an
+    error status, a body that is too large, too slow or shorter than promised, a redirect from https to http or to
+    anything that is not the web.
     """
-    return _within(deadline_s, lambda: _download(url))
+    return _within(PATIENT_DEADLINE_S if patient else DEADLINE_S, lambda: _download(url, patient))
 
 
 def call(url: str) -> None:
@@ -74,10 +79,10 @@ def call(url: str) -> None:
     _within(CALL_DEADLINE_S, lambda: _download(url))
 
 
-def _download(url: str) -> Download:
+def _download(url: str, patient: bool = False) -> Download:
     try:
         with (
-            new_session() as session,
+            new_session(patient) as session,
             session.get(url, stream=True, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)) as answer,
         ):
             _check_way(url, answer)

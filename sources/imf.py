@@ -84,9 +84,7 @@ def _about(told: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
     return {code: entry for code, entry in about.items() if isinstance(entry, dict)} if isinstance(about, dict) else {}
 
 
-def _records(
-    country: str, figures: dict[str, Any], unit: str, as_of: str, left_out: Counter[str]
-) -> list[RawRecord]:
+def _records(country: str, figures: dict[str, Any], unit: str, as_of: str, left_out: Counter[str]) -> list[RawRecord]:
     records: list[RawRecord] = []
     for year, figure in figures.items():
         if figure is None:

@@ -8,10 +8,11 @@ of an outer layout table included. What cannot be told for certain is refused, w
 from __future__ import annotations
 
 import functools
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from urllib.parse import quote
 
@@ -25,7 +26,6 @@ from sources.tables import Cell, Table, visible_tables
 from utils import MONTHS
 
 SITE_URL = "https://en.wikipedia.org"
-PAGE_URL = "https://en.wikipedia.org/wiki/List_of_countries_by_GDP_(nominal)"
 REVISION_URL = "https://en.wikipedia.org/w/index.php?title={title}&oldid={revision}"
 PAGE_TITLE = "List_of_countries_by_GDP_(nominal)"
 
@@ -36,9 +36,19 @@ MAX_REASON_CHARACTERS = 1000
 MAX_BROKEN_ROW_SHARE = 0.02  # an editor's slip in a row or two is set aside; more, and it is the reading that is wrong
 
 
-def fetch(url: str = PAGE_URL) -> Download:
+def site() -> str:
+    """Return where MediaWiki answers: Wikipedia, or the mirror that GDP_ETL_WIKIPEDIA_URL names."""
+    return os.environ.get("GDP_ETL_WIKIPEDIA_URL") or SITE_URL
+
+
+def page_url() -> str:
+    """Return the address of the live page."""
+    return f"{site()}/wiki/{PAGE_TITLE}"
+
+
+def fetch(url: str, patient: bool = False) -> Download:
     """Return the whole page at `url`; raises Unreachable also when the page breaks off before its end."""
-    answer = download(url)
+    answer = download(url, patient)
     if not answer.content.strip():
         raise Unreachable("it sent an empty page")
     if not is_whole(decode(answer.content)):

@@ -65,7 +65,7 @@ def _number(about: dict[str, Any], name: str) -> int:
 
 
 def _groups(base: str) -> list[str]:
-    """Return the names of the groups in the API's list of countries; none when it cannot be had: transform knows them."""
+    """Return the names of the groups in the list of countries; none when it cannot be had: transform knows them."""
     try:
         _, countries = _two_parts(fetch_json(f"{base}/country?format=json&per_page={ROWS_A_PAGE}"))
         return [str(one["name"]) for one in countries if one["region"]["value"] == AGGREGATES]

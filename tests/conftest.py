@@ -73,12 +73,20 @@ class Answer:
 
 @dataclass
 class Server:
-    """A real server: it gives its answers in turn, the last one over and over, and remembers what it was asked."""
+    """A real server: it gives its answers in turn, the last one over and over, and remembers what it was asked.
+
+    With a `route`, that makes the answer from the path asked for.
+    """
 
     url: str
     answers: list[Answer]
     user_agents: list[str]
     paths: list[str]
+    route: Callable[[str], Answer] | None = None
+
+    @property
+    def base(self) -> str:
+        return self.url.removesuffix("/wiki/List")
 
 
 @pytest.fixture
@@ -90,7 +98,10 @@ def server() -> Iterator[Server]:
         def do_GET(self) -> None:
             told.user_agents.append(self.headers["User-Agent"])
             told.paths.append(self.path)
-            answer = told.answers.pop(0) if len(told.answers) > 1 else told.answers[0]
+            if told.route:
+                answer = told.route(self.path)
+            else:
+                answer = told.answers.pop(0) if len(told.answers) > 1 else told.answers[0]
             self.send_response(answer.status)
             for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
                 self.send_header(name, value)

@@ -372,7 +372,8 @@ def test_a_column_of_figures_that_is_not_understood_is_named() -> None:
 
 def test_the_footer_tells_when_a_page_was_saved_and_the_future_is_refused() -> None:
     page = build(FACTS, Layout(before="<p>The data was last edited on 5 March 2025, at 10:00.</p>"))
-    assert wikipedia.parse(page.encode(), "a page").revision.saved == FACTS.saved
+    revision = wikipedia.parse(page.encode(), "a page").revision
+    assert revision and revision.saved == FACTS.saved
     with pytest.raises(Refused, match="which is to come"):
         wikipedia.parse(page.replace("December 2025", "December 2125").encode(), "a page")
 

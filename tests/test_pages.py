@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sources import wikipedia
+from sources import Reading, wikipedia
 from tests.conftest import SHARED_PAGES, Run, query, records, shared_pages
 from tests.page_builder import SHIPPED, page_of_facts, shipped_page
 
@@ -19,7 +19,7 @@ pages = pytest.mark.parametrize("page", shared_pages(), ids=lambda path: path.na
 needs_shared = pytest.mark.skipif(not FACTS.exists(), reason="../shared is not beside the project")
 
 
-def read(path: Path) -> wikipedia.Reading:
+def read(path: Path) -> Reading:
     return wikipedia.parse(gzip.decompress(path.read_bytes()), str(path))
 
 
@@ -89,4 +89,5 @@ def test_the_shipped_page_is_read_as_its_facts_say() -> None:
     got = {(r["Institution"], r["Country"]): r["GDP"] for r in reading.records}
     want = {(one.institution, name): figure.text for one in facts.series for name, figure in one.figures.items()}
     assert got == want
+    assert reading.revision
     assert (reading.revision.number, reading.revision.saved) == (facts.revision, facts.saved)
