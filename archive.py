@@ -53,15 +53,24 @@ def fetch_all(missing: list[PastRevision], wait: Callable[[], None], journal: Jo
     failed: list[str] = []
     with progress(len(missing), "revisions fetched", journal) as advance:
         for revision in missing:
-            wait()
             try:
-                content = fetch_revision(revision)
+                content = fetch_twice(revision, wait)
                 keep(kept_name(revision.saved[:10], content, revision.number), content)
             except (Unreachable, Refused) as reason:
                 failed.append(f"{revision.number} of {revision.saved[:10]} ({reason})")
                 journal.log(f"could not fetch revision {failed[-1]}")
             advance()
     return failed
+
+
+def fetch_twice(revision: PastRevision, wait: Callable[[], None]) -> bytes:
+    """Return a revision's page; one that broke off on the way is asked for once more."""
+    wait()
+    try:
+        return fetch_revision(revision)
+    except Unreachable:
+        wait()
+        return fetch_revision(revision)
 
 
 def paced(pause_s: float) -> Callable[[], None]:

@@ -143,6 +143,7 @@ def fetch_answer(source: str, journal: Journal) -> Reading:
     try:
         content = json.dumps(FETCH[source](), ensure_ascii=False, indent=0).encode()
     except Unreachable as reason:
+        journal.facts["fetched"] = f"could not fetch: {reason}"
         raise unreachable(source, reason, "try again later, or name a kept answer with --page") from reason
     page = Page(content, f"the API of {source}", datetime.now(timezone.utc))
     reading = read_answer(source, page, journal)
