@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
+from blocks import Growing, identity_of, in_order, packed
 from pages import keep, kept_name, kept_pages, kept_revisions
-from records import IMF_ITSELF, WORLD_BANK_ITSELF, RawRecord, write_records
+from records import IMF_ITSELF, WORLD_BANK_ITSELF
 from screen import progress
 from sources import Reading, Refused, Unreachable
 from sources.revisions import PastRevision, fetch_revision, last_of_each, list_revisions
-from stage import Journal
-from utils import Exit, StageError
+from stage import Journal, Many
+from streams import rejected_line
+from utils import Exit, StageError, rejected_file
 
 # Wikimedia's limit of 2026 is 200 requests a minute for a client that gives a contact, and 10 for one that does not.
 PAUSE_S, PAUSE_WITHOUT_CONTACT_S = 60 / 150, 60 / 8
 MAX_NAMED = 5
+PAGE_NAMES = (".html", ".html.gz", ".json", ".json.gz")
 
 Read = Callable[[Path, Journal], Reading]
 
@@ -59,7 +65,7 @@ def fetch_all(missing: list[PastRevision], wait: Callable[[], None], journal: Jo
             except (Unreachable, Refused) as reason:
                 failed.append(f"{revision.number} of {revision.saved[:10]} ({reason})")
                 journal.log(f"could not fetch revision {failed[-1]}")
-            advance()
+            advance(1)
     return failed
 
 
@@ -85,37 +91,80 @@ def paced(pause_s: float) -> Callable[[], None]:
     return wait
 
 
-def extract_archive(target: Path, read: Read, journal: Journal) -> None:
-    """Read everything kept into `target`, oldest first; what cannot be read is told with its reason, and passed over.
+# --- many pages -------------------------------------------------------------------------------------------------------
 
-    Raises StageError (65) when nothing could be read, and leaves `target` as it was.
+
+class PageLines(NamedTuple):
+    """What became of a page: its raw records as lines, or why it could not be read."""
+
+    lines: bytes
+    records: int
+    as_of: str
+    problem: str | None
+
+
+def pages_in(folder: Path) -> list[Path]:
+    """Return the pages in a folder, in the order of their names; raises StageError (66) when there are none."""
+    found = sorted(path for path in folder.iterdir() if path.name.endswith(PAGE_NAMES)) if folder.is_dir() else []
+    if not found:
+        raise StageError(Exit.NO_INPUT, f"{folder} holds no pages ({', '.join(PAGE_NAMES)}); name another folder")
+    return found
+
+
+def everything_kept() -> list[Path]:
+    """Return every page and answer that is kept, oldest first."""
+    sources = (None, IMF_ITSELF, WORLD_BANK_ITSELF)
+    return sorted((path for source in sources for path in kept_pages(source)), key=lambda path: path.name)
+
+
+def extract_pages(paths: list[Path], target: Path, read: Read, many: Many, journal: Journal) -> None:
+    """Read pages into `target`, a record a line; what cannot be read is set aside with its reason.
+
+    Raises StageError (65) when too much was, and leaves `target` as it was. Interrupted, it goes on where it stopped.
     """
-    paths = sorted(
-        (path for source in (None, IMF_ITSELF, WORLD_BANK_ITSELF) for path in kept_pages(source)),
-        key=lambda path: path.name,
-    )
-    unread: list[str] = []
-    count, sha256 = write_records(target, records_of(paths, read, unread, journal))
-    journal.gave(target, count, sha256)
-    for reason in unread:
-        journal.warn(reason)
-    journal.facts |= {"input": f"{len(paths)} kept pages", "rows_in": len(paths), "unread": len(unread)}
-    journal.say(f"{count} raw records of {len(paths) - len(unread)} pages written to {target}; {len(unread)} not read")
+    growing = Growing(target, "extract", {"pages": identity_of(paths)})
+    state = growing.state or {"pages": 0, "records": 0, "unread": 0, "as_of": ""}
+    if growing.state:
+        journal.say(f"going on: {state['pages']} pages were done before")
+    work = partial(page_lines, read=read, target=target)
+    with progress(len(paths), "pages read", journal, state["pages"]) as advance:
+        for path, page in in_order(work, paths[state["pages"] :], many.workers, journal):
+            state["pages"] += 1
+            state["records"] += page.records
+            state["as_of"] = max(state["as_of"], page.as_of)
+            rejected = b""
+            if page.problem:
+                journal.warn(page.problem)
+                state["unread"] += 1
+                rejected = rejected_line("extract", str(path), None, page.problem)
+            growing.add(page.lines, rejected, lambda: state)
+            advance(1)
+    finish_pages(growing, state, many, journal)
+    journal.gave(target, state["records"])
+    read_in = len(paths) - state["unread"]
+    journal.say(f"{state['records']:,} raw records of {read_in} pages written to {target}; {state['unread']} not read")
 
 
-def records_of(paths: list[Path], read: Read, unread: list[str], journal: Journal) -> Iterator[RawRecord]:
-    """Yield the records of every page that can be read; append to `unread` why one cannot."""
-    silent = Journal(journal.stage, quiet=True)
-    with progress(len(paths), "pages read", journal) as advance:
-        for path in paths:
-            try:
-                yield from read(path, silent).records
-            except StageError as reason:
-                unread.append(str(reason))
-            advance()
-    journal.facts |= {"as_of": silent.facts.get("as_of")}
-    if len(unread) == len(paths):
-        raise StageError(Exit.BAD_DATA, f"none of {len(paths)} kept pages could be read: {some(unread)}")
+def finish_pages(growing: Growing, state: dict[str, Any], many: Many, journal: Journal) -> None:
+    """Put the outputs in place; raises StageError (65) when too much was set aside."""
+    pages, unread = state["pages"], state["unread"]
+    journal.facts |= {"input": f"{pages} pages", "rows_in": pages, "unread": unread, "as_of": state["as_of"]}
+    growing.save(state)
+    growing.put_rejected()
+    if unread == pages:
+        raise StageError(Exit.BAD_DATA, f"none of {pages} pages could be read; {rejected_file(Path())} tells why")
+    many.refuse(unread, pages, "pages")
+    growing.put()
+
+
+def page_lines(path: Path, read: Read, target: Path) -> PageLines:
+    """Return what becomes of one page."""
+    try:
+        records = read(path, Journal("extract", silent=True)).records
+    except StageError as problem:
+        return PageLines(b"", 0, "", str(problem))
+    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    return PageLines(packed(lines.encode(), target), len(records), records[0]["As_of"], None)
 
 
 def some(reasons: list[str]) -> str:

@@ -58,6 +58,8 @@ class Series(NamedTuple):
     as_of: str
     records: list[CleanRecord]
     figures: dict[str, tuple[int, float]]
+    all_figures: dict[tuple[str, int], float]
+    years: list[tuple[int, int]]  # of `figures`: each with how many, the most frequent first
     before: dict[tuple[str, int], float]
     before_as_of: str | None
 
@@ -80,7 +82,10 @@ def check_vintage(records: list[CleanRecord], before: Before, own: Own | None = 
     `before` has, by institution, the As_of of the load before and its figures by country and year; `own` has the
     IMF's own figures where the records are a page's, and the IMF's are loaded.
     """
-    all_series = {name: _series(name, records, before) for name in dict.fromkeys(r["Institution"] for r in records)}
+    by_institution: dict[str, list[CleanRecord]] = {}
+    for record in records:
+        by_institution.setdefault(record["Institution"], []).append(record)
+    all_series = {name: _series(name, by_institution[name], before) for name in sorted(by_institution)}
     alone: tuple[Callable[[Series], Iterable[Finding]], ...] = (
         check_number, check_twice, check_years, check_large_economies, check_scale, check_same_figure, check_members,
         check_come_and_gone, check_moved, check_year_shifted,
@@ -93,15 +98,18 @@ def check_vintage(records: list[CleanRecord], before: Before, own: Own | None = 
     return findings + list(check_witnesses(all_series))
 
 
-def _series(institution: str, records: list[CleanRecord], before: Before) -> Series:
-    own = [record for record in records if record["Institution"] == institution]
-    sourced = [r for r in own if not (r["Note"] or "").startswith(UNSOURCED_NOTE)]
-    now = int(own[0]["As_of"][:4])
-    # of several years the one that feeds Countries_by_GDP: that of As_of, or the nearest, rather before than after
-    chosen = sorted(sourced or own, key=lambda r: (r["Year"] > now, abs(r["Year"] - now)), reverse=True)
+def _series(institution: str, own: list[CleanRecord], before: Before) -> Series:
+    chosen = own
+    if len({record["Year"] for record in own}) > 1:
+        sourced = [r for r in own if not (r["Note"] or "").startswith(UNSOURCED_NOTE)]
+        now = int(own[0]["As_of"][:4])
+        # of several years the one that feeds Countries_by_GDP: that of As_of, or the nearest, rather before than after
+        chosen = sorted(sourced or own, key=lambda r: (r["Year"] > now, abs(r["Year"] - now)), reverse=True)
     figures = {r["Country"]: (r["Year"], r["GDP_USD_billion"]) for r in chosen}
+    all_figures = {(r["Country"], r["Year"]): r["GDP_USD_billion"] for r in own}
+    years = Counter([year for year, _ in figures.values()]).most_common()
     before_as_of, figures_before = before.get(institution, (None, {}))
-    return Series(institution, own[0]["As_of"], own, figures, figures_before, before_as_of)
+    return Series(institution, own[0]["As_of"], own, figures, all_figures, years, figures_before, before_as_of)
 
 
 def check_control_total(institution: str, as_of: str, total: float, world: float) -> Iterable[Finding]:
@@ -126,11 +134,12 @@ def check_number(series: Series) -> Iterable[Finding]:
 
 def check_twice(series: Series) -> Iterable[Finding]:
     """A country has one figure a year."""
+    if len(series.all_figures) == len(series.records):
+        return
     count = Counter((record["Country"], record["Year"]) for record in series.records)
     twice = {key: f"two figures for {key[1]}" for key, times in count.items() if times > 1}
-    if twice:
-        seen = f"two figures for {named(dict.fromkeys(country for country, _ in twice))}"
-        yield series.finding("a country twice", True, seen, "one figure a year", twice)
+    seen = f"two figures for {named(dict.fromkeys(country for country, _ in twice))}"
+    yield series.finding("a country twice", True, seen, "one figure a year", twice)
 
 
 def check_years(series: Series) -> Iterable[Finding]:
@@ -142,9 +151,8 @@ def check_years(series: Series) -> Iterable[Finding]:
         yield series.finding(
             "year out of range", False, f"{named(dict.fromkeys(odd.values()))} of {named(odd)}", expected, odd
         )
-    years = Counter(year for year, _ in series.figures.values()).most_common()
-    if years[0][1] < MAIN_YEAR_SHARE * len(series.figures):
-        seen = ", ".join(f"{year} for {number}" for year, number in years)
+    if series.years[0][1] < MAIN_YEAR_SHARE * len(series.figures):
+        seen = ", ".join(f"{year} for {number}" for year, number in series.years)
         yield series.finding("years mixed", False, seen, f"one year for {MAIN_YEAR_SHARE:.0%} of the countries")
 
 
@@ -161,12 +169,14 @@ def check_scale(series: Series) -> Iterable[Finding]:
     """A column is in billions: its sum is near the world's GDP, and its countries are near their last figures."""
     if len(series.figures) < MIN_PAIRS:
         return
-    year = Counter(year for year, _ in series.figures.values()).most_common(1)[0][0]
+    year = series.years[0][0]
     world = WORLD_2025_BILLION_USD * WORLD_GROWTH ** (year - 2025)
-    total = sum(figure for _, figure in series.figures.values())
+    total = sum([figure for _, figure in series.figures.values()])
     if not 1 / MAX_SCALE <= total / world <= MAX_SCALE:
         seen, expected = f"the figures add up to {total:,.0f} billion USD", f"about {world:,.0f} for {year}"
         yield series.finding("unit slip", True, seen, f"{expected}, within a factor of {MAX_SCALE}")
+    if 2 * len(series.all_figures.items() & series.before.items()) > len(series.all_figures):
+        return  # the median country has its very figure of before
     newest = {country: figure for (country, _), figure in sorted(series.before.items(), key=lambda item: item[0][1])}
     ratios = [_log_ratio(figure, newest[c]) for c, (_, figure) in series.figures.items() if c in newest]
     if len(ratios) >= MIN_PAIRS and abs(median(ratios)) > MOST_MOVED:
@@ -176,7 +186,7 @@ def check_scale(series: Series) -> Iterable[Finding]:
 
 def check_same_figure(series: Series) -> Iterable[Finding]:
     """Countries have figures of their own."""
-    (figure, number), *_ = Counter(figure for _, figure in series.figures.values()).most_common(1)
+    (figure, number), *_ = Counter([figure for _, figure in series.figures.values()]).most_common(1)
     if number > max(MAX_SAME_SHARE * len(series.figures), 3):
         seen = f"{number} of {len(series.figures)} countries have {figure:.2f}"
         yield series.finding("same figure", True, seen, f"at most {MAX_SAME_SHARE:.0%} alike")
@@ -213,15 +223,22 @@ def check_come_and_gone(series: Series) -> Iterable[Finding]:
 
 def check_moved(series: Series) -> Iterable[Finding]:
     """A figure for the same year moves with a release, together with others, and not by itself."""
-    now = {(record["Country"], record["Year"]): record["GDP_USD_billion"] for record in series.records}
-    changes = {key: _log_ratio(now[key], series.before[key]) for key in now if key in series.before}
+    now = series.all_figures
+    both = len(now.keys() & series.before.keys())
+    changes = {
+        key: _log_ratio(figure, before)
+        for key, figure in now.items()
+        if (before := series.before.get(key)) is not None and before != figure
+    }
     moved = {
         key: change
         for key, change in changes.items()
         if abs(change) > MOVED and abs(now[key] - series.before[key]) > ROUNDING_BILLION_USD
     }
-    single_edits = len(moved) <= SINGLE_EDITS_SHARE * len(changes)
-    usual, limit = (0.0, MOVED) if single_edits else (median(changes.values()), MOVED_IN_RELEASE)
+    single_edits = len(moved) <= SINGLE_EDITS_SHARE * both
+    usual, limit = 0.0, MOVED
+    if not single_edits:
+        usual, limit = median([*changes.values(), *[0.0] * (both - len(changes))]), MOVED_IN_RELEASE
     far = {key: change for key, change in moved.items() if abs(change - usual) > limit}
     if not far:
         return
@@ -230,7 +247,7 @@ def check_moved(series: Series) -> Iterable[Finding]:
         f" ({math.expm1(change):+.1%})"
         for key, change in far.items()
     }
-    seen = f"{len(far)} of {len(changes)} moved: {named(f'{country} {note}' for (country, _), note in notes.items())}"
+    seen = f"{len(far)} of {both} moved: {named(f'{country} {note}' for (country, _), note in notes.items())}"
     expected = (
         f"none by over {MOVED:.1%}" if single_edits else f"none by a factor over {math.exp(MOVED_IN_RELEASE):.2f}"
     )
@@ -239,9 +256,11 @@ def check_moved(series: Series) -> Iterable[Finding]:
 
 def check_year_shifted(series: Series) -> Iterable[Finding]:
     """Figures of a new year are new figures: the old ones under another year mean that only a heading was changed."""
+    new = series.all_figures.keys() - series.before.keys()
+    if len(new) <= IDENTICAL_SHARE * len(series.figures):
+        return
     shifted = sum(
-        (country, year) not in series.before
-        and any(series.before.get((country, year + step)) == figure for step in (-1, 1))
+        (country, year) in new and any(series.before.get((country, year + step)) == figure for step in (-1, 1))
         for country, (year, figure) in series.figures.items()
     )
     if shifted > IDENTICAL_SHARE * len(series.figures):
@@ -260,10 +279,11 @@ def check_institutions(all_series: dict[str, Series], as_of: str, before: Before
 
 def check_swapped(all_series: dict[str, Series], before: Before) -> Iterable[Finding]:
     """No institution's figures are what the last load had of another's."""
+    of_others = {other: {(c, figure) for (c, _), figure in figures.items()} for other, (_, figures) in before.items()}
     for series in all_series.values():
-        for other, (as_of, figures) in before.items():
-            theirs = {(country, figure) for (country, _), figure in figures.items()}
-            same = sum((country, figure) in theirs for country, (_, figure) in series.figures.items())
+        own = {(country, figure) for country, (_, figure) in series.figures.items()}
+        for other, (as_of, _) in before.items():
+            same = len(own & of_others[other])
             if other != series.institution and same > IDENTICAL_SHARE * len(series.figures) >= MIN_PAIRS / 2:
                 seen = f"{same} of {len(series.figures)} figures were {other}'s on {_day(as_of)}"
                 yield series.finding("institutions mixed up", True, seen, "figures of its own")
@@ -274,8 +294,7 @@ def check_swapped(all_series: dict[str, Series], before: Before) -> Iterable[Fin
 
 def check_against_imf(series: Series, own: Own) -> Iterable[Finding]:
     """The page's IMF column has the IMF's own figures: those of its newest release or, not yet edited, of an older."""
-    figures = {(record["Country"], record["Year"]): record["GDP_USD_billion"] for record in series.records}
-    found = compared(figures, own)
+    found = compared(series.all_figures, own)
     agree = sum(one.kind == AGREES for one in found)
     if not explained(found):  # the page is of a release that we have not got; it says nothing of single figures
         seen = f"{agree} of {len(found)} figures are those of the release of {_day(own.as_of)}"
@@ -302,11 +321,14 @@ def check_witnesses(all_series: dict[str, Series]) -> Iterable[Finding]:
     if imf is None:
         return
     others = [series for name, series in all_series.items() if name != "IMF"]
-    distances = [_distances(imf, other) for other in others]
-    yield from _columns_apart(imf, others)
+    ratios = [_ratios(imf, other) for other in others]
+    yield from _columns_apart(imf, others, ratios)
+    distances = [_distances(by_gap) for by_gap in ratios]
+    far = {c for found in distances for c, (_, sigmas) in found.items() if abs(sigmas) > min(BOTH_OFF, LONE_WITNESS)}
     notes: dict[str, str] = {}
     slips: dict[str, str] = {}
-    for country, (_, figure) in imf.figures.items():
+    for country in (country for country in imf.figures if country in far):
+        figure = imf.figures[country][1]
         told = [(other, *found[country]) for other, found in zip(others, distances, strict=True) if country in found]
         if _is_out_of_line([sigmas for _, _, sigmas in told]):
             beside = ", ".join(
@@ -320,29 +342,38 @@ def check_witnesses(all_series: dict[str, Series]) -> Iterable[Finding]:
             yield imf.finding(check, False, seen, "the usual ratio to the other institutions", found)
 
 
-def _columns_apart(imf: Series, others: list[Series]) -> Iterable[Finding]:
-    for other in others:
-        ratios = [_log_ratio(f, other.figures[c][1]) for c, (_, f) in imf.figures.items() if c in other.figures]
+Ratios = dict[int, dict[str, float]]  # by the gap of years, then by country: natural logarithms
+
+
+def _ratios(series: Series, other: Series) -> Ratios:
+    by_gap: Ratios = {}
+    for country, (year, figure) in series.figures.items():
+        if country in other.figures:
+            other_year, other_figure = other.figures[country]
+            by_gap.setdefault(year - other_year, {})[country] = _log_ratio(figure, other_figure)
+    return by_gap
+
+
+def _columns_apart(imf: Series, others: list[Series], all_ratios: list[Ratios]) -> Iterable[Finding]:
+    for other, by_gap in zip(others, all_ratios, strict=True):
+        ratios = [ratio for some in by_gap.values() for ratio in some.values()]
         if len(ratios) >= MIN_PAIRS and abs(median(ratios)) > MOST_MOVED:
             seen = f"the median country has {math.exp(median(ratios)):.3g} times its figure under {other.institution}"
             yield imf.finding("unit slip", True, seen, "a factor between 0.5 and 2")
 
 
-def _distances(series: Series, other: Series) -> dict[str, tuple[float, float]]:
+def _distances(by_gap: Ratios) -> dict[str, tuple[float, float]]:
     """Return by country how far the ratio of two institutions' figures is from the usual one for that gap of years.
 
     In natural logarithms, and in robust standard deviations of all countries.
     """
-    by_gap: dict[int, dict[str, float]] = {}
-    for country, (year, figure) in series.figures.items():
-        if country in other.figures:
-            other_year, other_figure = other.figures[country]
-            by_gap.setdefault(year - other_year, {})[country] = _log_ratio(figure, other_figure)
     distances: dict[str, tuple[float, float]] = {}
     for ratios in by_gap.values():
+        if len(ratios) < MIN_PAIRS:
+            continue
         usual = median(ratios.values())
-        sigma = MAD_TO_SIGMA * median(abs(ratio - usual) for ratio in ratios.values())
-        if len(ratios) >= MIN_PAIRS and sigma > 0:
+        sigma = MAD_TO_SIGMA * median([abs(ratio - usual) for ratio in ratios.values()])
+        if sigma > 0:
             distances |= {country: (ratio - usual, (ratio - usual) / sigma) for country, ratio in ratios.items()}
     return distances
 
@@ -374,7 +405,7 @@ def median(values: Iterable[float]) -> float:
 
 def _log_ratio(new: float, old: float) -> float:
     # 0.00 is less than half a hundredth of a billion; the smallest economies are rounded to it
-    return math.log(max(new, 0.005) / max(old, 0.005))
+    return math.log((new or 0.005) / (old or 0.005))
 
 
 def _day(as_of: str | None) -> str:

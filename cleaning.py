@@ -7,12 +7,15 @@ that says there is no figure) or a reject with its reason. Nothing is dropped wi
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
+from operator import itemgetter
+from typing import Any, NamedTuple
 
-from countries import reference
+from countries import Country, reference
 from records import (
     FIRST_YEAR,
     INSTITUTIONS,
@@ -24,6 +27,7 @@ from records import (
     is_as_of,
 )
 
+WORLD = ("World", "WEOWORLD")  # the control total, and its code where the IMF's answer came without names
 CACHED_VALUES = 65_536  # distinct texts of a field that are cleaned once; a page has a few hundred
 
 
@@ -49,35 +53,73 @@ class Unreadable(ValueError):
     """A field that is neither a value nor a known sign of absence; the message says what it is."""
 
 
+class Judged(NamedTuple):
+    """What a raw record means, in parts that many records share: its clean record is made of them, or its line."""
+
+    fate: Fate
+    reason: str | None = None
+    named: Named | None = None
+    series: Series | None = None
+    year: int = 0
+    cents: int = 0  # hundredths of a billion US dollars
+    note: str | None = None
+
+
+RawFields = tuple[str, str, str | None, str | None, str | None, str, str, str]
+ABSENT = Judged(Fate.ABSENT)
+
+
 def clean(raw: RawRecord) -> Outcome:
     """Return what becomes of one raw record; the rules are DESIGN.md's, and each of the functions below is one."""
-    try:
-        cents = hundredths_of_billions(raw["GDP"], unit_factor(raw["Column"], raw["Unit"]))
-        if cents is None:
-            return Outcome(Fate.ABSENT)
-        name, year_in_name = name_and_year(raw["Country"])
-        as_of = checked_as_of(raw["As_of"])
-        if raw["Institution"] not in INSTITUTIONS:
-            raise Unreadable(f"Institution is {raw['Institution'][:40]!r}, not one of {', '.join(INSTITUTIONS)}")
-        year, year_note = the_year(raw, year_in_name)
-    except Unreadable as error:
-        return Outcome(Fate.REJECTED, reason=str(error))
-    country = reference().find(name)
-    fate = Fate.AGGREGATE if country is None and reference().is_aggregate(name) else Fate.CLEAN
-    notes = [note for note in (unsourced_note(raw["Column"]), year_note, grouping_note(raw["GDP"])) if note]
+    judged = judge(fields_of(raw))
+    named, series = judged.named, judged.series
+    if named is None or series is None:
+        return Outcome(judged.fate, reason=judged.reason)
+    country = named.country
     record: CleanRecord = {
-        "Country": country.name if country else name,
+        "Country": named.name,
         "ISO3": country.iso3 if country else None,
         "Region": country.region if country else None,
         "Subregion": country.subregion if country else None,
-        "Institution": raw["Institution"],
-        "Year": year,
-        "GDP_USD_billion": cents / 100,  # the double nearest to two decimals, which prints as those two decimals
-        "As_of": as_of,
-        "Source": raw["Source"],
-        "Note": "; ".join(notes) or None,
+        "Institution": series.institution,
+        "Year": judged.year,
+        "GDP_USD_billion": judged.cents / 100,  # the double nearest to two decimals, which prints as those two decimals
+        "As_of": series.as_of,
+        "Source": series.source,
+        "Note": judged.note,
     }
-    return Outcome(fate, record)
+    return Outcome(judged.fate, record)
+
+
+fields_of: Callable[[Mapping[str, Any]], RawFields] = itemgetter(
+    "Country", "GDP", "Year", "Column", "Unit", "Institution", "Source", "As_of"
+)
+
+
+def judge(fields: RawFields) -> Judged:
+    """Return what the fields of one raw record mean; each distinct text is understood once.
+
+    The year of a figure stands in the cell's own brackets, else behind the name, else in the year cell, else in the
+    heading, else in the caption. A page that states none (those before 2014) means the year it was saved in.
+    """
+    country, gdp, *around = fields
+    series = series_of(*around)
+    figure = figure_of(gdp, series.factor)
+    if figure.cents is None:
+        return Judged(Fate.REJECTED, figure.problem) if figure.problem else ABSENT
+    named = named_of(country)
+    stated: Figure | Named | Series = figure
+    doubt = None
+    if figure.year is None:
+        stated, doubt = (named, None) if named.year is not None else (series, series.year_note)
+    problem = named.problem or series.problem or stated.year_problem
+    if problem or stated.year is None:
+        return Judged(Fate.REJECTED, problem)
+    note = None
+    if series.unsourced or doubt or figure.note:
+        note = "; ".join(text for text in (series.unsourced, doubt, figure.note) if text)
+    fate = Fate.AGGREGATE if named.is_aggregate else Fate.CLEAN
+    return Judged(fate, None, named, series, stated.year, figure.cents, note)
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -92,16 +134,30 @@ def without_marks(text: str) -> str:
     return " ".join(_MARKS.sub(" ", _FOOTNOTE.sub(" ", text)).split())
 
 
+class Named(NamedTuple):
+    """What a country cell says: the name without marks, which country that is, and a year that may follow."""
+
+    name: str
+    country: Country | None = None
+    is_aggregate: bool = False
+    year: int | None = None
+    year_problem: str | None = None
+    problem: str | None = None
+
+
 @lru_cache(CACHED_VALUES)
-def name_and_year(text: str) -> tuple[str, int | None]:
-    """Return a country's name without marks, and the year that some pages put behind it: "Pakistan (2019)"."""
+def named_of(text: str) -> Named:
+    """Return what a country cell says."""
     name = without_marks(text)
-    year = _YEAR_IN_BRACKETS.search(name)
+    year = _YEAR_IN_BRACKETS.search(name)  # "Pakistan (2019)"
     if year:
         name = " ".join(name.replace(year[0], " ").split())
     if not any(c.isalpha() for c in name):
-        raise Unreadable(f"Country is {text[:40]!r}, which is no name")
-    return name, int(year[1]) if year else None
+        return Named(name, problem=f"Country is {text[:40]!r}, which is no name")
+    country = reference().find(name)
+    is_aggregate = country is None and reference().is_aggregate(name)
+    stated, problem = _checked(int(year[1])) if year else (None, None)
+    return Named(country.name if country else name, country, is_aggregate, stated, problem)
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------
@@ -133,7 +189,28 @@ def unit_factor(column: str | None, unit: str | None) -> Decimal:
     return named[0] if named else _MILLION
 
 
+class Figure(NamedTuple):
+    """What a GDP cell says: hundredths of a billion US dollars, the year in its brackets, and what is odd about it."""
+
+    cents: int | None
+    problem: str | None = None
+    year: int | None = None
+    year_problem: str | None = None
+    note: str | None = None
+
+
 @lru_cache(CACHED_VALUES)
+def figure_of(text: str, factor: Decimal) -> Figure:
+    """Return what a GDP cell says, in a unit that is `factor` billions of US dollars."""
+    try:
+        cents = hundredths_of_billions(text, factor)
+    except Unreadable as error:
+        return Figure(None, str(error))
+    in_brackets = _YEAR_IN_BRACKETS.search(_FOOTNOTE.sub(" ", text))
+    year, problem = _checked(int(in_brackets[1])) if in_brackets else (None, None)
+    return Figure(cents, None, year, problem, grouping_note(text))
+
+
 def hundredths_of_billions(text: str, factor: Decimal) -> int | None:
     """Return a figure in hundredths of a billion US dollars, halves up, exactly; None for a known sign of absence.
 
@@ -171,7 +248,6 @@ def _decimal(digits: str, factor: Decimal) -> Decimal | None:
     return Decimal(repr(float(number))) if len(number.as_tuple().digits) >= _DOUBLE_DIGITS else number
 
 
-@lru_cache(CACHED_VALUES)
 def grouping_note(text: str) -> str | None:
     """Return a Note when the commas of a figure stand where none belong: "1115,494,312" may have a digit too many."""
     found = _NUMBER.fullmatch(figure_text(text))
@@ -185,28 +261,52 @@ def grouping_note(text: str) -> str | None:
 _YEARS = re.compile(r"(?<!\d)((?:19|20)\d\d)(?:\s?[-–—/]\s?((?:19|20)?\d\d)(?!\d))?(?!\d)")
 
 
-def the_year(raw: RawRecord, year_in_name: int | None) -> tuple[int, str | None]:
-    """Return the year of a figure, and a Note where the source does not state it.
+class Series(NamedTuple):
+    """What the texts around a figure say, which a whole column shares: unit, year, institution, source and As_of."""
 
-    It stands in the cell's own brackets, else behind the name, else in the year cell, else in the heading, else in the
-    caption. A page that states none (those before 2014) means the year it was saved in.
-    """
-    in_cell = _YEAR_IN_BRACKETS.search(_FOOTNOTE.sub(" ", raw["GDP"]))
-    if in_cell:
-        return _in_range(int(in_cell[1])), None
-    if year_in_name:
-        return _in_range(year_in_name), None
-    year_cell = without_marks(raw["Year"] or "")
-    if year_cell.casefold() not in _NO_FIGURE:
-        return _year_of_cell(year_cell), None
-    for heading in (raw["Column"], raw["Unit"]):
-        if heading and (year := year_of_heading(heading)):
-            return year, None
-    year = int(checked_as_of(raw["As_of"])[:4])
-    return year, f"no year stated; {year} is when the page was saved"
+    factor: Decimal
+    institution: str
+    source: str
+    as_of: str
+    problem: str | None
+    year: int | None
+    year_problem: str | None
+    year_note: str | None
+    unsourced: str | None
 
 
 @lru_cache(CACHED_VALUES)
+def series_of(  # noqa: PLR0913, PLR0917 - these are the record's fields
+    year: str | None, column: str | None, unit: str | None, institution: str, source: str, as_of: str
+) -> Series:
+    """Return what the texts around a figure say."""
+    problem = None
+    if not is_as_of(as_of):
+        problem = f"As_of is {as_of[:40]!r}, which is no date"
+    elif institution not in INSTITUTIONS:
+        problem = f"Institution is {institution[:40]!r}, not one of {', '.join(INSTITUTIONS)}"
+    stated, year_problem, note = (None, None, None) if problem else _stated_year(year, (column, unit), as_of)
+    factor = unit_factor(column, unit)
+    return Series(factor, institution, source, as_of, problem, stated, year_problem, note, unsourced_note(column))
+
+
+def _stated_year(
+    cell: str | None, headings: tuple[str | None, ...], as_of: str
+) -> tuple[int | None, str | None, str | None]:
+    """Return the year of a column, or what is wrong with it; and a Note where the source does not state it."""
+    try:
+        year_cell = without_marks(cell or "")
+        if year_cell.casefold() not in _NO_FIGURE:
+            return _year_of_cell(year_cell), None, None
+        for heading in headings:
+            if heading and (year := year_of_heading(heading)):
+                return year, None, None
+        year = _in_range(int(as_of[:4]))
+        return year, None, f"no year stated; {year} is when the page was saved"
+    except Unreadable as error:
+        return None, str(error), None
+
+
 def _year_of_cell(text: str) -> int:
     found = _YEARS.fullmatch(text)
     if not found:
@@ -235,12 +335,11 @@ def _in_range(year: int) -> int:
     return year
 
 
-@lru_cache(CACHED_VALUES)
-def checked_as_of(text: str) -> str:
-    """Return As_of as it stands, a moment in UTC or a day; raises Unreadable when it is neither."""
-    if not is_as_of(text):
-        raise Unreadable(f"As_of is {text[:40]!r}, which is no date")
-    return text
+def _checked(year: int) -> tuple[int, str | None]:
+    try:
+        return _in_range(year), None
+    except Unreadable as error:
+        return year, str(error)
 
 
 # --- notes ------------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ SAME_RELEASE_SHARE = 0.25
 Key = tuple[str, int]  # country and year
 
 
-class Said(NamedTuple):
+class Earlier(NamedTuple):
     """What was said of a figure before the newest release: when first, and how much in billions of USD."""
 
     as_of: str
@@ -31,7 +31,7 @@ class Own(NamedTuple):
 
     as_of: str
     figures: Mapping[Key, float]
-    older: Mapping[Key, list[Said]]
+    older: Mapping[Key, list[Earlier]]
 
 
 class Compared(NamedTuple):

@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from types import FrameType
@@ -21,6 +20,7 @@ import status
 import watch
 from stage import (
     Journal,
+    add_many,
     add_sources,
     command_line,
     days,
@@ -30,7 +30,7 @@ from stage import (
     some_seconds,
     sources_of,
 )
-from utils import Exit, StageError, clean_file, database_file, log_file, raw_file
+from utils import Exit, StageError, clean_file, clean_stream, database_file, log_file, raw_file, raw_stream
 
 RULE = "=" * 24
 NAMES = ("extract", "transform", "load")
@@ -40,7 +40,7 @@ class Stage(NamedTuple):
     """A stage to run: its script's name, the file that it reads if that is another stage's, and its arguments."""
 
     name: str
-    reads: Callable[[], Path] | None
+    reads: Path | None
     arguments: list[str]
 
 
@@ -78,8 +78,9 @@ def main(arguments: list[str] | None = None) -> int:
         journal.facts["run"] = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}, process {os.getpid()}"
         journal.log(f"{RULE} run of {journal.facts['run']} {RULE}")
         watch.warn_of_low_disk(journal)
-        run_all(stages_asked_for(options), ended, options, journal)
-        sum_up(ended, journal)
+        stages = stages_asked_for(options)
+        run_all(stages, ended, options, journal)
+        sum_up(ended, stages, journal)
 
     catch_signals()
     ping(options.ping, "/start", journal)
@@ -100,6 +101,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--page", metavar="FILE_OR_URL", help="a saved page or an address (default: the live page)")
     add_sources(parser)
     add("--archive", action="store_true", help="take everything kept in data/pages through the stages")
+    add("--pages", type=Path, metavar="DIR", help="take every page in a folder through the stages")
+    add_many(parser)
     some = parser.add_mutually_exclusive_group()
     some.add_argument("--from", dest="first", choices=NAMES, help="begin with this stage")
     some.add_argument("--only", choices=NAMES, help="run this stage alone")
@@ -121,29 +124,39 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     add("--ping", metavar="URL", help="a dead-man's switch to call at start and end")
     options = parser.parse_args(arguments)
-    for_extract = [options.page is not None, bool(options.source), options.archive]
+    for_extract = [options.page is not None, bool(options.source), options.archive, options.pages is not None]
     if any(for_extract) and (options.status or "extract" not in {stage.name for stage in stages_asked_for(options)}):
-        parser.error("--page, --source and --archive are for extract, which is not asked for")
-    if options.archive and sum(for_extract) > 1:
-        parser.error("--archive reads everything kept, and takes no --page or --source")
+        parser.error("--page, --source, --archive and --pages are for extract, which is not asked for")
+    if (options.archive or options.pages) and sum(for_extract) > 1:
+        parser.error("--archive and --pages read many pages, and take no --page or --source")
     return options
 
 
 def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
-    """Return the stages to run, in order, with the arguments that are theirs."""
-    quiet = ["--quiet"] * options.quiet
-    page = [f"--page={options.page}"] if options.page is not None else []
+    """Return the stages to run, in order, with the arguments that are theirs.
+
+    Many pages go from stage to stage as streams, a record a line.
+    """
+    quiet, force = ["--quiet"] * options.quiet, ["--force"] * options.force
+    many = given(options, "workers", "max_rejected")
+    raw, clean = (raw_stream(), clean_stream()) if options.archive or options.pages else (raw_file(), clean_file())
     source = [f"--source={','.join(sources_of(options))}"] if options.source else []
-    archive = ["--archive"] * options.archive
-    max_age = [f"--max-age={options.max_age}"] if options.max_age is not None else []
+    archive = [*["--archive"] * options.archive, *given(options, "pages"), f"--output={raw}", *many]
+    one_page = [*given(options, "page"), *source, *given(options, "max_age")]
     stages = [
-        Stage("extract", None, [*page, *source, *archive, *max_age, *quiet]),
-        Stage("transform", raw_file, quiet),
-        Stage("load", clean_file, [*["--json"] * options.json, *["--force"] * options.force, *quiet]),
+        Stage("extract", None, [*(archive if options.archive or options.pages else one_page), *quiet]),
+        Stage("transform", raw, [f"--input={raw}", f"--output={clean}", *many, *quiet]),
+        Stage("load", clean, [f"--input={clean}", *["--json"] * options.json, *force, *quiet]),
     ]
     if options.only:
         return [stages[NAMES.index(options.only)]]
     return stages[NAMES.index(options.first) if options.first else 0 :]
+
+
+def given(options: argparse.Namespace, *names: str) -> list[str]:
+    """Return those of the options that were given, as a stage takes them."""
+    values = {name: getattr(options, name) for name in names}
+    return [f"--{name.replace('_', '-')}={value}" for name, value in values.items() if value is not None]
 
 
 def catch_signals() -> None:
@@ -181,7 +194,7 @@ def may_run(stage: Stage, ended: list[Ended], journal: Journal) -> bool:
     failed = [before.stage for before in ended if before.code != Exit.DONE]
     if not failed or stage.reads is None:
         return True
-    path = stage.reads()
+    path = stage.reads
     if not path.exists():
         journal.warn(f"{stage.name} is not run: {failed[-1]} failed, and {path} is not there")
         return False
@@ -206,13 +219,14 @@ def record(stage: Stage, account: watch.Account, options: argparse.Namespace, jo
     return result
 
 
-def sum_up(ended: list[Ended], journal: Journal) -> None:
+def sum_up(ended: list[Ended], stages: list[Stage], journal: Journal) -> None:
     """Tell how each stage ended and where the results lie; raises StageError with the first failure's exit code."""
     failure = next((result for result in ended if result.code != Exit.DONE), None)
     for result in ended:
         if failure or not journal.quiet:
             print(f"[etl] {result}", file=sys.stderr)
-    results = [str(path) for path in (clean_file(), database_file()) if path.exists()]
+    written = [stage.reads for stage in stages if stage.name == "load" and stage.reads]
+    results = [str(path) for path in (*written, database_file()) if path.exists()]
     journal.say(f"results: {' and '.join(results) or 'none yet'}; log: {log_file()}")
     if failure and failure.code:
         journal.facts["failed_stage"] = failure.stage

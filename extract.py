@@ -20,10 +20,22 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pages import Page, is_kept, keep, kept_name, kept_pages, open_page
-from records import IMF_ITSELF, PAGE, WORLD_BANK_ITSELF, write_records
+from records import IMF_ITSELF, PAGE, STREAMS, WORLD_BANK_ITSELF, is_stream, write_records
 from sources import Reading, Refused, Revision, Unreachable, imf, wikipedia, world_bank
-from stage import Journal, add_sources, command_line, day, days, leave, run_stage, some_seconds, sources_of
-from utils import Exit, StageError, raw_file
+from stage import (
+    Journal,
+    add_many,
+    add_sources,
+    command_line,
+    day,
+    days,
+    leave,
+    many_of,
+    run_stage,
+    some_seconds,
+    sources_of,
+)
+from utils import Exit, StageError, raw_file, raw_stream
 
 FETCH = {IMF_ITSELF: imf.fetch, WORLD_BANK_ITSELF: world_bank.fetch}
 READ = {IMF_ITSELF: imf.read, WORLD_BANK_ITSELF: world_bank.read}
@@ -42,10 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
             from archive import fetch_revisions
 
             fetch_revisions(options.revisions, options.every, options.pause, journal)
-        elif options.archive:
-            from archive import extract_archive
-
-            extract_archive(target, read_kept, journal)
+        elif options.archive or options.pages:
+            extract_many(options, journal)
         else:
             extract(sources_of(options) or [PAGE], options.page, target, options.max_age, journal)
 
@@ -64,13 +74,17 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--output", type=Path, metavar="FILE", help="where raw records go (default: for transform)")
     add("--max-age", type=days, metavar="DAYS", help="when the network fails, refuse an older kept page")
     past = parser.add_argument_group("the page's past")
-    past.add_argument("--archive", action="store_true", help="read every page and answer that was kept")
+    past.add_argument("--archive", action="store_true", help="read every page and answer that was kept, into .jsonl")
+    past.add_argument("--pages", type=Path, metavar="DIR", help="read every page in a folder, into .jsonl")
     past.add_argument("--revisions", type=span, metavar="FROM..TO", help="fetch the page's revisions of these days")
     past.add_argument("--every", choices=("month", "quarter", "release"), default="month", help="the last one of each")
     past.add_argument("--pause", type=some_seconds, metavar="SECONDS", help="between requests (default: by the policy)")
+    add_many(parser)
     options = parser.parse_args(arguments)
-    if sum(map(bool, (options.page or options.source, options.archive, options.revisions))) > 1:
-        parser.error("--page and --source, --archive, --revisions: one of them")
+    if sum(map(bool, (options.page or options.source, options.archive, options.pages, options.revisions))) > 1:
+        parser.error("--page and --source, --archive, --pages, --revisions: one of them")
+    if (options.archive or options.pages) and options.output and not is_stream(options.output):
+        parser.error(f"--archive and --pages write a record a line: name an --output that ends in {STREAMS[0]}")
     if options.page and len(sources_of(options)) > 1:
         parser.error("--page is of one source")
     return options
@@ -103,6 +117,18 @@ def extract(sources: list[str], page: str | None, target: Path, max_age_days: in
     journal.say(f"{count} raw records written to {target}")
     for failure in failures:
         raise failure
+
+
+def extract_many(options: argparse.Namespace, journal: Journal) -> None:
+    """Read all pages of a folder, or everything kept, a record a line; raises StageError.
+
+    Of what was kept some may be unreadable, as somebody had spoiled the page just then: that is listed, and no failure.
+    """
+    from archive import everything_kept, extract_pages, pages_in
+
+    paths = pages_in(options.pages) if options.pages else everything_kept()
+    many = many_of(options, most=1.0) if options.archive else many_of(options)
+    extract_pages(paths, options.output or raw_stream(), read_kept, many, journal)
 
 
 def side_by_side(tasks: list[Callable[[], Reading]]) -> list[Reading | StageError]:

@@ -6,8 +6,6 @@ import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from records import CleanRecord
-
 MAX_NAMED = 6  # a message names so many; results/Checks.json has them all
 CHECKED = "check: "  # what follows in a Note was found by the checks; what precedes it was said by transform
 
@@ -50,31 +48,25 @@ def as_checks(findings: Iterable[Finding], clean_sha256: str) -> bytes:
     return json.dumps(told, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
-def with_notes(records: Iterable[CleanRecord], findings: Iterable[Finding]) -> list[CleanRecord]:
-    """Return the records with the Notes of all findings; a fatal one that names no figure is noted on every row."""
-    of_rows: dict[tuple[str, str, str, int], list[str]] = {}
-    of_series: dict[tuple[str, str], list[str]] = {}
-    for finding in findings:
-        series = finding.as_of, finding.institution
-        for key, note in finding.notes.items():
-            of_rows.setdefault((*series, *key), []).append(note)
-        if finding.fatal and not finding.notes:
-            of_series.setdefault(series, []).append(f"{finding.check}: {finding.seen}")
-    return [
-        _with_notes(
-            record,
-            of_rows.get((record["As_of"], record["Institution"], record["Country"], record["Year"]), [])
-            + of_series.get((record["As_of"], record["Institution"]), []),
-        )
-        for record in records
-    ]
+class NotesOfChecks:
+    """What the checks found, by figure: a fatal finding that names none concerns every one of its institution's."""
 
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self._of_figure: dict[tuple[str, str, int], list[str]] = {}
+        self._of_institution: dict[str, list[str]] = {}
+        for finding in findings:
+            for (country, year), note in finding.notes.items():
+                self._of_figure.setdefault((finding.institution, country, year), []).append(note)
+            if finding.fatal and not finding.notes:
+                told = f"{finding.check}: {finding.seen}"
+                self._of_institution.setdefault(finding.institution, []).append(told)
 
-def _with_notes(record: CleanRecord, notes: list[str]) -> CleanRecord:
-    if not notes:
-        return record
-    said = f"{record['Note']}; " if record["Note"] else ""
-    return {**record, "Note": said + CHECKED + "; ".join(notes)}
+    def added_to(self, note: str | None, institution: str, country: str, year: int) -> str | None:
+        """Return the Note of a figure with what the checks found about it."""
+        found = self._of_figure.get((institution, country, year), []) + self._of_institution.get(institution, [])
+        if not found:
+            return note
+        return (f"{note}; " if note else "") + CHECKED + "; ".join(found)
 
 
 def note_without_checks(note: str | None) -> str | None:

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from comparison import Own, Said
+from comparison import Earlier, Own
 from database import rows_of
-from findings import note_without_checks
+from findings import NotesOfChecks, note_without_checks
 from records import IMF_ITSELF, PAGE, UNSOURCED_NOTE, CleanRecord, publisher_of
 
 STANDS = "9999-12-31"  # Until, of what still stands: later than every As_of, so that one comparison tells
@@ -85,6 +85,7 @@ class Estimate(NamedTuple):
 
 SAID_FIELDS = Estimate._fields[:10]  # those of a clean record
 State = dict[Key, Estimate]
+Said = dict[Key, CleanRecord]
 
 
 class Vintage(NamedTuple):
@@ -195,12 +196,12 @@ class History:
         """Return the IMF's own figures of a release, with all that was said before of them."""
         if self._own and self._own.as_of == release:
             return self._own
-        older: dict[Key, list[Said]] = {}
+        older: dict[Key, list[Earlier]] = {}
         for when, country, year, figure in self._connection.execute(
             "SELECT As_of, Country, Year, GDP_USD_billion FROM GDP_Estimates"
             " WHERE Institution = 'IMF' AND As_of < ? ORDER BY As_of", (release,),
         ):  # fmt: skip
-            older.setdefault((country, year), []).append(Said(when, figure))
+            older.setdefault((country, year), []).append(Earlier(when, figure))
         self._own = Own(release, figures(self.state(IMF_ITSELF, "IMF", release)), older)
         return self._own
 
@@ -233,44 +234,32 @@ class History:
 
     # --- writing ---
 
-    def put(self, vintage: Vintage, records: Iterable[CleanRecord]) -> None:
+    def put(self, vintage: Vintage, records: Iterable[CleanRecord], notes: NotesOfChecks) -> None:
         """Store what a vintage says; loaded again, it was cleaned better, and replaces what was made of it before."""
         again = self._vintages.get((vintage.publisher, vintage.as_of))
-        said: dict[str, State] = {name: {} for name in vintage.institutions}
+        said: dict[str, Said] = {name: {} for name in vintage.institutions}
         for record in records:  # two figures for one key come with --force only; the lower one, which comes last, stays
-            said[record["Institution"]][record["Country"], record["Year"]] = _estimate(record, vintage)
+            said[record["Institution"]][record["Country"], record["Year"]] = record
+        for institution, now in said.items():
+            series = _Around(self, vintage, institution, again)
+            self._store(series, series.changes(now, notes))
+            if series.after is None and not again:
+                self._newest[vintage.publisher, institution] = vintage.as_of, series.standing(now)
         for institution in again.institutions if again else ():
             if institution not in said:  # it is not spoken of any more, which is not the same as gone
-                before = self.before(vintage.publisher, institution, vintage.as_of)
-                said[institution] = dict(self.state(vintage.publisher, institution, before))
-        for institution, now in said.items():
-            self._put_series(vintage, institution, now, replaces=again is not None)
+                series = _Around(self, vintage, institution, again)
+                self._store(series, series.changes(None, notes))
         self._know(vintage)
         if self._own and vintage.as_of <= self._own.as_of:
             self._own = None
 
-    def _put_series(self, vintage: Vintage, institution: str, now: State, replaces: bool) -> None:
-        before_as_of = self.before(vintage.publisher, institution, vintage.as_of)
-        after = self.after(vintage.publisher, institution, vintage.as_of)
-        before = self.state(vintage.publisher, institution, before_as_of)
-        old = self.state(vintage.publisher, institution, vintage.as_of) if replaces else {}
-        later = self.state(vintage.publisher, institution, after.as_of) if after else {}
-        gone: list[Estimate] = []
-        new: list[Estimate] = []
-        for key in {**before, **now, **later, **old}:
-            b, n, s, o = before.get(key), now.get(key), later.get(key), old.get(key)
-            if after is None and o is None and b and n and b.facts == n.facts:
-                continue  # said again: by far the most frequent case
-            stored = {row.key: row for row in (b, s, o) if row}
-            runs = {row.key: row for row in _runs(b, n, s, vintage, after)}
-            gone += (row for key_, row in stored.items() if runs.get(key_) != row)
-            new += (row for key_, row in runs.items() if stored.get(key_) != row)
-        self._connection.executemany(REMOVE, (row.key for row in gone))
-        self._connection.executemany(ADD, new)
-        self._newest.pop((vintage.publisher, institution), None)
-        if after is None and not replaces:
-            stands = {**before, **{(row.Country, row.Year): row for row in new if row.Until == STANDS}}
-            self._newest[vintage.publisher, institution] = vintage.as_of, {key: stands[key] for key in now}
+    def _store(self, series: _Around, changes: Iterable[tuple[set[Estimate], set[Estimate]]]) -> None:
+        for stored, runs in changes:
+            series.gone += stored - runs
+            series.new += runs - stored
+        self._newest.pop((series.vintage.publisher, series.institution), None)
+        self._connection.executemany(REMOVE, (row.key for row in series.gone))
+        self._connection.executemany(ADD, series.new)
 
     def remember(self, vintage: Vintage, file: str, sha256: str, rows: int) -> None:
         """Add a line to Loads: what was loaded when, from which file, with how many rows."""
@@ -286,6 +275,51 @@ class History:
             vintage.source,
         )
         self._connection.execute("INSERT INTO Loads VALUES (?, ?, ?, ?, ?, ?, ?, ?)", line)
+
+
+class _Around:
+    """A series around a vintage: what stood before, what was made of the vintage already, and what stands after."""
+
+    def __init__(self, history: History, vintage: Vintage, institution: str, again: Vintage | None) -> None:
+        publisher, as_of = vintage.publisher, vintage.as_of
+        self.vintage, self.institution = vintage, institution
+        self.after = history.after(publisher, institution, as_of)
+        self.before = history.state(publisher, institution, history.before(publisher, institution, as_of))
+        self.old = history.state(publisher, institution, as_of) if again else {}
+        self.later = history.state(publisher, institution, self.after.as_of) if self.after else {}
+        self.gone: list[Estimate] = []
+        self.new: list[Estimate] = []
+
+    def changes(self, now: Said | None, notes: NotesOfChecks) -> Iterator[tuple[set[Estimate], set[Estimate]]]:
+        """Yield for each figure concerned the rows that are stored, and those that should be; None says nothing."""
+        said = now if now is not None else {}
+        for key in self._concerned(said):
+            before, record = self.before.get(key), said.get(key)
+            estimate = _estimate(record, self.vintage, notes) if record else None
+            if now is None:
+                estimate = before
+            later = self.later.get(key)
+            stored = {row for row in (before, later, self.old.get(key)) if row}
+            yield stored, set(_runs(before, estimate, later, self.vintage, self.after))
+
+    def _concerned(self, said: Said) -> Iterable[Key]:
+        """Return the keys of figures whose rows may change: at the end of a series those that are not said again."""
+        if self.after or self.old:
+            return {**self.before, **said, **self.later, **self.old}
+        before = self.before
+        changed = [
+            key
+            for key, now in said.items()
+            if (row := before.get(key)) is None
+            or row.GDP_USD_billion != now["GDP_USD_billion"]
+            or (row.Note != now["Note"] and row.facts[1] != now["Note"])
+        ]
+        return changed + [key for key in before if key not in said]
+
+    def standing(self, now: Said) -> State:
+        """Return what stands when the vintage is the newest, and new."""
+        stands = {**self.before, **{(row.Country, row.Year): row for row in self.new if row.Until == STANDS}}
+        return stands if len(stands) == len(now) else {key: stands[key] for key in now}
 
 
 def _runs(
@@ -329,8 +363,10 @@ def vintages_in(records: Iterable[CleanRecord]) -> list[tuple[Vintage, list[Clea
     return [(vintage_of(by_vintage[key]), by_vintage[key]) for key in sorted(by_vintage)]
 
 
-def _estimate(record: Mapping[str, Any], vintage: Vintage) -> Estimate:
-    return Estimate._make([*(record[name] for name in SAID_FIELDS), vintage.publisher, STANDS])
+def _estimate(record: CleanRecord, vintage: Vintage, notes: NotesOfChecks) -> Estimate:
+    note = notes.added_to(record["Note"], record["Institution"], record["Country"], record["Year"])
+    said = {**record, "Note": note, "Publisher": vintage.publisher, "Until": STANDS}
+    return Estimate._make([said[name] for name in Estimate._fields])
 
 
 def _record(row: Estimate, vintage: Vintage) -> CleanRecord:
@@ -364,5 +400,5 @@ def create_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
     history = History(connection)
     for vintage, records in vintages_in(carried):
-        history.put(vintage, records)
+        history.put(vintage, records, NotesOfChecks([]))
         history.remember(vintage, "carried over from before figures had an Until", "", len(records))

@@ -9,7 +9,9 @@ Prints the countries at or above 100 billion USD, the mean of each region's top 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from sqlite3 import Connection
 from typing import NamedTuple
@@ -17,22 +19,12 @@ from typing import NamedTuple
 import questions
 from checks import check_vintage
 from database import asked, opened, transaction
-from findings import Finding, as_checks, with_notes
-from history import History, Vintage, create_tables, vintages_in
-from records import (
-    CLEAN_FIELDS,
-    FIRST_YEAR,
-    INSTITUTIONS,
-    LAST_YEAR,
-    MAX_BILLION_USD,
-    PAGE,
-    CleanRecord,
-    bad_input,
-    is_as_of,
-    read_records,
-)
+from findings import Finding, NotesOfChecks, as_checks
+from history import History, Vintage, create_tables, vintage_of
+from reading import Mixed, Reading
+from records import PAGE, CleanRecord
 from stage import Journal, answer, command_line, day, leave, run_stage
-from utils import Exit, StageError, checks_file, clean_file, database_file, write_whole, writing
+from utils import Exit, StageError, checks_file, clean_file, database_file, stamp_of, write_whole, writing
 
 
 class Loaded(NamedTuple):
@@ -109,62 +101,77 @@ def load(source: Path, database: Path, journal: Journal, force: bool = False) ->
     What the checks find is told on screen, in the log and in results/Checks.json. A fatal finding stops its vintage,
     unless `force`; where a file holds several, as an archive does, the others are loaded.
     """
-    records, sha256 = read_records(source, CLEAN_FIELDS)
-    journal.took(source, len(records), sha256)
-    check_values(records, source)
-    journal.say(f"{len(records)} clean records read from {source}")
+    reading = Reading(source)
     with writing(database):
         database.parent.mkdir(parents=True, exist_ok=True)
-    vintages = vintages_in(records)
-    findings = findings_of_transform(source.with_name(checks_file().name), sha256, journal)
     with opened(database) as connection, transaction(connection):
         create_tables(connection)
         history = History(connection)
-        told_before, before = is_loaded(connection, sha256), questions.ranking(history, history.newest_imf())
-        refused: list[Vintage] = []
-        for vintage, said in vintages:
-            found = check(history, vintage, said)
-            findings += found
-            if any(finding.fatal for finding in found) and not force:
-                refused.append(vintage)
-                continue
-            take_in(history, vintage, with_notes(said, found))
-            history.remember(vintage, str(source.absolute()), sha256, len(said))
-        tell_findings(findings, told_before, newest_of(vintages), journal)
-        if len(refused) == len(vintages):
+        before = questions.ranking(history, history.newest_imf())
+        history, taken = take_all(connection, reading, force)
+        sha256 = reading.sha256
+        journal.took(source, reading.count, sha256)
+        journal.say(f"{reading.count:,} clean records read from {source}")
+        findings = findings_of_transform(source, sha256, journal) + taken.findings
+        tell_findings(findings, is_loaded(connection, sha256), newest_of(taken.vintages), journal)
+        if not taken.loaded:
             refuse_all(findings, sha256)
+        for vintage, rows in taken.loaded.items():
+            history.remember(vintage, str(source.absolute()), sha256, rows)
         newest = history.newest_imf()
         history.choose_countries(newest)
         changes = questions.changed(before, questions.ranking(history, newest))
-    loaded = sum(len(said) for vintage, said in vintages if vintage not in refused)
     journal.facts["as_of"] = newest.as_of if newest else None
+    loaded = sum(taken.loaded.values())
     journal.gave(database, loaded)
     journal.attempt(lambda: write_whole(checks_file(), as_checks(findings, sha256)))
+    refused = [vintage for vintage in taken.vintages if vintage not in taken.loaded]
     for vintage in refused:
         journal.warn(f"not loaded: {vintage.source} as of {vintage.as_of}, for a fatal finding")
-    of_how_many = f" of {len(vintages) - len(refused)} vintages" if len(vintages) > 1 else ""
-    journal.say(f"{loaded} estimates{of_how_many} loaded into {database}")
+    of_how_many = f" of {len(taken.loaded):,} vintages" if len(taken.vintages) > 1 else ""
+    journal.say(f"{loaded:,} estimates{of_how_many} loaded into {database}")
     journal.say(questions.summary(changes))
-    return Loaded(changes, [vintage for vintage in refused if vintage in newest_of(vintages)])
+    return Loaded(changes, [vintage for vintage in refused if vintage in newest_of(taken.vintages)])
 
 
-def check_values(records: list[CleanRecord], source: Path) -> None:
-    """Raise StageError (65) for a value that transform would not have written; JSON allows more than GDP does."""
-    for number, record in enumerate(records, 1):
-        right = {
-            "GDP_USD_billion": 0 <= record["GDP_USD_billion"] <= MAX_BILLION_USD,
-            "Year": FIRST_YEAR <= record["Year"] <= LAST_YEAR,
-            "Institution": record["Institution"] in INSTITUTIONS,
-            "Country": bool(record["Country"].strip()),
-            "As_of": is_as_of(record["As_of"]),
-        }
-        for name in (name for name, is_right in right.items() if not is_right):
-            raise bad_input(source, f"record {number}: field {name} is {str(record[name])[:40]!r}")  # type: ignore[literal-required]
+class Taken(NamedTuple):
+    """What was taken from a file: all its vintages, the rows of those that were loaded, and what the checks found."""
+
+    vintages: list[Vintage]
+    loaded: dict[Vintage, int]
+    findings: list[Finding]
 
 
-def newest_of(vintages: list[tuple[Vintage, list[CleanRecord]]]) -> list[Vintage]:
+def take_all(connection: Connection, reading: Reading, force: bool) -> tuple[History, Taken]:
+    """Store every vintage of a file that has no fatal finding, or all where forced; return what is known then."""
+    connection.execute("SAVEPOINT before_reading")
+    try:
+        history = History(connection)
+        return history, take_each(history, reading.vintages(), force)
+    except Mixed:
+        connection.execute("ROLLBACK TO before_reading")
+        history = History(connection)
+        return history, take_each(history, reading.sorted_vintages(), force)
+
+
+def take_each(history: History, vintages: Iterable[list[CleanRecord]], force: bool) -> Taken:
+    """Store each vintage that has no fatal finding, or each one where forced."""
+    gc.disable()  # records hold no cycles, and to look for some takes a tenth of the time
+    taken = Taken([], {}, [])
+    for records in vintages:
+        vintage = vintage_of(records)
+        found = check(history, vintage, records)
+        taken.vintages.append(vintage)
+        taken.findings.extend(found)
+        if force or not any(finding.fatal for finding in found):
+            take_in(history, vintage, records, found)
+            taken.loaded[vintage] = len(records)
+    return taken
+
+
+def newest_of(vintages: list[Vintage]) -> list[Vintage]:
     """Return each publisher's newest vintage."""
-    return list({vintage.publisher: vintage for vintage, _ in vintages}.values())
+    return list({vintage.publisher: vintage for vintage in sorted(vintages)}.values())
 
 
 def check(history: History, vintage: Vintage, said: list[CleanRecord]) -> list[Finding]:
@@ -173,22 +180,23 @@ def check(history: History, vintage: Vintage, said: list[CleanRecord]) -> list[F
     return check_vintage(said, history.figures_before(vintage.publisher, vintage.as_of), own)
 
 
-def take_in(history: History, vintage: Vintage, said: list[CleanRecord]) -> None:
+def take_in(history: History, vintage: Vintage, said: list[CleanRecord], found: list[Finding]) -> None:
     """Store a vintage, and check again those whose Notes look back at it: so no order of loading matters."""
-    history.put(vintage, said)
-    for later in history.depending_on(vintage):
+    history.put(vintage, said, NotesOfChecks(found))
+    for later in history.depending_on(vintage):  # none where an archive is loaded in order
         records = history.records(later)
-        history.put(later, with_notes(records, check(history, later, records)))
+        history.put(later, records, NotesOfChecks(check(history, later, records)))
 
 
 # --- findings ---------------------------------------------------------------------------------------------------------
 
 
-def findings_of_transform(path: Path, sha256: str, journal: Journal) -> list[Finding]:
+def findings_of_transform(source: Path, sha256: str, journal: Journal) -> list[Finding]:
     """Return what transform found about this very file: it alone sees the World row."""
+    path = source.with_name(checks_file().name)
     try:
         told = json.loads(path.read_bytes())
-        if told["clean_sha256"] == sha256:
+        if told["clean_sha256"] in (sha256, stamp_of(source)):
             return [Finding.from_json(finding) for finding in told["findings"] if finding["stage"] == "transform"]
     except (OSError, ValueError, LookupError, TypeError):
         pass

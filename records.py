@@ -63,6 +63,14 @@ def is_as_of(text: str) -> bool:
         return False
 
 
+STREAMS = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+
+
+def is_stream(path: Path) -> bool:
+    """Tell whether a file holds a record a line, and so is read and written block by block."""
+    return path.name.endswith(STREAMS)
+
+
 def publisher_of(source: str) -> str:
     """Return which of PUBLISHERS a Source is of; whatever is no API's answer is a page."""
     return next((publisher for host, publisher in _HOSTS if source.startswith(host)), PAGE)

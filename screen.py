@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 from stage import Journal
@@ -48,23 +49,28 @@ def _show_rich(title: str, headings: Row, rows: Sequence[Row], numbers: frozense
 
 
 @contextlib.contextmanager
-def progress(total: int, what: str, journal: Journal) -> Iterator[Callable[[], None]]:
-    """Yield what to call after each step: a bar with the time left at a terminal, else a line every tenth of it."""
+def progress(total: int, what: str, journal: Journal, done: int = 0) -> Iterator[Callable[[int], None]]:
+    """Yield what to call with how much was done: a bar with rate and time left at a terminal, else ten lines.
+
+    `done` was done before, by a run that was interrupted.
+    """
     if not journal.quiet and sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        speed = TextColumn("{task.speed:,.0f}/s") if total else TextColumn("")
+        columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn()
         with Progress(*columns, console=Console(stderr=True)) as bar:
-            task = bar.add_task(what, total=total)
-            yield lambda: bar.advance(task)
+            task = bar.add_task(what, total=total, completed=done)
+            yield lambda more: bar.advance(task, more)
         return
-    done = 0
+    began, before = time.monotonic(), done
 
-    def advance() -> None:
+    def advance(more: int) -> None:
         nonlocal done
-        done += 1
-        if done * STEPS_TOLD // total > (done - 1) * STEPS_TOLD // total:
-            journal.say(f"{done} of {total} {what}")
+        done += more
+        if done * STEPS_TOLD // total > (done - more) * STEPS_TOLD // total:
+            rate = (done - before) / max(time.monotonic() - began, 0.001)
+            journal.say(f"{done:,} of {total:,} {what}, {rate:,.0f} a second, {(total - done) / rate:.0f} s left")
 
     yield advance

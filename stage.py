@@ -74,6 +74,51 @@ def sources_of(options: argparse.Namespace) -> list[str]:
     return list(dict.fromkeys(name for names in options.source or () for name in names))
 
 
+def add_many(parser: argparse.ArgumentParser) -> None:
+    """Add what tells how much is worked through: --workers and --max-rejected."""
+    many = parser.add_argument_group("for more than fits in memory")
+    many.add_argument("--workers", type=a_number, metavar="N", help="processes (default: the cores we may use)")
+    many.add_argument(
+        "--max-rejected", type=share, metavar="SHARE", help="fail when more than this is set aside (default: 0.01)"
+    )
+
+
+def many_of(options: argparse.Namespace, most: float = 0.01) -> Many:
+    """Return what add_many's options say; `most` is the share that may be set aside where they do not say."""
+    rejected = most if options.max_rejected is None else options.max_rejected
+    return Many(options.workers or len(os.sched_getaffinity(0)), rejected)
+
+
+class Many(NamedTuple):
+    """How much is worked through: by how many processes, and which share of it may be set aside."""
+
+    workers: int
+    max_rejected: float
+
+    def refuse(self, rejected: int, total: int, what: str) -> None:
+        """Raise StageError (65) when too much was set aside."""
+        if rejected > self.max_rejected * total:
+            raise StageError(
+                Exit.BAD_DATA,
+                f"{rejected:,} of {total:,} {what} were set aside, over --max-rejected {self.max_rejected:g};"
+                " look at Rejected.jsonl, or allow more",
+            )
+
+
+def a_number(text: str) -> int:
+    """Return a number of at least 1 from the command line."""
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return int(text)
+
+
+def share(text: str) -> float:
+    """Return a share from the command line."""
+    if not 0 <= float(text) <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return float(text)
+
+
 def day(text: str) -> str:
     """Return a day from the command line, as YYYY-MM-DD; raises ArgumentTypeError for what no calendar has."""
     try:
@@ -99,15 +144,18 @@ class Journal:
     `facts` are what log/runs.jsonl tells of the run: rows, bytes, files and their SHA-256, As_of, the error.
     """
 
-    def __init__(self, stage: str, quiet: bool = False) -> None:
+    def __init__(self, stage: str, quiet: bool = False, silent: bool = False) -> None:
         self.stage = stage
         self.quiet = quiet
+        self.silent = silent  # for the pages of an archive: what matters of them is told in one line by others
         self.facts: dict[str, Any] = {}
         self.lock: int | None = None
         self.settled = False
 
     def log(self, message: str) -> None:
         """Write a line to the log only; raises StageError (74), but not once the output is in place."""
+        if self.silent:
+            return
         if self.settled:
             self.attempt(lambda: append_log(f"[{self.stage}] {message}"))
         else:
@@ -123,13 +171,14 @@ class Journal:
     def say(self, message: str) -> None:
         """Tell of a step: log and screen, but not the screen of a quiet run."""
         self.log(message)
-        if not self.quiet:
+        if not (self.quiet or self.silent):
             print(f"[{self.stage}] {printable(message)}", file=sys.stderr, flush=True)
 
     def warn(self, message: str) -> None:
         """Tell of something that deserves a look: log and screen, quiet or not."""
         self.log(f"warning: {message}")
-        print(f"[{self.stage}] warning: {printable(message)}", file=sys.stderr, flush=True)
+        if not self.silent:
+            print(f"[{self.stage}] warning: {printable(message)}", file=sys.stderr, flush=True)
 
     def took(self, path: Path, rows: int, sha256: str) -> None:
         """Remember the file that was read."""

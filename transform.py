@@ -2,6 +2,8 @@
 
 Reads  results/Countries_by_GDP.json             raw records, as the source has them
 Writes results/Countries_by_GDP_Processed.json   billions of US dollars, years, ISO codes and regions, highest first
+
+From one .jsonl file to another, block by block and in the order of the lines, whatever their number.
 """
 
 from __future__ import annotations
@@ -10,20 +12,21 @@ import argparse
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from checks import check_control_total
-from cleaning import Fate, clean
+from cleaning import WORLD, Fate, clean
 from countries import reference
 from findings import Finding, as_checks
-from records import RAW_FIELDS, CleanRecord, RawRecord, read_records, write_records
-from stage import Journal, command_line, leave, run_stage
-from utils import Exit, StageError, checks_file, clean_file, raw_file, write_whole
+from records import RAW_FIELDS, STREAMS, CleanRecord, RawRecord, is_stream, read_records, write_records
+from stage import Journal, add_many, command_line, leave, many_of, run_stage
+from utils import Exit, StageError, checks_file, clean_file, clean_stream, raw_file, write_whole
 
-MAX_REJECTED_SHARE = 0.02  # a typo or two on a page of 600 figures; more, and the page was read wrong
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_REJECTED_SHARE = 0.02  # a typo or two in each column of a page of 600 figures; more, and it was read wrong
 MAX_NAMED = 5  # how many rejects a warning names; the log has them all
-WORLD = ("World", "WEOWORLD")  # the control total, and its code where the IMF's answer came without names
 SAID_TWICE = "said twice"
 KEY = ["As_of", "Institution", "Country", "Year"]
 
@@ -34,8 +37,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the stage as a script; return its exit code."""
     options = parse_arguments(arguments)
     journal = Journal("transform", options.quiet)
-    source, target = options.input or raw_file(), options.output or clean_file()
-    return run_stage(journal, lambda: transform(source, target, journal), options.wait)
+    source = options.input or raw_file()
+    target = options.output or (clean_stream() if is_stream(source) else clean_file())
+    if is_stream(source) and is_stream(target):
+        from bulk import transform_stream
+
+        return run_stage(journal, lambda: transform_stream(source, target, many_of(options), journal), options.wait)
+    import pandas  # noqa: F401 - before our turn comes, while extract is at work
+
+    return run_stage(journal, lambda: transform(source, target, options.max_rejected, journal), options.wait)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -44,18 +54,20 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "Turn raw GDP figures into billions of US dollars with years, ISO codes and regions.",
         "python transform.py --input results/Countries_by_GDP.json --output /tmp/clean.json",
     )
-    parser.add_argument("--input", type=Path, metavar="FILE", help="raw records (default: extract's)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="where clean records go (default: for load)")
+    add = parser.add_argument
+    add("--input", type=Path, metavar="FILE", help=f"raw records (default: extract's); {', '.join(STREAMS)}: by blocks")
+    add("--output", type=Path, metavar="FILE", help="where clean records go (default: for load)")
+    add_many(parser)
     return parser.parse_args(arguments)
 
 
-def transform(source: Path, target: Path, journal: Journal) -> None:
+def transform(source: Path, target: Path, max_rejected: float | None, journal: Journal) -> None:
     """Clean the raw records of `source` into `target`; raises StageError, and leaves `target` as it was."""
     raw, raw_sha256 = read_records(source, RAW_FIELDS)
     journal.took(source, len(raw), raw_sha256)
     journal.say(f"{len(raw)} raw records read from {source}")
     records, aggregates, rejects, counts = clean_all(raw)
-    refuse_rejects(rejects, len(raw), journal)
+    refuse_rejects(rejects, len(raw), MAX_REJECTED_SHARE if max_rejected is None else max_rejected, journal)
     if not records:
         raise StageError(Exit.BAD_DATA, f"{source} holds no figure of any country; run extract.py again")
     name_unknown(records, journal)
@@ -85,18 +97,16 @@ def clean_all(raw: Iterable[RawRecord]) -> Cleaned:
     return records, aggregates, rejects, counts
 
 
-def refuse_rejects(rejects: list[str], total: int, journal: Journal) -> None:
-    """Name the records set aside; raise StageError (65) when they are more than MAX_REJECTED_SHARE of all."""
+def refuse_rejects(rejects: list[str], total: int, max_rejected: float, journal: Journal) -> None:
+    """Name the records set aside; raise StageError (65) when they are more than a share of all."""
     if not rejects:
         return
     for reject in rejects:
         journal.log(f"set aside: {reject}")
     named = "; ".join(rejects[:MAX_NAMED]) + ("; …" if len(rejects) > MAX_NAMED else "")
     told = f"{len(rejects)} of {total} records have no readable figure or year: {named}"
-    if len(rejects) > MAX_REJECTED_SHARE * total:
-        raise StageError(
-            Exit.BAD_DATA, f"{told}; over {MAX_REJECTED_SHARE:.0%}: look at the page, run extract.py again"
-        )
+    if len(rejects) > max_rejected * total:
+        raise StageError(Exit.BAD_DATA, f"{told}; over {max_rejected:.0%}: look at the page, run extract.py again")
     journal.warn(told)
 
 
@@ -113,6 +123,8 @@ def in_order(records: list[CleanRecord], counts: Counter[str]) -> tuple[pd.DataF
 
     A figure said twice counts once and is noted; two different figures for one country both stay, for load to refuse.
     """
+    import pandas as pd
+
     table = pd.DataFrame.from_records(records)
     again = table.duplicated([*KEY, "GDP_USD_billion"])
     twice = table.duplicated([*KEY, "GDP_USD_billion"], keep=False)

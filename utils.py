@@ -42,6 +42,10 @@ class StageError(Exception):
         super().__init__(message)
         self.code = code
 
+    def __reduce__(self) -> tuple[type[StageError], tuple[int, str]]:
+        """Let it cross from one process to another."""
+        return StageError, (self.code, str(self))
+
 
 # --- places -----------------------------------------------------------------------------------------------------------
 
@@ -78,6 +82,21 @@ def database_file() -> Path:
 def checks_file() -> Path:
     """Return where the findings of the checks on the figures go."""
     return home() / "results" / "Checks.json"
+
+
+def raw_stream() -> Path:
+    """Return where extract writes an archive, and transform reads it, a record a line."""
+    return raw_file().with_suffix(".jsonl")
+
+
+def clean_stream() -> Path:
+    """Return where transform writes an archive, and load reads it."""
+    return clean_file().with_suffix(".jsonl")
+
+
+def rejected_file(beside: Path) -> Path:
+    """Return where what was set aside goes, with its reason: beside the stage's output."""
+    return beside.with_name("Rejected.jsonl")
 
 
 def lock_file() -> Path:
@@ -205,6 +224,12 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def stamp_of(path: Path) -> str:
+    """Return what tells that a large file is still the same, without reading it: its size and time."""
+    found = path.stat()
+    return f"{found.st_size} bytes, {found.st_mtime_ns} ns"
 
 
 def read_bytes(path: Path) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleaning import Fate, clean, hundredths_of_billions, name_and_year, the_year, unit_factor
+from cleaning import Fate, clean, hundredths_of_billions, named_of, unit_factor
 from countries import fold, reference
 from records import UNSOURCED_NOTE, RawRecord
 from tests.conftest import SHARED_PAGES
@@ -94,7 +94,8 @@ def test_anything_else_is_set_aside_with_what_it_is(text: str) -> None:
     ],
 )
 def test_the_year_comes_from_the_cell_then_the_year_cell_then_the_heading(changes: dict[str, str], year: int) -> None:
-    assert the_year(raw(**changes), None) == (year, None)
+    record = clean(raw(**changes)).record
+    assert record and (record["Year"], record["Note"]) == (year, None)
 
 
 def test_a_year_behind_the_name_counts_before_the_heading_and_is_taken_off() -> None:
@@ -138,7 +139,7 @@ def test_world_is_a_control_total_and_no_country() -> None:
     ],
 )  # fmt: skip
 def test_a_name_that_traps_is_the_right_country(name: str, iso3: str) -> None:
-    country = reference().find(name_and_year(name)[0])
+    country = named_of(name).country
     assert country
     assert country.iso3 == iso3
 
@@ -147,7 +148,7 @@ def test_a_name_that_traps_is_the_right_country(name: str, iso3: str) -> None:
 def test_every_known_spelling_of_one_country_is_known() -> None:
     with (FACTS / "country_name_variants.csv").open(encoding="utf-8-sig", newline="") as file:
         for row in csv.DictReader(file):
-            country = reference().find(name_and_year(row["variant"])[0])
+            country = named_of(row["variant"]).country
             assert country, row
             assert country.iso3 == row["iso3"]
 
