@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from blocks import Growing, identity_of, in_order, packed
-from pages import keep, kept_name, kept_pages, kept_revisions
-from records import IMF_ITSELF, WORLD_BANK_ITSELF
+from pages import Page, keep, kept_name, kept_pages, kept_revisions, open_page, source_of
+from records import IMF_ITSELF, PAGE, WORLD_BANK_ITSELF
 from screen import progress
-from sources import Reading, Refused, Unreachable
+from sources import Refused, Unreachable, imf, wikipedia, world_bank
 from sources.revisions import PastRevision, fetch_revision, last_of_each, list_revisions
 from stage import Journal, Many
 from streams import rejected_line
@@ -24,8 +24,6 @@ from utils import Exit, StageError, rejected_file
 PAUSE_S, PAUSE_WITHOUT_CONTACT_S = 60 / 150, 60 / 8
 MAX_NAMED = 5
 PAGE_NAMES = (".html", ".html.gz", ".json", ".json.gz")
-
-Read = Callable[[Path, Journal], Reading]
 
 
 def fetch_revisions(days: tuple[str, str], every: str, pause_s: float | None, journal: Journal) -> None:
@@ -112,12 +110,14 @@ def pages_in(folder: Path) -> list[Path]:
 
 
 def everything_kept() -> list[Path]:
-    """Return every page and answer that is kept, oldest first."""
-    sources = (None, IMF_ITSELF, WORLD_BANK_ITSELF)
-    return sorted((path for source in sources for path in kept_pages(source)), key=lambda path: path.name)
+    """Return every page that is kept, and of each release of an API the last answer, oldest first."""
+    answers = [path for source in (IMF_ITSELF, WORLD_BANK_ITSELF) for path in kept_pages(source)]
+    answers.sort(key=lambda path: path.stat().st_mtime_ns)
+    last_of_release = {path.name.rpartition("_")[0]: path for path in answers}
+    return sorted((*kept_pages(), *last_of_release.values()), key=lambda path: path.name)
 
 
-def extract_pages(paths: list[Path], target: Path, read: Read, many: Many, journal: Journal) -> None:
+def extract_pages(paths: list[Path], target: Path, many: Many, journal: Journal) -> None:
     """Read pages into `target`, a record a line; what cannot be read is set aside with its reason.
 
     Raises StageError (65) when too much was, and leaves `target` as it was. Interrupted, it goes on where it stopped.
@@ -126,7 +126,7 @@ def extract_pages(paths: list[Path], target: Path, read: Read, many: Many, journ
     state = growing.state or {"pages": 0, "records": 0, "unread": 0, "as_of": ""}
     if growing.state:
         journal.say(f"going on: {state['pages']} pages were done before")
-    work = partial(page_lines, read=read, target=target)
+    work = partial(page_lines, target=target)
     with progress(len(paths), "pages read", journal, state["pages"]) as advance:
         for path, page in in_order(work, paths[state["pages"] :], many.workers, journal):
             state["pages"] += 1
@@ -139,32 +139,41 @@ def extract_pages(paths: list[Path], target: Path, read: Read, many: Many, journ
                 rejected = rejected_line("extract", str(path), None, page.problem)
             growing.add(page.lines, rejected, lambda: state)
             advance(1)
-    finish_pages(growing, state, many, journal)
+    finish_pages(growing, state, many, target, journal)
     journal.gave(target, state["records"])
     read_in = len(paths) - state["unread"]
     journal.say(f"{state['records']:,} raw records of {read_in} pages written to {target}; {state['unread']} not read")
 
 
-def finish_pages(growing: Growing, state: dict[str, Any], many: Many, journal: Journal) -> None:
+def finish_pages(growing: Growing, state: dict[str, Any], many: Many, target: Path, journal: Journal) -> None:
     """Put the outputs in place; raises StageError (65) when too much was set aside."""
     pages, unread = state["pages"], state["unread"]
     journal.facts |= {"input": f"{pages} pages", "rows_in": pages, "unread": unread, "as_of": state["as_of"]}
     growing.save(state)
     growing.put_rejected()
     if unread == pages:
-        raise StageError(Exit.BAD_DATA, f"none of {pages} pages could be read; {rejected_file(Path())} tells why")
+        raise StageError(Exit.BAD_DATA, f"none of {pages} pages could be read; {rejected_file(target)} tells why")
     many.refuse(unread, pages, "pages")
     growing.put()
 
 
-def page_lines(path: Path, read: Read, target: Path) -> PageLines:
+def page_lines(path: Path, target: Path) -> PageLines:
     """Return what becomes of one page."""
     try:
-        records = read(path, Journal("extract", silent=True)).records
-    except StageError as problem:
-        return PageLines(b"", 0, "", str(problem))
-    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-    return PageLines(packed(lines.encode(), target), len(records), records[0]["As_of"], None)
+        lines = lines_of(open_page(path))
+    except (StageError, Refused) as problem:
+        return PageLines(b"", 0, "", f"{path} is refused: {problem}" if isinstance(problem, Refused) else str(problem))
+    return PageLines(packed("".join(lines).encode(), target), len(lines), json.loads(lines[0])["As_of"], None)
+
+
+def lines_of(page: Page) -> list[str]:
+    """Return the raw records of a kept page or answer as lines; raises Refused."""
+    source = source_of(page)
+    if source == PAGE:
+        reading = wikipedia.parse(page.content, page.location, page.saved)
+    else:
+        reading = (imf if source == IMF_ITSELF else world_bank).read(page.content, page.saved.date())
+    return [json.dumps(record, ensure_ascii=False) + "\n" for record in reading.records]
 
 
 def some(reasons: list[str]) -> str:

@@ -6,13 +6,11 @@ the byte whatever the number of processes; memory is bounded by the pieces that 
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import io
 import json
 import os
-import shutil
 import signal
 import time
 from collections import deque
@@ -38,9 +36,10 @@ from utils import (
 )
 
 BLOCK_BYTES = 4_000_000  # some ten thousand records: a tenth of a second's work, and 40 MB a process
+PIECE_BYTES = 250_000  # read from a packed file at once
 IN_FLIGHT = 2  # pieces a process: one at work, one waiting
 MAX_DEATHS = 3  # of processes without a piece done in between; then it is the piece that kills
-SAVE_EVERY_S = 2.0  # so much work is done again after an interruption
+SAVE_EVERY_S = float(os.environ.get("GDP_ETL_SAVE_EVERY_S") or 2.0)  # so much is done again after an interruption
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 Piece = TypeVar("Piece")
@@ -163,37 +162,46 @@ def blocks_of(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
 
 
 def _unpacked_blocks(path: Path, block_bytes: int) -> Iterator[Block]:
-    offset, rest = 0, b""
-    with unpacked(path) as file:
-        while text := rest + file.read(block_bytes):
-            end = text.rfind(b"\n") + 1
-            if not end and len(text) - len(rest) == block_bytes:
-                rest = text
-                continue
-            lines, rest = (text[:end], text[end:]) if end else (text, b"")
-            yield Block(path, offset, len(lines), lines)
-            offset += len(lines)
+    offset, text = 0, b""
+    for more in _unpacked(path):
+        text += more
+        end = text.rfind(b"\n") + 1
+        if end >= block_bytes:
+            yield Block(path, offset, end, text[:end])
+            offset, text = offset + end, text[end:]
+    if text:
+        yield Block(path, offset, len(text), text)
 
 
-@contextlib.contextmanager
-def unpacked(path: Path) -> Iterator[IO[bytes]]:
-    """Yield a file's text, unpacked by its name; raises StageError (65) when that cannot be done."""
+def _unpacked(path: Path) -> Iterator[bytes]:
+    """Yield a packed file's text in pieces; raises StageError (65) when it is damaged or cut short."""
     import zlib
 
     import zstandard
 
     try:
-        with path.open("rb") as packed:
-            if path.suffix == ".zst":
-                with zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True) as text:
-                    yield text
-            elif path.suffix == ".gz":
-                with gzip.open(packed) as text:
-                    yield text  # type: ignore[misc]
-            else:
-                yield packed
+        with path.open("rb") as file:
+            yield from _of_zst(file) if path.suffix == ".zst" else _of_gzip(file)
     except (zlib.error, zstandard.ZstdError, gzip.BadGzipFile, EOFError) as error:
         raise StageError(Exit.BAD_DATA, f"{path} cannot be unpacked: {error}; make it again") from None
+
+
+def _of_gzip(file: IO[bytes]) -> Iterator[bytes]:
+    with gzip.open(file) as text:
+        while piece := text.read(PIECE_BYTES):
+            yield piece
+
+
+def _of_zst(file: IO[bytes]) -> Iterator[bytes]:
+    import zstandard
+
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    while packed_text := frame.unused_data or file.read(PIECE_BYTES):
+        if frame.eof:
+            frame = zstandard.ZstdDecompressor().decompressobj()
+        yield frame.decompress(packed_text)
+    if not frame.eof:
+        raise EOFError("it is cut short")
 
 
 def packed(text: bytes, path: Path) -> bytes:
@@ -256,14 +264,9 @@ class Growing:
         self._saved = time.monotonic()
 
     def put_rejected(self) -> None:
-        """Put what was set aside beside the output, in the place of what this stage set aside before."""
-        path, mine = rejected_file(self._target), json.dumps({"Stage": self._stage})[:-1].encode()
-        others = path.open("rb") if path.exists() else io.BytesIO()
-        with others, whole_file(path) as file, self._parts[1].open("rb") as ours:
-            file.writelines(line for line in others if not line.startswith(mine))
-            shutil.copyfileobj(ours, file)
-        if not path.stat().st_size:
-            path.unlink()
+        """Put what was set aside beside the output."""
+        with self._parts[1].open("rb") as lines:
+            put_rejected(self._target, self._stage, lines)
 
     def put(self) -> None:
         """Put the output in place; all is done, and nothing is left to go on with."""
@@ -272,6 +275,17 @@ class Growing:
             self._parts[0].replace(self._target)
             for path in (self._parts[1], self._note):
                 path.unlink(missing_ok=True)
+
+
+def put_rejected(target: Path, stage: str, lines: Iterable[bytes]) -> None:
+    """Put a stage's rejects into Rejected.jsonl beside its output, in the place of those of its last run."""
+    path, mine = rejected_file(target), json.dumps({"Stage": stage})[:-1].encode()
+    others = path.open("rb") if path.exists() else io.BytesIO()
+    with others, whole_file(path) as file:
+        file.writelines(line for line in others if not line.startswith(mine))
+        file.writelines(lines)
+    if not path.stat().st_size:
+        path.unlink()
 
 
 def identity_of(paths: Iterable[Path]) -> str:

@@ -23,21 +23,24 @@ from utils import Exit, StageError, checks_file, stamp_of, write_whole
 MAX_NAMED = 10  # unknown names, and columns apart from World
 
 
-def transform_stream(source: Path, target: Path, many: Many, journal: Journal) -> None:
-    """Clean the raw lines of `source` into `target`; what is no clean record goes to Rejected.jsonl, with its place.
+def transform_stream(sources: list[Path], target: Path, many: Many, journal: Journal) -> None:
+    """Clean the raw lines of streams into `target`; what is no clean record goes to Rejected.jsonl, with its place.
 
     Raises StageError (65) when that is too much, and leaves `target` as it was. Interrupted, it goes on where it
     stopped.
     """
-    if not source.exists():
-        raise StageError(Exit.NO_INPUT, f"{source} is not there; run extract.py, or name another with --input")
-    growing = Growing(target, "transform", {"input": identity_of([source])})
+    for source in sources:
+        if not source.is_file():
+            raise StageError(Exit.NO_INPUT, f"{source} is not there; run extract.py, or name another with --input")
+    named = ", ".join(map(str, sources))
+    growing = Growing(target, "transform", {"input": identity_of(sources)})
     done, at = (growing.state["blocks"], growing.state["bytes"]) if growing.state else (0, 0)
     told = Told(growing.state["told"] if growing.state else None)
     if done:
         journal.say(f"going on: {done} blocks were done before")
-    blocks = islice(blocks_of(source), done, None)
-    with progress(source.stat().st_size, "bytes read", journal, at) as advance:
+    blocks = islice((block for source in sources for block in blocks_of(source)), done, None)
+    size = sum(source.stat().st_size for source in sources)
+    with progress(size, "bytes read", journal, at) as advance:
         for block, cleaned in in_order(partial(clean_block, target=target), blocks, many.workers, journal):
             told.add(cleaned)
             done, at = done + 1, at + block.length
@@ -45,9 +48,9 @@ def transform_stream(source: Path, target: Path, many: Many, journal: Journal) -
             advance(block.length)
     growing.save({"blocks": done, "bytes": at, "told": told.as_json()})
     growing.put_rejected()
-    refuse(told, source, many)
+    refuse(told, named, many)
     growing.put()
-    tell(told, source, target, journal)
+    tell(told, named, target, journal)
 
 
 def clean_block(block: Block, target: Path) -> Cleaned:
@@ -56,14 +59,14 @@ def clean_block(block: Block, target: Path) -> Cleaned:
     return cleaned._replace(lines=packed(cleaned.lines, target))
 
 
-def refuse(told: Told, source: Path | str, many: Many) -> None:
+def refuse(told: Told, source: str, many: Many) -> None:
     """Raise StageError (65) when too much was set aside, or there is no figure at all."""
     many.refuse(told.rejected, told.total, f"lines of {source}")
     if not told.counts[Fate.CLEAN.value]:
         raise StageError(Exit.BAD_DATA, f"{source} holds no figure of any country; run extract.py again")
 
 
-def tell(told: Told, source: Path | str, target: Path, journal: Journal) -> None:
+def tell(told: Told, source: str, target: Path, journal: Journal) -> None:
     """Tell what became of every line, which names are unknown, and where a column departs from its World row."""
     written = told.counts[Fate.CLEAN.value]
     journal.gave(target, written)

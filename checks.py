@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from comparison import AGREES, STALE, Own, compared, explained
-from findings import Finding, Notes, named
-from records import UNSOURCED_NOTE, CleanRecord
+from findings import Finding, named
+from records import CleanRecord
+from series import MIN_PAIRS, MOST_MOVED, Before, Series, day_of, log_ratio, median, series_of
+from witnesses import check_witnesses
 
 # How many countries an institution has. Seen: IMF 191–194, World Bank 186–209, UN 208–212. The IMF's lists of 2005 had
 # about 175; an institution that is not named here is not counted.
@@ -39,41 +40,7 @@ SINGLE_EDITS_SHARE = 1 / 7
 MOVED = 0.005
 ROUNDING_BILLION_USD = 0.011  # a hundredth is what rounding alone can move the smallest economies by
 MOVED_IN_RELEASE = 0.30
-# The IMF's figure against the other institutions', as distances from the usual ratio in robust standard deviations
-# (those are 0.04 to 0.10). Both must be off to the same side, one of them far; a lone witness must be sure. Seen: 3 to
-# 5 countries a page, each a real oddity (hyperinflation, war, a rebased series).
-BOTH_OFF, ONE_FAR_OFF, LONE_WITNESS = 2.5, 5.0, 3.5
-MIN_PAIRS = 20  # fewer have no usual ratio
-MAD_TO_SIGMA = 1.4826  # for a normal distribution
-MOST_MOVED = math.log(2)  # the median country between two loads; seen: 0.08
-SLIPS = (10, 1000)  # factors by which a unit slips
-SLIP_WIDTH = 0.4  # how near to such a factor, in logarithms: 10 is 6.7 to 14.9
 IDENTICAL_SHARE = 0.5  # of figures that equal another year's or institution's; seen: 6 of 201, and UN's own 84 of 201
-
-
-class Series(NamedTuple):
-    """One institution's figures of one vintage, and those of the last load: by country, a year and billions of USD."""
-
-    institution: str
-    as_of: str
-    records: list[CleanRecord]
-    figures: dict[str, tuple[int, float]]
-    all_figures: dict[tuple[str, int], float]
-    years: list[tuple[int, int]]  # of `figures`: each with how many, the most frequent first
-    before: dict[tuple[str, int], float]
-    before_as_of: str | None
-
-    def finding(
-        self, check: str, fatal: bool, seen: str, expected: str, notes: dict[str, str] | Notes | None = None
-    ) -> Finding:
-        """Return a finding about this series; a Note by country is about that country's figure in `figures`."""
-        by_figure: Notes = {
-            (key, self.figures[key][0]) if isinstance(key, str) else key: note for key, note in (notes or {}).items()
-        }
-        return Finding(check, fatal, self.institution, self.as_of, seen, expected, by_figure)
-
-
-Before = dict[str, tuple[str, dict[tuple[str, int], float]]]
 
 
 def check_vintage(records: list[CleanRecord], before: Before, own: Own | None = None) -> list[Finding]:
@@ -85,7 +52,7 @@ def check_vintage(records: list[CleanRecord], before: Before, own: Own | None = 
     by_institution: dict[str, list[CleanRecord]] = {}
     for record in records:
         by_institution.setdefault(record["Institution"], []).append(record)
-    all_series = {name: _series(name, by_institution[name], before) for name in sorted(by_institution)}
+    all_series = {name: series_of(name, by_institution[name], before) for name in sorted(by_institution)}
     alone: tuple[Callable[[Series], Iterable[Finding]], ...] = (
         check_number, check_twice, check_years, check_large_economies, check_scale, check_same_figure, check_members,
         check_come_and_gone, check_moved, check_year_shifted,
@@ -96,20 +63,6 @@ def check_vintage(records: list[CleanRecord], before: Before, own: Own | None = 
     if own and "IMF" in all_series:
         findings += check_against_imf(all_series["IMF"], own)
     return findings + list(check_witnesses(all_series))
-
-
-def _series(institution: str, own: list[CleanRecord], before: Before) -> Series:
-    chosen = own
-    if len({record["Year"] for record in own}) > 1:
-        sourced = [r for r in own if not (r["Note"] or "").startswith(UNSOURCED_NOTE)]
-        now = int(own[0]["As_of"][:4])
-        # of several years the one that feeds Countries_by_GDP: that of As_of, or the nearest, rather before than after
-        chosen = sorted(sourced or own, key=lambda r: (r["Year"] > now, abs(r["Year"] - now)), reverse=True)
-    figures = {r["Country"]: (r["Year"], r["GDP_USD_billion"]) for r in chosen}
-    all_figures = {(r["Country"], r["Year"]): r["GDP_USD_billion"] for r in own}
-    years = Counter([year for year, _ in figures.values()]).most_common()
-    before_as_of, figures_before = before.get(institution, (None, {}))
-    return Series(institution, own[0]["As_of"], own, figures, all_figures, years, figures_before, before_as_of)
 
 
 def check_control_total(institution: str, as_of: str, total: float, world: float) -> Iterable[Finding]:
@@ -178,15 +131,18 @@ def check_scale(series: Series) -> Iterable[Finding]:
     if 2 * len(series.all_figures.items() & series.before.items()) > len(series.all_figures):
         return  # the median country has its very figure of before
     newest = {country: figure for (country, _), figure in sorted(series.before.items(), key=lambda item: item[0][1])}
-    ratios = [_log_ratio(figure, newest[c]) for c, (_, figure) in series.figures.items() if c in newest]
+    ratios = [log_ratio(figure, newest[c]) for c, (_, figure) in series.figures.items() if c in newest]
     if len(ratios) >= MIN_PAIRS and abs(median(ratios)) > MOST_MOVED:
-        seen = f"the median country has {math.exp(median(ratios)):.3g} times its figure of {_day(series.before_as_of)}"
+        seen = (
+            f"the median country has {math.exp(median(ratios)):.3g} times its figure of {day_of(series.before_as_of)}"
+        )
         yield series.finding("unit slip", True, seen, "a factor between 0.5 and 2")
 
 
 def check_same_figure(series: Series) -> Iterable[Finding]:
     """Countries have figures of their own."""
-    (figure, number), *_ = Counter([figure for _, figure in series.figures.values()]).most_common(1)
+    counted = Counter([figure for _, figure in series.figures.values()])
+    figure, number = max(counted.items(), key=lambda item: (item[1], item[0]))
     if number > max(MAX_SAME_SHARE * len(series.figures), 3):
         seen = f"{number} of {len(series.figures)} countries have {figure:.2f}"
         yield series.finding("same figure", True, seen, f"at most {MAX_SAME_SHARE:.0%} alike")
@@ -214,10 +170,10 @@ def check_come_and_gone(series: Series) -> Iterable[Finding]:
     gone, come = sorted(before - series.figures.keys()), sorted(series.figures.keys() - before)
     if gone:
         fatal = len(gone) > MAX_GONE_SHARE * len(before)
-        expected = f"the {len(before)} countries of {_day(series.before_as_of)}"
+        expected = f"the {len(before)} countries of {day_of(series.before_as_of)}"
         yield series.finding("countries gone", fatal, f"{len(gone)} gone: {named(gone)}", expected)
     if come:
-        notes = dict.fromkeys(come, f"not in the load of {_day(series.before_as_of)}")
+        notes = dict.fromkeys(come, f"not in the load of {day_of(series.before_as_of)}")
         yield series.finding("countries new", False, f"{len(come)} new: {named(come)}", "the same countries", notes)
 
 
@@ -226,7 +182,7 @@ def check_moved(series: Series) -> Iterable[Finding]:
     now = series.all_figures
     both = len(now.keys() & series.before.keys())
     changes = {
-        key: _log_ratio(figure, before)
+        key: log_ratio(figure, before)
         for key, figure in now.items()
         if (before := series.before.get(key)) is not None and before != figure
     }
@@ -243,7 +199,7 @@ def check_moved(series: Series) -> Iterable[Finding]:
     if not far:
         return
     notes = {
-        key: f"was {series.before[key]:.2f} on {_day(series.before_as_of)}, now {now[key]:.2f}"
+        key: f"was {series.before[key]:.2f} on {day_of(series.before_as_of)}, now {now[key]:.2f}"
         f" ({math.expm1(change):+.1%})"
         for key, change in far.items()
     }
@@ -264,7 +220,7 @@ def check_year_shifted(series: Series) -> Iterable[Finding]:
         for country, (year, figure) in series.figures.items()
     )
     if shifted > IDENTICAL_SHARE * len(series.figures):
-        seen = f"{shifted} of {len(series.figures)} figures were those of another year on {_day(series.before_as_of)}"
+        seen = f"{shifted} of {len(series.figures)} figures were those of another year on {day_of(series.before_as_of)}"
         yield series.finding("year shifted", True, seen, "new figures for a new year")
 
 
@@ -273,7 +229,7 @@ def check_institutions(all_series: dict[str, Series], as_of: str, before: Before
     last = max((day for day, _ in before.values()), default="")
     for name, (day, figures) in before.items():
         if name not in all_series and day == last:
-            seen = f"no figure, where {_day(day)} had {len(figures)}"
+            seen = f"no figure, where {day_of(day)} had {len(figures)}"
             yield Finding("institution gone", False, name, as_of, seen, "the institutions of the last load")
 
 
@@ -285,7 +241,7 @@ def check_swapped(all_series: dict[str, Series], before: Before) -> Iterable[Fin
         for other, (as_of, _) in before.items():
             same = len(own & of_others[other])
             if other != series.institution and same > IDENTICAL_SHARE * len(series.figures) >= MIN_PAIRS / 2:
-                seen = f"{same} of {len(series.figures)} figures were {other}'s on {_day(as_of)}"
+                seen = f"{same} of {len(series.figures)} figures were {other}'s on {day_of(as_of)}"
                 yield series.finding("institutions mixed up", True, seen, "figures of its own")
 
 
@@ -297,7 +253,7 @@ def check_against_imf(series: Series, own: Own) -> Iterable[Finding]:
     found = compared(series.all_figures, own)
     agree = sum(one.kind == AGREES for one in found)
     if not explained(found):  # the page is of a release that we have not got; it says nothing of single figures
-        seen = f"{agree} of {len(found)} figures are those of the release of {_day(own.as_of)}"
+        seen = f"{agree} of {len(found)} figures are those of the release of {day_of(own.as_of)}"
         yield series.finding("another release than the IMF's", False, seen, "its newest one: run with --source imf too")
         return
     stale = {one.key: one.told for one in found if one.kind == STALE}
@@ -308,105 +264,5 @@ def check_against_imf(series: Series, own: Own) -> Iterable[Finding]:
             "departs from the IMF's own figures", False, seen, "the IMF's figure, to the rounding", odd
         )
     if stale:
-        seen = f"{len(stale)} of {len(found)} figures are of before the release of {_day(own.as_of)}"
+        seen = f"{len(stale)} of {len(found)} figures are of before the release of {day_of(own.as_of)}"
         yield series.finding("figures of an older release", False, seen, "those of the newest", stale)
-
-
-# --- against the other institutions -----------------------------------------------------------------------------------
-
-
-def check_witnesses(all_series: dict[str, Series]) -> Iterable[Finding]:
-    """The IMF's figure, which feeds Countries_by_GDP, stands to the others' as it does for most countries."""
-    imf = all_series.get("IMF")
-    if imf is None:
-        return
-    others = [series for name, series in all_series.items() if name != "IMF"]
-    ratios = [_ratios(imf, other) for other in others]
-    yield from _columns_apart(imf, others, ratios)
-    distances = [_distances(by_gap) for by_gap in ratios]
-    far = {c for found in distances for c, (_, sigmas) in found.items() if abs(sigmas) > min(BOTH_OFF, LONE_WITNESS)}
-    notes: dict[str, str] = {}
-    slips: dict[str, str] = {}
-    for country in (country for country in imf.figures if country in far):
-        figure = imf.figures[country][1]
-        told = [(other, *found[country]) for other, found in zip(others, distances, strict=True) if country in found]
-        if _is_out_of_line([sigmas for _, _, sigmas in told]):
-            beside = ", ".join(
-                f"{o.institution} {o.figures[country][1]:.2f} ({o.figures[country][0]})" for o, _, _ in told
-            )
-            slip = _slip(min((distance for _, distance, _ in told), key=abs))
-            (slips if slip else notes)[country] = f"{figure:.2f} stands apart from {beside}{slip}"
-    for check, found in (("out of line with other institutions", notes), ("unit slip", slips)):
-        if found:
-            seen = f"{len(found)} figures: {named(f'{country} {note}' for country, note in found.items())}"
-            yield imf.finding(check, False, seen, "the usual ratio to the other institutions", found)
-
-
-Ratios = dict[int, dict[str, float]]  # by the gap of years, then by country: natural logarithms
-
-
-def _ratios(series: Series, other: Series) -> Ratios:
-    by_gap: Ratios = {}
-    for country, (year, figure) in series.figures.items():
-        if country in other.figures:
-            other_year, other_figure = other.figures[country]
-            by_gap.setdefault(year - other_year, {})[country] = _log_ratio(figure, other_figure)
-    return by_gap
-
-
-def _columns_apart(imf: Series, others: list[Series], all_ratios: list[Ratios]) -> Iterable[Finding]:
-    for other, by_gap in zip(others, all_ratios, strict=True):
-        ratios = [ratio for some in by_gap.values() for ratio in some.values()]
-        if len(ratios) >= MIN_PAIRS and abs(median(ratios)) > MOST_MOVED:
-            seen = f"the median country has {math.exp(median(ratios)):.3g} times its figure under {other.institution}"
-            yield imf.finding("unit slip", True, seen, "a factor between 0.5 and 2")
-
-
-def _distances(by_gap: Ratios) -> dict[str, tuple[float, float]]:
-    """Return by country how far the ratio of two institutions' figures is from the usual one for that gap of years.
-
-    In natural logarithms, and in robust standard deviations of all countries.
-    """
-    distances: dict[str, tuple[float, float]] = {}
-    for ratios in by_gap.values():
-        if len(ratios) < MIN_PAIRS:
-            continue
-        usual = median(ratios.values())
-        sigma = MAD_TO_SIGMA * median([abs(ratio - usual) for ratio in ratios.values()])
-        if sigma > 0:
-            distances |= {country: (ratio - usual, (ratio - usual) / sigma) for country, ratio in ratios.items()}
-    return distances
-
-
-def _is_out_of_line(sigmas: list[float]) -> bool:
-    if len(sigmas) == 1:
-        return abs(sigmas[0]) > LONE_WITNESS
-    far = [abs(sigma) for sigma in sigmas]
-    same_side = all(sigma > 0 for sigma in sigmas) or all(sigma < 0 for sigma in sigmas)
-    return bool(sigmas) and same_side and min(far) > BOTH_OFF and max(far) > ONE_FAR_OFF
-
-
-def _slip(distance: float) -> str:
-    for factor in SLIPS:
-        if abs(abs(distance) - math.log(factor)) < SLIP_WIDTH:
-            return f", by a factor of about {'1/' if distance < 0 else ''}{factor}"
-    return ""
-
-
-# --- words and numbers ------------------------------------------------------------------------------------------------
-
-
-def median(values: Iterable[float]) -> float:
-    """Return the middle value; statistics.median is the same, and its import a third of load's start-up."""
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-
-
-def _log_ratio(new: float, old: float) -> float:
-    # 0.00 is less than half a hundredth of a billion; the smallest economies are rounded to it
-    return math.log((new or 0.005) / (old or 0.005))
-
-
-def _day(as_of: str | None) -> str:
-    return (as_of or "never")[:10]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from utils import COUNTRY_TABLE, Exit, StageError, read_bytes
+from utils import COUNTRY_TABLE, Exit, StageError
 
 _NOT_A_LETTER = re.compile(r"[\W_]+")
 
@@ -62,7 +62,13 @@ def reference() -> Reference:
     Raises StageError (66 or 1) when data/country_region_table.json is missing or contradicts itself: it ships with us.
     """
     try:
-        table: dict[str, Any] = json.loads(read_bytes(COUNTRY_TABLE))
+        # by the loader that found this module: on Spark's workers that reads out of a zip
+        loader: Any = __spec__.loader
+        table: dict[str, Any] = json.loads(loader.get_data(str(COUNTRY_TABLE)))
+    except OSError as error:
+        raise StageError(
+            Exit.NO_INPUT, f"cannot read {COUNTRY_TABLE}: {error}; restore it from the repository"
+        ) from None
     except ValueError as error:
         raise StageError(Exit.FAULT, f"{COUNTRY_TABLE} is broken: {error}; restore it from the repository") from None
     countries: dict[str, Country] = {}

@@ -22,6 +22,7 @@ from stage import (
     Journal,
     add_many,
     add_sources,
+    answer,
     command_line,
     days,
     leave,
@@ -30,7 +31,18 @@ from stage import (
     some_seconds,
     sources_of,
 )
-from utils import Exit, StageError, clean_file, clean_stream, database_file, log_file, raw_file, raw_stream
+from utils import (
+    Exit,
+    StageError,
+    clean_file,
+    clean_parts,
+    clean_stream,
+    database_file,
+    log_file,
+    raw_file,
+    raw_parts,
+    raw_stream,
+)
 
 RULE = "=" * 24
 NAMES = ("extract", "transform", "load")
@@ -71,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     journal = Journal("etl", options.quiet)
     if options.status:
-        return tell_status(options, journal)
+        return answer(journal, lambda: tell_status(options))
     ended: list[Ended] = []
 
     def work() -> None:
@@ -101,7 +113,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--page", metavar="FILE_OR_URL", help="a saved page or an address (default: the live page)")
     add_sources(parser)
     add("--archive", action="store_true", help="take everything kept in data/pages through the stages")
-    add("--pages", type=Path, metavar="DIR", help="take every page in a folder through the stages")
+    add("--pages", metavar="DIR", help="take every page in a folder through the stages")
     add_many(parser)
     some = parser.add_mutually_exclusive_group()
     some.add_argument("--from", dest="first", choices=NAMES, help="begin with this stage")
@@ -112,6 +124,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add(
         "--max-age", type=days, metavar="DAYS", help="data older than this is a failure: of a kept page, or of --status"
     )
+    add("--database", metavar="FILE_OR_URL", help="where load keeps its tables: a file or postgresql://…")
     add("--force", action="store_true", help="load in spite of fatal findings, and note them on the rows")
     add("--json", action="store_true", help="print the results as one JSON object")
     add("--timeout", type=some_seconds, metavar="SECONDS", help="end a stage that takes longer")
@@ -138,19 +151,28 @@ def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
     Many pages go from stage to stage as streams, a record a line.
     """
     quiet, force = ["--quiet"] * options.quiet, ["--force"] * options.force
-    many = given(options, "workers", "max_rejected")
-    raw, clean = (raw_stream(), clean_stream()) if options.archive or options.pages else (raw_file(), clean_file())
+    raw, clean = between_stages(options)
+    many = given(options, "workers", "max_rejected", "engine", "master")
     source = [f"--source={','.join(sources_of(options))}"] if options.source else []
     archive = [*["--archive"] * options.archive, *given(options, "pages"), f"--output={raw}", *many]
     one_page = [*given(options, "page"), *source, *given(options, "max_age")]
     stages = [
         Stage("extract", None, [*(archive if options.archive or options.pages else one_page), *quiet]),
         Stage("transform", raw, [f"--input={raw}", f"--output={clean}", *many, *quiet]),
-        Stage("load", clean, [f"--input={clean}", *["--json"] * options.json, *force, *quiet]),
+        Stage(
+            "load", clean, [f"--input={clean}", *given(options, "database"), *["--json"] * options.json, *force, *quiet]
+        ),
     ]
     if options.only:
         return [stages[NAMES.index(options.only)]]
     return stages[NAMES.index(options.first) if options.first else 0 :]
+
+
+def between_stages(options: argparse.Namespace) -> tuple[Path, Path]:
+    """Return where raw and clean records stand: for one page, for many, or for Spark."""
+    if options.engine == "spark":
+        return raw_parts(), clean_parts()
+    return (raw_stream(), clean_stream()) if options.archive or options.pages else (raw_file(), clean_file())
 
 
 def given(options: argparse.Namespace, *names: str) -> list[str]:
@@ -233,16 +255,13 @@ def sum_up(ended: list[Ended], stages: list[Stage], journal: Journal) -> None:
         raise StageError(failure.code, f"{failure.stage} failed; its error stands above and in {log_file()}")
 
 
-def tell_status(options: argparse.Namespace, journal: Journal) -> int:
-    """Print the status; return 69 when the data is older than --max-age, and 66 when there has been no run."""
-    try:
-        told = status.status()
-    except StageError as error:
-        print(f"[{journal.stage}] error: {error}", file=sys.stderr)
-        return error.code
+def tell_status(options: argparse.Namespace) -> None:
+    """Print the status; raises StageError: 69 when the data is older than --max-age, 66 when there has been no run."""
+    told = status.status()
     print(json.dumps(told, indent=2) if options.json else "\n".join(status.as_lines(told)))
-    too_old = options.max_age is not None and (told["age_days"] is None or told["age_days"] > options.max_age)
-    return Exit.UNREACHABLE if too_old else Exit.DONE
+    if options.max_age is not None and (told["age_days"] is None or told["age_days"] > options.max_age):
+        age = "no data is loaded" if told["age_days"] is None else f"the data is {told['age_days']} days old"
+        raise StageError(Exit.UNREACHABLE, f"{age}, over --max-age {options.max_age}; run python etl_process.py")
 
 
 def ping(url: str | None, ending: str, journal: Journal) -> None:

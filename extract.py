@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -35,7 +36,7 @@ from stage import (
     some_seconds,
     sources_of,
 )
-from utils import Exit, StageError, raw_file, raw_stream
+from utils import Exit, StageError, pages_folder, raw_file, raw_parts, raw_stream
 
 FETCH = {IMF_ITSELF: imf.fetch, WORLD_BANK_ITSELF: world_bank.fetch}
 READ = {IMF_ITSELF: imf.read, WORLD_BANK_ITSELF: world_bank.read}
@@ -46,8 +47,8 @@ NOTHING_CHANGED = "fetched, and nothing changed"
 def main(arguments: list[str] | None = None) -> int:
     """Run the stage as a script; return its exit code."""
     options = parse_arguments(arguments)
-    journal = Journal("extract", options.quiet)
-    target = options.output or raw_file()
+    journal = Journal("revisions" if options.revisions else "extract", options.quiet)
+    target = Path(options.output or raw_file())
 
     def work() -> None:
         if options.revisions:
@@ -71,11 +72,11 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add_sources(parser)
     add("--page", metavar="FILE_OR_URL", help="a saved page or answer, or a page's address (default: the live one)")
-    add("--output", type=Path, metavar="FILE", help="where raw records go (default: for transform)")
+    add("--output", metavar="FILE", help="where raw records go (default: for transform)")
     add("--max-age", type=days, metavar="DAYS", help="when the network fails, refuse an older kept page")
     past = parser.add_argument_group("the page's past")
     past.add_argument("--archive", action="store_true", help="read every page and answer that was kept, into .jsonl")
-    past.add_argument("--pages", type=Path, metavar="DIR", help="read every page in a folder, into .jsonl")
+    past.add_argument("--pages", metavar="DIR", help="read every page in a folder, into .jsonl")
     past.add_argument("--revisions", type=span, metavar="FROM..TO", help="fetch the page's revisions of these days")
     past.add_argument("--every", choices=("month", "quarter", "release"), default="month", help="the last one of each")
     past.add_argument("--pause", type=some_seconds, metavar="SECONDS", help="between requests (default: by the policy)")
@@ -83,7 +84,10 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if sum(map(bool, (options.page or options.source, options.archive, options.pages, options.revisions))) > 1:
         parser.error("--page and --source, --archive, --pages, --revisions: one of them")
-    if (options.archive or options.pages) and options.output and not is_stream(options.output):
+    if options.engine == "spark" and not (options.archive or options.pages):
+        parser.error("--engine spark is for many pages: --pages or --archive")
+    many = options.archive or options.pages
+    if many and options.engine != "spark" and options.output and not is_stream(Path(options.output)):
         parser.error(f"--archive and --pages write a record a line: name an --output that ends in {STREAMS[0]}")
     if options.page and len(sources_of(options)) > 1:
         parser.error("--page is of one source")
@@ -107,6 +111,8 @@ def extract(sources: list[str], page: str | None, target: Path, max_age_days: in
     failures: list[StageError] = []
     for outcome in side_by_side([partial(read_source, source, page, max_age_days, journal) for source in sources]):
         (failures if isinstance(outcome, StageError) else readings).append(outcome)  # type: ignore[arg-type]
+    for failure in failures[1:]:
+        journal.warn(str(failure))
     if not readings:
         raise failures[0]
     for reading in readings:
@@ -124,11 +130,19 @@ def extract_many(options: argparse.Namespace, journal: Journal) -> None:
 
     Of what was kept some may be unreadable, as somebody had spoiled the page just then: that is listed, and no failure.
     """
+    if options.engine == "spark":
+        from spark_engine import extract_on_spark
+
+        target = options.output or str(raw_parts())
+        extract_on_spark(
+            options.pages or str(pages_folder()), target, options.master or "local[*]", many_of(options), journal
+        )
+        return
     from archive import everything_kept, extract_pages, pages_in
 
-    paths = pages_in(options.pages) if options.pages else everything_kept()
+    paths = pages_in(Path(options.pages)) if options.pages else everything_kept()
     many = many_of(options, most=1.0) if options.archive else many_of(options)
-    extract_pages(paths, options.output or raw_stream(), read_kept, many, journal)
+    extract_pages(paths, Path(options.output or raw_stream()), many, journal)
 
 
 def side_by_side(tasks: list[Callable[[], Reading]]) -> list[Reading | StageError]:
@@ -142,10 +156,18 @@ def side_by_side(tasks: list[Callable[[], Reading]]) -> list[Reading | StageErro
 
     if len(tasks) == 1:
         return [outcome(tasks[0])]
-    from concurrent.futures import ThreadPoolExecutor
+    outcomes: dict[int, Reading | StageError] = {}
 
-    with ThreadPoolExecutor(len(tasks)) as threads:
-        return list(threads.map(outcome, tasks))
+    def note(number: int, task: Callable[[], Reading]) -> None:
+        outcomes[number] = outcome(task)
+
+    # daemons: an interruption need not wait for them
+    threads = [threading.Thread(target=note, args=numbered, daemon=True) for numbered in enumerate(tasks)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [outcomes[number] for number in range(len(tasks))]
 
 
 def read_source(source: str, page: str | None, max_age_days: int | None, journal: Journal) -> Reading:
@@ -290,12 +312,6 @@ def read_page(page: Page, journal: Journal) -> Reading:
         journal.warn(f"{page.location} does not say when it was saved; took {page.saved:%Y-%m-%d %H:%M} for As_of")
     tell_reading(reading, page, journal)
     return reading
-
-
-def read_kept(path: Path, journal: Journal) -> Reading:
-    """Return what a kept page or answer says, told by its name; raises StageError (65) when it is refused."""
-    source = next((name for name in READ if f"_{name}_" in path.name), PAGE)
-    return read_source(source, str(path), None, journal)
 
 
 # --- what is told -----------------------------------------------------------------------------------------------------

@@ -7,38 +7,21 @@ what is stored depends on what was loaded, never on the order of loading. Loads 
 
 from __future__ import annotations
 
-import sqlite3
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from comparison import Earlier, Own
-from database import rows_of
+from database import Connection, rows_of
 from findings import NotesOfChecks, note_without_checks
 from records import IMF_ITSELF, PAGE, UNSOURCED_NOTE, CleanRecord, publisher_of
+from schema import STANDS
 
-STANDS = "9999-12-31"  # Until, of what still stands: later than every As_of, so that one comparison tells
 LAST_MOMENT = "T23:59:59Z"  # a date given by a person means the end of that day
 
-TABLES = (
-    f"""CREATE TABLE IF NOT EXISTS GDP_Estimates (
-        As_of TEXT NOT NULL, Institution TEXT NOT NULL, ISO3 TEXT, Country TEXT NOT NULL, Region TEXT, Subregion TEXT,
-        Year INTEGER NOT NULL, GDP_USD_billion REAL NOT NULL, Note TEXT, Source TEXT NOT NULL,
-        Publisher TEXT NOT NULL, Until TEXT NOT NULL DEFAULT '{STANDS}',
-        PRIMARY KEY (As_of, Institution, Country, Year, Publisher)
-    ) WITHOUT ROWID""",
-    "CREATE INDEX IF NOT EXISTS GDP_Estimates_standing ON GDP_Estimates (Publisher, Institution, Until)",
-    "CREATE TABLE IF NOT EXISTS Loads (Loaded_at TEXT NOT NULL, File TEXT NOT NULL, SHA256 TEXT NOT NULL,"
-    " As_of TEXT NOT NULL, Rows INTEGER NOT NULL, Publisher TEXT NOT NULL, Institutions TEXT NOT NULL,"
-    " Source TEXT NOT NULL)",
-    # '2024-07-01' BETWEEN First_day AND Last_day: what stood at the end of that day
-    """CREATE VIEW IF NOT EXISTS GDP_History AS
-    SELECT substr(As_of, 1, 10) AS First_day, date(substr(Until, 1, 10), '-1 day') AS Last_day, * FROM GDP_Estimates""",
-)
 STATE = "SELECT * FROM GDP_Estimates WHERE Publisher = ? AND Institution = ? AND As_of <= ? AND Until > ?"
 REMOVE = "DELETE FROM GDP_Estimates WHERE As_of = ? AND Institution = ? AND Country = ? AND Year = ? AND Publisher = ?"
-ADD = "INSERT INTO GDP_Estimates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 # Of several IMF columns: the sourced before the unsourced, then the year of As_of, then the nearest year before it.
 CHOOSE = """
     AS WITH newest AS (SELECT * FROM GDP_Estimates WHERE Institution = 'IMF' AND Publisher = :publisher
@@ -52,7 +35,10 @@ CHOOSE = """
     ORDER BY GDP_USD_billion DESC, Country
 """
 
+ANY = ""  # in the place of an institution: of whichever
+
 Key = tuple[str, int]  # country and year
+Which = tuple[str, bool, str, int, str]  # As_of, whether a page, publisher, and Source, by the revision's number
 Before = dict[str, tuple[str, dict[Key, float]]]  # by institution: the As_of before, and its figures
 
 
@@ -83,7 +69,6 @@ class Estimate(NamedTuple):
         return self.GDP_USD_billion, note_without_checks(self.Note)
 
 
-SAID_FIELDS = Estimate._fields[:10]  # those of a clean record
 State = dict[Key, Estimate]
 Said = dict[Key, CleanRecord]
 
@@ -100,7 +85,7 @@ class Vintage(NamedTuple):
 class History:
     """The vintages of a database, read and written within the caller's transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._vintages: dict[tuple[str, str], Vintage] = {}
         self._as_ofs: dict[tuple[str, str], list[str]] = {}  # by publisher and institution, in order
@@ -108,16 +93,17 @@ class History:
         self._newest: dict[tuple[str, str], tuple[str, State]] = {}
         self._own: Own | None = None
         for publisher, as_of, institutions, source in connection.execute(
-            "SELECT Publisher, As_of, Institutions, Source FROM Loads ORDER BY rowid"
+            f"SELECT Publisher, As_of, Institutions, Source FROM Loads ORDER BY {connection.dialect.order_of_loads}"
         ):
             self._know(Vintage(publisher, as_of, tuple(institutions.split(", ")), source))
 
     def _know(self, vintage: Vintage) -> None:
         known = self._vintages.get((vintage.publisher, vintage.as_of))
         self._vintages[vintage.publisher, vintage.as_of] = vintage
-        for institution in set(known.institutions if known else ()) ^ set(vintage.institutions):
+        before = {*known.institutions, ANY} if known else set()
+        for institution in before ^ {*vintage.institutions, ANY}:
             as_ofs = self._as_ofs.setdefault((vintage.publisher, institution), [])
-            if institution in vintage.institutions:
+            if institution in (*vintage.institutions, ANY):
                 insort(as_ofs, vintage.as_of)
             else:
                 as_ofs.remove(vintage.as_of)
@@ -146,17 +132,30 @@ class History:
         place = bisect_right(as_ofs, as_of)
         return self._vintages[publisher, as_ofs[place]] if place < len(as_ofs) else None
 
-    def depending_on(self, vintage: Vintage) -> list[Vintage]:
-        """Return the later vintages whose checks look at this one, oldest first.
+    def known(self, vintage: Vintage) -> Vintage | None:
+        """Return what is known already of that publisher at that As_of."""
+        return self._vintages.get((vintage.publisher, vintage.as_of))
 
-        Those are the next of its series; and the pages of after the IMF's release, where this is one or precedes it.
+    def depending_on(self, vintage: Vintage, institutions: set[str]) -> list[Vintage]:
+        """Return the later vintages whose checks look at this one, or at what it replaces, oldest first.
+
+        Those are the publisher's next, until each of the institutions was spoken of again; and the pages of after the
+        IMF's release, where this is one or precedes it.
         """
-        found = {self.after(vintage.publisher, institution, vintage.as_of) for institution in vintage.institutions}
-        if "IMF" in vintage.institutions:
+        found: set[Vintage] = set()
+        waiting = set(institutions)
+        all_of_it = self._as_ofs.get((vintage.publisher, ANY), [])
+        for as_of in all_of_it[bisect_right(all_of_it, vintage.as_of) :]:
+            if not waiting:
+                break
+            following = self._vintages[vintage.publisher, as_of]
+            found.add(following)
+            waiting -= set(following.institutions)
+        if "IMF" in institutions:
             release = vintage if vintage.publisher == IMF_ITSELF else self.after(IMF_ITSELF, "IMF", vintage.as_of)
             if release:
                 found |= {page for page in self.of("IMF", PAGE) if page.as_of > release.as_of}
-        return sorted(v for v in found if v is not None and v != vintage)
+        return sorted(found - {vintage})
 
     # --- what they say ---
 
@@ -181,7 +180,7 @@ class History:
     def figures_before(self, publisher: str, as_of: str) -> Before:
         """Return by institution the As_of before this one, and its figures in billions of USD."""
         found: Before = {}
-        for institution in (name for whose, name in self._as_ofs if whose == publisher):
+        for institution in (name for whose, name in self._as_ofs if whose == publisher and name != ANY):
             before = self.before(publisher, institution, as_of)
             if before is not None:
                 found[institution] = before, figures(self.state(publisher, institution, before))
@@ -190,12 +189,8 @@ class History:
     def own_figures(self, as_of: str) -> Own | None:
         """Return the IMF's own figures of the newest release before an As_of, with all that was said before of them."""
         release = self.before(IMF_ITSELF, "IMF", as_of)
-        return self.own_release(release) if release else None
-
-    def own_release(self, release: str) -> Own:
-        """Return the IMF's own figures of a release, with all that was said before of them."""
-        if self._own and self._own.as_of == release:
-            return self._own
+        if release is None or (self._own and self._own.as_of == release):
+            return self._own if release else None
         older: dict[Key, list[Earlier]] = {}
         for when, country, year, figure in self._connection.execute(
             "SELECT As_of, Country, Year, GDP_USD_billion FROM GDP_Estimates"
@@ -207,7 +202,8 @@ class History:
 
     def choose_countries(self, vintage: Vintage | None, temporary: bool = False) -> None:
         """Make Countries_by_GDP from the IMF figures of a vintage; a temporary one hides the lasting one."""
-        place = "temp" if temporary else "main"
+        dialect = self._connection.dialect
+        place = dialect.passing if temporary else dialect.lasting
         self._connection.execute(f"DROP TABLE IF EXISTS {place}.Countries_by_GDP")
         at = {"publisher": vintage.publisher, "as_of": vintage.as_of} if vintage else {"publisher": "", "as_of": ""}
         self._connection.execute(
@@ -220,17 +216,17 @@ class History:
         rows = rows_of(
             self._connection, "SELECT *, rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank FROM Countries_by_GDP"
         )
-        self._connection.execute("DROP TABLE temp.Countries_by_GDP")
+        self._connection.execute(f"DROP TABLE {self._connection.dialect.passing}.Countries_by_GDP")
         return rows
 
     def last_change(self, vintage: Vintage) -> str:
         """Return the newest As_of at which an IMF figure of this publisher changed."""
-        (changed,) = self._connection.execute(
-            "SELECT max(max(As_of), max(CASE WHEN Until < ? THEN Until ELSE '' END)) FROM GDP_Estimates"
+        new, gone = self._connection.execute(
+            "SELECT max(As_of), max(CASE WHEN Until < ? THEN Until ELSE '' END) FROM GDP_Estimates"
             " WHERE Institution = 'IMF' AND Publisher = ?",
             (STANDS, vintage.publisher),
         ).fetchone()
-        return str(changed)
+        return str(max(new, gone))
 
     # --- writing ---
 
@@ -259,7 +255,7 @@ class History:
             series.new += runs - stored
         self._newest.pop((series.vintage.publisher, series.institution), None)
         self._connection.executemany(REMOVE, (row.key for row in series.gone))
-        self._connection.executemany(ADD, series.new)
+        self._connection.add("GDP_Estimates", series.new)
 
     def remember(self, vintage: Vintage, file: str, sha256: str, rows: int) -> None:
         """Add a line to Loads: what was loaded when, from which file, with how many rows."""
@@ -274,7 +270,10 @@ class History:
             ", ".join(vintage.institutions),
             vintage.source,
         )
-        self._connection.execute("INSERT INTO Loads VALUES (?, ?, ?, ?, ?, ?, ?, ?)", line)
+        self._connection.execute(
+            "INSERT INTO Loads (Loaded_at, File, SHA256, As_of, Rows, Publisher, Institutions, Source)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)", line,
+        )  # fmt: skip
 
 
 class _Around:
@@ -282,7 +281,7 @@ class _Around:
 
     def __init__(self, history: History, vintage: Vintage, institution: str, again: Vintage | None) -> None:
         publisher, as_of = vintage.publisher, vintage.as_of
-        self.vintage, self.institution = vintage, institution
+        self.vintage, self.institution, self.again = vintage, institution, again
         self.after = history.after(publisher, institution, as_of)
         self.before = history.state(publisher, institution, history.before(publisher, institution, as_of))
         self.old = history.state(publisher, institution, as_of) if again else {}
@@ -304,7 +303,7 @@ class _Around:
 
     def _concerned(self, said: Said) -> Iterable[Key]:
         """Return the keys of figures whose rows may change: at the end of a series those that are not said again."""
-        if self.after or self.old:
+        if self.after or self.again:
             return {**self.before, **said, **self.later, **self.old}
         before = self.before
         changed = [
@@ -354,12 +353,17 @@ def vintage_of(records: list[CleanRecord]) -> Vintage:
     return Vintage(publisher_of(first["Source"]), first["As_of"], institutions, first["Source"])
 
 
+def which(record: CleanRecord) -> Which:
+    """Return what tells a record's vintage: two revisions may have been saved in the same minute."""
+    publisher, source = publisher_of(record["Source"]), record["Source"]
+    return record["As_of"], publisher == PAGE, publisher, len(source), source
+
+
 def vintages_in(records: Iterable[CleanRecord]) -> list[tuple[Vintage, list[CleanRecord]]]:
     """Return the vintages in a file, the oldest first and the IMF's own before the page that quotes it."""
-    by_vintage: dict[tuple[str, bool, str], list[CleanRecord]] = {}
+    by_vintage: dict[Which, list[CleanRecord]] = {}
     for record in records:
-        publisher = publisher_of(record["Source"])
-        by_vintage.setdefault((record["As_of"], publisher == PAGE, publisher), []).append(record)
+        by_vintage.setdefault(which(record), []).append(record)
     return [(vintage_of(by_vintage[key]), by_vintage[key]) for key in sorted(by_vintage)]
 
 
@@ -382,23 +386,3 @@ def _record(row: Estimate, vintage: Vintage) -> CleanRecord:
         "Source": vintage.source,
         "Note": note_without_checks(row.Note),
     }
-
-
-# --- tables -----------------------------------------------------------------------------------------------------------
-
-
-def create_tables(connection: sqlite3.Connection) -> None:
-    """Create what is not there yet, and carry over a database from before figures had an Until."""
-    columns = {row[1] for row in connection.execute("PRAGMA table_info(GDP_Estimates)")}
-    carried: list[CleanRecord] = []
-    if columns and "Until" not in columns:
-        rows = connection.execute(f"SELECT {', '.join(SAID_FIELDS)} FROM GDP_Estimates")
-        carried = [dict(zip(SAID_FIELDS, row, strict=True)) for row in rows]  # type: ignore[misc]
-        connection.execute("ALTER TABLE Loads RENAME TO Loads_before_vintages")
-        connection.execute("DROP TABLE GDP_Estimates")
-    for statement in TABLES:
-        connection.execute(statement)
-    history = History(connection)
-    for vintage, records in vintages_in(carried):
-        history.put(vintage, records, NotesOfChecks([]))
-        history.remember(vintage, "carried over from before figures had an Until", "", len(records))

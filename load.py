@@ -11,18 +11,20 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from sqlite3 import Connection
 from typing import NamedTuple
 
 import questions
 from checks import check_vintage
-from database import asked, opened, transaction
+from database import Connection, Place, asked, opened, transaction
 from findings import Finding, NotesOfChecks, as_checks
-from history import History, Vintage, create_tables, vintage_of
+from history import History, Vintage, vintage_of, vintages_in
 from reading import Mixed, Reading
 from records import PAGE, CleanRecord
+from schema import create_tables, take_out_old
 from stage import Journal, answer, command_line, day, leave, run_stage
 from utils import Exit, StageError, checks_file, clean_file, database_file, stamp_of, write_whole, writing
 
@@ -36,16 +38,18 @@ class Loaded(NamedTuple):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the stage as a script, or answer a question; return its exit code."""
+    gc.disable()  # records hold no cycles, and to look for some takes a tenth of the time
     options = parse_arguments(arguments)
     journal = Journal("load", options.quiet)
-    database = options.database or database_file()
-    if options.as_of or options.changes or options.country or options.compare:
-        return answer(journal, lambda: ask(options, database))
+    database = Place.named(options.database or database_file())
+    if options.as_of or options.changes or options.country is not None or options.compare:
+        return answer(journal, partial(answer_question, options, database))
 
     def work() -> None:
         loaded = load(options.input or clean_file(), database, journal, force=options.force)
         with asked(database) as connection:
-            questions.show_load(connection, loaded.changes, as_json=options.json, quiet=options.quiet)
+            show = questions.show_load(connection, loaded.changes, as_json=options.json, quiet=options.quiet)
+        show()
         refuse_newest(loaded.refused)
 
     return run_stage(journal, work, options.wait)
@@ -59,7 +63,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--input", type=Path, metavar="FILE", help="clean records (default: transform's)")
-    add("--database", type=Path, metavar="FILE", help="default: sqliteDB/World_Economies.db")
+    add("--database", metavar="FILE_OR_URL", help="a file or postgresql://… (default: sqliteDB/World_Economies.db)")
     add("--force", action="store_true", help="load in spite of fatal findings, and note them on the rows")
     add("--json", action="store_true", help="print as one JSON object")
     past = parser.add_argument_group("instead of loading, ask what was loaded before")
@@ -69,8 +73,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     past.add_argument("--country", metavar="CODE_OR_NAME", help="one country's estimates through the vintages")
     past.add_argument("--compare", action="store_true", help="the page's IMF column against the IMF's own figures")
     options = parser.parse_args(arguments)
-    questions_asked = [options.changes, bool(options.country), options.compare]
-    if sum(questions_asked) > 1 or (options.as_of and (options.changes or options.country)):
+    questions_asked = [options.changes, options.country is not None, options.compare]
+    if sum(questions_asked) > 1 or (options.as_of and (options.changes or options.country is not None)):
         parser.error("ask one thing at a time: --as-of, --changes, --country or --compare")
     if options.since and not options.changes:
         parser.error("--since goes with --changes")
@@ -79,33 +83,42 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def ask(options: argparse.Namespace, database: Path) -> None:
+def answer_question(options: argparse.Namespace, database: Place) -> None:
     """Answer the question that was asked; raises StageError where the answer was never loaded."""
+    tell = ask(options, database)
+    tell()
+
+
+def ask(options: argparse.Namespace, database: Place) -> Callable[[], None]:
+    """Return what prints the answer to the question that was asked, the database closed: nobody waits for a reader.
+
+    Raises StageError where the answer was never loaded.
+    """
     with asked(database) as connection:
         if options.changes:
-            questions.show_changes(connection, options.since, options.json)
-        elif options.country:
-            questions.show_country(connection, options.country, options.json)
-        elif options.compare:
-            questions.show_comparison(connection, options.as_of, options.json)
-        else:
-            questions.show_as_of(connection, options.as_of, options.json)
+            return questions.show_changes(connection, options.since, options.json)
+        if options.country is not None:
+            return questions.show_country(connection, options.country, options.json)
+        if options.compare:
+            return questions.show_comparison(connection, options.as_of, options.json)
+        return questions.show_as_of(connection, options.as_of, options.json)
 
 
 # --- loading ----------------------------------------------------------------------------------------------------------
 
 
-def load(source: Path, database: Path, journal: Journal, force: bool = False) -> Loaded:
+def load(source: Path, database: Place, journal: Journal, force: bool = False) -> Loaded:
     """Load the clean records of `source`, all or none; raises StageError, and leaves the database as it was.
 
     What the checks find is told on screen, in the log and in results/Checks.json. A fatal finding stops its vintage,
     unless `force`; where a file holds several, as an archive does, the others are loaded.
     """
     reading = Reading(source)
-    with writing(database):
-        database.parent.mkdir(parents=True, exist_ok=True)
+    if database.path:
+        with writing(database.path):
+            database.path.parent.mkdir(parents=True, exist_ok=True)
     with opened(database) as connection, transaction(connection):
-        create_tables(connection)
+        carry_over(connection)
         history = History(connection)
         before = questions.ranking(history, history.newest_imf())
         history, taken = take_all(connection, reading, force)
@@ -113,8 +126,8 @@ def load(source: Path, database: Path, journal: Journal, force: bool = False) ->
         journal.took(source, reading.count, sha256)
         journal.say(f"{reading.count:,} clean records read from {source}")
         findings = findings_of_transform(source, sha256, journal) + taken.findings
-        tell_findings(findings, is_loaded(connection, sha256), newest_of(taken.vintages), journal)
-        if not taken.loaded:
+        tell_findings(findings, is_loaded(connection, sha256), taken, journal)
+        if not (taken.loaded or taken.outdated):
             refuse_all(findings, sha256)
         for vintage, rows in taken.loaded.items():
             history.remember(vintage, str(source.absolute()), sha256, rows)
@@ -123,23 +136,63 @@ def load(source: Path, database: Path, journal: Journal, force: bool = False) ->
         changes = questions.changed(before, questions.ranking(history, newest))
     journal.facts["as_of"] = newest.as_of if newest else None
     loaded = sum(taken.loaded.values())
-    journal.gave(database, loaded)
+    journal.gave(database.path or str(database), loaded)
     journal.attempt(lambda: write_whole(checks_file(), as_checks(findings, sha256)))
-    refused = [vintage for vintage in taken.vintages if vintage not in taken.loaded]
-    for vintage in refused:
+    for vintage in taken.outdated:
+        journal.warn(f"not loaded: {vintage.source}, as a later revision of the same minute is loaded")
+    for finding in taken.later_fatal:
+        journal.warn(f"loaded before, and now in doubt, as of {finding.as_of}: {finding}")
+    for vintage in taken.refused:
         journal.warn(f"not loaded: {vintage.source} as of {vintage.as_of}, for a fatal finding")
-    of_how_many = f" of {len(taken.loaded):,} vintages" if len(taken.vintages) > 1 else ""
+    of_how_many = f" of {len(taken.loaded):,} vintages" if taken.number > 1 else ""
     journal.say(f"{loaded:,} estimates{of_how_many} loaded into {database}")
     journal.say(questions.summary(changes))
-    return Loaded(changes, [vintage for vintage in refused if vintage in newest_of(taken.vintages)])
+    return Loaded(changes, [vintage for vintage in taken.refused if vintage in taken.newest.values()])
 
 
-class Taken(NamedTuple):
-    """What was taken from a file: all its vintages, the rows of those that were loaded, and what the checks found."""
+def carry_over(connection: Connection) -> None:
+    """Create the tables where they are missing, and take in a database from before figures had an Until."""
+    old = take_out_old(connection)
+    create_tables(connection)
+    history = History(connection)
+    for vintage, said in vintages_in(old):
+        take_in(history, vintage, said, check(history, vintage, said))
+        history.remember(vintage, "carried over from before figures had an Until", "", len(said))
 
-    vintages: list[Vintage]
-    loaded: dict[Vintage, int]
-    findings: list[Finding]
+
+class Taken:
+    """What was taken from a file: its vintages, the rows of those that were loaded, and what the checks found.
+
+    Of an archive's older vintages the fatal findings are kept, and of the others how many there were.
+    """
+
+    def __init__(self) -> None:
+        self.newest: dict[str, Vintage] = {}
+        self.number = 0
+        self.loaded: dict[Vintage, int] = {}
+        self.refused: list[Vintage] = []
+        self.outdated: list[Vintage] = []
+        self.later_fatal: list[Finding] = []  # on vintages loaded before, in the light of what is loaded now
+        self.older: Counter[str] = Counter()
+        self._found: dict[Vintage, list[Finding]] = {}
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was found, oldest vintage first."""
+        return [finding for vintage in sorted(self._found) for finding in self._found[vintage]]
+
+    def add(self, vintage: Vintage, found: list[Finding]) -> None:
+        """Take note of a vintage and what was found on it."""
+        self.number += 1
+        self._found[vintage] = found
+        before = self.newest.get(vintage.publisher)
+        self.newest[vintage.publisher] = max(before or vintage, vintage)
+        for older in {before, vintage} - {None, self.newest[vintage.publisher]}:
+            assert older
+            self.older.update(finding.check for finding in self._found[older] if not finding.fatal)
+            fatal = [finding for finding in self._found.pop(older) if finding.fatal]
+            if fatal:
+                self._found[older] = fatal
 
 
 def take_all(connection: Connection, reading: Reading, force: bool) -> tuple[History, Taken]:
@@ -156,22 +209,21 @@ def take_all(connection: Connection, reading: Reading, force: bool) -> tuple[His
 
 def take_each(history: History, vintages: Iterable[list[CleanRecord]], force: bool) -> Taken:
     """Store each vintage that has no fatal finding, or each one where forced."""
-    gc.disable()  # records hold no cycles, and to look for some takes a tenth of the time
-    taken = Taken([], {}, [])
+    taken = Taken()
     for records in vintages:
         vintage = vintage_of(records)
+        known = history.known(vintage)
+        if known and (len(known.source), known.source) > (len(vintage.source), vintage.source):
+            taken.outdated.append(vintage)  # of two revisions saved in the same minute the later one stands
+            continue
         found = check(history, vintage, records)
-        taken.vintages.append(vintage)
-        taken.findings.extend(found)
-        if force or not any(finding.fatal for finding in found):
-            take_in(history, vintage, records, found)
-            taken.loaded[vintage] = len(records)
+        taken.add(vintage, found)
+        if any(finding.fatal for finding in found) and not force:
+            taken.refused.append(vintage)
+            continue
+        taken.later_fatal += take_in(history, vintage, records, found)
+        taken.loaded[vintage] = len(records)
     return taken
-
-
-def newest_of(vintages: list[Vintage]) -> list[Vintage]:
-    """Return each publisher's newest vintage."""
-    return list({vintage.publisher: vintage for vintage in sorted(vintages)}.values())
 
 
 def check(history: History, vintage: Vintage, said: list[CleanRecord]) -> list[Finding]:
@@ -180,12 +232,21 @@ def check(history: History, vintage: Vintage, said: list[CleanRecord]) -> list[F
     return check_vintage(said, history.figures_before(vintage.publisher, vintage.as_of), own)
 
 
-def take_in(history: History, vintage: Vintage, said: list[CleanRecord], found: list[Finding]) -> None:
-    """Store a vintage, and check again those whose Notes look back at it: so no order of loading matters."""
+def take_in(history: History, vintage: Vintage, said: list[CleanRecord], found: list[Finding]) -> list[Finding]:
+    """Store a vintage, and check again those whose Notes look back at it: so no order of loading matters.
+
+    Returns the fatal findings on those, which are loaded all the same.
+    """
+    replaced = history.known(vintage)
+    institutions = {*vintage.institutions, *(replaced.institutions if replaced else ())}
     history.put(vintage, said, NotesOfChecks(found))
-    for later in history.depending_on(vintage):  # none where an archive is loaded in order
+    fatal: list[Finding] = []
+    for later in history.depending_on(vintage, institutions):  # none where an archive is loaded in order
         records = history.records(later)
-        history.put(later, records, NotesOfChecks(check(history, later, records)))
+        found_later = check(history, later, records)
+        fatal += [finding for finding in found_later if finding.fatal]
+        history.put(later, records, NotesOfChecks(found_later))
+    return fatal
 
 
 # --- findings ---------------------------------------------------------------------------------------------------------
@@ -209,17 +270,17 @@ def is_loaded(connection: Connection, sha256: str) -> bool:
     return connection.execute("SELECT 1 FROM Loads WHERE SHA256 = ?", (sha256,)).fetchone() is not None
 
 
-def tell_findings(findings: list[Finding], told_before: bool, newest: list[Vintage], journal: Journal) -> None:
-    """Tell all findings together, on screen and in the log; those on an archive's older vintages in the log alone.
+def tell_findings(findings: list[Finding], told_before: bool, taken: Taken, journal: Journal) -> None:
+    """Tell all findings together, on screen and in the log; those on an archive's older vintages by number.
 
     A quiet run repeats no warning about a file that was loaded before, or cron would mail the same lines every day.
     """
-    current = {vintage.as_of for vintage in newest}
-    for finding in findings:
-        if finding.as_of not in current:
-            journal.log(f"{finding.as_of}: {finding}")
-        else:
-            (journal.say if told_before and not finding.fatal else journal.warn)(str(finding))
+    current = {vintage.as_of for vintage in taken.newest.values()}
+    for finding in (finding for finding in findings if finding.as_of in current):
+        (journal.say if told_before and not finding.fatal else journal.warn)(str(finding))
+    if taken.older:
+        told = ", ".join(f"{number:,} {check}" for check, number in taken.older.most_common())
+        journal.say(f"on {taken.number - len(taken.newest):,} older vintages, noted on their rows: {told}")
     fatal = sum(finding.fatal for finding in findings)
     journal.say(f"checks: {fatal} fatal findings, {len(findings) - fatal} to look at")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from records import PAGE
 from sources import SIZE_LIMIT_BYTES
 from utils import SHIPPED_PAGES, Exit, StageError, pages_folder, read_bytes, write_whole
 
@@ -81,21 +82,31 @@ def open_page(path: Path) -> Page:
     Where it does not say when it was saved, its name may, and else the file's own date does.
     """
     content = read_bytes(path)
+    return page_of(str(path), content, datetime.fromtimestamp(path.stat().st_mtime, timezone.utc))
+
+
+def page_of(location: str, content: bytes, written: datetime) -> Page:
+    """Return a page of bytes that were found somewhere, and written there then; raises StageError as open_page does."""
     if content.startswith(GZIP_MAGIC):
-        content = decompressed(content, path)
-    return Page(content, str(path), _day_of(path))
+        content = decompressed(content, location)
+    return Page(content, location, _day_in(location.rpartition("/")[2]) or written)
 
 
-def _day_of(path: Path) -> datetime:
-    if named := _DAY_IN_NAME.search(path.name):
-        try:
-            return datetime.fromisoformat(f"{named[1]}{named[2] or '-01'}").replace(tzinfo=timezone.utc)
-        except ValueError:  # the 31st of June
-            pass
-    return datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+def source_of(page: Page) -> str:
+    """Return which source a kept page is of, told by its name."""
+    kept = _KEPT.fullmatch(page.location.rpartition("/")[2])
+    return (kept and kept["source"]) or PAGE
 
 
-def decompressed(content: bytes, path: Path) -> bytes:
+def _day_in(name: str) -> datetime | None:
+    named = _DAY_IN_NAME.search(name)
+    try:
+        return named and datetime.fromisoformat(f"{named[1]}{named[2] or '-01'}").replace(tzinfo=timezone.utc)
+    except ValueError:  # the 31st of June
+        return None
+
+
+def decompressed(content: bytes, path: str) -> bytes:
     """Return what a gzip file holds; raises StageError (65) when it is cut short, damaged or larger than any page."""
     unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:

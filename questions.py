@@ -6,13 +6,14 @@ Every answer is a table for people or, with --json, one JSON object.
 from __future__ import annotations
 
 import json
-from sqlite3 import Connection
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from comparison import AGREES, STALE, UNEXPLAINED, Compared, compared
-from database import rows_of
-from history import STANDS, History, Vintage, figures
-from records import IMF_ITSELF, PAGE
+from database import Connection, rows_of
+from history import History, Vintage, figures
+from records import PAGE
+from schema import STANDS
 from screen import show_table
 from utils import Exit, StageError
 
@@ -29,7 +30,8 @@ REGION_MEANS = """
     WITH ranked AS (SELECT Region, CAST(round(GDP_USD_billion * 100) AS INTEGER) AS cents,
                            row_number() OVER (PARTITION BY Region ORDER BY GDP_USD_billion DESC, Country) AS place
                     FROM Countries_by_GDP WHERE Region IS NOT NULL)
-    SELECT Region, (2 * sum(cents) + count(*)) / (2 * count(*)) / 100.0 AS Mean_GDP_USD_billion, count(*) AS Countries
+    SELECT Region, CAST((2 * sum(cents) + count(*)) / (2 * count(*)) AS DOUBLE PRECISION) / 100 AS Mean_GDP_USD_billion,
+           count(*) AS Countries
     FROM ranked WHERE place <= :top GROUP BY Region ORDER BY Mean_GDP_USD_billion DESC, Region
 """
 ONE_COUNTRY = """
@@ -38,24 +40,29 @@ ONE_COUNTRY = """
 """
 
 Row = dict[str, Any]
+Tell = Callable[[], None]  # prints an answer, once the database is closed
 
 
 # --- the two screens --------------------------------------------------------------------------------------------------
 
 
-def show_load(connection: Connection, changes: Changes, as_json: bool, quiet: bool) -> None:
-    """Print both screens and what a load changed; a quiet run prints the JSON only, if asked to."""
-    newest = History(connection).newest_imf()
-    if as_json:
-        print(json.dumps({**screens(connection, newest), "Changes": as_object(changes)}, indent=2))
-    elif not quiet:
-        show_screens(screens(connection, newest))
-        if changes.rows and changes.since:
-            show_change_table(changes, SHOWN_AFTER_A_LOAD)
+def show_load(connection: Connection, changes: Changes, as_json: bool, quiet: bool) -> Tell:
+    """Return what prints both screens and what a load changed; a quiet run prints the JSON only, if asked to."""
+    told = screens(connection, History(connection).newest_imf())
+
+    def tell() -> None:
+        if as_json:
+            print(json.dumps({**told, "Changes": as_object(changes)}, indent=2))
+        elif not quiet:
+            show_screens(told)
+            if changes.rows and changes.since:
+                show_change_table(changes, SHOWN_AFTER_A_LOAD)
+
+    return tell
 
 
-def show_as_of(connection: Connection, day: str, as_json: bool) -> None:
-    """Print both screens as they would have been at the end of a day; raises StageError (66) before the first load."""
+def show_as_of(connection: Connection, day: str, as_json: bool) -> Tell:
+    """Return what prints both screens as at the end of a day; raises StageError (66) before the first load."""
     history = History(connection)
     vintage = history.newest_imf(day)
     if vintage is None:
@@ -63,10 +70,7 @@ def show_as_of(connection: Connection, day: str, as_json: bool) -> None:
         raise StageError(Exit.NO_INPUT, f"no IMF figures of {day} or before are loaded; the first are of {first}")
     history.choose_countries(vintage, temporary=True)
     told = screens(connection, vintage)
-    if as_json:
-        print(json.dumps(told, indent=2))
-    else:
-        show_screens(told)
+    return lambda: print(json.dumps(told, indent=2)) if as_json else show_screens(told)
 
 
 def screens(connection: Connection, vintage: Vintage | None) -> Row:
@@ -165,7 +169,7 @@ def summary(changes: Changes) -> str:
     """Return in one line what changed, or that nothing did."""
     if changes.since is None:
         return f"the first load: {len(changes.rows)} countries as of {(changes.until or 'never')[:10]}"
-    if changes.since == changes.until:
+    if not changes.rows and changes.since == changes.until:
         return f"nothing changed: the newest figures are still those of {changes.since[:10]}"
     span = f"between {changes.since[:10]} and {(changes.until or 'never')[:10]}"
     if not changes.rows:
@@ -175,26 +179,41 @@ def summary(changes: Changes) -> str:
     return f"changed {span}: {counts}, {moves} moved in rank"
 
 
-def show_changes(connection: Connection, since: str | None, as_json: bool) -> None:
-    """Print what the last refresh changed, or what changed since a day; raises StageError (66) where none is known."""
+def show_changes(connection: Connection, since: str | None, as_json: bool) -> Tell:
+    """Return what prints what the last refresh changed, or what changed since a day; raises StageError (66)."""
     history = History(connection)
     newest = history.newest_imf()
     if newest is None:
         raise StageError(Exit.NO_INPUT, "no IMF figures are loaded; run python etl_process.py first")
-    earlier = [v for v in history.of("IMF", newest.publisher) if v != newest]
-    before = history.newest_imf(since, newest.publisher) if since else earlier[-1] if earlier else None
-    if since and before is None:
-        first = history.of("IMF", newest.publisher)[0].as_of[:10]
-        raise StageError(Exit.NO_INPUT, f"no figures of {since} or before are loaded; the first are of {first}")
+    before = _earlier(history, newest, since)
     changes = changed(ranking(history, before), ranking(history, newest))
-    if as_json:
-        print(json.dumps(as_object(changes), indent=2))
-        return
-    print(summary(changes))
-    if before and changes.rows:
-        show_change_table(changes, len(changes.rows))
-    elif before and not since:
-        print(f"the last change was as of {history.last_change(newest)[:10]}; ask with --since for what was before")
+    last = history.last_change(newest)[:10]
+
+    def tell() -> None:
+        if as_json:
+            print(json.dumps(as_object(changes), indent=2))
+            return
+        print(summary(changes))
+        if before and changes.rows:
+            show_change_table(changes, len(changes.rows))
+        elif before and not since:
+            print(f"the last change was as of {last}; ask with --since for what was before")
+
+    return tell
+
+
+def _earlier(history: History, newest: Vintage, since: str | None) -> Vintage | None:
+    """Return the vintage before the newest, or the newest of a day: the same publisher's, or else anybody's."""
+    for publisher in (newest.publisher, None):
+        if since and (found := history.newest_imf(since, publisher)):
+            return found
+        earlier = [v for v in history.of("IMF", publisher) if v.as_of < newest.as_of]
+        if not since and earlier:
+            return earlier[-1]
+    if since:
+        first = history.of("IMF")[0].as_of[:10]
+        raise StageError(Exit.NO_INPUT, f"no figures of {since} or before are loaded; the first are of {first}")
+    return None
 
 
 def show_change_table(changes: Changes, most: int) -> None:
@@ -236,8 +255,8 @@ def _ranks(row: Row) -> str:
 # --- one country ------------------------------------------------------------------------------------------------------
 
 
-def show_country(connection: Connection, name: str, as_json: bool) -> None:
-    """Print one country's estimates through the vintages; raises StageError: 2 unknown country, 66 no figure of it."""
+def show_country(connection: Connection, name: str, as_json: bool) -> Tell:
+    """Return what prints one country's estimates; raises StageError: 2 unknown country, 66 no figure of it."""
     code, title = _country(connection, name)
     rows = rows_of(connection, ONE_COUNTRY, country=code)
     if not rows:
@@ -245,8 +264,11 @@ def show_country(connection: Connection, name: str, as_json: bool) -> None:
     for row in rows:
         row["Until"] = None if row["Until"] == STANDS else row["Until"]
     if as_json:
-        print(json.dumps({"Country": title, "Estimates": rows}, indent=2))
-        return
+        return lambda: print(json.dumps({"Country": title, "Estimates": rows}, indent=2))
+    return lambda: _show_estimates(title, rows)
+
+
+def _show_estimates(title: str, rows: list[Row]) -> None:
     show_table(
         f"{title}: every estimate, from its As_of until it was said no more",
         ["Institution", "Year", "As_of", "Until", "GDP_USD_billion", "Revised", "Said by", "Note"],
@@ -283,27 +305,32 @@ def _revised(before: Row | None, row: Row) -> str:
 # --- the page against the IMF -----------------------------------------------------------------------------------------
 
 
-def show_comparison(connection: Connection, day: str | None, as_json: bool) -> None:
-    """Print where the page's IMF column departs from the IMF's own figures; raises StageError (66) without both."""
+def show_comparison(connection: Connection, day: str | None, as_json: bool) -> Tell:
+    """Return what prints where the page's IMF column departs from the IMF's own figures.
+
+    Raises StageError (66) without a page, or without a release of the IMF's from before it.
+    """
     history = History(connection)
     page = history.newest_imf(day, PAGE)
-    releases = history.of("IMF", IMF_ITSELF)
-    if page is None or not releases:
-        lacking = "no page is" if page is None else "the IMF's own figures are not"
+    own = history.own_figures(page.as_of) if page else None
+    if page is None or own is None:
+        lacking = "no page is" if page is None else f"no release of the IMF's from before {page.as_of[:10]} is"
         raise StageError(Exit.NO_INPUT, f"{lacking} loaded; run python etl_process.py --source wikipedia imf first")
-    release = ([r for r in releases if r.as_of < page.as_of] or releases[:1])[-1]
     figures_of_page = figures(history.state(PAGE, "IMF", page.as_of))
-    found = compared(figures_of_page, history.own_release(release.as_of))
+    found = compared(figures_of_page, own)
     counts = {kind: sum(one.kind == kind for one in found) for kind in (AGREES, STALE, UNEXPLAINED)}
-    missing = len(figures_of_page) - len(found)
+    told = {"Page_as_of": page.as_of, "IMF_as_of": own.as_of, **counts, "not_there": len(figures_of_page) - len(found)}
     if as_json:
         rows = [_compared_row(one) for one in found if one.kind != AGREES]
-        told = {"Page_as_of": page.as_of, "IMF_as_of": release.as_of, **counts, "not_there": missing}
-        print(json.dumps({**told, "Departures": rows}, indent=2))
-        return
+        return lambda: print(json.dumps({**told, "Departures": rows}, indent=2))
+    return lambda: _show_compared(told, found)
+
+
+def _show_compared(told: Row, found: list[Compared]) -> None:
     print(
-        f"The page of {page.as_of[:10]} against the IMF's release of {release.as_of[:7]}: {counts[AGREES]} agree,"
-        f" {counts[STALE]} are stale, {counts[UNEXPLAINED]} are unexplained, {missing} the IMF has no figure for"
+        f"The page of {told['Page_as_of'][:10]} against the IMF's release of {told['IMF_as_of'][:7]}:"
+        f" {told[AGREES]} agree, {told[STALE]} are stale, {told[UNEXPLAINED]} are unexplained,"
+        f" {told['not_there']} the IMF has no figure for"
     )
     for kind in (UNEXPLAINED, STALE):
         _show_departures(kind, [one for one in found if one.kind == kind])

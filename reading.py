@@ -12,19 +12,17 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from history import vintages_in
+from history import Which, vintages_in, which
 from records import (
     CLEAN_FIELDS,
     FIRST_YEAR,
     INSTITUTIONS,
     LAST_YEAR,
     MAX_BILLION_USD,
-    PAGE,
     CleanRecord,
     bad_input,
     is_as_of,
     is_stream,
-    publisher_of,
     read_records,
     record_problem,
 )
@@ -35,8 +33,6 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 250_000  # some eight hundred records, which the processor's cache holds
 PARTS = "part-*"  # what Spark calls the files in its output folder
-
-Which = tuple[str, bool, str]  # what tells a vintage, and sorts it: As_of, the IMF's own before the page's, publisher
 
 
 class Mixed(Exception):
@@ -71,11 +67,13 @@ class Reading:
         import orjson
 
         with sqlite3.connect("") as disk:  # a nameless database is a temporary file that SQLite removes
-            disk.execute("CREATE TABLE Lines (As_of TEXT, Quoted INTEGER, Publisher TEXT, Line BLOB)")
+            disk.execute(
+                "CREATE TABLE Lines (As_of TEXT, Page INTEGER, Publisher TEXT, Size INTEGER, Source, Line BLOB)"
+            )
             for records, lines in self._blocks():
-                found = ((*_which(record), line) for record, line in zip(records, lines, strict=True))
-                disk.executemany("INSERT INTO Lines VALUES (?, ?, ?, ?)", found)
-            in_order = disk.execute("SELECT Line FROM Lines ORDER BY As_of, Quoted, Publisher, rowid")
+                found = ((*which(record), line) for record, line in zip(records, lines, strict=True))
+                disk.executemany("INSERT INTO Lines VALUES (?, ?, ?, ?, ?, ?)", found)
+            in_order = disk.execute("SELECT Line FROM Lines ORDER BY As_of, Page, Publisher, Size, Source, rowid")
             yield from self._in_turn(orjson.loads(line) for (line,) in in_order)
 
     def _in_turn(self, records: Iterable[CleanRecord]) -> Iterator[list[CleanRecord]]:
@@ -86,14 +84,14 @@ class Reading:
         for record in records:
             if record["As_of"] != as_of or record["Source"] != source:
                 as_of, source = record["As_of"], record["Source"]
-                which = _which(record)
-                if current is not None and which != current:
+                following = which(record)
+                if current is not None and following != current:
                     left.add(current)
                     yield said
                     said = []
-                if which in left:
+                if following in left:
                     raise Mixed
-                current = which
+                current = following
             said.append(record)
         if said:
             yield said
@@ -177,11 +175,6 @@ def _all_types() -> set[tuple[type, ...]]:
 
 
 _TYPES = _all_types()
-
-
-def _which(record: CleanRecord) -> Which:
-    publisher = publisher_of(record["Source"])
-    return record["As_of"], publisher == PAGE, publisher
 
 
 def _wait(hashed: Future[None] | None) -> None:

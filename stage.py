@@ -75,12 +75,14 @@ def sources_of(options: argparse.Namespace) -> list[str]:
 
 
 def add_many(parser: argparse.ArgumentParser) -> None:
-    """Add what tells how much is worked through: --workers and --max-rejected."""
+    """Add what tells how much is worked through, and by whom: --workers, --max-rejected, --engine and --master."""
     many = parser.add_argument_group("for more than fits in memory")
     many.add_argument("--workers", type=a_number, metavar="N", help="processes (default: the cores we may use)")
     many.add_argument(
         "--max-rejected", type=share, metavar="SHARE", help="fail when more than this is set aside (default: 0.01)"
     )
+    many.add_argument("--engine", choices=("local", "spark"), help="who does it (default: local, on this machine)")
+    many.add_argument("--master", metavar="URL", help="with --engine spark: whose (default: local[*])")
 
 
 def many_of(options: argparse.Namespace, most: float = 0.01) -> Many:
@@ -122,7 +124,7 @@ def share(text: str) -> float:
 def day(text: str) -> str:
     """Return a day from the command line, as YYYY-MM-DD; raises ArgumentTypeError for what no calendar has."""
     try:
-        return f"{datetime.strptime(text, '%Y-%m-%d'):%Y-%m-%d}"
+        return datetime.strptime(text, "%Y-%m-%d").date().isoformat()
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text} is no day; write it as 2024-07-01") from None
 
@@ -144,18 +146,15 @@ class Journal:
     `facts` are what log/runs.jsonl tells of the run: rows, bytes, files and their SHA-256, As_of, the error.
     """
 
-    def __init__(self, stage: str, quiet: bool = False, silent: bool = False) -> None:
+    def __init__(self, stage: str, quiet: bool = False) -> None:
         self.stage = stage
         self.quiet = quiet
-        self.silent = silent  # for the pages of an archive: what matters of them is told in one line by others
         self.facts: dict[str, Any] = {}
         self.lock: int | None = None
         self.settled = False
 
     def log(self, message: str) -> None:
         """Write a line to the log only; raises StageError (74), but not once the output is in place."""
-        if self.silent:
-            return
         if self.settled:
             self.attempt(lambda: append_log(f"[{self.stage}] {message}"))
         else:
@@ -171,23 +170,23 @@ class Journal:
     def say(self, message: str) -> None:
         """Tell of a step: log and screen, but not the screen of a quiet run."""
         self.log(message)
-        if not (self.quiet or self.silent):
+        if not self.quiet:
             print(f"[{self.stage}] {printable(message)}", file=sys.stderr, flush=True)
 
     def warn(self, message: str) -> None:
         """Tell of something that deserves a look: log and screen, quiet or not."""
         self.log(f"warning: {message}")
-        if not self.silent:
-            print(f"[{self.stage}] warning: {printable(message)}", file=sys.stderr, flush=True)
+        print(f"[{self.stage}] warning: {printable(message)}", file=sys.stderr, flush=True)
 
     def took(self, path: Path, rows: int, sha256: str) -> None:
         """Remember the file that was read."""
         self.facts |= {"input": str(path), "input_sha256": sha256, "rows_in": rows, "bytes_in": path.stat().st_size}
 
-    def gave(self, path: Path, rows: int, sha256: str | None = None) -> None:
-        """Remember the file that was written; from here on nothing can undo it, nor should it fail the run."""
+    def gave(self, place: Path | str, rows: int, sha256: str | None = None) -> None:
+        """Remember what was written; from here on nothing can undo it, nor should it fail the run."""
         self.settled = True
-        self.facts |= {"output": str(path), "output_sha256": sha256, "rows_out": rows, "bytes_out": path.stat().st_size}
+        size = place.stat().st_size if isinstance(place, Path) else None
+        self.facts |= {"output": str(place), "output_sha256": sha256, "rows_out": rows, "bytes_out": size}
 
     def fail(self, code: int, message: str) -> int:
         """Tell of a failure, also where the log cannot be written; return its exit code."""

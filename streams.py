@@ -18,6 +18,7 @@ from cleaning import CACHED_VALUES, WORLD, Fate, Judged, Named, RawFields, Serie
 from records import RAW_FIELDS, record_problem
 
 BROKEN = "no record"
+DAMAGED = "\ufffd".encode()  # what readers, Spark's among them, put in the place of bytes that are no text
 MAX_UNKNOWN = 100  # how many unknown names are remembered, to be told
 MAX_TEXT_CHARACTERS = 1000  # of a rejected line
 
@@ -142,9 +143,11 @@ def clean_lines(text: bytes, file: str, offset: int | None) -> Cleaned:
     if not raws[-1]:
         raws.pop()
     block, loads, columns, countries = _Block(), orjson.loads, _known.columns, _known.countries
-    lines, own = block.lines, block.own
+    lines, own, is_damaged = block.lines, block.own, DAMAGED in text
     for number, line in enumerate(raws):
         try:
+            if is_damaged and DAMAGED in line:
+                raise TypeError
             country, gdp, *column = fields_of(loads(line))
             name, before, behind, figures = columns[tuple(column)]
             figure, cents = figures[gdp]
@@ -161,7 +164,11 @@ def clean_lines(text: bytes, file: str, offset: int | None) -> Cleaned:
 def _fields(line: bytes) -> tuple[RawFields | None, str]:
     """Return the fields of a raw line, or why it is no raw record."""
     try:
-        raw = orjson.loads(line)
+        if DAMAGED in line:
+            raise UnicodeError
+        raw = orjson.loads(line.decode())
+    except UnicodeError:
+        return None, "is not text in UTF-8"
     except orjson.JSONDecodeError as error:
         return None, f"is not JSON: {error}"
     problem = record_problem(raw, RAW_FIELDS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from countries import reference
 from findings import Finding, as_checks
 from records import RAW_FIELDS, STREAMS, CleanRecord, RawRecord, is_stream, read_records, write_records
 from stage import Journal, add_many, command_line, leave, many_of, run_stage
-from utils import Exit, StageError, checks_file, clean_file, clean_stream, raw_file, write_whole
+from utils import Exit, StageError, checks_file, clean_file, clean_parts, clean_stream, raw_file, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,15 +37,29 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the stage as a script; return its exit code."""
     options = parse_arguments(arguments)
     journal = Journal("transform", options.quiet)
-    source = options.input or raw_file()
-    target = options.output or (clean_stream() if is_stream(source) else clean_file())
+    return run_stage(journal, prepared(options, journal), options.wait)
+
+
+def prepared(options: argparse.Namespace, journal: Journal) -> Callable[[], None]:
+    """Return the work, what it needs imported: that may happen before our turn comes, while extract is at work."""
+    many, sources = many_of(options), options.input or [str(raw_file())]
+    if options.engine == "spark":
+        from spark_engine import transform_on_spark
+
+        return lambda: transform_on_spark(
+            sources, options.output or str(clean_parts()), options.master or "local[*]", many, journal
+        )
+    source, *others = map(Path, sources)
+    target = Path(options.output or (clean_stream() if is_stream(source) else clean_file()))
     if is_stream(source) and is_stream(target):
         from bulk import transform_stream
 
-        return run_stage(journal, lambda: transform_stream(source, target, many_of(options), journal), options.wait)
-    import pandas  # noqa: F401 - before our turn comes, while extract is at work
+        return lambda: transform_stream([source, *others], target, many, journal)
+    if others:
+        raise SystemExit(f"transform.py: error: several inputs must be {', '.join(STREAMS)}, and the output too")
+    import pandas  # noqa: F401
 
-    return run_stage(journal, lambda: transform(source, target, options.max_rejected, journal), options.wait)
+    return lambda: transform(source, target, options.max_rejected, journal)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -55,8 +69,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "python transform.py --input results/Countries_by_GDP.json --output /tmp/clean.json",
     )
     add = parser.add_argument
-    add("--input", type=Path, metavar="FILE", help=f"raw records (default: extract's); {', '.join(STREAMS)}: by blocks")
-    add("--output", type=Path, metavar="FILE", help="where clean records go (default: for load)")
+    add("--input", nargs="+", metavar="FILE", help=f"raw records (default: extract's); {', '.join(STREAMS)}: by blocks")
+    add("--output", metavar="FILE", help="where clean records go (default: for load)")
     add_many(parser)
     return parser.parse_args(arguments)
 

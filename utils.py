@@ -94,6 +94,16 @@ def clean_stream() -> Path:
     return clean_file().with_suffix(".jsonl")
 
 
+def raw_parts() -> Path:
+    """Return the folder of parts that extract writes on Spark."""
+    return raw_file().with_suffix(".parts")
+
+
+def clean_parts() -> Path:
+    """Return the folder of parts that transform writes on Spark, and load reads."""
+    return clean_file().with_suffix(".parts")
+
+
 def rejected_file(beside: Path) -> Path:
     """Return where what was set aside goes, with its reason: beside the stage's output."""
     return beside.with_name("Rejected.jsonl")

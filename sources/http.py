@@ -64,14 +64,14 @@ def new_session(patient: bool = False) -> requests.Session:
     return session
 
 
-def download(url: str, patient: bool = False) -> Download:
+def download(url: str, patient: bool = False, deadline_s: float | None = None) -> Download:
     """Return the whole answer to a GET of `url`.
 
-    Raises Unreachable, within DEADLINE_S (or PATIENT_DEADLINE_S), when it could not be had whole: no connection, an
-    error status, a body that is too large, too slow or shorter than promised, a redirect from https to http or to
-    anything that is not the web.
+    Raises Unreachable, within DEADLINE_S (PATIENT_DEADLINE_S, or another), when it could not be had whole: no
+    connection, an error status, a body that is too large, too slow or shorter than promised, a redirect from https to
+    http or to anything that is not the web.
     """
-    return _within(PATIENT_DEADLINE_S if patient else DEADLINE_S, lambda: _download(url, patient))
+    return _within(deadline_s or (PATIENT_DEADLINE_S if patient else DEADLINE_S), lambda: _download(url, patient))
 
 
 def call(url: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from records import RawRecord
 from sources import Reading, Refused, Unreachable
-from sources.answers import fetch_json, read_json, shaped
+from sources.answers import checked_as_of, fetch_json, read_json, shaped
 from utils import MONTHS
 
 API_URL = "https://www.imf.org/external/datamapper/api/v1"
@@ -22,6 +22,7 @@ INDICATOR = "NGDPD"
 UNIT = "Billions of U.S. dollars"  # the API's own words, for an answer that came without them
 WORLD = "WEOWORLD"  # kept among the countries: the control total
 ABOUT = ("countries", "groups", "regions", "indicators")
+ABOUT_DEADLINE_S = 5.0  # the figures are worth more than their labels
 MIN_COUNTRIES = 100  # the IMF has had over 180 members since 2000
 PROJECTED_YEARS = 5  # a release of 2024 reaches to 2029
 APRIL, OCTOBER = 4, 10  # the months of the two releases a year
@@ -36,14 +37,15 @@ def fetch() -> dict[str, Any]:
     told = _shaped_answer(fetch_json(f"{base}/{INDICATOR}"))
     for name in ABOUT:
         try:
-            told[name] = fetch_json(f"{base}/{name}").get(name, {})
+            told[name] = fetch_json(f"{base}/{name}", deadline_s=ABOUT_DEADLINE_S).get(name, {})
         except (Unreachable, AttributeError):
             told[name] = {}
     return {name: told[name] for name in ("values", *ABOUT)}
 
 
 def _shaped_answer(told: object) -> dict[str, Any]:
-    if not isinstance(told, dict) or INDICATOR not in (told.get("values") or {}):
+    values = told.get("values") if isinstance(told, dict) else None
+    if not isinstance(told, dict) or not isinstance(values, dict) or INDICATOR not in values:
         raise Unreachable(f"its answer has no values of {INDICATOR}")
     return told
 
@@ -63,7 +65,10 @@ def parse(told: Any, fetched: date) -> Reading:
     labels = {code: about.get("label") for code, about in _about(told, "countries").items()}
     groups = {code: about.get("label") for name in ("groups", "regions") for code, about in _about(told, name).items()}
     left_out: Counter[str] = Counter()
-    as_of, unit = _release(told, by_code, fetched), _about(told, "indicators").get(INDICATOR, {}).get("unit")
+    if not labels:
+        left_out["list of countries: codes stand in the place of names"] += 1
+    as_of = checked_as_of(_release(told, by_code, fetched), fetched)
+    unit = _about(told, "indicators").get(INDICATOR, {}).get("unit")
     records: list[RawRecord] = []
     for code, figures in by_code.items():
         if not code.strip():
@@ -109,7 +114,13 @@ def _release(told: dict[str, Any], by_code: dict[str, Any], fetched: date) -> st
     named = _RELEASE.search(str(_about(told, "indicators").get(INDICATOR, {}).get("source")))
     if named:
         return f"{named[2]}-{MONTHS.index(named[1]) + 1:02}-01"
-    years = [int(y) for figures in by_code.values() if isinstance(figures, dict) for y in figures if y.isdecimal()]
+    years = [
+        int(y)
+        for figures in by_code.values()
+        if isinstance(figures, dict)
+        for y in figures
+        if re.fullmatch(r"\d{4}", y)
+    ]
     if not years:
         raise Refused("it has no year")
     year = min(max(years) - PROJECTED_YEARS, fetched.year)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from records import is_as_of
 from sources import Unreachable
 from sources.answers import fetch_json
 from sources.wikipedia import PAGE_TITLE, fetch, read_revision, site
@@ -36,17 +37,25 @@ def list_revisions(first_day: str, last_day: str, wait: Callable[[], None]) -> I
         "format": "json", "formatversion": "2", "maxlag": str(MAX_LAG_S),
     }  # fmt: skip
     following: dict[str, str] = {}
-    while True:
+    continued: list[dict[str, str]] = []
+    while following not in continued:
+        continued.append(following)
         told = _ask(f"{site()}/w/api.php?{urlencode({**asked, **following})}", wait)
         try:
             for page in told["query"]["pages"]:
+                if "missing" in page:
+                    raise Unreachable(f"it has no page {PAGE_TITLE}")
                 for revision in page.get("revisions", ()):
-                    yield PastRevision(str(revision["timestamp"]), int(revision["revid"]))
+                    saved = str(revision["timestamp"])
+                    if not is_as_of(saved):
+                        raise ValueError
+                    yield PastRevision(saved, int(revision["revid"]))
             following = {name: str(value) for name, value in told.get("continue", {}).items()}
         except (LookupError, TypeError, ValueError, AttributeError):
             raise Unreachable(f"its answer holds no revisions: {str(told)[:80]}") from None
         if not following:
             return
+    raise Unreachable("its list of revisions goes in a circle")
 
 
 def _ask(url: str, wait: Callable[[], None]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from records import RawRecord
 from sources import Reading, Refused, Unreachable
-from sources.answers import fetch_json, read_json, shaped
+from sources.answers import checked_as_of, fetch_json, read_json, shaped
 
 API_URL = "https://api.worldbank.org/v2"
 INDICATOR = "NY.GDP.MKTP.CD"
@@ -17,6 +17,7 @@ UNIT = "GDP (current US$)"  # the API's own words, for a row that came without t
 WORLD = "World"  # kept among the countries: the control total
 ROWS_A_PAGE = 1000  # larger pages have timed out
 MAX_PAGES = 200  # ten times what there is; an answer that promises more is wrong
+MAX_DIGITS = 9  # of a count of rows
 MIN_COUNTRIES = 100  # it has figures of over 200
 AGGREGATES = "Aggregates"  # what the country list gives as the region of a group of countries
 
@@ -59,7 +60,7 @@ def _two_parts(told: object) -> tuple[dict[str, Any], list[Any]]:
 def _number(about: dict[str, Any], name: str) -> int:
     """Return a count of an answer's first part, which is sometimes sent as a text."""
     text = str(about.get(name))
-    if not text.isdecimal() or (name == "pages" and not 1 <= int(text) <= MAX_PAGES):
+    if not text.isdecimal() or len(text) > MAX_DIGITS or (name == "pages" and not 1 <= int(text) <= MAX_PAGES):
         raise Unreachable(f"its answer says that it has {text[:20]} {name}")
     return int(text)
 
@@ -78,12 +79,12 @@ def read(content: bytes, fetched: date) -> Reading:
     return parse(read_json(content), fetched)
 
 
-def parse(told: Any, _fetched: date) -> Reading:
+def parse(told: Any, fetched: date) -> Reading:
     """Return the figures of every country and year, and the World's, as raw records; groups are left out and counted.
 
     Raises Refused for what is not the World Bank's answer.
     """
-    as_of = str(shaped(told, dict, "the answer").get("lastupdated"))
+    as_of = checked_as_of(str(shaped(told, dict, "the answer").get("lastupdated")), fetched)
     groups = set(told.get("groups") or ()) - {WORLD}
     left_out: Counter[str] = Counter()
     records: list[RawRecord] = []

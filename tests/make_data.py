@@ -31,6 +31,10 @@ from tests.page_builder import Layout, Page, Series, build, page_of_facts, plain
 
 START = datetime(2012, 1, 15, 12, tzinfo=timezone.utc)
 STEP = timedelta(hours=12)  # between pages: ten thousand of them reach to 2025
+LAST_PAGE, PAGE_STEP = (
+    datetime(2025, 12, 30, tzinfo=timezone.utc),
+    timedelta(minutes=30),
+)  # all in the figures' own year
 REVISED = 0.01  # of the figures, from one page to the next
 MISSING, MARKED, ALIASED = 0.01, 0.1, 0.1
 UNKNOWN, BAD_FIGURE, BROKEN_LINE = 0.002, 0.003, 0.001  # all in all within the share that a run allows
@@ -79,6 +83,11 @@ def make_records(number: int, output: Path, seed: int = 1) -> dict[str, Any]:
             if kind in ("clean", "unknown"):
                 cents[institution] += hundredths
     return {"records": number, "seed": seed, "counts": dict(counts), "hundredths_of_billion": dict(cents)}
+
+
+def records_a_page() -> int:
+    """Return how many records a made-up page has; another number breaks off the last one, which load refuses."""
+    return sum(len(_Column(series, random.Random(1)).countries) + 1 for series in page_of_facts().series)
 
 
 def _lines(chance: random.Random) -> Iterator[tuple[str, str, str, int]]:
@@ -170,7 +179,7 @@ def make_pages(number: int, folder: Path, seed: int = 1) -> dict[str, Any]:
     counts: Counter[str] = Counter()
     sums: Counter[str] = Counter()
     for n in range(number):
-        moment = START + STEP * n
+        moment = LAST_PAGE - PAGE_STEP * (number - n)
         if n and chance.random() < 0.3:  # an edit of single figures
             facts = replace(facts, series=[_edited(one, chance) for one in facts.series])
         content = build(replace(facts, saved=moment, revision=2_000_000 + n), chance.choice(LAYOUTS)).encode()

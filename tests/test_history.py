@@ -12,7 +12,7 @@ import pytest
 
 import questions
 from countries import reference
-from database import opened
+from database import Place, opened
 from history import History
 from load import load
 from records import CleanRecord
@@ -87,7 +87,7 @@ def load_vintage(
     path = home / "results" / f"{as_of[:10]}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(vintage(as_of, said, source)), encoding="utf-8")
-    load(path, home / DATABASE, Journal("load", quiet=True), force=True)
+    load(path, Place(home / DATABASE), Journal("load", quiet=True), force=True)
 
 
 def replayed(vintages: dict[str, dict[tuple[str, str, int], float]], day: str) -> dict[tuple[str, str, int], float]:
@@ -114,7 +114,7 @@ def test_fifty_vintages_in_any_order_equal_a_replay_on_every_date(seed: int, hom
         standing = replayed(vintages, day)
         rows = query(home / DATABASE, history.format(day))
         assert sorted(rows) == sorted((*key, figure) for key, figure in standing.items()), day
-        with opened(home / DATABASE) as connection:
+        with opened(Place(home / DATABASE)) as connection:
             past = History(connection)
             newest = past.newest_imf(day)
             ranked = questions.ranking(past, newest).rows
@@ -154,7 +154,7 @@ def test_the_shared_pages_in_three_random_orders_give_identical_dumps(run: Run, 
         names = sorted(clean)
         random.Random(seed).shuffle(names)
         for name in names:
-            load(clean[name], tmp_path / f"{seed}.db", Journal("load", quiet=True))
+            load(clean[name], Place(tmp_path / f"{seed}.db"), Journal("load", quiet=True))
         dumps.append(dump(tmp_path / f"{seed}.db"))
     assert dumps[0] == dumps[1] == dumps[2]
     assert any("was 145.03 on 2025-01-07" in (row[8] or "") for row in dumps[0][0])
@@ -164,7 +164,7 @@ def test_the_same_page_365_times_adds_365_lines_to_loads_and_nothing_to_the_esti
     assert run("etl_process.py", "--page", SHIPPED).returncode == 0
     before = dump(home / DATABASE)
     for _ in range(365):
-        load(home / CLEAN, home / DATABASE, Journal("load", quiet=True))
+        load(home / CLEAN, Place(home / DATABASE), Journal("load", quiet=True))
     assert query(home / DATABASE, "SELECT count(*) FROM Loads") == [(366,)]
     assert dump(home / DATABASE) == before
 
