@@ -11,9 +11,10 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-from utils import COUNTRY_TABLE, Exit, StageError
+from utils import COUNTRY_TABLE, PROJECT, Exit, StageError
 
 _NOT_A_LETTER = re.compile(r"[\W_]+")
 
@@ -62,9 +63,10 @@ def reference() -> Reference:
     Raises StageError (66 or 1) when data/country_region_table.json is missing or contradicts itself: it ships with us.
     """
     try:
-        # by the loader that found this module: on Spark's workers that reads out of a zip
+        # by the loader that found this module, and under its own path: on Spark's workers both are a zip's
         loader: Any = __spec__.loader
-        table: dict[str, Any] = json.loads(loader.get_data(str(COUNTRY_TABLE)))
+        beside = Path(__file__).parent / COUNTRY_TABLE.relative_to(PROJECT)
+        table: dict[str, Any] = json.loads(loader.get_data(str(beside)))
     except OSError as error:
         raise StageError(
             Exit.NO_INPUT, f"cannot read {COUNTRY_TABLE}: {error}; restore it from the repository"

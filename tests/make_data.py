@@ -39,6 +39,7 @@ REVISED = 0.01  # of the figures, from one page to the next
 MISSING, MARKED, ALIASED = 0.01, 0.1, 0.1
 UNKNOWN, BAD_FIGURE, BROKEN_LINE = 0.002, 0.003, 0.001  # all in all within the share that a run allows
 BAD_PAGES = 0.004
+BROKEN = "no record"
 NO_FIGURE = ("—", "N/A", "")
 BAD = ("abc", "0", "12 13", "-5", "1,2,x")
 MARKS = ("[n 1]", "[n 11][n 12]", "†", "[a]")
@@ -72,12 +73,13 @@ def made_file(output: Path) -> Path:
 # --- records ----------------------------------------------------------------------------------------------------------
 
 
-def make_records(number: int, output: Path, seed: int = 1) -> dict[str, Any]:
+def make_records(number: int, output: Path, seed: int = 1, broken_lines: bool = True) -> dict[str, Any]:
     """Write raw records as lines; return the count of each kind, and the sums of the countries' figures."""
     counts: Counter[str] = Counter()
     cents: Counter[str] = Counter()
     with output.open("w", encoding="utf-8") as file:
-        for line, kind, institution, hundredths in islice(_lines(random.Random(seed)), number):
+        lines = (one for one in _lines(random.Random(seed)) if broken_lines or one[1] != BROKEN)
+        for line, kind, institution, hundredths in islice(lines, number):
             file.write(line)
             counts[kind] += 1
             if kind in ("clean", "unknown"):
@@ -141,7 +143,7 @@ class _Made:
         elif self.steady:
             pass
         elif draw < BROKEN_LINE:
-            return f'{{"Country": "{name}", "GDP": "{gdp}\n', "no record", 0
+            return f'{{"Country": "{name}", "GDP": "{gdp}\n', BROKEN, 0
         elif draw < BROKEN_LINE + UNKNOWN:
             name, kind = f"Ruritania {self.number}", "unknown"
         elif draw < BROKEN_LINE + UNKNOWN + BAD_FIGURE:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from history import History
 from load import load
 from records import CleanRecord
 from stage import Journal
-from tests.conftest import SHARED_PAGES, Run, query, shared_pages
+from tests.conftest import PROJECT, SHARED_PAGES, Run, query, shared_pages
 from tests.page_builder import SHIPPED
 from tests.test_sources import REAL_ANSWER
 
@@ -313,3 +315,50 @@ def test_a_question_needs_no_lock_and_changes_nothing(run: Run, home: Path) -> N
     assert done.returncode == 0 and "as of 2025-12-30): 76" in done.stdout
     assert run("load.py", "--compare").returncode == 66
     assert (home / DATABASE).read_bytes() == before
+
+
+# --- what a reviewer broke --------------------------------------------------------------------------------------------
+
+
+def test_a_vintage_that_is_loaded_again_gets_its_figures_back(home: Path) -> None:
+    first, second = {("IMF", "KOR", 2024): 10.0, ("IMF", "JPN", 2024): 20.0}, {("IMF", "JPN", 2024): 20.0}
+    load_vintage(home, "2024-01-01", first)
+    load_vintage(home, "2024-02-01", second)
+    load_vintage(home, "2024-02-01", first)
+    rows = query(home / DATABASE, "SELECT ISO3, As_of, Until FROM GDP_Estimates ORDER BY ISO3")
+    assert rows == [("JPN", "2024-01-01", "9999-12-31"), ("KOR", "2024-01-01", "9999-12-31")]
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_of_two_revisions_saved_in_the_same_minute_the_later_one_stands(order: tuple[int, int], home: Path) -> None:
+    for number in order:
+        load_vintage(home, "2024-01-01", {("IMF", "KOR", 2024): float(number)}, f"https://example.org/oldid={number}")
+    assert query(home / DATABASE, "SELECT GDP_USD_billion FROM GDP_Estimates") == [(2.0,)]
+
+
+@needs_shared
+def test_a_page_does_not_explain_itself(run: Run, home: Path) -> None:
+    assert run("etl_process.py", "--page", page_of("2024-06-30"), "--quiet").returncode == 0
+    assert run("etl_process.py", "--source", "imf", "--page", REAL_ANSWER, "--quiet").returncode == 0
+    done = run("load.py", "--compare")
+    assert done.returncode == 66 and "no release of the IMF's from before 2024-06-30 is loaded" in done.stderr
+    told = json.loads(run("load.py", "--changes", "--json").stdout)
+    assert told["Since"] == "2024-06-30T22:28:00Z"
+
+
+def test_an_empty_country_is_a_question_and_loads_nothing(run: Run, home: Path) -> None:
+    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("load.py", "--country", "").returncode == 2
+    assert query(home / DATABASE, "SELECT count(*) FROM Loads") == [(1,)]
+    assert run("load.py", "--as-of", "0999-01-01").returncode == 66
+
+
+def test_a_reader_that_does_not_read_on_does_not_keep_a_load_waiting(run: Run, home: Path) -> None:
+    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    for n in range(1, 300):
+        load_vintage(home, f"20{10 + n // 25}-01-{1 + n % 25:02}", {("IMF", "KOR", 2024): 1000.0 + n})
+    command = [sys.executable, str(PROJECT / "load.py"), "--country", "KOR", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as reader:
+        assert reader.stdout and reader.stdout.read(1) == b"{"
+        assert run("load.py").returncode == 0
+        reader.kill()

@@ -166,7 +166,8 @@ def test_an_empty_code_and_years_without_a_figure_are_counted_and_left_out() -> 
     figures: dict[str, dict[str, float | None]] = {**stand_ins.imf_figures(), "": {"2025": 1.0}}  # type: ignore[dict-item]
     figures["KOR"] = {"2025": 1790.0, "2026": None}
     reading = imf.parse(read_json(json.dumps({"values": {"NGDPD": figures}}).encode()), date(2026, 11, 1))
-    assert reading.left_out == {"figures under an empty code": 1, "year without a figure": 1}
+    names = "list of countries: codes stand in the place of names"
+    assert reading.left_out == {"figures under an empty code": 1, "year without a figure": 1, names: 1}
 
 
 @pytest.mark.parametrize("told", [[], {}, {"values": 3}, {"values": {"NGDPD": {"KOR": []}}}, {"values": {"NGDPD": {}}}])
@@ -183,3 +184,24 @@ def test_one_source_in_trouble_does_not_stop_the_other(run: Run, server: Server,
     assert done.returncode == 69
     assert "could not reach imf" in done.stderr
     assert query(home / DATABASE, "SELECT DISTINCT Institution FROM GDP_Estimates") == [("World Bank",)]
+
+
+HOSTILE: dict[str, tuple[str, object]] = {
+    "values that are true": ("/imf/NGDPD", {"values": True}),
+    "a year of 5,000 digits": ("/imf/NGDPD", {"values": {"NGDPD": {"KOR": {"2" * 5000: 1}}}}),
+    "half a character": ("/imf/NGDPD", {"values": {"NGDPD": {"KOR": {"2024": "\ud800"}}}}),
+    "a release to come": ("/imf/indicators", {"indicators": {"NGDPD": {"source": "Outlook (October 2062)"}}}),
+    "pages without end": ("page=1", [{"pages": "9" * 5000, "total": 1, "lastupdated": "2026-04-08"}, []]),
+    "a date that is a path": ("/indicator/", [{"pages": 1, "total": 0, "lastupdated": "../../x"}, []]),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_answer_is_told_and_writes_nothing(what: str, run: Run, server: Server, home: Path) -> None:
+    path, answer = HOSTILE[what]
+    well = both(stand_ins.imf(), stand_ins.world_bank())
+    server.route = lambda asked: stand_ins.as_answer(answer) if path in asked else well(asked)
+    source = "imf" if path.startswith("/imf") else "world_bank"
+    done = run("extract.py", "--source", source, **environment(server))
+    assert done.returncode in (65, 69) and "Traceback" not in done.stderr, done.stderr
+    assert sorted(path.name for path in home.rglob("*") if path.is_file() and "log" not in path.parts) == []

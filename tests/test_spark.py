@@ -178,14 +178,19 @@ def test_on_a_cluster_a_worker_killed_in_the_middle_changes_nothing(
 def _executors_at_work(workers: list[subprocess.Popen[bytes]], job: subprocess.Popen[str]) -> list[psutil.Process]:
     """Return the Python processes of the executors when both have been at work for a moment."""
     while job.poll() is None:
-        found = [
-            one for worker in workers for one in psutil.Process(worker.pid).children(recursive=True)
-            if "pyspark.daemon" in " ".join(one.cmdline()) and one.cpu_times().user > 0.3
-        ]  # fmt: skip
+        family = [one for worker in workers for one in psutil.Process(worker.pid).children(recursive=True)]
+        found = [one for one in family if _is_at_work(one)]
         if found:
             return found
         time.sleep(0.05)
     raise AssertionError(f"the job ended before its workers were seen: {job.stderr.read() if job.stderr else ''}")
+
+
+def _is_at_work(process: psutil.Process) -> bool:
+    try:
+        return "pyspark.daemon" in " ".join(process.cmdline()) and process.cpu_times().user > 0.3
+    except psutil.Error:  # it ended meanwhile
+        return False
 
 
 def test_a_cluster_that_is_not_there_is_unreachable(run: Run, home: Path, tmp_path: Path) -> None:

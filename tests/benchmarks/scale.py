@@ -1,0 +1,287 @@
+"""Archives: the suite beside others, in turns; the table goes to tests/benchmarks/RESULTS.md.
+
+    python tests/benchmarks/scale.py                 all of it: about an hour, and 12 GB of disk
+    python tests/benchmarks/scale.py --records 1000000 --runs 3 --only transform load
+
+Each command is a process of its own. Memory is that of its whole tree (PSS, sampled); processor time is what the kernel
+counted. On smaller data of the same kind it is checked first that all make the same rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+PROJECT = Path(__file__).parents[2]
+sys.path.insert(0, str(PROJECT))
+
+from tests.make_data import make_pages, make_records, records_a_page  # noqa: E402
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+RIVALS = PROJECT / "tests" / "benchmarks" / "rivals.py"
+SAMPLE_S = 0.1
+MB = 1_000_000
+MUCH = 2_000_000  # records
+FIELDS = ("Country", "ISO3", "Region", "Subregion", "Institution", "Year", "GDP_USD_billion", "As_of", "Source", "Note")
+
+
+class Cost(NamedTuple):
+    """What a run cost."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+
+
+class Line(NamedTuple):
+    """A line of the table: what ran, the medians, and its speed as a ratio to the reference's."""
+
+    what: str
+    cost: Cost
+    ratio: float
+
+
+Commands = dict[str, list[str]]
+
+
+def main() -> None:
+    """Make the data, run everything in turns, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--records", type=int, nargs="+", default=[1_000_000, 10_000_000])
+    parser.add_argument("--pages", type=int, default=1000)
+    parser.add_argument("--only", nargs="+", default=["transform", "extract", "load", "spark"])
+    parser.add_argument("--folder", type=Path, help="where the data goes (default: a temporary folder)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        folder = Path(name)
+        os.environ["GDP_ETL_HOME"] = name
+        sections = [told for part in options.only for told in PARTS[part](folder, options)]
+    head = [f"# Benchmarks\n\n{machine()}; medians of {options.runs} runs in turns, of 3 for over two million."]
+    RESULTS.write_text("\n\n".join([*head, *sections]) + "\n", encoding="utf-8")
+    print(RESULTS.read_text(encoding="utf-8"))
+
+
+def machine() -> str:
+    """Return what the machine is."""
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.machine(),
+    )
+    memory = psutil.virtual_memory().total / 1e9
+    return f"{os.cpu_count()} cores ({model}), {memory:.0f} GB, {platform.system()}, Python {platform.python_version()}"
+
+
+# --- measuring --------------------------------------------------------------------------------------------------------
+
+
+def runs_of(number: int, options: argparse.Namespace) -> int:
+    """Return how often to run: much data wavers less, and takes long."""
+    return min(options.runs, 3) if number > MUCH else int(options.runs)
+
+
+def measured(commands: Commands, runs: int, outputs: list[Path]) -> dict[str, Cost]:
+    """Run each command `runs` times, in turns, what was put out before removed; return the medians."""
+    costs: dict[str, list[Cost]] = {name: [] for name in commands}
+    for run in range(runs):
+        for name, command in commands.items():
+            for output in outputs:
+                shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
+            costs[name].append(cost_of(command))
+            print(f"run {run + 1}: {name}: {costs[name][-1]}", file=sys.stderr)
+    return {name: Cost(*map(statistics.median, zip(*some, strict=True))) for name, some in costs.items()}
+
+
+def cost_of(command: list[str]) -> Cost:
+    """Run a command to its end; return what it cost."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began, peak = time.monotonic(), 0.0
+    process = psutil.Popen([sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    while True:
+        try:
+            process.wait(SAMPLE_S)
+            break
+        except psutil.TimeoutExpired:
+            peak = max(peak, _pss_mb(process))
+    wall = time.monotonic() - began
+    if process.returncode:
+        raise SystemExit(f"{command} ended in {process.returncode}: {process.stderr.read().decode()[-2000:]}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Cost(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, peak)
+
+
+def _pss_mb(process: psutil.Process) -> float:
+    total = 0.0
+    try:
+        for one in (process, *process.children(recursive=True)):
+            total += one.memory_full_info().pss / MB
+    except psutil.Error:
+        pass
+    return total
+
+
+def table(title: str, costs: dict[str, Cost], reference: str, units: float, unit: str) -> str:
+    """Return costs as a table; the ratio is speed against the reference's."""
+    lines = [
+        f"## {title}",
+        "",
+        f"| | {unit}/s | ratio | CPU s per million | peak memory, MB |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for name, cost in costs.items():
+        ratio = costs[reference].wall_s / cost.wall_s
+        per_million = cost.cpu_s / units * 1e6
+        lines.append(f"| {name} | {units / cost.wall_s:,.0f} | {ratio:.2f} | {per_million:.2f} | {cost.peak_mb:,.0f} |")
+    return "\n".join(lines)
+
+
+# --- the parts --------------------------------------------------------------------------------------------------------
+
+
+def transform(folder: Path, options: argparse.Namespace) -> list[str]:
+    """Raw lines to clean ones."""
+    check_same_rows(folder)
+    sections = []
+    for number in options.records:
+        raw = folder / "raw.jsonl"
+        make_records(number, raw, broken_lines=False)
+        out = {name: folder / f"{name}.out" for name in ("pandas, whole file", "Polars", "DuckDB")}
+        rivals = {"pandas, whole file": "pandas", "Polars": "polars", "DuckDB": "duckdb"}
+        if number > MUCH:
+            del rivals["pandas, whole file"]  # a million takes gigabytes
+        ours = str(PROJECT / "transform.py")
+        commands = {
+            f"suite, {workers} worker{'s' * (workers > 1)}": [
+                ours, "--quiet", "--input", str(raw), "--output", str(folder / "clean.jsonl"), "--workers", str(workers)
+            ]
+            for workers in (2, 1)
+        }  # fmt: skip
+        commands |= {name: [str(RIVALS), "transform", kind, str(raw), str(out[name])] for name, kind in rivals.items()}
+        every = [*out.values(), folder / "clean.jsonl"]
+        costs = measured(commands, runs_of(number, options), every)
+        sections.append(table(f"Transform, {number:,} records", costs, "Polars", number, "records"))
+        for path in (*out.values(), raw):
+            path.unlink(missing_ok=True)
+    return sections
+
+
+def check_same_rows(folder: Path) -> None:
+    """Stop when the rivals and we do not make the same rows."""
+    raw = folder / "few.jsonl"
+    make_records(20 * records_a_page(), raw, broken_lines=False)
+    found = {}
+    for name in ("pandas", "polars", "duckdb"):
+        command = [sys.executable, str(RIVALS), "transform", name, str(raw), str(folder / name)]
+        subprocess.run(command, check=True)
+        found[name] = rows(folder / name)
+    quiet = [
+        sys.executable,
+        PROJECT / "transform.py",
+        "--quiet",
+        "--input",
+        raw,
+        "--output",
+        folder / "few.clean.jsonl",
+    ]
+    subprocess.run(quiet, check=True, stderr=subprocess.DEVNULL)
+    ours = rows(folder / "few.clean.jsonl")
+    different = [name for name, theirs in found.items() if theirs != ours]
+    if different:
+        raise SystemExit(f"{different} do not make the same rows as we")
+
+
+def cleaned(raw: Path, target: Path) -> None:
+    """Clean raw records, not timed."""
+    command = [sys.executable, str(PROJECT / "transform.py"), "--quiet", "--input", str(raw), "--output", str(target)]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+
+
+def rows(path: Path) -> list[str]:
+    """Return the records of a file of lines, in an order of their own."""
+    return sorted(str([json.loads(line).get(name) for name in FIELDS]) for line in path.open(encoding="utf-8"))
+
+
+def extract(folder: Path, options: argparse.Namespace) -> list[str]:
+    """Pages to raw lines."""
+    make_pages(options.pages, folder / "pages")
+    target = folder / "pages.jsonl"
+    ours = [
+        str(PROJECT / "extract.py"),
+        "--quiet",
+        "--pages",
+        str(folder / "pages"),
+        "--output",
+        str(target),
+        "--workers",
+    ]
+    commands = {"suite, 2 workers": [*ours, "2"], "suite, 1 worker": [*ours, "1"]} | {
+        name: [str(RIVALS), "extract", kind, str(folder / "pages"), str(folder / "cells")]
+        for name, kind in (("pandas.read_html", "read_html"), ("lxml alone", "lxml"))
+    }
+    costs = measured(commands, options.runs, [target, folder / "cells"])
+    return [table(f"Extract, {options.pages:,} pages", costs, "suite, 1 worker", options.pages, "pages")]
+
+
+def load(folder: Path, options: argparse.Namespace) -> list[str]:
+    """Clean lines to SQLite."""
+    sections = []
+    for pages in (1620, 9700):
+        number = pages * records_a_page()
+        raw, clean, database = folder / "raw.jsonl", folder / "estimates.jsonl", folder / "x.db"
+        make_records(number, raw)
+        cleaned(raw, clean)
+        count = sum(1 for _ in clean.open("rb"))
+        ours = [str(PROJECT / "load.py"), "--quiet", "--input", str(clean), "--database", str(database)]
+        commands = {"suite": ours} | {
+            name: [str(RIVALS), "load", kind, str(clean), str(database)]
+            for name, kind in (("executemany into a keyed table", "executemany"), ("DataFrame.to_sql", "to_sql"))
+        }
+        costs = measured(commands, runs_of(number, options), [database])
+        title = f"Load, {count:,} estimates of {pages:,} vintages"
+        sections.append(table(title, costs, "DataFrame.to_sql", count, "estimates"))
+        for path in (raw, clean, database):
+            path.unlink()
+    return sections
+
+
+def spark(folder: Path, options: argparse.Namespace) -> list[str]:
+    """The two engines on the same records; a run on next to nothing is what Spark's start costs."""
+    sections = []
+    for number in (1_000, options.records[-1]):
+        raw = folder / "raw.jsonl"
+        make_records(number, raw)
+        ours = [str(PROJECT / "transform.py"), "--quiet", "--input", str(raw), "--output"]
+        commands = {
+            "suite, 2 workers": [*ours, str(folder / "clean.jsonl"), "--workers", "2"],
+            "suite on Spark, local[2]": [*ours, str(folder / "parts"), "--engine", "spark", "--master", "local[2]"],
+        }
+        costs = measured(commands, min(options.runs, 3), [folder / "clean.jsonl", folder / "parts"])
+        title = f"Transform on Spark, {number:,} records ({costs['suite on Spark, local[2]'].wall_s:.1f} s on Spark)"
+        sections.append(table(title, costs, "suite, 2 workers", number, "records"))
+    return sections
+
+
+PARTS: dict[str, Callable[[Path, argparse.Namespace], list[str]]] = {
+    "transform": transform, "extract": extract, "load": load, "spark": spark,
+}  # fmt: skip
+
+if __name__ == "__main__":
+    main()
