@@ -123,6 +123,11 @@ def extract_pages(paths: list[Path], target: Path, many: Many, journal: Journal)
     Raises StageError (65) when too much was, and leaves `target` as it was. Interrupted, it goes on where it stopped.
     """
     growing = Growing(target, "extract", {"pages": identity_of(paths)})
+    if done := growing.was_done():
+        growing.drop()
+        many.refuse(done["unread"], done["pages"], "pages")
+        tell_pages(done, target, journal, "done before, from the same pages: ")
+        return
     state = growing.state or {"pages": 0, "records": 0, "unread": 0, "as_of": ""}
     if growing.state:
         journal.say(f"going on: {state['pages']} pages were done before")
@@ -139,22 +144,28 @@ def extract_pages(paths: list[Path], target: Path, many: Many, journal: Journal)
                 rejected = rejected_line("extract", str(path), None, page.problem)
             growing.add(page.lines, rejected, lambda: state)
             advance(1)
-    finish_pages(growing, state, many, target, journal)
-    journal.gave(target, state["records"])
-    read_in = len(paths) - state["unread"]
-    journal.say(f"{state['records']:,} raw records of {read_in} pages written to {target}; {state['unread']} not read")
+    finish_pages(growing, state, many, target)
+    tell_pages(state, target, journal)
 
 
-def finish_pages(growing: Growing, state: dict[str, Any], many: Many, target: Path, journal: Journal) -> None:
-    """Put the outputs in place; raises StageError (65) when too much was set aside."""
+def tell_pages(state: dict[str, Any], target: Path, journal: Journal, before: str = "") -> None:
+    """Tell how many records of how many pages there are."""
     pages, unread = state["pages"], state["unread"]
     journal.facts |= {"input": f"{pages} pages", "rows_in": pages, "unread": unread, "as_of": state["as_of"]}
+    journal.gave(target, state["records"])
+    told = f"{state['records']:,} raw records of {pages - unread:,} pages written to {target}; {unread:,} not read"
+    journal.say(before + told)
+
+
+def finish_pages(growing: Growing, state: dict[str, Any], many: Many, target: Path) -> None:
+    """Put the outputs in place; raises StageError (65) when too much was set aside."""
+    pages, unread = state["pages"], state["unread"]
     growing.save(state)
     growing.put_rejected()
     if unread == pages:
         raise StageError(Exit.BAD_DATA, f"none of {pages} pages could be read; {rejected_file(target)} tells why")
     many.refuse(unread, pages, "pages")
-    growing.put()
+    growing.put(state)
 
 
 def page_lines(path: Path, target: Path) -> PageLines:

@@ -15,7 +15,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
@@ -30,6 +30,7 @@ from utils import (
     Exit,
     StageError,
     rejected_file,
+    stamp_of,
     whole_file,
     write_whole,
     writing,
@@ -226,6 +227,7 @@ class Growing:
 
     def __init__(self, target: Path, stage: str, identity: dict[str, Any]) -> None:
         self._target, self._stage, self._identity = target, stage, identity
+        self._done = target.with_name(f".{target.name}.done")
         self._note = target.with_name(f".{target.name}.going")
         self._parts = [target.with_name(f".{target.name}.part"), target.with_name(f".{target.name}.rejected.part")]
         told = self._told()
@@ -236,6 +238,8 @@ class Growing:
             for file, size in zip(self._files, told["sizes"] if told else (0, 0), strict=True):
                 file.truncate(size)
         self._saved = time.monotonic()
+        self._disk = ThreadPoolExecutor(1)
+        self._on_disk: Future[None] | None = None
 
     def _told(self) -> dict[str, Any] | None:
         try:
@@ -245,35 +249,64 @@ class Growing:
         except (OSError, ValueError, LookupError, TypeError):
             return None
 
+    def was_done(self) -> dict[str, Any] | None:
+        """Return the last state of a run that made this very output of these very pieces; None where none did."""
+        try:
+            told: dict[str, Any] = json.loads(self._done.read_bytes())
+            same = told["identity"] == self._identity and told["output"] == stamp_of(self._target)
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+        return dict(told["state"]) if same else None
+
     def add(self, text: bytes, rejected: bytes, state: Callable[[], dict[str, Any]]) -> None:
         """Add what a piece gave, and from time to time remember how far we are; raises StageError (74)."""
         with writing(self._target):
             for file, more in zip(self._files, (text, rejected), strict=True):
                 file.write(more)
         if time.monotonic() - self._saved > SAVE_EVERY_S:
-            self.save(state())
+            self.save(state(), wait=False)
 
-    def save(self, state: dict[str, Any]) -> None:
-        """Make what there is last, and remember it; raises StageError (74)."""
+    def save(self, state: dict[str, Any], wait: bool = True) -> None:
+        """Make what there is last, and remember it; raises StageError (74). Without `wait` the disk takes its time."""
+        self._wait_for_disk()
         with writing(self._target):
             for file in self._files:
                 file.flush()
-                os.fsync(file.fileno())
         sizes = [file.tell() for file in self._files]
-        write_whole(self._note, json.dumps({"identity": self._identity, "sizes": sizes, "state": state}).encode())
+        note = json.dumps({"identity": self._identity, "sizes": sizes, "state": state}).encode()
+        self._on_disk = self._disk.submit(self._make_last, note)
         self._saved = time.monotonic()
+        if wait:
+            self._wait_for_disk()
+
+    def _make_last(self, note: bytes) -> None:
+        with writing(self._target):
+            for file in self._files:
+                os.fsync(file.fileno())
+        write_whole(self._note, note)
+
+    def _wait_for_disk(self) -> None:
+        if self._on_disk:
+            self._on_disk.result()
 
     def put_rejected(self) -> None:
         """Put what was set aside beside the output."""
         with self._parts[1].open("rb") as lines:
             put_rejected(self._target, self._stage, lines)
 
-    def put(self) -> None:
-        """Put the output in place; all is done, and nothing is left to go on with."""
+    def put(self, state: dict[str, Any]) -> None:
+        """Put the output in place; all is done, and a run that a later stage interrupted need not do it again."""
         with writing(self._target):
             self._files[0].close()
             self._parts[0].replace(self._target)
-            for path in (self._parts[1], self._note):
+        told = {"identity": self._identity, "output": stamp_of(self._target), "state": state}
+        write_whole(self._done, json.dumps(told).encode())
+        self.drop()
+
+    def drop(self) -> None:
+        """Leave nothing to go on with."""
+        with writing(self._target):
+            for path in (*self._parts, self._note):
                 path.unlink(missing_ok=True)
 
 

@@ -34,6 +34,12 @@ def transform_stream(sources: list[Path], target: Path, many: Many, journal: Jou
             raise StageError(Exit.NO_INPUT, f"{source} is not there; run extract.py, or name another with --input")
     named = ", ".join(map(str, sources))
     growing = Growing(target, "transform", {"input": identity_of(sources)})
+    if before := growing.was_done():
+        growing.drop()
+        refuse(Told(before["told"]), named, many)
+        journal.say("done before, from the same lines:")
+        tell(Told(before["told"]), named, target, journal)
+        return
     done, at = (growing.state["blocks"], growing.state["bytes"]) if growing.state else (0, 0)
     told = Told(growing.state["told"] if growing.state else None)
     if done:
@@ -46,10 +52,11 @@ def transform_stream(sources: list[Path], target: Path, many: Many, journal: Jou
             done, at = done + 1, at + block.length
             growing.add(cleaned.lines, cleaned.rejects, lambda: {"blocks": done, "bytes": at, "told": told.as_json()})  # noqa: B023
             advance(block.length)
-    growing.save({"blocks": done, "bytes": at, "told": told.as_json()})
+    state = {"blocks": done, "bytes": at, "told": told.as_json()}
+    growing.save(state)
     growing.put_rejected()
     refuse(told, named, many)
-    growing.put()
+    growing.put(state)
     tell(told, named, target, journal)
 
 

@@ -29,6 +29,7 @@ from records import (
 
 WORLD = ("World", "WEOWORLD")  # the control total, and its code where the IMF's answer came without names
 CACHED_VALUES = 65_536  # distinct texts of a field that are cleaned once; a page has a few hundred
+CACHED_COLUMNS = 2_048  # what all figures of a column share is long, and an archive does not come back to it
 
 
 class Fate(StrEnum):
@@ -275,7 +276,7 @@ class Series(NamedTuple):
     unsourced: str | None
 
 
-@lru_cache(CACHED_VALUES)
+@lru_cache(CACHED_COLUMNS)
 def series_of(  # noqa: PLR0913, PLR0917 - these are the record's fields
     year: str | None, column: str | None, unit: str | None, institution: str, source: str, as_of: str
 ) -> Series:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import difflib
 import json
+import pkgutil
 import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from utils import COUNTRY_TABLE, PROJECT, Exit, StageError
@@ -63,10 +63,9 @@ def reference() -> Reference:
     Raises StageError (66 or 1) when data/country_region_table.json is missing or contradicts itself: it ships with us.
     """
     try:
-        # by the loader that found this module, and under its own path: on Spark's workers both are a zip's
-        loader: Any = __spec__.loader
-        beside = Path(__file__).parent / COUNTRY_TABLE.relative_to(PROJECT)
-        table: dict[str, Any] = json.loads(loader.get_data(str(beside)))
+        # by the loader that found this module: on Spark's workers it reads out of a zip
+        text = pkgutil.get_data(__name__, str(COUNTRY_TABLE.relative_to(PROJECT)))
+        table: dict[str, Any] = json.loads(text or b"")
     except OSError as error:
         raise StageError(
             Exit.NO_INPUT, f"cannot read {COUNTRY_TABLE}: {error}; restore it from the repository"

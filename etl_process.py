@@ -137,10 +137,12 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     add("--ping", metavar="URL", help="a dead-man's switch to call at start and end")
     options = parser.parse_args(arguments)
-    for_extract = [options.page is not None, bool(options.source), options.archive, options.pages is not None]
-    if any(for_extract) and (options.status or "extract" not in {stage.name for stage in stages_asked_for(options)}):
-        parser.error("--page, --source, --archive and --pages are for extract, which is not asked for")
-    if (options.archive or options.pages) and sum(for_extract) > 1:
+    one_page = options.page is not None or bool(options.source)
+    many = options.archive or options.pages is not None
+    begins_later = options.status or "extract" not in {stage.name for stage in stages_asked_for(options)}
+    if one_page and begins_later:
+        parser.error("--page and --source are for extract, which is not asked for")
+    if (many and one_page) or (options.archive and options.pages):
         parser.error("--archive and --pages read many pages, and take no --page or --source")
     return options
 

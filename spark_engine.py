@@ -163,7 +163,7 @@ def spark(master: str, journal: Journal) -> Iterator[SparkContext]:
         try:
             yield context
         except Py4JError as error:
-            raise _job_problem(error) from error
+            raise _job_problem(master, error) from error
         finally:
             context.stop()
 
@@ -198,8 +198,10 @@ def _start_problem(master: str, error: Exception) -> StageError:
     return StageError(Exit.UNREACHABLE, f"Spark at {master} cannot be reached: {_first_line(error)}; is it running?")
 
 
-def _job_problem(error: Exception) -> StageError:
+def _job_problem(master: str, error: Exception) -> StageError:
     told = _first_line(error)
+    if "stopped SparkContext" in str(error) or "masters are unresponsive" in str(error):
+        return StageError(Exit.UNREACHABLE, f"Spark at {master} cannot be reached, or left us; is it running?")
     if "Input path does not exist" in told or "FileNotFoundException" in told:
         return StageError(Exit.NO_INPUT, f"{told}; run the stage that writes it, or name another")
     if "already exists" in told:

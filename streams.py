@@ -9,15 +9,33 @@ from __future__ import annotations
 import json
 from collections import Counter
 from decimal import Decimal
-from itertools import accumulate
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
 
-from cleaning import CACHED_VALUES, WORLD, Fate, Judged, Named, RawFields, Series, fields_of, figure_of, judge
+from cleaning import (
+    CACHED_COLUMNS,
+    CACHED_VALUES,
+    WORLD,
+    Fate,
+    Judged,
+    Named,
+    RawFields,
+    Series,
+    fields_of,
+    figure_of,
+    judge,
+)
 from records import RAW_FIELDS, record_problem
 
 BROKEN = "no record"
+GDP, YEAR = b'", "GDP": "', b'", "Year": '  # what stands between the parts of a raw line
+# The types that a raw record's fields can have, all at once: quicker to look up than to check one by one.
+_TYPES = {
+    (str, str, year, column, unit, str, str, str)
+    for year in (str, type(None)) for column in (str, type(None)) for unit in (str, type(None))
+}  # fmt: skip
 DAMAGED = "\ufffd".encode()  # what readers, Spark's among them, put in the place of bytes that are no text
 MAX_UNKNOWN = 100  # how many unknown names are remembered, to be told
 MAX_TEXT_CHARACTERS = 1000  # of a rejected line
@@ -72,29 +90,47 @@ class Told:
 class _Known:
     """The parts of lines that were judged before and say nothing odd: most lines can be put together of them.
 
-    A country's four fields as text; a figure's text and hundredths, by its unit; and of all that a column shares a
-    number, what goes before the figure, what goes behind it, and the figures of its unit.
+    Keyed by the raw line's own bytes, in the layout in which extract writes them: up to the figure, the figure, and
+    from the year to the end. The values are bytes of the clean line; each part was found to mean by itself what it
+    meant in its line, so that any of them together mean the same.
     """
 
     def __init__(self) -> None:
-        self.countries: dict[str, str] = {}
-        self.figures: dict[Decimal, dict[str, tuple[str, int]]] = {}
-        self.columns: dict[tuple[Any, ...], tuple[str, str, str, dict[str, tuple[str, int]]]] = {}
+        self.countries: dict[bytes, bytes] = {}
+        self.figures: dict[Decimal, dict[bytes, tuple[bytes, int]]] = {}
+        self.columns: dict[bytes, tuple[str, bytes, bytes, dict[bytes, tuple[bytes, int]]]] = {}
 
-    def learn(self, fields: RawFields, judged: Judged, named: Named, series: Series) -> None:
-        """Remember the parts of a clean record, unless something about it is its own: a Note, or a year in a cell."""
-        country, gdp, *column = fields
-        own_year = named.year is not None or figure_of(gdp, series.factor).year is not None
-        if judged.note or named.country is None or own_year:
+    def learn(self, line: bytes, judged: Judged, named: Named, series: Series) -> None:
+        """Remember the parts of a clean line, unless something about it is its own: a Note, or a year in a cell."""
+        country, gdp, column = parts_of(line)
+        if judged.note or named.country is None or named.year is not None or not _mean_alone(country, gdp, column):
+            return
+        if figure_of(orjson.loads(b'"%b"' % gdp), series.factor).year is not None:
             return
         figures = self.figures.setdefault(series.factor, {})
-        for known in (self.countries, self.columns, figures):
-            if len(known) >= CACHED_VALUES:
+        for known, most in ((self.countries, CACHED_VALUES), (self.columns, CACHED_COLUMNS), (figures, CACHED_VALUES)):
+            if len(known) >= most:
                 known.clear()
-        figures[gdp] = str(judged.cents / 100), judged.cents
-        self.countries[country] = _text_of_country(named)
+        figures[gdp] = str(judged.cents / 100).encode(), judged.cents
+        self.countries[country] = _text_of_country(named).encode()
         before, behind = _text_of_column(series, judged.year)
-        self.columns[tuple(column)] = column_name(series, judged.year), before, behind, figures
+        self.columns[column] = column_name(series, judged.year), before.encode(), behind.encode(), figures
+
+
+def parts_of(line: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return a line up to its figure, the figure, and what follows; a text cannot hold an unescaped quotation mark."""
+    head, _, column = line.partition(YEAR)
+    country, _, gdp = head.partition(GDP)
+    return country, gdp, column
+
+
+def _mean_alone(country: bytes, gdp: bytes, column: bytes) -> bool:
+    """Tell whether each part is whole, and holds the fields that it should and no other."""
+    try:
+        begin, figure, rest = (orjson.loads(text) for text in (country + b'"}', b'"%b"' % gdp, b'{"Year": ' + column))
+    except orjson.JSONDecodeError:
+        return False
+    return list(begin) == [*RAW_FIELDS][:1] and isinstance(figure, str) and list(rest) == [*RAW_FIELDS][2:]
 
 
 _known = _Known()
@@ -104,7 +140,8 @@ class _Block:
     """What comes of a block, line by line."""
 
     def __init__(self) -> None:
-        self.lines: list[str] = []
+        self.texts: list[bytes] = []
+        self.judged = 0
         self.rejects: list[tuple[int, str]] = []
         self.fates: Counter[str] = Counter()
         self.own: dict[str, int] = {}
@@ -113,6 +150,7 @@ class _Block:
 
     def judge(self, number: int, line: bytes) -> None:
         """Take in a line that is not put together of known parts."""
+        self.judged += 1
         fields, problem = _fields(line)
         if fields is None:
             self.fates[BROKEN] += 1
@@ -130,9 +168,9 @@ class _Block:
             if named.name in WORLD:
                 self.world[column] = judged.cents
             return
-        _known.learn(fields, judged, named, series)
+        _known.learn(line, judged, named, series)
         self.own[column] = self.own.get(column, 0) + judged.cents
-        self.lines.append(_line(judged, named, series))
+        self.texts.append(_line(judged, named, series).encode())
         if named.country is None and len(self.unknown) < MAX_UNKNOWN:
             self.unknown[named.name] = None
 
@@ -142,23 +180,22 @@ def clean_lines(text: bytes, file: str, offset: int | None) -> Cleaned:
     raws = text.split(b"\n")
     if not raws[-1]:
         raws.pop()
-    block, loads, columns, countries = _Block(), orjson.loads, _known.columns, _known.countries
-    lines, own, is_damaged = block.lines, block.own, DAMAGED in text
+    block, columns, countries = _Block(), _known.columns, _known.countries
+    put, own = block.texts.extend, block.own
     for number, line in enumerate(raws):
         try:
-            if is_damaged and DAMAGED in line:
-                raise TypeError
-            country, gdp, *column = fields_of(loads(line))
-            name, before, behind, figures = columns[tuple(column)]
+            head, _, column = line.partition(YEAR)  # parts_of, written out: this is where the time goes
+            country, _, gdp = head.partition(GDP)
+            name, before, behind, figures = columns[column]
             figure, cents = figures[gdp]
-            lines.append(f"{countries[country]}{before}{figure}{behind}")
+            put((countries[country], before, figure, behind))
             own[name] = own.get(name, 0) + cents
-        except (KeyError, TypeError, orjson.JSONDecodeError):
+        except KeyError:
             block.judge(number, line)
-    block.fates[Fate.CLEAN.value] = len(lines)
+    block.fates[Fate.CLEAN.value] += len(raws) - block.judged
     sums = {name: [block.own.get(name, 0), block.world.get(name, 0)] for name in {**block.own, **block.world}}
     rejects = _rejected_lines(raws, block.rejects, file, offset)
-    return Cleaned("".join(lines).encode(), rejects, dict(block.fates), sums, list(block.unknown))
+    return Cleaned(b"".join(block.texts), rejects, dict(block.fates), sums, list(block.unknown))
 
 
 def _fields(line: bytes) -> tuple[RawFields | None, str]:
@@ -171,6 +208,12 @@ def _fields(line: bytes) -> tuple[RawFields | None, str]:
         return None, "is not text in UTF-8"
     except orjson.JSONDecodeError as error:
         return None, f"is not JSON: {error}"
+    try:
+        fields = fields_of(raw)
+        if tuple(map(type, fields)) in _TYPES:
+            return fields, ""
+    except (LookupError, TypeError):
+        pass
     problem = record_problem(raw, RAW_FIELDS)
     return (None, problem) if problem else (fields_of(raw), "")
 
@@ -189,6 +232,7 @@ def _line(judged: Judged, named: Named, series: Series) -> str:
     return f"{_text_of_country(named)}{before}{judged.cents / 100}{behind}"
 
 
+@lru_cache(CACHED_COLUMNS)
 def _text_of_country(named: Named) -> str:
     country = named.country
     said = {
@@ -200,6 +244,7 @@ def _text_of_country(named: Named) -> str:
     return json.dumps(said, ensure_ascii=False).removesuffix("}")
 
 
+@lru_cache(CACHED_COLUMNS)
 def _text_of_column(series: Series, year: int, note: str | None = None) -> tuple[str, str]:
     said = {"As_of": series.as_of, "Source": series.source, "Note": note}
     rest = json.dumps(said, ensure_ascii=False).removeprefix("{")
@@ -213,17 +258,14 @@ def _rejected_lines(raws: list[bytes], rejects: list[tuple[int, str]], file: str
     """Return rejects as lines of results/Rejected.jsonl: where each stands, why it was set aside, and what it says."""
     if not rejects:
         return b""
-    starts = list(accumulate((len(line) + 1 for line in raws), initial=offset or 0))
-    return b"".join(
-        rejected_line(
-            "transform",
-            file,
-            None if offset is None else starts[number],
-            reason,
-            raws[number].decode("utf-8", "replace"),
-        )
-        for number, reason in rejects
-    )
+    told: list[bytes] = []
+    start, before = offset or 0, 0
+    for number, reason in rejects:
+        start += sum(map(len, raws[before:number])) + number - before  # an end of line each
+        before = number
+        place = None if offset is None else start
+        told.append(rejected_line("transform", file, place, reason, raws[number].decode("utf-8", "replace")))
+    return b"".join(told)
 
 
 def rejected_line(stage: str, file: str, offset: int | None, reason: str, text: str = "") -> bytes:

@@ -227,7 +227,22 @@ def test_an_interrupted_run_goes_on_where_it_stopped_and_leaves_no_worker_behind
     told = next(line for line in done.stderr.splitlines() if "going on" in line)
     assert int(told.split("going on: ")[1].split(" ")[0]) >= 8
     assert target.read_bytes() == want.read_bytes()
-    assert sorted(path.name for path in tmp_path.glob(".*")) == []
+    assert sorted(path.name for path in tmp_path.glob(".*")) == [".clean.jsonl.done", ".want.jsonl.done"]
+
+
+def test_what_is_done_is_not_done_again_unless_it_was_changed(run: Run, home: Path, tmp_path: Path) -> None:
+    make_pages(6, tmp_path / "pages", seed=2)
+    ask = ("etl_process.py", "--pages", tmp_path / "pages")
+    assert "done before" not in run(*ask).stderr
+    again = run(*ask)
+    assert again.returncode == 0 and again.stderr.count("done before") == 2, again.stderr
+    (home / CLEAN).write_bytes(b"")
+    assert run(*ask).stderr.count("done before") == 1
+    assert run(*ask, "--from", "transform").returncode == 0
+    (tmp_path / "pages" / "2025-12-31_enwiki_rev9.html.gz").write_bytes(
+        next((tmp_path / "pages").iterdir()).read_bytes()
+    )
+    assert "done before" not in run(*ask, "--max-rejected", "1").stderr
 
 
 def test_another_input_under_the_same_name_is_not_gone_on_with(run: Run, home: Path, tmp_path: Path) -> None:

@@ -192,16 +192,7 @@ def check_same_rows(folder: Path) -> None:
         command = [sys.executable, str(RIVALS), "transform", name, str(raw), str(folder / name)]
         subprocess.run(command, check=True)
         found[name] = rows(folder / name)
-    quiet = [
-        sys.executable,
-        PROJECT / "transform.py",
-        "--quiet",
-        "--input",
-        raw,
-        "--output",
-        folder / "few.clean.jsonl",
-    ]
-    subprocess.run(quiet, check=True, stderr=subprocess.DEVNULL)
+    cleaned(raw, folder / "few.clean.jsonl")
     ours = rows(folder / "few.clean.jsonl")
     different = [name for name, theirs in found.items() if theirs != ours]
     if different:
