@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import json
+import mmap
 import os
 import signal
 import time
@@ -18,10 +19,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from itertools import islice
+from itertools import cycle, islice
 from multiprocessing import get_context
 from pathlib import Path
-from typing import IO, Any, Generic, NamedTuple, TypeVar
+from typing import IO, Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from stage import Journal
 from utils import (
@@ -38,28 +39,48 @@ from utils import (
 
 BLOCK_BYTES = 4_000_000  # some ten thousand records: a tenth of a second's work, and 40 MB a process
 PIECE_BYTES = 250_000  # read from a packed file at once
+SLOT_BYTES = 4 * BLOCK_BYTES  # more than a block makes; what is larger goes through a pipe
 IN_FLIGHT = 2  # pieces a process: one at work, one waiting
 MAX_DEATHS = 3  # of processes without a piece done in between; then it is the piece that kills
 SAVE_EVERY_S = float(os.environ.get("GDP_ETL_SAVE_EVERY_S") or 2.0)  # so much is done again after an interruption
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
-Piece = TypeVar("Piece")
-Result = TypeVar("Result")
-
 
 # --- several processes ------------------------------------------------------------------------------------------------
 
 
+class Made(Protocol):
+    """What becomes of a piece: lines, and what is to tell of them. Every NamedTuple with lines is one."""
+
+    @property
+    def lines(self) -> bytes:
+        """Return the lines; out of another process they are a view that lasts until the next piece is asked for."""
+
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result", bound=Made)
+
+# Memory that we share with our workers, a slot for each piece on its way: through a pipe, lines would be copied five
+# times, which takes longer than to clean them.
+_slots: list[mmap.mmap] = []
+
+
 @dataclass
 class _Waiting(Generic[Piece, Result]):
-    """A piece on its way, and what will come of it."""
+    """A piece on its way, the slot for its lines, and what will come of it: the rest, and how many bytes of lines."""
 
     piece: Piece
-    future: Future[Result] | None = None
+    slot: int
+    future: Future[tuple[Result, int | None]] | None = None
 
     def forget_unless_done(self) -> None:
         if self.future and not (self.future.done() and self.future.exception() is None):
             self.future = None
+
+    def result(self) -> Result:
+        assert self.future
+        result, size = self.future.result()
+        return result if size is None else _with_lines(result, memoryview(_slots[self.slot])[:size])
 
 
 def in_order(
@@ -72,18 +93,18 @@ def in_order(
     if workers == 1:
         yield from ((piece, work(piece)) for piece in pieces)
         return
-    todo, deaths, pool = iter(pieces), 0, _new_pool(workers)
+    _slots[:] = [mmap.mmap(-1, SLOT_BYTES) for _ in range(workers * IN_FLIGHT)]
+    todo, deaths, pool = zip(pieces, cycle(range(len(_slots))), strict=False), 0, _new_pool(workers)
     waiting: deque[_Waiting[Piece, Result]] = deque()
     try:
         while True:
-            waiting.extend(_Waiting(piece) for piece in islice(todo, workers * IN_FLIGHT - len(waiting)))
+            waiting.extend(_Waiting(*piece) for piece in islice(todo, len(_slots) - len(waiting)))
             if not waiting:
                 return
             try:
                 for one in waiting:
-                    one.future = one.future or pool.submit(work, one.piece)
-                assert waiting[0].future
-                result = waiting[0].future.result()
+                    one.future = one.future or pool.submit(_into_slot, work, one.piece, one.slot)
+                result = waiting[0].result()
             except BrokenProcessPool:
                 deaths += 1
                 _tell_death(waiting[0].piece, deaths, journal)
@@ -95,6 +116,20 @@ def in_order(
             yield waiting.popleft().piece, result
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _into_slot(work: Callable[[Piece], Result], piece: Piece, slot: int) -> tuple[Result, int | None]:
+    result = work(piece)
+    size = len(result.lines)
+    if size > SLOT_BYTES:
+        return result, None
+    _slots[slot][:size] = result.lines
+    return _with_lines(result, b""), size
+
+
+def _with_lines(result: Result, lines: bytes | memoryview) -> Result:
+    replaced: Result = cast("Any", result)._replace(lines=lines)
+    return replaced
 
 
 def _new_pool(workers: int) -> ProcessPoolExecutor:
@@ -258,7 +293,7 @@ class Growing:
             return None
         return dict(told["state"]) if same else None
 
-    def add(self, text: bytes, rejected: bytes, state: Callable[[], dict[str, Any]]) -> None:
+    def add(self, text: bytes | memoryview, rejected: bytes, state: Callable[[], dict[str, Any]]) -> None:
         """Add what a piece gave, and from time to time remember how far we are; raises StageError (74)."""
         with writing(self._target):
             for file, more in zip(self._files, (text, rejected), strict=True):

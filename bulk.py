@@ -73,8 +73,11 @@ def refuse(told: Told, source: str, many: Many) -> None:
         raise StageError(Exit.BAD_DATA, f"{source} holds no figure of any country; run extract.py again")
 
 
-def tell(told: Told, source: str, target: Path, journal: Journal) -> None:
-    """Tell what became of every line, which names are unknown, and where a column departs from its World row."""
+def tell(told: Told, source: str, target: Path | str, journal: Journal) -> None:
+    """Tell what became of every line, which names are unknown, and where a column departs from its World row.
+
+    A target that is a text is one that only Hadoop can open; load cannot be told of the findings on it.
+    """
     written = told.counts[Fate.CLEAN.value]
     journal.gave(target, written)
     as_of = max(name.split(" ")[0] for name in told.sums)
@@ -88,7 +91,9 @@ def tell(told: Told, source: str, target: Path, journal: Journal) -> None:
     findings = list(apart_from_world(told))
     for finding in findings[:MAX_NAMED]:
         journal.log(f"{finding.as_of}: {finding}")
-    journal.attempt(lambda: write_whole(target.with_name(checks_file().name), as_checks(findings, stamp_of(target))))
+    if isinstance(target, Path):
+        checks = as_checks(findings, stamp_of(target))
+        journal.attempt(lambda: write_whole(target.with_name(checks_file().name), checks))
     journal.say(f"{written:,} clean records written to {target}; {told.rejected:,} set aside")
 
 

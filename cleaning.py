@@ -28,7 +28,7 @@ from records import (
 )
 
 WORLD = ("World", "WEOWORLD")  # the control total, and its code where the IMF's answer came without names
-CACHED_VALUES = 65_536  # distinct texts of a field that are cleaned once; a page has a few hundred
+CACHED_VALUES = 16_384  # distinct texts of a field that are cleaned once; a page has a few hundred
 CACHED_COLUMNS = 2_048  # what all figures of a column share is long, and an archive does not come back to it
 
 

@@ -62,7 +62,7 @@ def transform_on_spark(sources: list[str], target: str, master: str, many: Many,
     with spark(master, journal) as context:
         cleaned = context.union([_cleaned(context, source) for source in sources])
         told = _write(cleaned, target, "transform", journal, partial(refuse, source=", ".join(sources), many=many))
-    tell(told, ", ".join(sources), Path(target), journal)
+    tell(told, ", ".join(sources), target if is_remote(target) else Path(target), journal)
 
 
 def _cleaned(context: SparkContext, source: str) -> RDD[Given]:
@@ -94,10 +94,14 @@ def _batches(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, bytes]]:
         batch.append(line)
         size += len(line)
         if size > BATCH_CHARACTERS:
-            yield first, "\n".join(batch).encode()
+            yield first, _as_text(batch)
             batch, size = [], 0
     if batch:
-        yield first, "\n".join(batch).encode()
+        yield first, _as_text(batch)
+
+
+def _as_text(lines: list[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 # --- extract ----------------------------------------------------------------------------------------------------------
@@ -228,7 +232,7 @@ def _write(given: RDD[Given], target: str, stage: str, journal: Journal, check: 
 
     given.persist(StorageLevel.DISK_ONLY)
     told = Told()
-    for counts, sums, unknown in map(json.loads, given.filter(_is(TOLD)).values().toLocalIterator()):
+    for counts, sums, unknown in map(json.loads, given.filter(_is(TOLD)).values().collect()):
         told.add(Cleaned(b"", b"", counts, sums, unknown))
     _write_rejected(given.filter(_is(REJECTED)).values().toLocalIterator(), target, stage)
     check(told)

@@ -49,7 +49,7 @@ def test_transform_on_spark_makes_the_same_records_and_rejects_from_several_inpu
     for seed, path in enumerate(inputs):
         make_records(40 * records_a_page(), path, seed=seed)
     with inputs[1].open("ab") as file:
-        file.write(b'{"Country": "Ch\xff"}\n')
+        file.write(b'{"Country": "Ch\xff"}\n\n\n')
     done = run("transform.py", "--input", *inputs, "--output", tmp_path / "spark" / "parts", *LOCAL)
     assert done.returncode == 0, done.stderr
     alone = run("transform.py", "--input", *inputs, "--output", tmp_path / "local" / "clean.jsonl")
