@@ -72,9 +72,9 @@ def _cleaned(context: SparkContext, source: str) -> RDD[Given]:
 
 def clean_partition(source: str, lines: Iterable[tuple[int, str]]) -> Iterator[Given]:
     """Yield what becomes of a task's lines, each given with its byte offset."""
-    for offset, text in _batches(lines):
-        cleaned = clean_lines(text, source, offset)
-        yield from _given(cleaned)
+    for batch in _batches(lines):
+        text = "".join(f"{line}\n" for _, line in batch).encode()
+        yield from _given(clean_lines(text, source, [offset for offset, _ in batch]))
 
 
 def _given(cleaned: Cleaned) -> Iterator[Given]:
@@ -85,23 +85,18 @@ def _given(cleaned: Cleaned) -> Iterator[Given]:
     yield TOLD, json.dumps([cleaned.counts, cleaned.sums, cleaned.unknown])
 
 
-def _batches(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, bytes]]:
-    """Yield lines that follow one another as text, with the offset of the first."""
-    first, size = 0, 0
-    batch: list[str] = []
+def _batches(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+    """Yield lines with their offsets, so many at once as are worth the call."""
+    size = 0
+    batch: list[tuple[int, str]] = []
     for offset, line in lines:
-        first = first if batch else offset
-        batch.append(line)
+        batch.append((offset, line))
         size += len(line)
         if size > BATCH_CHARACTERS:
-            yield first, _as_text(batch)
+            yield batch
             batch, size = [], 0
     if batch:
-        yield first, _as_text(batch)
-
-
-def _as_text(lines: list[str]) -> bytes:
-    return "".join(f"{line}\n" for line in lines).encode()
+        yield batch
 
 
 # --- extract ----------------------------------------------------------------------------------------------------------

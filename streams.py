@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -175,8 +176,8 @@ class _Block:
             self.unknown[named.name] = None
 
 
-def clean_lines(text: bytes, file: str, offset: int | None) -> Cleaned:
-    """Return what becomes of raw lines that stand in `file` at a byte offset (None: not known); pure."""
+def clean_lines(text: bytes, file: str, offset: int | Sequence[int]) -> Cleaned:
+    """Return what becomes of raw lines that stand in `file` at a byte offset, or each at one of its own; pure."""
     raws = text.split(b"\n")
     if not raws[-1]:
         raws.pop()
@@ -254,16 +255,16 @@ def _text_of_column(series: Series, year: int, note: str | None = None) -> tuple
 # --- rejects ----------------------------------------------------------------------------------------------------------
 
 
-def _rejected_lines(raws: list[bytes], rejects: list[tuple[int, str]], file: str, offset: int | None) -> bytes:
+def _rejected_lines(raws: list[bytes], rejects: list[tuple[int, str]], file: str, offset: int | Sequence[int]) -> bytes:
     """Return rejects as lines of results/Rejected.jsonl: where each stands, why it was set aside, and what it says."""
     if not rejects:
         return b""
     told: list[bytes] = []
-    start, before = offset or 0, 0
+    start, before = (offset, 0) if isinstance(offset, int) else (0, 0)
     for number, reason in rejects:
         start += sum(map(len, raws[before:number])) + number - before  # an end of line each
         before = number
-        place = None if offset is None else start
+        place = start if isinstance(offset, int) else offset[number]
         told.append(rejected_line("transform", file, place, reason, raws[number].decode("utf-8", "replace")))
     return b"".join(told)
 

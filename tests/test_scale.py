@@ -188,7 +188,7 @@ def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
 @pytest.fixture(scope="module")
 def much_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("much") / "raw.jsonl"
-    make_records(400_000, path)
+    make_records(1_000_000, path)
     return path
 
 

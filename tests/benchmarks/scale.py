@@ -36,6 +36,7 @@ RIVALS = PROJECT / "tests" / "benchmarks" / "rivals.py"
 SAMPLE_S = 0.1
 MB = 1_000_000
 MUCH = 2_000_000  # records
+FEW = 1_000
 FIELDS = ("Country", "ISO3", "Region", "Subregion", "Institution", "Year", "GDP_USD_billion", "As_of", "Source", "Note")
 
 
@@ -255,8 +256,8 @@ def load(folder: Path, options: argparse.Namespace) -> list[str]:
 
 def spark(folder: Path, options: argparse.Namespace) -> list[str]:
     """The two engines on the same records; a run on next to nothing is what Spark's start costs."""
-    sections = []
-    for number in (1_000, options.records[-1]):
+    sections, taken = [], {}
+    for number in (FEW, options.records[-1]):
         raw = folder / "raw.jsonl"
         make_records(number, raw)
         ours = [str(PROJECT / "transform.py"), "--quiet", "--input", str(raw), "--output"]
@@ -267,7 +268,25 @@ def spark(folder: Path, options: argparse.Namespace) -> list[str]:
         costs = measured(commands, min(options.runs, 3), [folder / "clean.jsonl", folder / "parts"])
         title = f"Transform on Spark, {number:,} records ({costs['suite on Spark, local[2]'].wall_s:.1f} s on Spark)"
         sections.append(table(title, costs, "suite, 2 workers", number, "records"))
-    return sections
+        taken[number] = [cost.wall_s for cost in costs.values()]
+    return [*sections, when_spark_pays(taken[FEW], taken[options.records[-1]], options.records[-1])]
+
+
+def when_spark_pays(few: list[float], many: list[float], number: int) -> str:
+    """Return from which size Spark takes less time than one machine, by calculation from what was measured."""
+    (local_start, spark_start), (local, on_spark) = few, many
+    local_rate, spark_rate = number / (local - local_start), number / (on_spark - spark_start)
+    reason = f"""Measured above: one machine starts in {local_start:.1f} s and then cleans {local_rate:,.0f} records a
+second; Spark starts in {spark_start:.1f} s and then cleans {spark_rate:,.0f} a second on the same two cores. If m such
+machines on Spark clean m times as much, n records take start + n / (m × rate) there, and Spark is done first from n =
+(difference of the starts) / (1 / one machine's rate - 1 / (m × Spark's rate)) on. Where all of them read one disk or
+network, that is the limit instead."""
+    told = ["## From which size Spark pays", "", reason, ""]
+    for machines in (2, 8, 100):
+        gain = 1 / local_rate - 1 / (machines * spark_rate)
+        size = f"from {(spark_start - local_start) / gain:,.0f} records on" if gain > 0 else "never"
+        told.append(f"- {machines} machines: {size}")
+    return "\n".join(told)
 
 
 PARTS: dict[str, Callable[[Path, argparse.Namespace], list[str]]] = {
