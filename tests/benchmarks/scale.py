@@ -63,6 +63,7 @@ def main() -> None:
     """Make the data, run everything in turns, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--runs-of-much", type=int, default=3, help="for over two million records")
     parser.add_argument("--records", type=int, nargs="+", default=[1_000_000, 10_000_000])
     parser.add_argument("--pages", type=int, default=1000)
     parser.add_argument("--only", nargs="+", default=["transform", "extract", "load", "spark"])
@@ -72,7 +73,8 @@ def main() -> None:
         folder = Path(name)
         os.environ["GDP_ETL_HOME"] = name
         sections = [told for part in options.only for told in PARTS[part](folder, options)]
-    head = [f"# Benchmarks\n\n{machine()}; medians of {options.runs} runs in turns, of 3 for over two million."]
+    often = f"medians of {options.runs} runs in turns, {options.runs_of_much} for over two million"
+    head = [f"# Benchmarks\n\n{machine()}; {often}."]
     RESULTS.write_text("\n\n".join([*head, *sections]) + "\n", encoding="utf-8")
     print(RESULTS.read_text(encoding="utf-8"))
 
@@ -96,7 +98,7 @@ def machine() -> str:
 
 def runs_of(number: int, options: argparse.Namespace) -> int:
     """Return how often to run: much data wavers less, and takes long."""
-    return min(options.runs, 3) if number > MUCH else int(options.runs)
+    return int(options.runs_of_much if number > MUCH else options.runs)
 
 
 def measured(commands: Commands, runs: int, outputs: list[Path]) -> dict[str, Cost]:
@@ -265,7 +267,7 @@ def spark(folder: Path, options: argparse.Namespace) -> list[str]:
             "suite, 2 workers": [*ours, str(folder / "clean.jsonl"), "--workers", "2"],
             "suite on Spark, local[2]": [*ours, str(folder / "parts"), "--engine", "spark", "--master", "local[2]"],
         }
-        costs = measured(commands, min(options.runs, 3), [folder / "clean.jsonl", folder / "parts"])
+        costs = measured(commands, runs_of(number, options), [folder / "clean.jsonl", folder / "parts"])
         title = f"Transform on Spark, {number:,} records ({costs['suite on Spark, local[2]'].wall_s:.1f} s on Spark)"
         sections.append(table(title, costs, "suite, 2 workers", number, "records"))
         taken[number] = [cost.wall_s for cost in costs.values()]
