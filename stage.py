@@ -303,21 +303,23 @@ def _outcome(journal: Journal, *steps: Callable[[], None]) -> int:
 
 def _remember_own_run(journal: Journal, started: datetime, wall_s: float, code: int) -> None:
     with contextlib.suppress(StageError):
-        spent = Spent(started, wall_s, resource.getrusage(resource.RUSAGE_SELF))
+        spent = Spent(started, wall_s, resource.getrusage(resource.RUSAGE_SELF), _own_peak_memory_mb())
         remember_run(journal.stage, spent, code, journal.facts)
 
 
 class Spent(NamedTuple):
-    """What a process took: when it had its turn, how long, and what os.wait4 or getrusage tells of it."""
+    """What a process took: when it had its turn, how long, its CPU times, and the most memory that it held at once."""
 
     started: datetime
     wall_s: float
     usage: resource.struct_rusage
+    peak_memory_mb: float
 
-    @property
-    def peak_memory_mb(self) -> float:
-        """The most memory that it held at once; Linux counts it in KiB."""
-        return self.usage.ru_maxrss / KIB_IN_MIB
+
+def _own_peak_memory_mb() -> float:
+    """Return the most that this program held: getrusage counts in what the program that started it held by then."""
+    told = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    return int(told.partition("VmHWM:")[2].split()[0]) / KIB_IN_MIB
 
 
 def remember_run(stage: str, spent: Spent, code: int, facts: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import time
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from stage import DESCRIPTORS_VARIABLE, Journal, Spent
+from stage import DESCRIPTORS_VARIABLE, KIB_IN_MIB, Journal, Spent
 from utils import PROJECT, Exit, StageError, home
 
 FIRST_SAMPLE_S = 1.0  # a run of one page is over before; sampling must not cost it anything
@@ -86,7 +86,7 @@ def take_turn(process: Process, timeout_s: float | None, interval_s: float, jour
     over.set()
     process.popen.returncode = os.waitstatus_to_exitcode(status)
     code = process.popen.returncode if process.popen.returncode >= 0 else 128 - process.popen.returncode
-    spent = Spent(started, time.monotonic() - began, usage)
+    spent = Spent(started, time.monotonic() - began, usage, usage.ru_maxrss / KIB_IN_MIB)
     return Account(code, spent, _facts_of(process), timed_out.is_set())
 
 

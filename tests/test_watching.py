@@ -157,6 +157,13 @@ def test_a_run_is_accounted_for_exactly_in_the_log_for_machines(run: Run, home: 
     assert extract["run"] == load["run"]
 
 
+def test_the_memory_of_the_program_that_starts_a_run_is_not_counted_as_its_own(home: Path) -> None:
+    command = [sys.executable, ETL, "--page", str(SHIPPED)]
+    large = f"import subprocess; held = b'.' * 800_000_000; subprocess.run({command}, check=True)"
+    subprocess.run([sys.executable, "-c", large], capture_output=True, check=True)
+    assert [one["stage"] for one in runs(home) if float(str(one["peak_memory_mb"])) > 500] == []
+
+
 def test_a_run_that_could_not_start_is_on_record_too(run: Run, home: Path, fifo: Path) -> None:
     holder = started("--page", fifo)
     assert run("etl_process.py").returncode == 75
