@@ -128,7 +128,7 @@ def check_scale(series: Series) -> Iterable[Finding]:
     if not 1 / MAX_SCALE <= total / world <= MAX_SCALE:
         seen, expected = f"the figures add up to {total:,.0f} billion USD", f"about {world:,.0f} for {year}"
         yield series.finding("unit slip", True, seen, f"{expected}, within a factor of {MAX_SCALE}")
-    if 2 * len(series.all_figures.items() & series.before.items()) > len(series.all_figures):
+    if 2 * series.unchanged > len(series.all_figures):
         return  # the median country has its very figure of before
     newest = {country: figure for (country, _), figure in sorted(series.before.items(), key=lambda item: item[0][1])}
     ratios = [log_ratio(figure, newest[c]) for c, (_, figure) in series.figures.items() if c in newest]
@@ -180,6 +180,8 @@ def check_come_and_gone(series: Series) -> Iterable[Finding]:
 def check_moved(series: Series) -> Iterable[Finding]:
     """A figure for the same year moves with a release, together with others, and not by itself."""
     now = series.all_figures
+    if series.unchanged == len(now):
+        return
     both = len(now.keys() & series.before.keys())
     changes = {
         key: log_ratio(figure, before)
@@ -235,8 +237,11 @@ def check_institutions(all_series: dict[str, Series], as_of: str, before: Before
 
 def check_swapped(all_series: dict[str, Series], before: Before) -> Iterable[Finding]:
     """No institution's figures are what the last load had of another's."""
+    changed = [series for series in all_series.values() if 2 * series.unchanged <= len(series.all_figures)]
+    if not changed:
+        return
     of_others = {other: {(c, figure) for (c, _), figure in figures.items()} for other, (_, figures) in before.items()}
-    for series in all_series.values():
+    for series in changed:
         own = {(country, figure) for country, (_, figure) in series.figures.items()}
         for other, (as_of, _) in before.items():
             same = len(own & of_others[other])

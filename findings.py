@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 MAX_NAMED = 6  # a message names so many; results/Checks.json has them all
@@ -69,6 +70,7 @@ class NotesOfChecks:
         return (f"{note}; " if note else "") + CHECKED + "; ".join(found)
 
 
+@lru_cache(maxsize=16_384)  # an archive says the same of the same figures again and again
 def note_without_checks(note: str | None) -> str | None:
     """Return what transform said in a Note, without what the checks found."""
     return note and (note.partition(CHECKED)[0].removesuffix("; ") or None)

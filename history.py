@@ -311,7 +311,7 @@ class _Around:
             for key, now in said.items()
             if (row := before.get(key)) is None
             or row.GDP_USD_billion != now["GDP_USD_billion"]
-            or (row.Note != now["Note"] and row.facts[1] != now["Note"])
+            or (row.Note != now["Note"] and note_without_checks(row.Note) != now["Note"])
         ]
         return changed + [key for key in before if key not in said]
 

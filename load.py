@@ -26,7 +26,9 @@ from reading import Mixed, Reading
 from records import PAGE, CleanRecord
 from schema import create_tables, take_out_old
 from stage import Journal, answer, command_line, day, leave, run_stage
-from utils import Exit, StageError, checks_file, clean_file, database_file, stamp_of, write_whole, writing
+from utils import Exit, StageError, checks_file, clean_file, database_file, log_file, stamp_of, write_whole, writing
+
+MAX_NAMED = 10  # vintages that were not loaded; the log has them all
 
 
 class Loaded(NamedTuple):
@@ -113,7 +115,7 @@ def load(source: Path, database: Place, journal: Journal, force: bool = False) -
     What the checks find is told on screen, in the log and in results/Checks.json. A fatal finding stops its vintage,
     unless `force`; where a file holds several, as an archive does, the others are loaded.
     """
-    reading = Reading(source)
+    reading = Reading(source, journal)
     if database.path:
         with writing(database.path):
             database.path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,12 +140,7 @@ def load(source: Path, database: Place, journal: Journal, force: bool = False) -
     loaded = sum(taken.loaded.values())
     journal.gave(database.path or str(database), loaded)
     journal.attempt(lambda: write_whole(checks_file(), as_checks(findings, sha256)))
-    for vintage in taken.outdated:
-        journal.warn(f"not loaded: {vintage.source}, as a later revision of the same minute is loaded")
-    for finding in taken.later_fatal:
-        journal.warn(f"loaded before, and now in doubt, as of {finding.as_of}: {finding}")
-    for vintage in taken.refused:
-        journal.warn(f"not loaded: {vintage.source} as of {vintage.as_of}, for a fatal finding")
+    warn_of_refused(taken, journal)
     of_how_many = f" of {len(taken.loaded):,} vintages" if taken.number > 1 else ""
     journal.say(f"{loaded:,} estimates{of_how_many} loaded into {database}")
     journal.say(questions.summary(changes))
@@ -263,6 +260,19 @@ def findings_of_transform(source: Path, sha256: str, journal: Journal) -> list[F
         pass
     journal.warn(f"{path} does not speak of this file: its sum was not compared with World; run transform.py again")
     return []
+
+
+def warn_of_refused(taken: Taken, journal: Journal) -> None:
+    """Name the vintages that were not loaded, and what is in doubt of those that were; of very many, the first."""
+    told = [f"not loaded: {vintage.source}, as a later revision of the same minute is" for vintage in taken.outdated]
+    told += [f"loaded before, and now in doubt, as of {one.as_of}: {one}" for one in taken.later_fatal]
+    told += [f"not loaded: {vintage.source} as of {vintage.as_of}, for a fatal finding" for vintage in taken.refused]
+    for line in told[:MAX_NAMED]:
+        journal.warn(line)
+    for line in told[MAX_NAMED:]:
+        journal.log(f"warning: {line}")
+    if len(told) > MAX_NAMED:
+        journal.warn(f"{len(told) - MAX_NAMED} more like these: they are in {log_file()}, why in {checks_file()}")
 
 
 def is_loaded(connection: Connection, sha256: str) -> bool:

@@ -25,6 +25,7 @@ class Series(NamedTuple):
     years: list[tuple[int, int]]  # of `figures`: each with how many, the most frequent first
     before: dict[tuple[str, int], float]
     before_as_of: str | None
+    unchanged: int  # of `all_figures`: how many are those of before
 
     def finding(
         self, check: str, fatal: bool, seen: str, expected: str, notes: dict[str, str] | Notes | None = None
@@ -51,7 +52,9 @@ def series_of(institution: str, own: list[CleanRecord], before: Before) -> Serie
     all_figures = {(r["Country"], r["Year"]): r["GDP_USD_billion"] for r in own}
     years = Counter([year for year, _ in figures.values()]).most_common()
     before_as_of, figures_before = before.get(institution, (None, {}))
-    return Series(institution, own[0]["As_of"], own, figures, all_figures, years, figures_before, before_as_of)
+    unchanged = len(all_figures.items() & figures_before.items())
+    as_of = own[0]["As_of"]
+    return Series(institution, as_of, own, figures, all_figures, years, figures_before, before_as_of, unchanged)
 
 
 # --- words and numbers ------------------------------------------------------------------------------------------------

@@ -50,9 +50,9 @@ Ratios = dict[int, dict[str, float]]  # by the gap of years, then by country: na
 def _ratios(series: Series, other: Series) -> Ratios:
     by_gap: Ratios = {}
     for country, (year, figure) in series.figures.items():
-        if country in other.figures:
-            other_year, other_figure = other.figures[country]
-            by_gap.setdefault(year - other_year, {})[country] = log_ratio(figure, other_figure)
+        beside = other.figures.get(country)
+        if beside:
+            by_gap.setdefault(year - beside[0], {})[country] = log_ratio(figure, beside[1])
     return by_gap
 
 
