@@ -124,7 +124,7 @@ def extract_read_html(source: Path, target: Path) -> None:
     with target.open("w", encoding="utf-8") as file:
         for page in sorted(source.iterdir()):
             try:
-                tables = pd.read_html(io.StringIO(gzip.decompress(page.read_bytes()).decode()), converters=None)
+                tables = pd.read_html(io.StringIO(gzip.decompress(page.read_bytes()).decode()), flavor="lxml")
             except (ValueError, EOFError):
                 continue
             file.write(max(tables, key=len).to_json(orient="values") + "\n")
