@@ -20,7 +20,7 @@ POSTGRESQL = ("postgresql://", "postgres://")
 ADVISORY_LOCK = 0x6D64_7067  # any number, the same for all loads
 NAMES = (
     "As_of", "Institution", "ISO3", "Country", "Region", "Subregion", "Year", "GDP_USD_billion", "Note", "Source",
-    "Publisher", "Until", "Rank", "Mean_GDP_USD_billion", "Countries",
+    "Publisher", "Until", "Rank", "Mean_GDP_USD_billion", "Countries", "Share_percent", "Code", "Unsourced",
 )  # fmt: skip
 _AS_WE_WRITE = {name.lower(): name for name in NAMES}  # PostgreSQL folds names
 

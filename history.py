@@ -82,6 +82,16 @@ class Vintage(NamedTuple):
     source: str
 
 
+class Told(NamedTuple):
+    """What is told of a load beside its rows, as JSON: what was left out and how often, and what the checks found."""
+
+    left_out: str | None = None
+    findings: str | None = None
+
+
+NOTHING_TOLD = Told()
+
+
 class History:
     """The vintages of a database, read and written within the caller's transaction."""
 
@@ -220,11 +230,12 @@ class History:
         return rows
 
     def last_change(self, vintage: Vintage) -> str:
-        """Return the newest As_of at which an IMF figure of this publisher changed."""
+        """Return the newest As_of, up to this vintage, at which an IMF figure of its publisher changed."""
         new, gone = self._connection.execute(
-            "SELECT max(As_of), max(CASE WHEN Until < ? THEN Until ELSE '' END) FROM GDP_Estimates"
-            " WHERE Institution = 'IMF' AND Publisher = ?",
-            (STANDS, vintage.publisher),
+            "SELECT max(CASE WHEN As_of <= :as_of THEN As_of ELSE '' END),"
+            " max(CASE WHEN Until <= :as_of THEN Until ELSE '' END)"
+            " FROM GDP_Estimates WHERE Institution = 'IMF' AND Publisher = :publisher",
+            {"as_of": vintage.as_of, "publisher": vintage.publisher},
         ).fetchone()
         return str(max(new, gone))
 
@@ -257,22 +268,13 @@ class History:
         self._connection.executemany(REMOVE, (row.key for row in series.gone))
         self._connection.add("GDP_Estimates", series.new)
 
-    def remember(self, vintage: Vintage, file: str, sha256: str, rows: int) -> None:
-        """Add a line to Loads: what was loaded when, from which file, with how many rows."""
+    def remember(self, vintage: Vintage, file: str, sha256: str, rows: int, told: Told = NOTHING_TOLD) -> None:
+        """Add a line to Loads: what was loaded when, from which file, with how many rows, and what was told of it."""
         now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
-        line = (
-            now,
-            file,
-            sha256,
-            vintage.as_of,
-            rows,
-            vintage.publisher,
-            ", ".join(vintage.institutions),
-            vintage.source,
-        )
+        said = (vintage.as_of, rows, vintage.publisher, ", ".join(vintage.institutions), vintage.source)
         self._connection.execute(
-            "INSERT INTO Loads (Loaded_at, File, SHA256, As_of, Rows, Publisher, Institutions, Source)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)", line,
+            "INSERT INTO Loads (Loaded_at, File, SHA256, As_of, Rows, Publisher, Institutions, Source,"
+            " Left_out, Findings) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (now, file, sha256, *said, *told),
         )  # fmt: skip
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
+from changes import Changes, Row, as_object, changed, earlier, last_refresh, ranking, summary
 from comparison import AGREES, STALE, UNEXPLAINED, Compared, compared
 from database import Connection, rows_of
 from history import History, Vintage, figures
@@ -19,11 +19,14 @@ from utils import Exit, StageError
 
 THRESHOLD_BILLION_USD = 100
 TOP = 5
+ROSE, FELL = "↑", "↓"  # by so many ranks
 SHOWN_AFTER_A_LOAD = 10  # the largest changes; --changes has them all
 
 LARGE_ECONOMIES = """
-    SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, Country, Region, Year, GDP_USD_billion
-    FROM Countries_by_GDP WHERE GDP_USD_billion >= :threshold ORDER BY Rank, Country
+    WITH every AS (SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, Country, Region, Year, GDP_USD_billion,
+                          100 * GDP_USD_billion / sum(GDP_USD_billion) OVER () AS Share_percent
+                   FROM Countries_by_GDP)
+    SELECT * FROM every WHERE GDP_USD_billion >= :threshold ORDER BY Rank, Country
 """
 # Hundredths are added up as integers, so that the mean is rounded halves up, exactly.
 REGION_MEANS = """
@@ -39,7 +42,6 @@ ONE_COUNTRY = """
     WHERE coalesce(ISO3, Country) = :country ORDER BY Institution, Publisher, Year, As_of
 """
 
-Row = dict[str, Any]
 Tell = Callable[[], None]  # prints an answer, once the database is closed
 
 
@@ -64,38 +66,55 @@ def show_load(connection: Connection, changes: Changes, as_json: bool, quiet: bo
 def show_as_of(connection: Connection, day: str, as_json: bool) -> Tell:
     """Return what prints both screens as at the end of a day; raises StageError (66) before the first load."""
     history = History(connection)
-    vintage = history.newest_imf(day)
-    if vintage is None:
-        first = next((v.as_of[:10] for v in history.of("IMF")), "none")
-        raise StageError(Exit.NO_INPUT, f"no IMF figures of {day} or before are loaded; the first are of {first}")
+    vintage = vintage_at(history, day)
     history.choose_countries(vintage, temporary=True)
     told = screens(connection, vintage)
     return lambda: print(json.dumps(told, indent=2)) if as_json else show_screens(told)
 
 
+def vintage_at(history: History, day: str | None) -> Vintage:
+    """Return the newest vintage with IMF figures, or the newest at the end of a day; raises StageError (66)."""
+    vintage = history.newest_imf(day)
+    if vintage is None:
+        first = next((v.as_of[:10] for v in history.of("IMF")), "none")
+        when = f"of {day} or before are loaded; the first are of {first}" if day else "are loaded; run etl_process.py"
+        raise StageError(Exit.NO_INPUT, f"no IMF figures {when}")
+    return vintage
+
+
 def screens(connection: Connection, vintage: Vintage | None) -> Row:
     """Return both screens as one object, from Countries_by_GDP as it stands."""
+    large = rows_of(connection, LARGE_ECONOMIES, threshold=THRESHOLD_BILLION_USD)
+    means = rows_of(connection, REGION_MEANS, top=TOP)
+    changes = last_refresh(History(connection), vintage)  # asked last: it hides Countries_by_GDP for a while
+    by_country = {row["Country"]: row for row in changes.rows} if changes.since else {}
+    for row in large:
+        row["Share_percent"] = round(row["Share_percent"], 2)
+        change = by_country.get(row["Country"], {})
+        row["Changed_percent"], row["Was_rank"] = change.get("Revised_percent"), change.get("Was_rank")
     return {
         "Institution": "IMF",
         "As_of": vintage and vintage.as_of,
         "Source": vintage and vintage.source,
-        "Countries_over_100_billion_USD": rows_of(connection, LARGE_ECONOMIES, threshold=THRESHOLD_BILLION_USD),
-        "Region_top_5_mean": rows_of(connection, REGION_MEANS, top=TOP),
+        "Changed_since": changes.since,
+        "Countries_over_100_billion_USD": large,
+        "Region_top_5_mean": means,
     }
 
 
 def show_screens(told: Row) -> None:
     """Print the two tables."""
     large, regions = told["Countries_over_100_billion_USD"], told["Region_top_5_mean"]
-    day = (told["As_of"] or "never")[:10]
+    day, since = (told["As_of"] or "never")[:10], told["Changed_since"]
+    columns = ["Rank", "Country", "Region", "Year", "GDP_USD_billion", "Share", *["Change", "Moved"] * bool(since)]
+    compared_with = f"; change since {since[:10]}" if since else ""
     show_table(
-        f"Countries with a GDP of {THRESHOLD_BILLION_USD} billion USD or more (IMF, as of {day}): {len(large)}",
-        ["Rank", "Country", "Region", "Year", "GDP_USD_billion"],
-        [
-            [str(r["Rank"]), r["Country"], r["Region"] or "?", str(r["Year"]), f"{r['GDP_USD_billion']:.2f}"]
-            for r in large
-        ],
-        frozenset({"Rank", "Year", "GDP_USD_billion"}),
+        f"Countries with a GDP of {THRESHOLD_BILLION_USD} billion USD or more (IMF, as of {day}): {len(large)}"
+        f"{compared_with}",
+        columns,
+        [_large_economy(row)[: len(columns)] for row in large],
+        frozenset(columns) - {"Country", "Region"},
+        spare=("Year", "Moved", "Region", "Share", "Change"),
     )
     show_table(
         f"Mean GDP of each region's {TOP} largest economies (IMF, as of {day}): {len(regions)} regions",
@@ -105,78 +124,15 @@ def show_screens(told: Row) -> None:
     )
 
 
+def _large_economy(row: Row) -> list[str]:
+    rank, was = row["Rank"], row["Was_rank"]
+    moved = "" if was in (None, rank) else f"{ROSE if was > rank else FELL}{abs(was - rank)}"
+    change = "" if row["Changed_percent"] is None else f"{row['Changed_percent']:+.2f} %"
+    figures = f"{row['GDP_USD_billion']:.2f}", f"{row['Share_percent']:.2f} %"
+    return [str(rank), row["Country"], row["Region"] or "?", str(row["Year"]), *figures, change, moved]
+
+
 # --- what changed -----------------------------------------------------------------------------------------------------
-
-
-class Ranking(NamedTuple):
-    """Countries_by_GDP as of a vintage: by ISO code (or name, where there is none) the rank, year and figure."""
-
-    as_of: str | None
-    rows: dict[str, Row]
-
-
-class Changes(NamedTuple):
-    """What differs between two rankings: a row a country, the largest revision first."""
-
-    since: str | None
-    until: str | None
-    rows: list[Row]
-
-    def count(self, what: str) -> int:
-        """Return how many countries changed in that way."""
-        return sum(row["Change"] == what for row in self.rows)
-
-
-def ranking(history: History, vintage: Vintage | None) -> Ranking:
-    """Return the ranking of a vintage, or an empty one."""
-    if vintage is None:
-        return Ranking(None, {})
-    rows = history.chosen(vintage)
-    return Ranking(vintage.as_of, {row["ISO3"] or row["Country"]: row for row in rows})
-
-
-def changed(before: Ranking, now: Ranking) -> Changes:
-    """Return what differs between two rankings."""
-    rows = [_change(before.rows.get(code), now.rows.get(code)) for code in {**now.rows, **before.rows}]
-    found = [row for row in rows if row["Change"]]
-    found.sort(key=lambda row: (-abs(row["Revised_percent"] or 0), row["Change"], row["Country"]))
-    return Changes(before.as_of, now.as_of, found)
-
-
-def _change(was: Row | None, now: Row | None) -> Row:
-    some = now or was or {}
-    figures = [side and side["GDP_USD_billion"] for side in (was, now)]
-    moved = was and now and (was["GDP_USD_billion"], was["Year"]) != (now["GDP_USD_billion"], now["Year"])
-    what = "new" if was is None else "gone" if now is None else "revised" if moved else None
-    if what is None and was and now and was["Rank"] != now["Rank"]:
-        what = "rank"
-    return {
-        "Country": some["Country"],
-        "Change": what,
-        "Was_USD_billion": figures[0],
-        "Was_for_year": was and was["Year"],
-        "GDP_USD_billion": figures[1],
-        "Year": now and now["Year"],
-        "Revised_percent": round((figures[1] / figures[0] - 1) * 100, 2)
-        if what == "revised" and figures[0] and figures[1]
-        else None,
-        "Was_rank": was and was["Rank"],
-        "Rank": now and now["Rank"],
-    }
-
-
-def summary(changes: Changes) -> str:
-    """Return in one line what changed, or that nothing did."""
-    if changes.since is None:
-        return f"the first load: {len(changes.rows)} countries as of {(changes.until or 'never')[:10]}"
-    if not changes.rows and changes.since == changes.until:
-        return f"nothing changed: the newest figures are still those of {changes.since[:10]}"
-    span = f"between {changes.since[:10]} and {(changes.until or 'never')[:10]}"
-    if not changes.rows:
-        return f"nothing changed {span}"
-    moves = sum(row["Rank"] != row["Was_rank"] for row in changes.rows if row["Rank"] and row["Was_rank"])
-    counts = ", ".join(f"{changes.count(what)} {what}" for what in ("new", "gone", "revised"))
-    return f"changed {span}: {counts}, {moves} moved in rank"
 
 
 def show_changes(connection: Connection, since: str | None, as_json: bool) -> Tell:
@@ -185,7 +141,7 @@ def show_changes(connection: Connection, since: str | None, as_json: bool) -> Te
     newest = history.newest_imf()
     if newest is None:
         raise StageError(Exit.NO_INPUT, "no IMF figures are loaded; run python etl_process.py first")
-    before = _earlier(history, newest, since)
+    before = earlier(history, newest, since)
     changes = changed(ranking(history, before), ranking(history, newest))
     last = history.last_change(newest)[:10]
 
@@ -200,20 +156,6 @@ def show_changes(connection: Connection, since: str | None, as_json: bool) -> Te
             print(f"the last change was as of {last}; ask with --since for what was before")
 
     return tell
-
-
-def _earlier(history: History, newest: Vintage, since: str | None) -> Vintage | None:
-    """Return the vintage before the newest, or the newest of a day: the same publisher's, or else anybody's."""
-    for publisher in (newest.publisher, None):
-        if since and (found := history.newest_imf(since, publisher)):
-            return found
-        earlier = [v for v in history.of("IMF", publisher) if v.as_of < newest.as_of]
-        if not since and earlier:
-            return earlier[-1]
-    if since:
-        first = history.of("IMF")[0].as_of[:10]
-        raise StageError(Exit.NO_INPUT, f"no figures of {since} or before are loaded; the first are of {first}")
-    return None
 
 
 def show_change_table(changes: Changes, most: int) -> None:
@@ -234,12 +176,8 @@ def show_change_table(changes: Changes, most: int) -> None:
             for row in shown
         ],
         frozenset({"Was", "GDP_USD_billion", "Revised", "Rank"}),
+        spare=("Change", "Rank", "Was"),
     )  # fmt: skip
-
-
-def as_object(changes: Changes) -> Row:
-    """Return changes as one JSON object."""
-    return {"Since": changes.since, "As_of": changes.until, "Countries": changes.rows}
 
 
 def _figure(figure: float | None, year: int | None) -> str:
@@ -279,7 +217,8 @@ def _show_estimates(title: str, rows: list[Row]) -> None:
             ]
             for before, row in zip([None, *rows], rows, strict=False)
         ],
-        frozenset({"Year", "GDP_USD_billion", "Revised"}),
+        frozenset({"Year", "As_of", "Until", "GDP_USD_billion", "Revised"}),
+        spare=("Said by", "Note", "Revised", "Until"),
     )  # fmt: skip
 
 
@@ -358,4 +297,5 @@ def _show_departures(kind: str, found: list[Compared]) -> None:
                 for one in found
             ],
             frozenset({"Year", "Page", "IMF", "Departure"}),
+            spare=("Told", "Year"),
         )

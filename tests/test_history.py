@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-import questions
+from changes import ranking
 from countries import reference
 from database import Place, opened
 from history import History
@@ -119,7 +119,7 @@ def test_fifty_vintages_in_any_order_equal_a_replay_on_every_date(seed: int, hom
         with opened(Place(home / DATABASE)) as connection:
             past = History(connection)
             newest = past.newest_imf(day)
-            ranked = questions.ranking(past, newest).rows
+            ranked = ranking(past, newest).rows
         imf = {(code, year): figure for (name, code, year), figure in standing.items() if name == "IMF"}
         best = {code: max(y for c, y in imf if c == code) for code, _ in imf}
         assert {c: r["GDP_USD_billion"] for c, r in ranked.items()} == {c: imf[c, y] for c, y in best.items()}
