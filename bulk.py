@@ -12,7 +12,7 @@ from pathlib import Path
 
 from blocks import Block, Growing, blocks_of, identity_of, in_order, packed
 from checks import check_control_total
-from cleaning import Fate
+from cleaning import Fate, left_out
 from countries import reference
 from findings import Finding, as_checks
 from screen import progress
@@ -92,7 +92,7 @@ def tell(told: Told, source: str, target: Path | str, journal: Journal) -> None:
     for finding in findings[:MAX_NAMED]:
         journal.log(f"{finding.as_of}: {finding}")
     if isinstance(target, Path):
-        checks = as_checks(findings, stamp_of(target))
+        checks = as_checks(findings, stamp_of(target), left_out(told.counts))
         journal.attempt(lambda: write_whole(target.with_name(checks_file().name), checks))
     journal.say(f"{written:,} clean records written to {target}; {told.rejected:,} set aside")
 

@@ -41,6 +41,11 @@ class Fate(StrEnum):
     REJECTED = "set aside"
 
 
+def left_out(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return of how often each fate befell a record those of records that gave no figure."""
+    return {fate: count for fate, count in counts.items() if count and fate != Fate.CLEAN.value}
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a raw record: its fate, the record where there is a figure, the reason where it is set aside."""

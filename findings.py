@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -36,6 +36,11 @@ class Finding(NamedTuple):
         severity = "fatal" if self.fatal else "warning"
         return {**self._asdict(), "severity": severity, "countries": countries, "notes": notes}
 
+    def in_short(self) -> dict[str, Any]:
+        """Return the finding without its Notes, which stand on the rows."""
+        told = self.as_json()
+        return {name: told[name] for name in ("check", "severity", "institution", "seen", "expected")}
+
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> Finding:
         """Return the finding that as_json told of; raises LookupError or TypeError where it did not."""
@@ -43,9 +48,13 @@ class Finding(NamedTuple):
         return cls(**{name: told[name] for name in cls._fields if name != "notes"}, notes=notes)
 
 
-def as_checks(findings: Iterable[Finding], clean_sha256: str) -> bytes:
-    """Return results/Checks.json: the findings on the clean file that has this SHA-256."""
-    told = {"clean_sha256": clean_sha256, "findings": [finding.as_json() for finding in findings]}
+def as_checks(findings: Iterable[Finding], clean_sha256: str, left_out: Mapping[str, int]) -> bytes:
+    """Return results/Checks.json: of the clean file with this SHA-256 the findings, and what it left out how often."""
+    told = {
+        "clean_sha256": clean_sha256,
+        "left_out": dict(left_out),
+        "findings": [finding.as_json() for finding in findings],
+    }
     return json.dumps(told, ensure_ascii=False, indent=1).encode() + b"\n"
 
 

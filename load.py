@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import questions
+from changes import Changes, changed, ranking, summary
 from checks import check_vintage
 from database import Connection, Place, asked, opened, transaction
 from findings import Finding, NotesOfChecks, as_checks
-from history import History, Vintage, vintage_of, vintages_in
+from history import History, Told, Vintage, vintage_of, vintages_in
 from reading import Mixed, Reading
 from records import PAGE, CleanRecord
 from schema import create_tables, take_out_old
@@ -34,7 +35,7 @@ MAX_NAMED = 10  # vintages that were not loaded; the log has them all
 class Loaded(NamedTuple):
     """What a load did: the change that it made to Countries_by_GDP, and the vintages that it refused."""
 
-    changes: questions.Changes
+    changes: Changes
     refused: list[Vintage]
 
 
@@ -44,6 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     journal = Journal("load", options.quiet)
     database = Place.named(options.database or database_file())
+    if options.export:
+        return answer(journal, partial(export_countries, options, database, journal))
     if options.as_of or options.changes or options.country is not None or options.compare:
         return answer(journal, partial(answer_question, options, database))
 
@@ -61,7 +64,10 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = command_line(
         "Load clean GDP figures into SQLite; print the large economies and each region's top five.",
+        "python load.py",
+        "python load.py --as-of 2026-01-01",
         "python load.py --country KOR",
+        "python load.py --export",
     )
     add = parser.add_argument
     add("--input", type=Path, metavar="FILE", help="clean records (default: transform's)")
@@ -74,10 +80,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     past.add_argument("--since", type=day, metavar="DATE", help="with --changes: what changed since then")
     past.add_argument("--country", metavar="CODE_OR_NAME", help="one country's estimates through the vintages")
     past.add_argument("--compare", action="store_true", help="the page's IMF column against the IMF's own figures")
+    past.add_argument(
+        "--export", action="store_true", help="write results/Countries_by_GDP.csv, .parquet and their datapackage.json"
+    )
     options = parser.parse_args(arguments)
-    questions_asked = [options.changes, options.country is not None, options.compare]
+    questions_asked = [options.changes, options.country is not None, options.compare, options.export]
     if sum(questions_asked) > 1 or (options.as_of and (options.changes or options.country is not None)):
-        parser.error("ask one thing at a time: --as-of, --changes, --country or --compare")
+        parser.error("ask one thing at a time: --as-of, --changes, --country, --compare or --export")
     if options.since and not options.changes:
         parser.error("--since goes with --changes")
     if (options.as_of or any(questions_asked)) and (options.input or options.force):
@@ -106,6 +115,17 @@ def ask(options: argparse.Namespace, database: Place) -> Callable[[], None]:
         return questions.show_as_of(connection, options.as_of, options.json)
 
 
+def export_countries(options: argparse.Namespace, database: Place, journal: Journal) -> None:
+    """Write Countries_by_GDP for other tools; raises StageError where there is none, or it cannot be written."""
+    from export import export
+
+    with asked(database) as connection:
+        history = History(connection)
+        vintage = questions.vintage_at(history, options.as_of)
+        history.choose_countries(vintage, temporary=True)
+        export(connection, vintage, clean_file().parent, journal)
+
+
 # --- loading ----------------------------------------------------------------------------------------------------------
 
 
@@ -122,28 +142,29 @@ def load(source: Path, database: Place, journal: Journal, force: bool = False) -
     with opened(database) as connection, transaction(connection):
         carry_over(connection)
         history = History(connection)
-        before = questions.ranking(history, history.newest_imf())
+        before = ranking(history, history.newest_imf())
         history, taken = take_all(connection, reading, force)
         sha256 = reading.sha256
         journal.took(source, reading.count, sha256)
         journal.say(f"{reading.count:,} clean records read from {source}")
-        findings = findings_of_transform(source, sha256, journal) + taken.findings
+        findings, left_out = told_by_transform(source, sha256, journal)
+        findings += taken.findings
         tell_findings(findings, is_loaded(connection, sha256), taken, journal)
         if not (taken.loaded or taken.outdated):
-            refuse_all(findings, sha256)
+            refuse_all(as_checks(findings, sha256, left_out), findings)
         for vintage, rows in taken.loaded.items():
-            history.remember(vintage, str(source.absolute()), sha256, rows)
+            history.remember(vintage, str(source.absolute()), sha256, rows, told_of(vintage, findings, left_out))
         newest = history.newest_imf()
         history.choose_countries(newest)
-        changes = questions.changed(before, questions.ranking(history, newest))
+        changes = changed(before, ranking(history, newest))
     journal.facts["as_of"] = newest.as_of if newest else None
     loaded = sum(taken.loaded.values())
     journal.gave(database.path or str(database), loaded)
-    journal.attempt(lambda: write_whole(checks_file(), as_checks(findings, sha256)))
+    journal.attempt(lambda: write_whole(checks_file(), as_checks(findings, sha256, left_out)))
     warn_of_refused(taken, journal)
     of_how_many = f" of {len(taken.loaded):,} vintages" if taken.number > 1 else ""
     journal.say(f"{loaded:,} estimates{of_how_many} loaded into {database}")
-    journal.say(questions.summary(changes))
+    journal.say(summary(changes))
     return Loaded(changes, [vintage for vintage in taken.refused if vintage in taken.newest.values()])
 
 
@@ -249,17 +270,24 @@ def take_in(history: History, vintage: Vintage, said: list[CleanRecord], found: 
 # --- findings ---------------------------------------------------------------------------------------------------------
 
 
-def findings_of_transform(source: Path, sha256: str, journal: Journal) -> list[Finding]:
-    """Return what transform found about this very file: it alone sees the World row."""
+def told_by_transform(source: Path, sha256: str, journal: Journal) -> tuple[list[Finding], dict[str, int]]:
+    """Return what transform tells of this very file: what it found, as it alone sees the World row, and left out."""
     path = source.with_name(checks_file().name)
     try:
         told = json.loads(path.read_bytes())
         if told["clean_sha256"] in (sha256, stamp_of(source)):
-            return [Finding.from_json(finding) for finding in told["findings"] if finding["stage"] == "transform"]
+            found = [Finding.from_json(finding) for finding in told["findings"] if finding["stage"] == "transform"]
+            return found, dict(told["left_out"])
     except (OSError, ValueError, LookupError, TypeError):
         pass
     journal.warn(f"{path} does not speak of this file: its sum was not compared with World; run transform.py again")
-    return []
+    return [], {}
+
+
+def told_of(vintage: Vintage, findings: list[Finding], left_out: dict[str, int]) -> Told:
+    """Return what Loads tells of a vintage: what was left out of its file, and what was found on it."""
+    found = [finding.in_short() for finding in findings if finding.as_of == vintage.as_of]
+    return Told(json.dumps(left_out), json.dumps(found))
 
 
 def warn_of_refused(taken: Taken, journal: Journal) -> None:
@@ -295,9 +323,9 @@ def tell_findings(findings: list[Finding], told_before: bool, taken: Taken, jour
     journal.say(f"checks: {fatal} fatal findings, {len(findings) - fatal} to look at")
 
 
-def refuse_all(findings: list[Finding], sha256: str) -> None:
+def refuse_all(checks: bytes, findings: list[Finding]) -> None:
     """Raise StageError (65) as every vintage has a fatal finding, with all of them in results/Checks.json."""
-    write_whole(checks_file(), as_checks(findings, sha256))
+    write_whole(checks_file(), checks)
     fatal = dict.fromkeys(f"{finding.check} ({finding.institution})" for finding in findings if finding.fatal)
     raise StageError(
         Exit.BAD_DATA,

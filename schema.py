@@ -21,8 +21,9 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS GDP_Estimates_standing ON GDP_Estimates (Publisher, Institution, Until)",
     "CREATE TABLE IF NOT EXISTS Loads (Loaded_at {text} NOT NULL, File {text} NOT NULL, SHA256 {text} NOT NULL,"
     " As_of {text} NOT NULL, Rows INTEGER NOT NULL, Publisher {text} NOT NULL, Institutions {text} NOT NULL,"
-    " Source {text} NOT NULL{number})",
+    " Source {text} NOT NULL, Left_out {text}, Findings {text}{number})",
 )
+ADDED_TO_LOADS = ("Left_out", "Findings")  # JSON: what transform left out and how often, and what the checks found
 # '2024-07-01' BETWEEN First_day AND Last_day: what stood at the end of that day
 VIEW = """CREATE VIEW GDP_History AS
     SELECT substr(As_of, 1, 10) AS First_day, {day_before} AS Last_day, GDP_Estimates.* FROM GDP_Estimates"""
@@ -32,6 +33,9 @@ def create_tables(connection: Connection) -> None:
     """Create what is not there yet."""
     for statement in TABLES:
         connection.execute(statement.format(**connection.dialect._asdict()))
+    for name in ADDED_TO_LOADS:
+        if name.lower() not in connection.columns("Loads"):
+            connection.execute(f"ALTER TABLE Loads ADD COLUMN {name} {connection.dialect.text}")
     if not connection.columns("GDP_History"):
         connection.execute(VIEW.format(**connection.dialect._asdict()))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from checks import check_control_total
-from cleaning import WORLD, Fate, clean
+from cleaning import WORLD, Fate, clean, left_out
 from countries import reference
 from findings import Finding, as_checks
 from records import RAW_FIELDS, STREAMS, CleanRecord, RawRecord, is_stream, read_records, write_records
@@ -66,6 +66,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = command_line(
         "Turn raw GDP figures into billions of US dollars with years, ISO codes and regions.",
+        "python transform.py",
         "python transform.py --input results/Countries_by_GDP.json --output /tmp/clean.json",
     )
     add = parser.add_argument
@@ -90,7 +91,9 @@ def transform(source: Path, target: Path, max_rejected: float | None, journal: J
     tell_counts(len(raw), len(table), counts, journal)
     count, sha256 = write_records(target, to_records(table))
     journal.gave(target, count, sha256)
-    journal.attempt(lambda: write_whole(target.with_name(checks_file().name), as_checks(findings, sha256)))
+    journal.attempt(
+        lambda: write_whole(target.with_name(checks_file().name), as_checks(findings, sha256, left_out(counts)))
+    )
     journal.facts["as_of"] = str(table["As_of"].iloc[0])
     journal.say(f"{count} clean records written to {target}")
 
