@@ -51,6 +51,8 @@ class StageError(Exception):
 
 PROJECT = Path(__file__).resolve().parent
 COUNTRY_TABLE = PROJECT / "data" / "country_region_table.json"
+WORLD_TILES = PROJECT / "data" / "world_tiles.txt"
+WEB = PROJECT / "web"
 SHIPPED_PAGES = PROJECT / "data" / "pages"
 
 
@@ -77,6 +79,11 @@ def clean_file() -> Path:
 def database_file() -> Path:
     """Return where load keeps its tables unless told otherwise."""
     return home() / "sqliteDB" / "World_Economies.db"
+
+
+def report_file() -> Path:
+    """Return where the report goes; plots/ stands beside it."""
+    return home() / "results" / "report.html"
 
 
 def checks_file() -> Path:

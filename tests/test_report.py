@@ -1,0 +1,251 @@
+"""The report: what a browser shows of it, what it holds, and that its failure fails nothing else."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from countries import reference
+from plots import world_tiles
+from tests.conftest import Run, query
+from tests.looked_at import CHROMIUM, chromium, make_past, script
+from tests.page_builder import SHIPPED
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+REPORT = Path("results") / "report.html"
+DATABASE = Path("sqliteDB") / "World_Economies.db"
+MOST_BYTES = 1_500_000
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the report on a database with a past."""
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GDP_ETL_HOME", str(folder))
+        make_past(folder)
+        script("report.py")
+    return folder / REPORT
+
+
+class Seen:
+    """A page that is open, and what the browser complained of or asked for meanwhile."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+
+    def texts(self, selector: str) -> list[str]:
+        told: list[str] = self.page.eval_on_selector_all(selector, "cells => cells.map(c => c.textContent)")
+        return told
+
+    def column(self, number: int) -> list[str]:
+        return self.texts(f"#country-table tbody tr:not([hidden]) > :nth-child({number})")
+
+
+def opened(browser: Browser, report: Path, **context: Any) -> Seen:
+    seen = Seen(browser.new_context(**context).new_page())
+    seen.page.goto(report.as_uri())
+    seen.page.wait_for_selector("html[data-ready=yes]", state="attached")
+    return seen
+
+
+# --- in a browser -----------------------------------------------------------------------------------------------------
+
+
+@needs_chromium
+def test_the_page_opens_without_a_complaint_and_asks_nothing_of_anybody(browser: Browser, made: Path) -> None:
+    seen = opened(browser, made)
+    assert seen.complaints == []
+    assert seen.requests == [made.as_uri()]
+    assert seen.page.inner_text("#as-of") == "2025-12-30"
+    assert "days old today" in seen.page.inner_text("#age")
+
+
+@needs_chromium
+def test_the_table_is_sorted_by_any_column_and_filtered_by_name_and_region(browser: Browser, made: Path) -> None:
+    seen = opened(browser, made)
+    assert seen.column(2)[:3] == ["United States", "China", "Germany"]
+    seen.page.click("#country-table th:nth-child(2) button")
+    assert seen.column(2)[:2] == ["Afghanistan", "Albania"]
+    seen.page.click("#country-table th:nth-child(5) button")
+    largest_first = [float(text.replace(",", "")) for text in seen.column(5)]
+    assert largest_first == sorted(largest_first, reverse=True)
+    assert seen.page.get_attribute("#country-table th:nth-child(5)", "aria-sort") == "descending"
+    seen.page.click("#country-table th:nth-child(5) button")
+    assert [float(text.replace(",", "")) for text in seen.column(5)] == sorted(largest_first)
+    seen.page.fill("#name-filter", "cote d")
+    assert seen.column(2) == ["Ivory Coast"] or seen.column(2) == []
+    seen.page.fill("#name-filter", "korea")
+    assert seen.column(2) == ["South Korea"]
+    seen.page.fill("#name-filter", "")
+    seen.page.select_option("#region-filter", "Oceania")
+    assert set(seen.column(3)) == {"Oceania"}
+    assert seen.page.inner_text("#shown") == f"{len(seen.column(3))} countries"
+
+
+@needs_chromium
+def test_the_picker_shows_south_koreas_vintages(browser: Browser, made: Path) -> None:
+    seen = opened(browser, made)
+    seen.page.select_option("#country-picker", "KOR")
+    told = seen.page.inner_text("#country-estimates tbody")
+    for day in ("2024-04-20", "2024-10-25", "2025-04-23", "2025-10-15", "2025-12-30"):
+        assert day in told
+    assert "1,858.57" in told
+    assert "IMF (Wikipedia) 1,858.57" in (seen.page.get_attribute("#country-chart", "aria-label") or "")
+    assert seen.page.locator("#country-chart canvas").count() == 1
+    seen.page.select_option("#year-picker", "2025")
+    years = seen.page.eval_on_selector_all(
+        "#country-estimates tbody tr > :nth-child(2)", "c => c.map(x => x.textContent)"
+    )
+    assert set(years) == {"2025"}
+
+
+@needs_chromium
+def test_a_tile_of_the_world_leads_to_its_country(browser: Browser, made: Path) -> None:
+    seen = opened(browser, made)
+    seen.page.locator('[id$="-tile-KOR"]').click()
+    assert seen.page.input_value("#country-picker") == "KOR"
+
+
+@needs_chromium
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_runs_over_and_axe_finds_nothing_serious(browser: Browser, made: Path, scheme: Any, width: int) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    seen = opened(browser, made, color_scheme=scheme, viewport={"width": width, "height": 800}, bypass_csp=True)
+    assert seen.page.evaluate("document.documentElement.scrollWidth") == width
+    ground = seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(13, 17, 23)"}[scheme]
+    found = Axe().run(seen.page).response["violations"]
+    serious = [one for one in found if one["impact"] in ("serious", "critical")]
+    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in serious] == []
+
+
+@needs_chromium
+def test_every_part_is_reached_by_the_keyboard(browser: Browser, made: Path) -> None:
+    seen = opened(browser, made)
+    seen.page.focus("#country-table th:nth-child(2) button")
+    seen.page.keyboard.press("Enter")
+    assert seen.column(2)[0] == "Afghanistan"
+    seen.page.keyboard.press("Shift+Tab")
+    seen.page.keyboard.press("Shift+Tab")
+    seen.page.keyboard.press("Shift+Tab")
+    assert seen.page.evaluate("document.activeElement.id") == "region-filter"
+
+
+@needs_chromium
+def test_on_paper_every_row_is_there_and_nothing_to_press(browser: Browser, made: Path) -> None:
+    seen = opened(browser, made)
+    seen.page.emulate_media(media="print", color_scheme="dark")
+    assert not seen.page.is_visible("#name-filter")
+    assert seen.page.evaluate("getComputedStyle(document.querySelector('.scrolls')).maxHeight") == "none"
+    assert seen.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+@needs_chromium
+def test_sixty_thousand_estimates_fit_and_are_ready_in_time(browser: Browser, run: Run, home: Path) -> None:
+    days = tuple(f"{year}-{month:02}-15" for year in range(2010, 2025) for month in (1, 3, 5, 7, 9, 11))[:100]
+    make_past(home, (*days, *(f"2025-{month:02}-15" for month in range(1, 12))), revised=1.0)
+    assert query(home / DATABASE, "SELECT count(*) FROM GDP_Estimates")[0][0] > 60_000
+    assert run("report.py").returncode == 0
+    report = home / REPORT
+    assert report.stat().st_size < MOST_BYTES
+    began = time.monotonic()
+    seen = opened(browser, report)
+    assert time.monotonic() - began < 10  # a hang; how quick it is, tests/benchmarks tells
+    assert seen.complaints == []
+
+
+# --- what it holds ----------------------------------------------------------------------------------------------------
+
+
+def test_the_page_stands_alone_and_tells_all_it_should(made: Path) -> None:
+    text = made.read_text(encoding="utf-8")
+    assert len(text.encode()) < MOST_BYTES
+    assert re.findall(r"<(?:script|img|iframe)[^>]*\bsrc=|<link|@import|url\(http", text) == []
+    for told in (
+        "As of", "Source: IMF, as quoted by Wikipedia", "at or above 100 billion", "revised at the last change",
+        "revision 1330326028", "48 no figure", "out of line with other institutions", "stands apart from",
+    ):  # fmt: skip
+        assert told in text, told
+    assert text.count('role="img"') == 5  # four figures and the chart
+    for (sha256,) in query(made.parents[1] / DATABASE, "SELECT SHA256 FROM Loads"):
+        assert sha256 in text
+
+
+def test_plots_are_files_of_their_own(made: Path) -> None:
+    plots = made.parent / "plots"
+    for name in ("gdp_over_100b.png", "region_top5_average.png"):
+        content = (plots / name).read_bytes()
+        assert content.startswith(b"\x89PNG")
+        assert int.from_bytes(content[16:20]) >= 900  # pixels
+    svg = (plots / "gdp_by_region.svg").read_text()
+    for told in ("GDP by region", "nominal GDP, trillion USD", "Source: IMF, as quoted by Wikipedia, as of 2025-12-30"):
+        assert told in svg
+
+
+def test_a_name_out_of_a_source_is_text_and_nothing_else(run: Run, home: Path) -> None:
+    assert run("etl_process.py", "--page", SHIPPED, "--no-report").returncode == 0
+    with sqlite3.connect(home / DATABASE) as database:
+        evil = "</script><img src=x onerror=alert(1)>"
+        database.execute("UPDATE GDP_Estimates SET Country = ?, Note = ? WHERE ISO3 = 'KOR'", (evil, evil))
+        database.execute("UPDATE Countries_by_GDP SET Country = ? WHERE ISO3 = 'KOR'", (evil,))
+    assert run("report.py").returncode == 0
+    assert "<img" not in (home / REPORT).read_text()
+
+
+def test_every_country_of_the_page_has_one_tile(made: Path) -> None:
+    tiles = world_tiles()
+    assert len(set(tiles.values())) == len(tiles)
+    assert set(tiles) <= {country.iso3 for country in reference().countries.values()}
+    rows = query(made.parents[1] / DATABASE, "SELECT ISO3 FROM Countries_by_GDP")
+    assert {code for (code,) in rows} - set(tiles) == set()
+
+
+# --- as a stage -------------------------------------------------------------------------------------------------------
+
+
+def test_a_report_that_fails_does_not_fail_the_run(run: Run, home: Path) -> None:
+    (home / "results").mkdir()
+    (home / "results" / "report.html").mkdir()
+    done = run("etl_process.py", "--page", SHIPPED)
+    assert done.returncode == 0
+    assert "[report] error: cannot write" in done.stderr and "report     failed, exit 74" in done.stderr
+    assert run("report.py").returncode == 74
+
+
+def test_a_report_on_nothing_says_so(run: Run, home: Path) -> None:
+    done = run("report.py")
+    assert done.returncode == 66
+    assert "run python etl_process.py first" in done.stderr
+
+
+def test_a_database_from_before_loads_told_of_findings_is_carried_on(run: Run, home: Path) -> None:
+    assert run("etl_process.py", "--page", SHIPPED, "--no-report").returncode == 0
+    with sqlite3.connect(home / DATABASE) as database:
+        for column in ("Left_out", "Findings"):
+            database.execute(f"ALTER TABLE Loads DROP COLUMN {column}")
+    assert run("load.py").returncode == 0
+    assert run("report.py").returncode == 0
+    assert "not told" in (home / REPORT).read_text()
