@@ -1,4 +1,4 @@
-"""Run the stages one after another, each as a process of its own: extract, transform, load.
+"""Run the stages one after another, each as a process of its own: extract, transform, load, report.
 
 A stage is started while the one before is at work, so that its imports cost no time, and waits for its turn at a pipe.
 A failed stage does not stop the next where the file that it reads is there; the exit code is the first failure's.
@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+import live
 import status
 import watch
 from stage import (
@@ -42,10 +43,12 @@ from utils import (
     raw_file,
     raw_parts,
     raw_stream,
+    report_file,
 )
 
 RULE = "=" * 24
-NAMES = ("extract", "transform", "load")
+NAMES = ("extract", "transform", "load", "report")
+REPORT = NAMES[-1]  # the figures are loaded by then, so it never fails a run
 
 
 class Stage(NamedTuple):
@@ -63,11 +66,16 @@ class Ended(NamedTuple):
     code: int | None
     seconds: float = 0.0
 
-    def __str__(self) -> str:
+    @property
+    def outcome(self) -> str:
+        """Return how it ended, in words."""
         if self.code is None:
-            return f"{self.stage:<10} not run"
-        outcome = "done" if self.code == Exit.DONE else f"failed, exit {self.code}"
-        return f"{self.stage:<10} {outcome:<16} {self.seconds:6.2f} s"
+            return "not run"
+        return "done" if self.code == Exit.DONE else f"failed, exit {self.code}"
+
+    def __str__(self) -> str:
+        took = "" if self.code is None else f" {self.seconds:6.2f} s"
+        return f"{self.stage:<10} {self.outcome:<16}{took}".rstrip()
 
 
 class Stopped(BaseException):
@@ -91,8 +99,9 @@ def main(arguments: list[str] | None = None) -> int:
         journal.log(f"{RULE} run of {journal.facts['run']} {RULE}")
         watch.warn_of_low_disk(journal)
         stages = stages_asked_for(options)
-        run_all(stages, ended, options, journal)
-        sum_up(ended, stages, journal)
+        with live.shown([stage.name for stage in stages], journal) as view:
+            run_all(stages, ended, options, journal, view)
+        sum_up(ended, stages, journal, told=view is not None)
 
     catch_signals()
     ping(options.ping, "/start", journal)
@@ -107,7 +116,11 @@ def main(arguments: list[str] | None = None) -> int:
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = command_line(
-        "Refresh the table of GDP by country: extract, transform, load.", "python etl_process.py --from transform"
+        "Refresh the table of GDP by country: extract, transform, load, report.",
+        "python etl_process.py",
+        "python etl_process.py --page data/pages/2025-12-30_enwiki_rev1330326028.html.gz",
+        "python etl_process.py --from transform --no-report",
+        "python etl_process.py --status",
     )
     add = parser.add_argument
     add("--page", metavar="FILE_OR_URL", help="a saved page or an address (default: the live page)")
@@ -126,6 +139,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     add("--database", metavar="FILE_OR_URL", help="where load keeps its tables: a file or postgresql://…")
     add("--force", action="store_true", help="load in spite of fatal findings, and note them on the rows")
+    add("--no-report", action="store_true", help="end with load: write no page and no plots")
     add("--json", action="store_true", help="print the results as one JSON object")
     add("--timeout", type=some_seconds, metavar="SECONDS", help="end a stage that takes longer")
     add(
@@ -137,6 +151,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     add("--ping", metavar="URL", help="a dead-man's switch to call at start and end")
     options = parser.parse_args(arguments)
+    if options.no_report and REPORT in (options.only, options.first):
+        parser.error("--no-report leaves out the stage that is asked for")
     one_page = options.page is not None or bool(options.source)
     many = options.archive or options.pages is not None
     begins_later = options.status or "extract" not in {stage.name for stage in stages_asked_for(options)}
@@ -165,6 +181,8 @@ def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
             "load", clean, [f"--input={clean}", *given(options, "database"), *["--json"] * options.json, *force, *quiet]
         ),
     ]
+    if not options.no_report:
+        stages.append(Stage(REPORT, database_file(), [*given(options, "database"), *quiet]))
     if options.only:
         return [stages[NAMES.index(options.only)]]
     return stages[NAMES.index(options.first) if options.first else 0 :]
@@ -195,19 +213,27 @@ def catch_signals() -> None:
         signal.signal(number, stop)
 
 
-def run_all(stages: list[Stage], ended: list[Ended], options: argparse.Namespace, journal: Journal) -> None:
+def run_all(
+    stages: list[Stage], ended: list[Ended], options: argparse.Namespace, journal: Journal, view: live.View | None
+) -> None:
     """Run the stages in turn, one started ahead; append how each ended to `ended`."""
     assert journal.lock is not None
     started: dict[str, watch.Process] = {}
     try:
         for number, stage in enumerate(stages):
             for ahead in reversed(stages[len(started) : number + 2]):  # transform first: pandas takes longest to import
-                started[ahead.name] = watch.start(ahead.name, ahead.arguments, journal.lock)
+                started[ahead.name] = watch.start(ahead.name, ahead.arguments, journal.lock, view)
             if may_run(stage, ended, journal):
+                if view:
+                    view.begin(started[stage.name])
                 account = watch.take_turn(started[stage.name], options.timeout, options.monitor_interval, journal)
                 ended.append(record(stage, account, options, journal))
+                if view:
+                    view.end(stage.name, ended[-1].outcome, account.facts.get("rows_out"), account.spent.peak_memory_mb)
             else:
                 ended.append(Ended(stage.name, None))
+                if view:
+                    view.end(stage.name, ended[-1].outcome)
     finally:
         for process in started.values():
             watch.end(process)
@@ -243,14 +269,18 @@ def record(stage: Stage, account: watch.Account, options: argparse.Namespace, jo
     return result
 
 
-def sum_up(ended: list[Ended], stages: list[Stage], journal: Journal) -> None:
-    """Tell how each stage ended and where the results lie; raises StageError with the first failure's exit code."""
-    failure = next((result for result in ended if result.code != Exit.DONE), None)
+def sum_up(ended: list[Ended], stages: list[Stage], journal: Journal, told: bool) -> None:
+    """Tell how each stage ended and where the results lie; raises StageError with the first failure's exit code.
+
+    `told` says that a person at a terminal has seen how each stage ended.
+    """
+    counted = [result for result in ended if result.stage != REPORT or len(ended) == 1]
+    failure = next((result for result in counted if result.code != Exit.DONE), None)
     for result in ended:
-        if failure or not journal.quiet:
+        if not told and (failure or not journal.quiet):
             print(f"[etl] {result}", file=sys.stderr)
     written = [stage.reads for stage in stages if stage.name == "load" and stage.reads]
-    results = [str(path) for path in (*written, database_file()) if path.exists()]
+    results = [str(path) for path in (*written, database_file(), report_file()) if path.exists()]
     journal.say(f"results: {' and '.join(results) or 'none yet'}; log: {log_file()}")
     if failure and failure.code:
         journal.facts["failed_stage"] = failure.stage

@@ -68,6 +68,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = command_line(
         "Read the countries' nominal GDP from Wikipedia's list, or from the IMF or the World Bank, as it stands.",
         "python extract.py --page data/pages/2025-12-30_enwiki_rev1330326028.html.gz",
+        "python extract.py --pages data/pages --output /tmp/raw.jsonl",
     )
     add = parser.add_argument
     add_sources(parser)

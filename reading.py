@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import marshal
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -118,13 +119,14 @@ class Reading:
             raise bad_input(self.source, "holds no parts")
         self.count, digest, hashed = 0, hashlib.sha256(), None
         blocks = (block for path in paths for block in blocks_of(path, BLOCK_BYTES))
-        with ThreadPoolExecutor(1) as thread:
+        with ThreadPoolExecutor(1) as thread, _progress(paths, self._journal) as advance:
             for block, read in in_order(read_block, blocks, READERS, self._journal):
                 _wait(hashed)
                 hashed = thread.submit(digest.update, block.read())
                 self.count += read.number
                 if read.problem:
                     raise bad_input(block.path, f"record {self.count}: {read.problem}")
+                advance(block.length)
                 yield from marshal.loads(read.lines)
             _wait(hashed)
         self.sha256 = digest.hexdigest()
@@ -201,6 +203,14 @@ def _all_types() -> set[tuple[type, ...]]:
 
 
 _TYPES = _all_types()
+
+
+def _progress(paths: list[Path], journal: Journal) -> AbstractContextManager[Callable[[int], None]]:
+    from screen import progress
+
+    if any(path.suffix in (".gz", ".zst") for path in paths):  # packed: nobody knows how long they will be
+        return nullcontext(lambda _: None)
+    return progress(sum(path.stat().st_size for path in paths if path.exists()), "bytes read", journal)
 
 
 def _wait(hashed: Future[None] | None) -> None:

@@ -22,6 +22,7 @@ from utils import Exit, StageError, append_line, append_log, log_file, printable
 # etl_process.py starts a stage ahead of its turn, so that its imports overlap the stage before. This names three open
 # descriptors: the pipe on which the stage waits for its turn, the pipe that takes its facts, and the lock.
 DESCRIPTORS_VARIABLE = "GDP_ETL_STAGE_FDS"
+LIVE_VARIABLE = "GDP_ETL_LIVE"  # set where progress may be sent along with the facts, as somebody watches
 KIB_IN_MIB = 1024
 MIN_SECONDS, MAX_SECONDS = 0.1, 1_000_000  # more than a week and a half is no timeout, and overflows a lock's
 STDIN_DESCRIPTOR, STDOUT_DESCRIPTOR, STDERR_DESCRIPTOR = 0, 1, 2
@@ -30,10 +31,11 @@ STDIN_DESCRIPTOR, STDOUT_DESCRIPTOR, STDERR_DESCRIPTOR = 0, 1, 2
 # --- the command line -------------------------------------------------------------------------------------------------
 
 
-def command_line(description: str, example: str) -> argparse.ArgumentParser:
-    """Return a parser with what every script takes; its help ends in a command that can be pasted."""
+def command_line(description: str, *examples: str) -> argparse.ArgumentParser:
+    """Return a parser with what every script takes; its help ends in commands that can be pasted."""
+    told = "".join(f"\n  {example}" for example in examples)
     parser = argparse.ArgumentParser(
-        description=description, epilog=f"example:\n  {example}", formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, epilog=f"examples:{told}", formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quiet", action="store_true", help="say only warnings and errors, and print no tables")
     parser.add_argument("--wait", type=seconds, default=0, metavar="SECONDS", help="wait for another run to end")
@@ -152,6 +154,7 @@ class Journal:
         self.facts: dict[str, Any] = {}
         self.lock: int | None = None
         self.settled = False
+        self._watched: int | None = None  # the descriptor on which progress is sent
 
     def log(self, message: str) -> None:
         """Write a line to the log only; raises StageError (74), but not once the output is in place."""
@@ -187,6 +190,21 @@ class Journal:
         self.settled = True
         size = place.stat().st_size if isinstance(place, Path) else None
         self.facts |= {"output": str(place), "output_sha256": sha256, "rows_out": rows, "bytes_out": size}
+
+    @property
+    def is_watched(self) -> bool:
+        """Tell whether somebody looks at our progress, who started us."""
+        return self._watched is not None
+
+    def watched_by(self, descriptor: int) -> None:
+        """Remember where progress is to be sent."""
+        self._watched = descriptor
+
+    def send_progress(self, done: int, total: int, what: str, seconds_left: float) -> None:
+        """Send how far we are to whoever watches."""
+        if self._watched is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._watched, json.dumps({"progress": [done, total, what, seconds_left]}).encode() + b"\n")
 
     def fail(self, code: int, message: str) -> int:
         """Tell of a failure, also where the log cannot be written; return its exit code."""
@@ -236,6 +254,8 @@ def run_stage(journal: Journal, work: Callable[[], None], wait_s: float = 0) -> 
     handed = handed_descriptors()
     if handed and not wait_for_turn(handed):
         return Exit.TERMINATED
+    if handed and os.environ.pop(LIVE_VARIABLE, None):
+        journal.watched_by(handed.facts)
     started, began = datetime.now(timezone.utc), time.monotonic()
 
     def begin() -> None:

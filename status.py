@@ -8,7 +8,7 @@ from typing import Any
 
 from utils import Exit, StageError, database_file, runs_file
 
-STAGES = ("extract", "transform", "load")
+STAGES = ("extract", "transform", "load", "report")
 Run = dict[str, Any]
 
 

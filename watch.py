@@ -11,25 +11,47 @@ import sys
 import threading
 import time
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stage import DESCRIPTORS_VARIABLE, KIB_IN_MIB, Journal, Spent
 from utils import PROJECT, Exit, StageError, home
+
+if TYPE_CHECKING:
+    from live import View
 
 FIRST_SAMPLE_S = 1.0  # a run of one page is over before; sampling must not cost it anything
 GRACE_S = 5.0  # between asking a stage to end and ending it
 LOW_DISK_MB = 200  # a year of pages takes 20 MB, the database as much; SQLite wants room for a copy
 LOW_MEMORY_MB = 300  # transform with pandas takes 100 MB
 MB = 1_000_000
+PROGRESS = b'{"progress":'
 
 
 class Process(NamedTuple):
-    """A stage's process that waits for its turn, and our ends of its pipes."""
+    """A stage's process that waits for its turn, our ends of its pipes, and what was heard on the one of its facts."""
 
     name: str
     popen: subprocess.Popen[bytes]
     turn: int
     facts: int
+    heard: bytearray
+
+    def listen(self) -> list[bytes]:
+        """Return the lines heard so far: progress, and in the end the facts."""
+        os.set_blocking(self.facts, False)  # a child that a killed stage left behind may hold the other end open
+        with contextlib.suppress(OSError):
+            while more := os.read(self.facts, 65_536):
+                self.heard.extend(more)
+        return bytes(self.heard).splitlines()
+
+    def progress(self) -> tuple[int, int, str, float] | None:
+        """Return how far the stage says it is: how much of how much of what, and the seconds left."""
+        told = [line for line in self.listen() if line.startswith(PROGRESS)]
+        if not told:
+            return None
+        self.heard[:] = told[-1] + b"\n" + bytes(self.heard).rpartition(told[-1] + b"\n")[2]
+        done, total, what, seconds_left = json.loads(told[-1])["progress"]
+        return done, total, what, seconds_left
 
 
 class Account(NamedTuple):
@@ -41,7 +63,7 @@ class Account(NamedTuple):
     timed_out: bool
 
 
-def start(name: str, arguments: list[str], lock: int) -> Process:
+def start(name: str, arguments: list[str], lock: int, view: View | None = None) -> Process:
     """Start a stage's process in a group of its own; it waits for its turn. Raises StageError (74) when it cannot."""
     handed: list[int] = []
     ours: list[int] = []
@@ -50,10 +72,12 @@ def start(name: str, arguments: list[str], lock: int) -> Process:
             pipe = os.pipe()
             ours.append(pipe[mine])
             handed.append(pipe[1 - mine])
+        streams = view.streams() if view else {"env": os.environ}
+        # numpy's threads are of no use to 600 figures, and cost their start
+        told = {"OPENBLAS_NUM_THREADS": "1", DESCRIPTORS_VARIABLE: ",".join(map(str, [*handed, lock]))}
         popen = subprocess.Popen(
             [sys.executable, str(PROJECT / f"{name}.py"), *arguments],
-            # numpy's threads are of no use to 600 figures, and cost their start
-            env={"OPENBLAS_NUM_THREADS": "1", **os.environ, DESCRIPTORS_VARIABLE: ",".join(map(str, [*handed, lock]))},
+            **{**streams, "env": {**told, **streams["env"], DESCRIPTORS_VARIABLE: told[DESCRIPTORS_VARIABLE]}},
             pass_fds=[*handed, lock],
             process_group=0,
         )
@@ -65,7 +89,10 @@ def start(name: str, arguments: list[str], lock: int) -> Process:
     finally:
         for descriptor in handed:
             os.close(descriptor)
-    return Process(name, popen, *ours)
+    process = Process(name, popen, ours[0], ours[1], bytearray())
+    if view:
+        view.follow(process)
+    return process
 
 
 def take_turn(process: Process, timeout_s: float | None, interval_s: float, journal: Journal) -> Account:
@@ -91,10 +118,10 @@ def take_turn(process: Process, timeout_s: float | None, interval_s: float, jour
 
 
 def _facts_of(process: Process) -> dict[str, Any]:
-    os.set_blocking(process.facts, False)  # a child that a killed stage left behind may hold the other end open
+    lines = process.listen()
     try:
-        facts: dict[str, Any] = json.loads(os.read(process.facts, 65_536))
-    except (OSError, ValueError):
+        facts: dict[str, Any] = json.loads(lines[-1]) if lines and not lines[-1].startswith(PROGRESS) else {}
+    except ValueError:
         return {}
     return facts
 
