@@ -13,6 +13,7 @@ from stage import Journal
 from utils import printable
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
     from rich.table import Table
 
 MOST_COLUMNS = 200  # wider, and the eye loses the line
@@ -102,12 +103,7 @@ def progress(total: int, what: str, journal: Journal, done: int = 0) -> Iterator
         yield _sent(total, what, journal, done)
         return
     if not journal.quiet and sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        speed = TextColumn("{task.speed:,.0f}/s") if total else TextColumn("")
-        columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn()
-        with Progress(*columns, console=Console(stderr=True)) as bar:
+        with _bar(what) as bar:
             task = bar.add_task(what, total=total, completed=done)
             yield lambda more: bar.advance(task, more)
         return
@@ -122,6 +118,29 @@ def progress(total: int, what: str, journal: Journal, done: int = 0) -> Iterator
             journal.say(f"{done:,} of {total:,} {what}, {rate:,.0f} a second, {(total - done) / rate:.0f} s left")
 
     yield advance
+
+
+def _bar(what: str) -> Progress:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """How many a second, once that is known."""
+
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+
+    columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn()
+    return Progress(*columns, console=Console(stderr=True))
 
 
 def _sent(total: int, what: str, journal: Journal, done: int) -> Callable[[int], None]:

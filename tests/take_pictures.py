@@ -1,0 +1,85 @@
+"""Takes the README's pictures of real runs: `python -m tests.take_pictures`.
+
+Needs Chromium and tmux. The runs are of the real pages of ../shared where that is beside the project, and of the page
+that ships.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from tests.conftest import NO_NETWORK, PROJECT, shared_pages
+from tests.looked_at import chromium, script
+from tests.page_builder import SHIPPED
+
+PICTURES = PROJECT / "pictures"
+COLUMNS, LINES = 100, 44
+PATIENCE_S = 60
+WEB_FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)  # a picture asks nobody for a font
+
+
+def main() -> None:
+    """Run the suite in a folder of its own, and take every picture."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ |= {"GDP_ETL_HOME": folder, **NO_NETWORK}
+        for page in [one for one in shared_pages() if not one.name.startswith("2025-12-30")]:
+            script("etl_process.py", "--no-report", "--page", page)
+        take_terminal(PICTURES / "terminal.svg")
+        take_page(Path(folder) / "results" / "report.html")
+
+
+def take_terminal(target: Path) -> None:
+    """Run everything at a real terminal, and draw what it shows in the end."""
+    command = f"{sys.executable} etl_process.py --page {SHIPPED.relative_to(PROJECT)}; echo; echo so ended $?"
+    tmux = ["tmux", "-L", "pictures"]
+    size = ["-x", str(COLUMNS), "-y", str(LINES)]
+    environment = {**os.environ, "PS1": "$ "}
+    subprocess.run(
+        [*tmux, "new-session", "-d", *size, f"{command}; sleep 60"], cwd=PROJECT, env=environment, check=True
+    )
+    try:
+        until = time.monotonic() + PATIENCE_S
+        shown = ""
+        while "so ended" not in shown and time.monotonic() < until:
+            time.sleep(0.5)
+            capture = [*tmux, "capture-pane", "-e", "-p", "-S", "-300"]
+            shown = subprocess.run(capture, capture_output=True, text=True, check=True).stdout
+    finally:
+        subprocess.run([*tmux, "kill-server"], check=False)
+    prompt = "$ python etl_process.py\n"
+    lines = shown.partition("so ended")[0].replace(os.environ["GDP_ETL_HOME"] + "/", "").splitlines()
+    console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    console.print(Text(prompt) + Text.from_ansi("\n".join(lines[:LINES])))
+    target.write_text(WEB_FONTS.sub("", console.export_svg(title="GDP by country")), encoding="utf-8")
+
+
+def take_page(report: Path) -> None:
+    """Take the report as a desktop, a phone and an evening show it."""
+    views = (
+        ("desktop", "light", 1280, 900, 1, None),
+        ("dark", "dark", 1280, 1120, 1, "world"),
+        ("phone", "light", 360, 740, 2, "country-table"),
+    )
+    with chromium() as browser:
+        for name, scheme, width, height, dots, section in views:
+            page = browser.new_page(
+                viewport={"width": width, "height": height}, color_scheme=scheme, device_scale_factor=dots  # type: ignore[arg-type]
+            )  # fmt: skip
+            page.goto(report.as_uri())
+            page.wait_for_selector("html[data-ready=yes]", state="attached")
+            if section:
+                page.evaluate("name => document.getElementById(name).scrollIntoView()", section)
+            page.screenshot(path=PICTURES / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""What a person sees at a terminal, from 60 to 200 columns, and what stays plain for everybody else."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT, Run
+from tests.looked_at import make_past
+from tests.make_data import make_records
+from tests.page_builder import SHIPPED
+from tests.terminal import at_terminal, plain
+
+SCRIPTS = ("extract.py", "transform.py", "load.py", "report.py", "etl_process.py")
+ROW = re.compile(r"^ *(\d+) +(\S.*?)  +.*?(\d+\.\d\d)(?: |$)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120, 200])
+def test_no_figure_is_wrapped_or_cut_at_any_width(home: Path, columns: int) -> None:
+    make_past(home)
+    for question in (["--as-of", "2026-01-01"], ["--changes"], ["--country", "KOR"]):
+        told, code = at_terminal(columns, "load.py", *question)
+        assert code == 0
+        lines = plain(told).splitlines()
+        assert max(len(line) for line in lines if not line.startswith("changed between")) <= columns
+        assert "…" not in plain(told)
+    told, _ = at_terminal(columns, "load.py", "--as-of", "2026-01-01")
+    rows = {rank: figure for rank, _, figure in ROW.findall(plain(told))}
+    assert (rows["1"], rows["14"], rows["76"]) == ("30615.74", "1858.57", "100.05")
+
+
+def test_decimals_stand_under_one_another(home: Path) -> None:
+    make_past(home)
+    told, _ = at_terminal(140, "load.py", "--as-of", "2026-01-01")
+    rows = [line for line in plain(told).splitlines() if re.match(r" *\d+ +\S.* %", line)]
+    assert len(rows) > 70
+    assert len({line.index(re.findall(r"\d+(\.\d\d)(?= )", line)[0]) for line in rows}) == 1
+    for column in ("Rank", "Share", "Change", "Moved"):
+        assert column in plain(told)
+
+
+def test_colour_is_for_terminals_and_for_those_who_want_it(run: Run, home: Path) -> None:
+    make_past(home)
+    coloured, _ = at_terminal(120, "load.py", "--as-of", "2026-01-01")
+    assert "\x1b[32m" in coloured
+    without, _ = at_terminal(120, "load.py", "--as-of", "2026-01-01", NO_COLOR="1")
+    assert re.search(r"\x1b\[[0-9;]*3[0-7]", without) is None
+    assert "\x1b" not in run("load.py", "--as-of", "2026-01-01").stdout
+
+
+def test_the_stages_are_seen_at_work_and_the_tables_after_them(home: Path) -> None:
+    told, code = at_terminal(100, "etl_process.py", "--page", SHIPPED)
+    assert code == 0
+    text = plain(told)
+    assert "at work" in text
+    for stage, rows in (("extract", 666), ("transform", 615), ("load", 615), ("report", 194)):
+        assert re.search(rf"{stage} +done +\d\.\d s +{rows} +\d+ MB", text), stage
+    assert text.rindex("Countries with a GDP of 100") > text.rindex("report      done")
+    assert text.count("\nextract ") == 0 or "[etl] extract" not in text  # told once, by the view
+
+
+def test_a_failure_stays_in_sight(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.html").write_text("<p>nothing</p>")
+    told, code = at_terminal(100, "etl_process.py", "--page", tmp_path / "empty.html")
+    assert code == 65
+    assert re.search(r"extract +failed, exit 65", plain(told))
+    assert re.search(r"transform +not run", plain(told))
+    assert "[extract] error:" in plain(told)
+
+
+def test_progress_and_time_left_are_shown_of_what_takes_long(home: Path, tmp_path: Path) -> None:
+    raw = home / "results" / "Countries_by_GDP.jsonl"
+    raw.parent.mkdir()
+    make_records(400_000, raw)
+    told, code = at_terminal(100, "transform.py", "--input", raw, "--workers", "1")
+    assert code == 0
+    assert re.search(r"bytes read .*/s .*\d:\d\d", plain(told))
+
+
+def test_quiet_is_quiet_at_a_terminal_too(home: Path) -> None:
+    told, code = at_terminal(100, "etl_process.py", "--quiet", "--page", SHIPPED, "--no-report")
+    assert (code, [line for line in plain(told).splitlines() if "warning" not in line]) == (0, [])
+
+
+def test_without_a_terminal_nothing_but_plain_lines_is_written(run: Run, home: Path) -> None:
+    done = run("etl_process.py", "--page", SHIPPED)
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "[etl] report     done" in done.stderr
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_ends_in_commands_that_work_when_pasted(script: str, run: Run, home: Path, tmp_path: Path) -> None:
+    assert run("etl_process.py", "--page", SHIPPED, "--no-report").returncode == 0
+    helped = run(script, "--help").stdout
+    examples = [line.strip() for line in helped.rpartition("examples:")[2].splitlines() if line.strip()]
+    assert len(examples) >= 2
+    for example in examples:
+        assert example.startswith("python ")
+        if "--export" in example:
+            pytest.importorskip("pyarrow")
+        here = example.replace("/tmp/", f"{tmp_path}/").replace("results/", f"{home}/results/")
+        command = here.replace("python ", f"{sys.executable} ", 1)
+        done = subprocess.run(command, shell=True, cwd=PROJECT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, example + done.stderr
