@@ -53,7 +53,16 @@ def test_the_sample_output_is_what_a_first_run_prints(copy: Path) -> None:
     assert [line for line in sample[1].splitlines() if line != "…" and line not in printed] == []
 
 
-@pytest.mark.parametrize("script", ["extract.py", "transform.py", "load.py", "etl_process.py"])
+def test_both_languages_have_the_same_commands_samples_tables_and_pictures() -> None:
+    korean = (PROJECT / "README.ko.md").read_text(encoding="utf-8")
+    files, links, first_cells = r"`[\w/]+\.(?:py|yml|txt)`", r"\]\((?!README)[^)]*\)", r"^\| ?[`\d][^|]*\|"
+    for alike in (r"^```.*?^```", r"^## ", r"`--[a-z-]+", files, links, first_cells):
+        found = [sorted(set(re.findall(alike, text, re.MULTILINE | re.DOTALL))) for text in (README, korean)]
+        assert found[0] == found[1], alike
+    assert re.findall(r"^```.*?^```", README, re.M | re.S) == re.findall(r"^```.*?^```", korean, re.M | re.S)
+
+
+@pytest.mark.parametrize("script", ["extract.py", "transform.py", "load.py", "report.py", "etl_process.py"])
 def test_every_exit_code_and_script_is_told(script: str) -> None:
     assert f"python {script}" in README
     for code in (0, 1, 2, 65, 66, 69, 74, 130):
