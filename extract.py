@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from pages import Page, is_kept, keep, kept_name, kept_pages, open_page
 from records import IMF_ITSELF, PAGE, STREAMS, WORLD_BANK_ITSELF, is_stream, write_records
+from screen import waiting
 from sources import Reading, Refused, Revision, Unreachable, imf, wikipedia, world_bank
 from stage import (
     Journal,
@@ -110,7 +111,9 @@ def extract(sources: list[str], page: str | None, target: Path, max_age_days: in
     """
     readings: list[Reading] = []
     failures: list[StageError] = []
-    for outcome in side_by_side([partial(read_source, source, page, max_age_days, journal) for source in sources]):
+    with waiting(f"asking {', '.join(sources)}", journal):
+        outcomes = side_by_side([partial(read_source, source, page, max_age_days, journal) for source in sources])
+    for outcome in outcomes:
         (failures if isinstance(outcome, StageError) else readings).append(outcome)  # type: ignore[arg-type]
     for failure in failures[1:]:
         journal.warn(str(failure))

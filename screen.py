@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -118,6 +119,35 @@ def progress(total: int, what: str, journal: Journal, done: int = 0) -> Iterator
             journal.say(f"{done:,} of {total:,} {what}, {rate:,.0f} a second, {(total - done) / rate:.0f} s left")
 
     yield advance
+
+
+@contextlib.contextmanager
+def waiting(what: str, journal: Journal) -> Iterator[None]:
+    """Show at a terminal that we wait, and for how long, where it takes more than a moment."""
+    if journal.is_watched or journal.quiet or not sys.stderr.isatty():
+        yield
+        return
+    over, began = threading.Event(), time.monotonic()
+
+    def spin() -> None:
+        if over.wait(PATIENCE_S):
+            return
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = SpinnerColumn(), TextColumn(what), TimeElapsedColumn()
+        with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+            shown.add_task(what, total=None)
+            shown.tasks[0].start_time = began
+            over.wait()
+
+    thread = threading.Thread(target=spin, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _bar(what: str) -> Progress:

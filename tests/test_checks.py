@@ -42,7 +42,7 @@ def findings(home: Path) -> list[dict[str, object]]:
 @needs_shared
 def test_the_altered_figures_of_january_2025_are_noted_from_what_to_what(run: Run, home: Path) -> None:
     for day in ("2025-01-07", "2025-01-08"):
-        done = run("etl_process.py", "--page", page_of(day))
+        done = run("etl_process.py", "--no-report", "--page", page_of(day))
         assert done.returncode == 0, done.stderr
     notes = noted(home, "2025-01-08")
     told = {country for country, note in notes.items() if re.search(r"was [\d.]+ on 2025-01-07, now [\d.]+", note)}
@@ -55,7 +55,7 @@ def test_the_altered_figures_of_january_2025_are_noted_from_what_to_what(run: Ru
 def test_as_the_first_page_ever_six_of_the_altered_figures_stand_apart_from_the_other_institutions(
     run: Run, home: Path
 ) -> None:
-    assert run("etl_process.py", "--page", page_of("2025-01-08")).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", page_of("2025-01-08")).returncode == 0
     notes = noted(home, "2025-01-08")
     assert notes.keys() & ALTERED == {"Czech Republic", "Ethiopia", "Hungary", "Nigeria", "Sudan", "Uzbekistan"}
     assert len(notes.keys() - ALTERED) == 4
@@ -75,7 +75,7 @@ def test_an_honest_transition_raises_no_fatal_finding_and_few_warnings(
     before: str, after: str, most: int, run: Run, home: Path
 ) -> None:
     for day in (before, after):
-        assert run("etl_process.py", "--page", page_of(day)).returncode == 0
+        assert run("etl_process.py", "--no-report", "--page", page_of(day)).returncode == 0
     found = findings(home)
     assert [finding for finding in found if finding["severity"] == "fatal"] == []
     assert len(found) <= most
@@ -150,9 +150,9 @@ def edited(edit: Edit, path: Path) -> Path:
 def test_an_edit_that_makes_the_page_lie_stops_the_load_and_leaves_the_old_data(
     edit: Edit, run: Run, home: Path, tmp_path: Path
 ) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     before = (home / DATABASE).read_bytes()
-    done = run("etl_process.py", "--page", edited(edit, tmp_path / "page.html"))
+    done = run("etl_process.py", "--no-report", "--page", edited(edit, tmp_path / "page.html"))
     assert done.returncode == 65, done.stderr
     assert "[load] error: not loaded, the old data stands" in done.stderr
     assert (home / DATABASE).read_bytes() == before
@@ -161,13 +161,13 @@ def test_an_edit_that_makes_the_page_lie_stops_the_load_and_leaves_the_old_data(
 
 @pytest.mark.parametrize("edit", [e for e in STOPPED if e not in (year_shifted,)])
 def test_such_an_edit_stops_the_very_first_load_too(edit: Edit, run: Run, home: Path, tmp_path: Path) -> None:
-    done = run("etl_process.py", "--page", edited(edit, tmp_path / "page.html"))
+    done = run("etl_process.py", "--no-report", "--page", edited(edit, tmp_path / "page.html"))
     assert done.returncode == 65, done.stderr
     assert query(home / DATABASE, "SELECT name FROM sqlite_master") == []
 
 
 def test_a_year_ahead_of_the_page_is_noted_on_the_very_first_load(run: Run, home: Path, tmp_path: Path) -> None:
-    assert run("etl_process.py", "--page", edited(year_shifted, tmp_path / "page.html")).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", edited(year_shifted, tmp_path / "page.html")).returncode == 0
     assert "year 2026" in noted(home, "2025-12-31")["Germany"]
 
 
@@ -195,30 +195,30 @@ def one_figure_changed(page: str) -> str:
 def test_an_edit_to_one_country_loads_with_a_note_on_its_row(
     edit: Edit, country: str, note: str, run: Run, home: Path, tmp_path: Path
 ) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
-    done = run("etl_process.py", "--page", edited(edit, tmp_path / "page.html"))
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
+    done = run("etl_process.py", "--no-report", "--page", edited(edit, tmp_path / "page.html"))
     assert done.returncode == 0, done.stderr
     assert note in noted(home, "2025-12-31")[country]
 
 
 def test_an_institution_that_is_gone_is_told(run: Run, home: Path, tmp_path: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     page = edited(lambda p: p.replace("World Bank<br />", "Somebody<br />"), tmp_path / "p.html")
-    done = run("etl_process.py", "--page", page)
+    done = run("etl_process.py", "--no-report", "--page", page)
     assert done.returncode == 0
     assert "institution gone, World Bank: no figure, where 2025-12-30 had 209" in done.stderr
     assert "column of figures not understood: 'Somebody(2024)[7]'" in done.stderr
 
 
 def test_of_two_columns_the_one_that_is_shown_is_the_one_that_is_checked(run: Run, home: Path, tmp_path: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
 
     def second_column(page: str) -> str:
         page = page.replace("1,565,471\n", "4,565,000\n")
         page = page.replace("IMF<br />(2025)", "IMF<br />(2026)</th><th>IMF<br />(2025)")
         return re.sub(r"(<tr>\n<td.*?</td>\n)(<td[^>]*>.*?</td>\n)", r"\1\2\2", page, flags=re.DOTALL)
 
-    done = run("etl_process.py", "--page", edited(second_column, tmp_path / "p.html"))
+    done = run("etl_process.py", "--no-report", "--page", edited(second_column, tmp_path / "p.html"))
     assert done.returncode == 0, done.stderr
     assert "was 1565.47 on 2025-12-30, now 4565.00" in noted(home, "2025-12-31")["Turkey"]
     assert "sum against World" not in done.stderr
@@ -226,7 +226,7 @@ def test_of_two_columns_the_one_that_is_shown_is_the_one_that_is_checked(run: Ru
 
 def test_forced_figures_are_loaded_and_carry_what_was_found(run: Run, home: Path, tmp_path: Path) -> None:
     page = edited(country_doubled_with_another_figure, tmp_path / "page.html")
-    done = run("etl_process.py", "--page", page, "--force")
+    done = run("etl_process.py", "--no-report", "--page", page, "--force")
     assert done.returncode == 0, done.stderr
     assert "fatal: a country twice, IMF" in done.stderr
     assert "two figures for 2025" in noted(home, "2025-12-31")["Germany"]
@@ -236,7 +236,7 @@ def test_forced_figures_are_loaded_and_carry_what_was_found(run: Run, home: Path
 
 def test_all_findings_come_together_on_screen_in_the_log_and_in_the_file(run: Run, home: Path, tmp_path: Path) -> None:
     page = edited(lambda p: united_states_missing(tenth_gone(p)), tmp_path / "page.html")
-    done = run("etl_process.py", "--page", page)
+    done = run("etl_process.py", "--no-report", "--page", page)
     log = (home / "log" / "etl_project_with_sql_log.txt").read_text(encoding="utf-8")
     told = findings(home)
     names = {str(finding["check"]) for finding in told}
@@ -251,7 +251,7 @@ def test_load_alone_keeps_what_transform_found_about_its_file_and_says_when_it_c
     run: Run, home: Path, tmp_path: Path
 ) -> None:
     page = edited(lambda p: p.replace("117,165,394", "1115,494,312"), tmp_path / "page.html")
-    assert "sum against World, IMF" in run("etl_process.py", "--page", page).stderr
+    assert "sum against World, IMF" in run("etl_process.py", "--no-report", "--page", page).stderr
     assert "sum against World, IMF" in run("load.py").stderr
     (tmp_path / "other.jsonl").write_text(
         "".join(json.dumps(r) + "\n" for r in records(home / "results" / "Countries_by_GDP_Processed.json"))

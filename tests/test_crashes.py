@@ -62,6 +62,10 @@ def check_nothing_is_torn(home: Path) -> None:
         assert json.loads(path.read_bytes()), path
     for path in home.glob("data/pages/*.gz"):
         assert gzip.decompress(path.read_bytes())
+    for path in home.glob("results/report.html"):
+        assert path.read_text(encoding="utf-8").endswith("</html>")
+    for path in home.glob("results/plots/*.png"):
+        assert path.read_bytes().endswith(b"IEND\xaeB`\x82")
     assert query(home / DATABASE, "PRAGMA integrity_check") == [("ok",)]
     assert query(home / DATABASE, COUNT)[0][0] == 194
     assert query(home / DATABASE, "SELECT count(*) FROM Loads GROUP BY SHA256")[0][0] >= 1
@@ -70,13 +74,14 @@ def check_nothing_is_torn(home: Path) -> None:
 def check_no_litter(home: Path) -> None:
     known = (
         r"\.lock|.*\.txt|runs\.jsonl|Countries_by_GDP(_Processed)?\.json|Checks\.json|World_Economies\.db|.*\.html\.gz"
+        r"|report\.html|[a-z0-9_]+\.(?:png|svg)"
     )
     litter = [path for path in home.rglob("*") if path.is_file() and not re.fullmatch(known, path.name)]
     assert litter == []
 
 
 def next_run_works(run: Run, page: Path, home: Path) -> None:
-    done = run("etl_process.py", "--page", page, "--quiet")
+    done = run("etl_process.py", "--no-report", "--page", page, "--quiet")
     assert done.returncode == 0, done.stderr
     check_nothing_is_torn(home)
     check_no_litter(home)
@@ -93,18 +98,23 @@ def calls_of(command: list[str], log: Path) -> list[tuple[str, int]]:
 
 
 @needs_strace
-@pytest.mark.parametrize("stage", ["extract", "transform", "load", "etl_process"])
+@pytest.mark.parametrize("stage", ["extract", "transform", "load", "report", "etl_process"])
 def test_a_stage_killed_at_any_write_sync_rename_or_commit_leaves_whole_files(
     stage: str, pages: tuple[Path, Path], run: Run, home: Path, tmp_path: Path
 ) -> None:
     first, second = pages
-    assert run("etl_process.py", "--page", first).returncode == 0
-    for before in {"extract": [], "transform": ["extract"], "load": ["extract", "transform"]}.get(stage, []):
+    assert run("etl_process.py", "--no-report", "--page", first).returncode == 0
+    earlier = {
+        "transform": ["extract"],
+        "load": ["extract", "transform"],
+        "report": ["extract", "transform", "load", "report"],
+    }
+    for before in earlier.get(stage, []):
         assert run(f"{before}.py", *(["--page", second] if before == "extract" else [])).returncode == 0
     kept = tmp_path / "kept"
     shutil.copytree(home, kept)
     page = ["--page", str(second)] if stage in ("extract", "etl_process") else []
-    command = [sys.executable, str(PROJECT / f"{stage}.py"), *page]
+    command = [sys.executable, str(PROJECT / f"{stage}.py"), *page, *["--no-report"] * (stage == "etl_process")]
     calls = calls_of(command, tmp_path / "calls")
     assert len(calls) >= 8
     for name, number in calls if THOROUGH else calls[:: max(1, len(calls) // 15)]:
@@ -118,6 +128,8 @@ def test_a_stage_killed_at_any_write_sync_rename_or_commit_leaves_whole_files(
         )
         assert killed.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL), (name, number, killed)
         check_nothing_is_torn(home)
+    if stage == "report":
+        assert run("report.py").returncode == 0
     next_run_works(run, second, home)
 
 
@@ -126,8 +138,8 @@ def test_a_run_killed_at_random_moments_leaves_whole_files_and_the_next_run_work
     whom: str, pages: tuple[Path, Path], run: Run, home: Path
 ) -> None:
     first, second = pages
-    assert run("etl_process.py", "--page", first).returncode == 0
-    command = [sys.executable, str(PROJECT / "etl_process.py"), "--wait", "20", "--page", str(second)]
+    assert run("etl_process.py", "--no-report", "--page", first).returncode == 0
+    command = [sys.executable, str(PROJECT / "etl_process.py"), "--no-report", "--wait", "20", "--page", str(second)]
     for seed in range(RANDOM_KILLS // 2):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(random.Random(seed).uniform(0.02, 0.7))
@@ -179,7 +191,7 @@ def test_a_full_disk_ends_in_74_with_one_line_and_the_old_output(
 ) -> None:
     first, second = pages
     home = str(small_disk)
-    assert run("etl_process.py", "--page", first, GDP_ETL_HOME=home).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", first, GDP_ETL_HOME=home).returncode == 0
     before = snapshot(small_disk)
     free = os.statvfs(small_disk)
     (small_disk / "fill").write_bytes(b"\0" * (free.f_bavail * free.f_frsize))
@@ -188,7 +200,7 @@ def test_a_full_disk_ends_in_74_with_one_line_and_the_old_output(
     one_error(done.stderr)
     (small_disk / "fill").unlink()
     assert snapshot(small_disk) == before
-    again = run("etl_process.py", "--page", second, GDP_ETL_HOME=home)
+    again = run("etl_process.py", "--no-report", "--page", second, GDP_ETL_HOME=home)
     assert again.returncode == 0
     assert re.search(r"\[etl\] warning: only \d MB are free at .*, under 200; make room", again.stderr)
 
@@ -198,7 +210,7 @@ def test_a_read_only_disk_ends_in_74_with_one_line_and_the_old_output(
     stage: str, pages: tuple[Path, Path], run: Run, small_disk: Path
 ) -> None:
     first, second = pages
-    assert run("etl_process.py", "--page", first, GDP_ETL_HOME=str(small_disk)).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", first, GDP_ETL_HOME=str(small_disk)).returncode == 0
     before = snapshot(small_disk)
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     done = run(*commands(second)[stage], GDP_ETL_HOME=str(small_disk))
@@ -213,7 +225,7 @@ def test_a_limit_on_file_size_ends_in_74_with_one_line_and_the_old_output(
     stage: str, blocks: int, pages: tuple[Path, Path], run: Run, home: Path
 ) -> None:
     first, second = pages
-    assert run("etl_process.py", "--page", first).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", first).returncode == 0
     before = snapshot(home)
     done = limited(f"ulimit -f {blocks}", commands(second)[stage])
     assert done.returncode == 74, done.stderr
@@ -231,7 +243,7 @@ def test_a_fault_at_any_write_ends_in_74_with_one_line_and_the_old_output(
 ) -> None:
     """ENOSPC and EIO at each call that writes to a file; EMFILE at each that opens one to write."""
     first, second = pages
-    assert run("etl_process.py", "--page", first).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", first).returncode == 0
     if stage != "extract":
         assert run("extract.py", "--page", second).returncode == 0
     if stage == "load":

@@ -163,7 +163,7 @@ def test_the_shared_pages_in_three_random_orders_give_identical_dumps(run: Run, 
 
 
 def test_the_same_page_365_times_adds_365_lines_to_loads_and_nothing_to_the_estimates(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     before = dump(home / DATABASE)
     for _ in range(365):
         load(home / CLEAN, Place(home / DATABASE), Journal("load", quiet=True))
@@ -185,7 +185,7 @@ def test_a_database_from_before_figures_had_an_until_is_carried_over(run: Run, h
         INSERT INTO GDP_Estimates VALUES ('2024-06-30T22:28:00Z', 'IMF', 'KOR', 'South Korea', 'Asia', 'Eastern Asia',
         2025, 1760.95, NULL, 'https://example.org');""")
     connection.close()
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     korea = "SELECT GDP_USD_billion, substr(Until, 1, 10) FROM GDP_Estimates WHERE ISO3 = 'KOR' AND Institution = 'IMF'"
     assert query(home / DATABASE, korea + " ORDER BY As_of") == [(1760.95, "2025-12-30"), (1858.57, "9999-12-31")]
 
@@ -197,7 +197,7 @@ def test_a_database_from_before_figures_had_an_until_is_carried_over(run: Run, h
 def three_pages(run: Run, home: Path) -> Path:
     """Return a home in which the pages of June 2024 and of 7 and 8 January 2025 are loaded."""
     for day in ("2024-06-30", "2025-01-07", "2025-01-08"):
-        assert run("etl_process.py", "--page", page_of(day), "--quiet").returncode == 0
+        assert run("etl_process.py", "--no-report", "--page", page_of(day), "--quiet").returncode == 0
     return home
 
 
@@ -205,7 +205,7 @@ def three_pages(run: Run, home: Path) -> Path:
 def test_the_screens_as_of_a_day_are_those_of_then(run: Run, home: Path) -> None:
     then: dict[str, dict[str, Any]] = {}
     for day in ("2024-06-30", "2025-01-07", "2025-12-30"):
-        done = run("etl_process.py", "--page", page_of(day), "--json")
+        done = run("etl_process.py", "--no-report", "--page", page_of(day), "--json")
         then[day] = {key: value for key, value in json.loads(done.stdout).items() if key != "Changes"}
     for day, asked in (("2024-06-30", "2024-07-01"), ("2025-01-07", "2025-12-29"), ("2025-12-30", "2026-11-01")):
         done = run("load.py", "--as-of", asked, "--json")
@@ -233,17 +233,17 @@ def test_changes_tell_what_was_revised_by_how_much_and_who_moved_in_rank(run: Ru
 
 
 def test_a_run_says_what_changed_and_when_nothing_did(run: Run, home: Path) -> None:
-    first = run("etl_process.py", "--page", SHIPPED)
+    first = run("etl_process.py", "--no-report", "--page", SHIPPED)
     assert "the first load: 194 countries" in first.stderr and "What changed" not in first.stdout
-    again = run("etl_process.py", "--page", SHIPPED)
+    again = run("etl_process.py", "--no-report", "--page", SHIPPED)
     assert "nothing changed: the newest figures are still those of 2025-12-30" in again.stderr
     assert "What changed" not in again.stdout
 
 
 @needs_shared
 def test_a_run_that_changed_something_shows_the_largest_changes(run: Run, home: Path) -> None:
-    run("etl_process.py", "--page", page_of("2025-01-07"))
-    done = run("etl_process.py", "--page", page_of("2025-01-08"))
+    run("etl_process.py", "--no-report", "--page", page_of("2025-01-07"))
+    done = run("etl_process.py", "--no-report", "--page", page_of("2025-01-08"))
     assert "13 revised" in done.stderr
     table = done.stdout.partition("What changed between 2025-01-07 and 2025-01-08")[2]
     assert table.index("Ethiopia") < table.index("Hungary") < table.index("Brunei")
@@ -286,9 +286,9 @@ def test_the_altered_cells_of_january_2025_are_unexplained_by_the_imfs_own_figur
     older_page: bool, others: int, run: Run, home: Path
 ) -> None:
     if older_page:
-        assert run("etl_process.py", "--page", page_of("2024-06-30"), "--quiet").returncode == 0
-    assert run("etl_process.py", "--source", "imf", "--page", REAL_ANSWER, "--quiet").returncode == 0
-    assert run("etl_process.py", "--page", page_of("2025-01-08"), "--quiet").returncode == 0
+        assert run("etl_process.py", "--no-report", "--page", page_of("2024-06-30"), "--quiet").returncode == 0
+    assert run("etl_process.py", "--no-report", "--source", "imf", "--page", REAL_ANSWER, "--quiet").returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", page_of("2025-01-08"), "--quiet").returncode == 0
     told = json.loads(run("load.py", "--compare", "--json").stdout)
     unexplained = {row["Country"] for row in told["Departures"] if row["Kind"] == "unexplained"}
     assert unexplained >= ALTERED
@@ -309,7 +309,7 @@ def test_a_question_before_the_first_load_says_what_to_do(run: Run, home: Path) 
 
 
 def test_a_question_needs_no_lock_and_changes_nothing(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     before = (home / DATABASE).read_bytes()
     done = run("load.py", "--as-of", "2026-01-01")
     assert done.returncode == 0 and "as of 2025-12-30): 76" in done.stdout
@@ -338,8 +338,8 @@ def test_of_two_revisions_saved_in_the_same_minute_the_later_one_stands(order: t
 
 @needs_shared
 def test_a_page_does_not_explain_itself(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--page", page_of("2024-06-30"), "--quiet").returncode == 0
-    assert run("etl_process.py", "--source", "imf", "--page", REAL_ANSWER, "--quiet").returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", page_of("2024-06-30"), "--quiet").returncode == 0
+    assert run("etl_process.py", "--no-report", "--source", "imf", "--page", REAL_ANSWER, "--quiet").returncode == 0
     done = run("load.py", "--compare")
     assert done.returncode == 66 and "no release of the IMF's from before 2024-06-30 is loaded" in done.stderr
     told = json.loads(run("load.py", "--changes", "--json").stdout)
@@ -347,14 +347,14 @@ def test_a_page_does_not_explain_itself(run: Run, home: Path) -> None:
 
 
 def test_an_empty_country_is_a_question_and_loads_nothing(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     assert run("load.py", "--country", "").returncode == 2
     assert query(home / DATABASE, "SELECT count(*) FROM Loads") == [(1,)]
     assert run("load.py", "--as-of", "0999-01-01").returncode == 66
 
 
 def test_a_reader_that_does_not_read_on_does_not_keep_a_load_waiting(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     for n in range(1, 300):
         load_vintage(home, f"20{10 + n // 25}-01-{1 + n % 25:02}", {("IMF", "KOR", 2024): 1000.0 + n})
     command = [sys.executable, str(PROJECT / "load.py"), "--country", "KOR", "--json"]

@@ -31,7 +31,7 @@ needs_pyarrow = pytest.mark.skipif(
 @pytest.fixture
 def exported(run: Run, home: Path) -> Path:
     """Return the folder with what --export writes."""
-    assert run("etl_process.py", "--page", SHIPPED, "--no-report").returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     done = run("load.py", "--export")
     assert done.returncode == 0, done.stderr
     return home / "results"
@@ -69,7 +69,7 @@ def test_an_earlier_day_is_exported_as_it_was(run: Run, home: Path) -> None:
 
 
 def test_without_pyarrow_export_says_what_to_install(run: Run, home: Path, tmp_path: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED, "--no-report").returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     (tmp_path / "pyarrow.py").write_text("raise ImportError")
     done = run("load.py", "--export", PYTHONPATH=str(tmp_path))
     assert done.returncode == 2
@@ -80,7 +80,7 @@ def test_without_pyarrow_export_says_what_to_install(run: Run, home: Path, tmp_p
 def datasette(run: Run, home: Path) -> Iterator[str]:
     """Yield the address of a real Datasette on the database, with our descriptions."""
     pytest.importorskip("datasette")
-    assert run("etl_process.py", "--page", SHIPPED, "--no-report").returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

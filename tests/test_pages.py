@@ -56,7 +56,7 @@ def test_raw_values_stay_as_the_source_has_them() -> None:
 def test_a_real_page_goes_through_all_stages_to_the_cent_and_nothing_is_dropped_without_a_count(
     page: Path, run: Run, home: Path
 ) -> None:
-    done = run("etl_process.py", "--page", page)
+    done = run("etl_process.py", "--no-report", "--page", page)
     assert done.returncode == 0, done.stderr
     raw = records(home / "results" / "Countries_by_GDP.json")
     clean = records(home / "results" / "Countries_by_GDP_Processed.json")

@@ -80,9 +80,11 @@ def test_postgresql_holds_and_answers_what_sqlite_does(database: str, run: Run, 
     file = home / "x.db"
     for place in (database, file):
         for day in ("2025-01-08", "2024-06-30"):
-            done = run("etl_process.py", "--page", page_of(day), "--database", place, "--quiet")
+            done = run("etl_process.py", "--no-report", "--page", page_of(day), "--database", place, "--quiet")
             assert done.returncode == 0, done.stderr
-        done = run("etl_process.py", "--source", "imf", "--page", REAL_ANSWER, "--database", place, "--quiet")
+        done = run(
+            "etl_process.py", "--no-report", "--source", "imf", "--page", REAL_ANSWER, "--database", place, "--quiet"
+        )
         assert done.returncode == 0, done.stderr
         assert run("load.py", "--database", place, "--quiet").returncode == 0  # once more
     assert dump(database) == dump_file(file)
@@ -97,7 +99,7 @@ def test_postgresql_holds_and_answers_what_sqlite_does(database: str, run: Run, 
 
 
 def test_a_refused_load_leaves_postgresql_as_it_was(database: str, run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED, "--database", database).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED, "--database", database).returncode == 0
     before = dump(database)
     clean = home / "results" / "Countries_by_GDP_Processed.json"
     records = [r for r in json.loads(clean.read_text(encoding="utf-8")) if r["ISO3"] != "USA"]
@@ -110,7 +112,7 @@ def test_a_refused_load_leaves_postgresql_as_it_was(database: str, run: Run, hom
 def test_queries_of_others_work_as_written(database: str, run: Run, home: Path) -> None:
     import psycopg
 
-    assert run("etl_process.py", "--page", SHIPPED, "--database", database).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED, "--database", database).returncode == 0
     with psycopg.connect(database) as connection:
         large = connection.execute("SELECT Country FROM Countries_by_GDP WHERE GDP_USD_billion >= 100").fetchall()
         then = connection.execute(
@@ -120,7 +122,9 @@ def test_queries_of_others_work_as_written(database: str, run: Run, home: Path) 
 
 
 def test_a_server_that_is_not_there_is_told_in_one_line_without_the_password(run: Run, home: Path) -> None:
-    done = run("etl_process.py", "--page", SHIPPED, "--database", "postgresql://me:secret@127.0.0.1:1/gdp")
+    done = run(
+        "etl_process.py", "--no-report", "--page", SHIPPED, "--database", "postgresql://me:secret@127.0.0.1:1/gdp"
+    )
     assert done.returncode == 69
     assert "cannot reach postgresql://127.0.0.1:1/gdp" in done.stderr
     log = (home / "log" / "etl_project_with_sql_log.txt").read_text(encoding="utf-8")

@@ -206,7 +206,7 @@ def test_plots_are_files_of_their_own(made: Path) -> None:
 
 
 def test_a_name_out_of_a_source_is_text_and_nothing_else(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED, "--no-report").returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     with sqlite3.connect(home / DATABASE) as database:
         evil = "</script><img src=x onerror=alert(1)>"
         database.execute("UPDATE GDP_Estimates SET Country = ?, Note = ? WHERE ISO3 = 'KOR'", (evil, evil))
@@ -242,7 +242,7 @@ def test_a_report_on_nothing_says_so(run: Run, home: Path) -> None:
 
 
 def test_a_database_from_before_loads_told_of_findings_is_carried_on(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED, "--no-report").returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     with sqlite3.connect(home / DATABASE) as database:
         for column in ("Left_out", "Findings"):
             database.execute(f"ALTER TABLE Loads DROP COLUMN {column}")

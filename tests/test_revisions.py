@@ -144,7 +144,7 @@ def test_an_archive_goes_through_the_stages_and_bad_pages_are_listed_with_their_
     pages = home / "data" / "pages"
     (pages / "2015-05-05_enwiki_rev5.html.gz").write_bytes(gzip.compress(b"<html>nothing here</html>"))
     (pages / "2015-06-06_enwiki_rev6.html.gz").write_bytes(SHIPPED.read_bytes()[:1000])
-    done = run("etl_process.py", "--archive")
+    done = run("etl_process.py", "--no-report", "--archive")
     assert done.returncode == 0, done.stderr
     assert "2015-05-05_enwiki_rev5.html.gz is refused: 0 countries" in done.stderr
     assert "2015-06-06_enwiki_rev6.html.gz is cut short" in done.stderr
@@ -163,7 +163,7 @@ def test_an_archives_vandalised_page_is_left_out_and_the_others_are_loaded(
     page = next((home / "data" / "pages").glob("2015-02*"))
     text = gzip.decompress(page.read_bytes()).decode()
     page.write_bytes(gzip.compress(text.replace("United States", "Utopia").encode()))
-    done = run("etl_process.py", "--archive")
+    done = run("etl_process.py", "--no-report", "--archive")
     assert done.returncode == 0, done.stderr
     assert "not loaded: https://en.wikipedia.org" in done.stderr and "as of 2015-02" in done.stderr
     assert query(home / "sqliteDB" / "World_Economies.db", "SELECT count(*) FROM Loads") == [(4,)]

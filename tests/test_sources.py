@@ -37,7 +37,7 @@ def both(imf_route: stand_ins.Route, bank_route: stand_ins.Route) -> stand_ins.R
 def test_the_real_answer_of_january_2025_is_the_release_of_october_2024_without_aggregates(
     run: Run, home: Path
 ) -> None:
-    done = run("etl_process.py", "--source", "imf", "--page", REAL_ANSWER)
+    done = run("etl_process.py", "--no-report", "--source", "imf", "--page", REAL_ANSWER)
     assert done.returncode == 0, done.stderr
     raw = records(home / RAW)
     assert {(r["Column"], r["Unit"], r["As_of"]) for r in raw} == {(None, "Billions of U.S. dollars", "2024-10-01")}
@@ -85,7 +85,7 @@ def test_both_apis_write_the_same_raw_records_with_the_sources_own_words(run: Ru
 
 def test_kosovo_palestine_and_taiwan_come_out_right(run: Run, server: Server, home: Path) -> None:
     server.route = both(stand_ins.imf(), stand_ins.world_bank())
-    done = run("etl_process.py", "--source", "imf,world_bank", **environment(server))
+    done = run("etl_process.py", "--no-report", "--source", "imf,world_bank", **environment(server))
     assert done.returncode == 0, done.stderr
     found = set(query(home / DATABASE, "SELECT DISTINCT Institution, ISO3, Country, Region FROM GDP_Estimates"))
     assert {
@@ -180,7 +180,7 @@ def test_a_kept_answer_of_another_shape_is_refused(told: object) -> None:
 def test_one_source_in_trouble_does_not_stop_the_other(run: Run, server: Server, home: Path) -> None:
     well = both(stand_ins.imf(), stand_ins.world_bank())
     server.route = lambda asked: REJECTED if asked.startswith("/imf") else well(asked)
-    done = run("etl_process.py", "--source", "imf", "world_bank", **environment(server))
+    done = run("etl_process.py", "--no-report", "--source", "imf", "world_bank", **environment(server))
     assert done.returncode == 69
     assert "could not reach imf" in done.stderr
     assert query(home / DATABASE, "SELECT DISTINCT Institution FROM GDP_Estimates") == [("World Bank",)]

@@ -36,7 +36,7 @@ def one_line_error(done: subprocess.CompletedProcess[str], stage: str) -> str:
 
 def test_a_first_run_without_network_does_the_whole_job(run: Run, home: Path) -> None:
     started = time.monotonic()
-    done = run("etl_process.py")
+    done = run("etl_process.py", "--no-report")
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - started < 20
     assert "(IMF, as of 2025-12-30): 76" in done.stdout
@@ -60,9 +60,9 @@ def test_three_stages_by_hand_from_another_folder_fill_an_empty_database(run: Ru
 
 
 def test_a_failed_extract_does_not_stop_the_stages_that_have_their_files(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     before = dump(home)
-    done = run("etl_process.py", "--page", "/no/such/page.html")
+    done = run("etl_process.py", "--no-report", "--page", "/no/such/page.html")
     assert done.returncode == 66
     assert "/no/such/page.html is not there" in one_line_error(done, "extract")
     assert "extract failed; transform goes on with" in done.stderr
@@ -71,7 +71,7 @@ def test_a_failed_extract_does_not_stop_the_stages_that_have_their_files(run: Ru
 
 
 def test_a_failed_extract_without_earlier_files_stops_there(run: Run, home: Path) -> None:
-    done = run("etl_process.py", "--page", "/no/such/page.html")
+    done = run("etl_process.py", "--no-report", "--page", "/no/such/page.html")
     assert done.returncode == 66
     assert "transform is not run" in done.stderr
     assert "load is not run" in done.stderr
@@ -79,15 +79,15 @@ def test_a_failed_extract_without_earlier_files_stops_there(run: Run, home: Path
 
 
 def test_one_stage_alone_and_the_rest_from_one_on(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--only", "extract", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--only", "extract", "--page", SHIPPED).returncode == 0
     assert (home / RAW).exists()
     assert not (home / CLEAN).exists()
-    assert run("etl_process.py", "--from", "transform").returncode == 0
+    assert run("etl_process.py", "--no-report", "--from", "transform").returncode == 0
     assert (home / DATABASE).exists()
 
 
 def test_loading_the_same_file_twice_changes_nothing_but_the_record_of_loads(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     before = dump(home)
     assert run("load.py").returncode == 0
     assert dump(home) == before
@@ -95,7 +95,7 @@ def test_loading_the_same_file_twice_changes_nothing_but_the_record_of_loads(run
 
 
 def test_a_vintage_that_was_cleaned_better_replaces_what_was_made_of_it_before(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     right = dump(home)
     wrong = (home / CLEAN).read_text(encoding="utf-8").replace('"Turkey"', '"Turkland"')
     (home / "wrong.json").write_text(wrong, encoding="utf-8")
@@ -106,7 +106,7 @@ def test_a_vintage_that_was_cleaned_better_replaces_what_was_made_of_it_before(r
 
 
 def test_queries_that_others_wrote_work_unchanged(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     over = "SELECT Country FROM Countries_by_GDP WHERE GDP_USD_billion >= 100"
     assert len(query(home / DATABASE, over)) == 76
     assert query(home / DATABASE, "SELECT * FROM Countries_by_GDP LIMIT 1") == [
@@ -115,7 +115,7 @@ def test_queries_that_others_wrote_work_unchanged(run: Run, home: Path) -> None:
 
 
 def test_json_gives_both_screens_to_a_machine(run: Run, home: Path) -> None:
-    done = run("etl_process.py", "--page", SHIPPED, "--json", "--quiet")
+    done = run("etl_process.py", "--no-report", "--page", SHIPPED, "--json", "--quiet")
     told = json.loads(done.stdout)
     assert len(told["Countries_over_100_billion_USD"]) == 76
     assert told["Region_top_5_mean"][0] == {
@@ -125,15 +125,20 @@ def test_json_gives_both_screens_to_a_machine(run: Run, home: Path) -> None:
 
 
 def test_a_quiet_run_that_goes_well_says_nothing_that_was_not_said_before(run: Run, home: Path) -> None:
-    assert "out of line" in run("etl_process.py", "--page", SHIPPED, "--quiet").stderr
-    done = run("etl_process.py", "--page", SHIPPED, "--quiet")
+    assert "out of line" in run("etl_process.py", "--no-report", "--page", SHIPPED, "--quiet").stderr
+    done = run("etl_process.py", "--no-report", "--page", SHIPPED, "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_the_log_tells_start_and_end_of_every_stage_in_the_agreed_form_whatever_the_locale(
     run: Run, home: Path
 ) -> None:
-    assert run("etl_process.py", "--page", SHIPPED, LC_ALL="C", LANG="ko_KR.UTF-8", TZ="Asia/Seoul").returncode == 0
+    assert (
+        run(
+            "etl_process.py", "--no-report", "--page", SHIPPED, LC_ALL="C", LANG="ko_KR.UTF-8", TZ="Asia/Seoul"
+        ).returncode
+        == 0
+    )
     lines = (home / "log" / "etl_project_with_sql_log.txt").read_text(encoding="utf-8").splitlines()
     assert all(STAMP.match(line) for line in lines)
     stamp = time.strptime(lines[-1].partition(",")[0], "%Y-%B-%d-%H-%M-%S")
@@ -150,7 +155,7 @@ def test_jsonl_goes_from_stage_to_stage_as_json_does(run: Run, home: Path, tmp_p
     assert run("load.py", "--input", clean).returncode == 0
     assert len(raw.read_text().splitlines()) == 666
     by_jsonl = dump(home)
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     assert dump(home) == by_jsonl
 
 
@@ -174,7 +179,7 @@ BAD_FILES = {
 def test_a_bad_input_file_ends_in_its_code_and_one_line_and_leaves_earlier_output(
     stage: str, case: str, run: Run, home: Path, tmp_path: Path
 ) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     before = snapshot(home)
     content, code = BAD_FILES[case]
     path = tmp_path / "bad.json"
@@ -196,7 +201,7 @@ def test_a_bad_input_file_ends_in_its_code_and_one_line_and_leaves_earlier_outpu
 def test_load_refuses_what_transform_would_not_have_written(
     field: str, value: object, run: Run, home: Path, tmp_path: Path
 ) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     clean = records(home / CLEAN)
     clean[3][field] = value
     path = tmp_path / "clean.json"
@@ -242,7 +247,7 @@ def _pages(page: bytes) -> dict[str, bytes]:
 def test_a_page_that_cannot_be_read_is_refused_and_leaves_earlier_output(
     case: str, page_bytes: bytes, run: Run, home: Path, tmp_path: Path
 ) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     before = snapshot(home)
     path = tmp_path / "page.html"
     path.write_bytes(_pages(page_bytes)[case])
@@ -264,7 +269,7 @@ def test_a_refused_page_says_how_many_tables_and_which_headings_it_has(
 
 @pytest.mark.parametrize("stage", ["extract", "transform", "load"])
 def test_an_unwritable_place_ends_in_74_and_one_line(stage: str, run: Run, home: Path, tmp_path: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     before = snapshot(home)
     (tmp_path / "file").write_text("in the way of a folder")
     target = tmp_path / "file" / "below"
@@ -277,7 +282,7 @@ def test_an_unwritable_place_ends_in_74_and_one_line(stage: str, run: Run, home:
 
 
 def test_a_database_that_is_none_is_left_alone(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     (home / DATABASE).write_bytes(b"not a database at all, " * 99)
     before = snapshot(home)
     done = run("load.py")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT, Run
+from tests.conftest import PROJECT, Answer, Run, Server
 from tests.looked_at import make_past
 from tests.make_data import make_records
 from tests.page_builder import SHIPPED
@@ -81,6 +82,17 @@ def test_progress_and_time_left_are_shown_of_what_takes_long(home: Path, tmp_pat
     assert re.search(r"bytes read .*/s .*\d:\d\d", plain(told))
 
 
+def test_a_slow_source_is_waited_for_in_sight(home: Path, server: Server, page_bytes: bytes) -> None:
+    def slow(_: str) -> Answer:
+        time.sleep(3)
+        return Answer(200, page_bytes, {"Content-Type": "text/html; charset=UTF-8"})
+
+    server.route = slow
+    told, code = at_terminal(100, "extract.py", "--page", server.url)
+    assert code == 0
+    assert re.search(r"asking wikipedia 0:00:0[23]", plain(told))
+
+
 def test_quiet_is_quiet_at_a_terminal_too(home: Path) -> None:
     told, code = at_terminal(100, "etl_process.py", "--quiet", "--page", SHIPPED, "--no-report")
     assert (code, [line for line in plain(told).splitlines() if "warning" not in line]) == (0, [])
@@ -94,7 +106,7 @@ def test_without_a_terminal_nothing_but_plain_lines_is_written(run: Run, home: P
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_ends_in_commands_that_work_when_pasted(script: str, run: Run, home: Path, tmp_path: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED, "--no-report").returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     helped = run(script, "--help").stdout
     examples = [line.strip() for line in helped.rpartition("examples:")[2].splitlines() if line.strip()]
     assert len(examples) >= 2

@@ -36,7 +36,7 @@ def fifo(tmp_path: Path) -> Path:
 
 
 def started(*arguments: str | Path) -> subprocess.Popen[str]:
-    command = [sys.executable, ETL, *map(str, arguments)]
+    command = [sys.executable, ETL, "--no-report", *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 10
     while len(psutil.Process(process.pid).children()) < 2 and time.monotonic() < deadline:
@@ -51,7 +51,10 @@ def started(*arguments: str | Path) -> subprocess.Popen[str]:
 def test_of_twenty_starts_at_once_exactly_one_works_and_the_others_name_it(run: Run, home: Path, fifo: Path) -> None:
     def start(_: int) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, ETL, "--page", str(fifo)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, ETL, "--no-report", "--page", str(fifo)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     with ThreadPoolExecutor(20) as pool:
@@ -68,14 +71,14 @@ def test_of_twenty_starts_at_once_exactly_one_works_and_the_others_name_it(run: 
             assert process.returncode == 75
             assert re.search(rf"another run is at work in .*: process {holder.pid}, started 20\d\d-\d\d-\d\d ", told)
     assert [run["exit_code"] for run in runs(home)].count(75) == 19
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
 
 
 @pytest.mark.parametrize("script", ["extract.py", "transform.py", "load.py"])
 def test_a_stage_by_hand_takes_the_lock_too_and_waits_for_it_when_told(
     script: str, run: Run, home: Path, fifo: Path
 ) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     holder = started("--page", fifo)
     page = ["--page", SHIPPED] if script == "extract.py" else []
     assert run(script, *page).returncode == 75
@@ -121,8 +124,8 @@ def test_a_signal_ends_all_children_and_the_exit_code_tells(number: int, code: i
 
 
 def test_a_stage_that_hangs_is_ended_with_its_group_and_the_run_goes_on(run: Run, home: Path, fifo: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
-    done = run("etl_process.py", "--page", fifo, "--timeout", "1")
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
+    done = run("etl_process.py", "--no-report", "--page", fifo, "--timeout", "1")
     assert done.returncode == 143
     assert "extract took longer than --timeout 1 s and was ended" in done.stderr
     assert "load       done" in done.stderr
@@ -143,7 +146,7 @@ def test_a_stage_that_ignores_sigterm_is_killed(run: Run, home: Path, fifo: Path
 
 
 def test_a_run_is_accounted_for_exactly_in_the_log_for_machines(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     extract, transform, load, etl = runs(home)
     assert [one["stage"] for one in (extract, transform, load, etl)] == ["extract", "transform", "load", "etl"]
     assert [one["rows_out"] for one in (extract, transform, load)] == [666, 615, 615]
@@ -166,7 +169,7 @@ def test_the_memory_of_the_program_that_starts_a_run_is_not_counted_as_its_own(h
 
 def test_a_run_that_could_not_start_is_on_record_too(run: Run, home: Path, fifo: Path) -> None:
     holder = started("--page", fifo)
-    assert run("etl_process.py").returncode == 75
+    assert run("etl_process.py", "--no-report").returncode == 75
     holder.terminate()
     holder.communicate(timeout=10)
     (refused,) = [one for one in runs(home) if one["exit_code"] == 75]
@@ -200,28 +203,28 @@ def test_the_logs_rotate_by_size_and_lose_no_line_between_processes(home: Path) 
 
 
 def test_status_tells_success_age_and_failure_and_fails_past_max_age(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--status").returncode == 66
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
-    assert run("etl_process.py", "--page", "/no/such/page").returncode == 66
-    told = run("etl_process.py", "--status")
+    assert run("etl_process.py", "--no-report", "--status").returncode == 66
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", "/no/such/page").returncode == 66
+    told = run("etl_process.py", "--no-report", "--status")
     assert told.returncode == 0
     assert re.search(r"load       last done 20.*, 615 rows as of 2025-12-30T20:09:00Z", told.stdout)
     assert re.search(r"data as of 2025-12-30T20:09:00Z, \d+ days old", told.stdout)
     assert re.search(r"last failure 20.*: \[extract\] exit 66, /no/such/page is not there", told.stdout)
-    machine = json.loads(run("etl_process.py", "--status", "--json").stdout)
+    machine = json.loads(run("etl_process.py", "--no-report", "--status", "--json").stdout)
     assert machine["stages"]["extract"]["rows_out"] == 666
-    assert run("etl_process.py", "--status", "--max-age", "30").returncode == 69
-    assert run("etl_process.py", "--status", "--max-age", "36500").returncode == 0
+    assert run("etl_process.py", "--no-report", "--status", "--max-age", "30").returncode == 69
+    assert run("etl_process.py", "--no-report", "--status", "--max-age", "36500").returncode == 0
 
 
 def test_status_is_of_this_folders_database_and_of_what_that_holds(run: Run, home: Path, tmp_path: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     clean = home / "results" / "Countries_by_GDP_Processed.json"
     (tmp_path / "older.json").write_text(clean.read_text().replace("2025-12-30", "2023-08-20"))
     assert run("load.py", "--input", tmp_path / "older.json").returncode == 0
     (tmp_path / "newer.json").write_text(clean.read_text().replace("2025-12-30", "2026-01-01"))
     assert run("load.py", "--input", tmp_path / "newer.json", "--database", tmp_path / "other.db").returncode == 0
-    assert "data as of 2025-12-30" in run("etl_process.py", "--status").stdout
+    assert "data as of 2025-12-30" in run("etl_process.py", "--no-report", "--status").stdout
 
 
 @pytest.mark.parametrize(
@@ -232,7 +235,7 @@ def test_status_is_of_this_folders_database_and_of_what_that_holds(run: Run, hom
     ],
 )  # fmt: skip
 def test_arguments_that_mean_nothing_are_wrong_usage(arguments: list[str], run: Run) -> None:
-    assert run("etl_process.py", *arguments).returncode == 2
+    assert run("etl_process.py", "--no-report", *arguments).returncode == 2
 
 
 def test_nothing_changed_and_could_not_fetch_are_told_apart_everywhere(
@@ -241,8 +244,8 @@ def test_nothing_changed_and_could_not_fetch_are_told_apart_everywhere(
     server.answers = [Answer(body=page_bytes.replace(b"1330326028", b"1330326029"))]
     told = {}
     for name, arguments in {"new": ["--page", server.url], "same": ["--page", server.url], "none": []}.items():
-        told[name] = run("etl_process.py", *arguments).stderr
-        told[name] += run("etl_process.py", "--status").stdout
+        told[name] = run("etl_process.py", "--no-report", *arguments).stderr
+        told[name] += run("etl_process.py", "--no-report", "--status").stdout
     assert told["new"].count("fetched, new") + told["new"].count("which is new") == 2
     assert told["same"].count("fetched, and nothing changed") == 2
     assert told["none"].count("could not reach en.wikipedia.org") == 2
@@ -252,10 +255,10 @@ def test_nothing_changed_and_could_not_fetch_are_told_apart_everywhere(
 
 def test_a_dead_mans_switch_is_called_at_start_and_end_and_never_fails_the_run(server: Server, run: Run) -> None:
     server.answers = [Answer(body=b"OK")]
-    assert run("etl_process.py", "--page", SHIPPED, "--ping", server.url).returncode == 0
-    assert run("etl_process.py", "--page", "/no/such", "--ping", server.url).returncode == 66
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED, "--ping", server.url).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", "/no/such", "--ping", server.url).returncode == 66
     assert [path.removeprefix("/wiki/List") for path in server.paths] == ["/start", "/0", "/start", "/66"]
-    done = run("etl_process.py", "--page", SHIPPED, "--ping", "http://127.0.0.1:9/none")
+    done = run("etl_process.py", "--no-report", "--page", SHIPPED, "--ping", "http://127.0.0.1:9/none")
     assert done.returncode == 0
     assert "could not call http://127.0.0.1:9/none" in done.stderr
 
@@ -271,7 +274,7 @@ def test_closed_standard_streams_are_no_fault(closed: str, run: Run, home: Path)
 
 
 def test_a_full_standard_output_is_told_and_loses_nothing(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--page", SHIPPED).returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     line = f"exec {shlex.quote(sys.executable)} {PROJECT / 'load.py'} > /dev/full"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 74
