@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 from matplotlib import rc_context
@@ -22,8 +23,9 @@ Row = dict[str, Any]
 
 WIDTH_INCHES, WORLD_WIDTH_INCHES = 3.7, 9.0
 PNG_DOTS_PER_INCH = 250
-BAR_INCHES, REGION_INCHES, MARGIN_INCHES = 0.19, 0.52, 0.95  # a bar with its letters; a region's; titles and captions
+BAR_INCHES, REGION_INCHES, MARGIN_INCHES = 0.19, 0.62, 0.95  # a bar with its letters; a region's; titles and captions
 LETTERS_POINTS, TITLE_POINTS, CAPTION_POINTS, TILE_POINTS = 8, 10, 6.5, 6.5
+CAPTION_CHARACTERS = 46  # as many stand beside the names of the regions
 TRILLION = 1000  # billions
 THINNEST_SHARE = 0.01  # of the longest bar: what a piece of a bar must be to be seen
 
@@ -50,7 +52,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "gdp",  # the same figure is the same file
     "font.size": LETTERS_POINTS, "text.color": INK, "axes.labelcolor": FAINT, "axes.edgecolor": FAINT,
     "xtick.color": FAINT, "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.spines.left": False, "ytick.left": False, "axes.titlelocation": "left", "axes.titlesize": TITLE_POINTS,
+    "axes.spines.left": False, "ytick.left": False,
 }  # fmt: skip
 
 
@@ -99,7 +101,7 @@ def region_means(regions: Sequence[Row], caption: str) -> Drawn:
                      height=0.5)  # fmt: skip
     axes.bar_label(bars, [f"{mean:,.2f}" for mean in means], padding=3)
     for place, row in enumerate(regions):
-        axes.text(0, place + 0.42, ", ".join(row["Top"]), color=FAINT, fontsize=CAPTION_POINTS, va="center")
+        _beneath(axes, place, ", ".join(row["Top"]))
     axes.invert_yaxis()
     _finish(axes, "Mean of each region's five largest economies", "mean nominal GDP, trillion USD", caption)
     each = "; ".join(f"{row['Region']} {row['Mean_GDP_USD_billion']:,.2f} billion USD" for row in regions)
@@ -117,11 +119,10 @@ def regions_together(countries: Sequence[Row], caption: str) -> Drawn:
     figure, axes = _canvas(len(names) * REGION_INCHES)
     for place, name in enumerate(names):
         _pieces(axes, place, [row["GDP_USD_billion"] / TRILLION for row in by_region[name]], _colour(name), longest)
-        axes.text(totals[name], place, f"  {totals[name]:,.1f} ({totals[name] / world_total:.0%})", va="center")
+        told = f"{totals[name]:,.1f} ({totals[name] / world_total:.0%})"
+        axes.annotate(told, (totals[name], place), (3, 0), textcoords="offset points", va="center")
         largest = ", ".join(row["Country"] for row in by_region[name][:3])
-        axes.text(
-            0, place + 0.42, f"{len(by_region[name])}: {largest} …", color=FAINT, fontsize=CAPTION_POINTS, va="center"
-        )
+        _beneath(axes, place, f"{len(by_region[name])}: {largest} …")
     axes.set_yticks(range(len(names)), names)
     axes.set_xlim(0, longest * 1.2)
     axes.set_ylim(len(names) - 0.4, -0.5)
@@ -178,12 +179,17 @@ def _canvas(height_inches: float) -> tuple[Figure, Axes]:
 
 
 def _finish(axes: Axes, title: str, unit: str, caption: str) -> None:
-    axes.set_title(title, fontweight="bold", loc="left")
     axes.set_xlabel(unit)
-    axes.margins(x=0.12)
+    axes.margins(x=0.15)
     figure = axes.figure
     assert isinstance(figure, Figure)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=TITLE_POINTS, fontweight="bold")
     figure.supxlabel(caption, fontsize=CAPTION_POINTS, color=FAINT)
+
+
+def _beneath(axes: Axes, place: int, told: str) -> None:
+    lines = "\n".join(wrap(told, CAPTION_CHARACTERS))
+    axes.text(0, place + 0.29, lines, color=FAINT, fontsize=CAPTION_POINTS, va="top", linespacing=1.1)
 
 
 def _legend(axes: Axes, regions: Sequence[str | None]) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archive import lines_of, pages_in
 from blocks import put_rejected
@@ -170,7 +170,7 @@ def spark(master: str, journal: Journal) -> Iterator[SparkContext]:
         try:
             yield context
         except Py4JError as error:
-            raise _job_problem(master, error) from error
+            raise _job_problem(master, error, _has_stopped(context)) from error
         finally:
             context.stop()
 
@@ -205,9 +205,18 @@ def _start_problem(master: str, error: Exception) -> StageError:
     return StageError(Exit.UNREACHABLE, f"Spark at {master} cannot be reached: {_first_line(error)}; is it running?")
 
 
-def _job_problem(master: str, error: Exception) -> StageError:
+def _has_stopped(context: SparkContext) -> bool:
+    """Tell whether Spark has given up by itself; what a job says then is only what it stumbled over."""
+    jvm: Any = context._jsc
+    try:
+        return bool(jvm.sc().isStopped())
+    except Exception:  # it is gone altogether
+        return True
+
+
+def _job_problem(master: str, error: Exception, has_stopped: bool) -> StageError:
     told = _first_line(error)
-    if "stopped SparkContext" in str(error) or "masters are unresponsive" in str(error):
+    if has_stopped or "stopped SparkContext" in str(error) or "masters are unresponsive" in str(error):
         return StageError(Exit.UNREACHABLE, f"Spark at {master} cannot be reached, or left us; is it running?")
     if "Input path does not exist" in told or "FileNotFoundException" in told:
         return StageError(Exit.NO_INPUT, f"{told}; run the stage that writes it, or name another")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -96,6 +97,19 @@ def test_postgresql_holds_and_answers_what_sqlite_does(database: str, run: Run, 
             answers = [run("load.py", "--database", place, *question, *form) for place in (database, file)]
             assert answers[0].returncode == answers[1].returncode == 0, answers[0].stderr
             assert answers[0].stdout == answers[1].stdout
+    assert as_reported(run, database, home) == as_reported(run, file, home)
+
+
+def as_reported(run: Run, place: str | Path, home: Path) -> list[str]:
+    """Return the report's lines but for those that tell when it was loaded and written."""
+    target = home / "report.html"
+    done = run("report.py", "--database", place, "--output", target)
+    assert done.returncode == 0, done.stderr
+    return [
+        line
+        for line in target.read_text(encoding="utf-8").splitlines()
+        if not re.search(r"20\d\d-\d\d-\d\d \d\d:", line)
+    ]
 
 
 def test_a_refused_load_leaves_postgresql_as_it_was(database: str, run: Run, home: Path) -> None:

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from matplotlib.text import Text
 
 from countries import reference
-from plots import world_tiles
+from database import Place, asked
+from overview import overview
+from plots import drawn, world_tiles
 from tests.conftest import Run, query
 from tests.looked_at import CHROMIUM, chromium, make_past, script
 from tests.page_builder import SHIPPED
@@ -203,6 +206,20 @@ def test_plots_are_files_of_their_own(made: Path) -> None:
     svg = (plots / "gdp_by_region.svg").read_text()
     for told in ("GDP by region", "nominal GDP, trillion USD", "Source: IMF, as quoted by Wikipedia, as of 2025-12-30"):
         assert told in svg
+
+
+def test_no_letter_of_a_plot_runs_over_its_edge(made: Path) -> None:
+    with asked(Place.named(made.parents[1] / DATABASE)) as connection:
+        told = overview(connection)
+    for one in drawn(told.countries, told.regions, told.large, "Source: IMF, as quoted by Wikipedia, as of 2025-12-30"):
+        one.figure.draw_without_rendering()
+        width, height = one.figure.bbox.width, one.figure.bbox.height
+        beyond_the_axis = {id(tick) for axes in one.figure.axes for tick in axes.get_xticklabels()}  # and not drawn
+        for text in one.figure.findobj(Text):
+            assert isinstance(text, Text)
+            if text.get_text() and id(text) not in beyond_the_axis:
+                box = text.get_window_extent()
+                assert box.x0 >= -1 and box.x1 <= width + 1 and box.y0 >= -1 and box.y1 <= height + 1, text.get_text()
 
 
 def test_a_name_out_of_a_source_is_text_and_nothing_else(run: Run, home: Path) -> None:
