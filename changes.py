@@ -104,6 +104,14 @@ def last_refresh(history: History, newest: Vintage | None) -> Changes:
     return changed(ranking(history, before[-1] if before else None), ranking(history, newest))
 
 
+def tell_of_rows(rows: list[Row], changes: Changes) -> None:
+    """Add to each country's row what changed of it, Changed_percent and Was_rank; None where nothing did."""
+    by_country = {row["Country"]: row for row in changes.rows} if changes.since else {}
+    for row in rows:
+        change = by_country.get(row["Country"], {})
+        row["Changed_percent"], row["Was_rank"] = change.get("Revised_percent"), change.get("Was_rank")
+
+
 def as_object(changes: Changes) -> Row:
     """Return changes as one JSON object."""
     return {"Since": changes.since, "As_of": changes.until, "Countries": changes.rows}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from changes import Changes, last_refresh
+from changes import Changes, last_refresh, tell_of_rows
 from database import Connection, rows_of
 from history import History, Vintage
 from questions import screens
@@ -21,7 +21,7 @@ LARGEST = 5  # of a region, named
 
 WITH_NOTES = """
     SELECT rank() OVER (ORDER BY c.GDP_USD_billion DESC) AS Rank, c.Country, c.ISO3, c.Region, c.Year,
-           c.GDP_USD_billion, e.Note
+           c.GDP_USD_billion, 100 * c.GDP_USD_billion / sum(c.GDP_USD_billion) OVER () AS Share_percent, e.Note
     FROM Countries_by_GDP c LEFT JOIN GDP_Estimates e
       ON e.Country = c.Country AND e.Year = c.Year AND e.Institution = 'IMF' AND e.Publisher = :publisher
      AND e.As_of <= :as_of AND e.Until > :as_of
@@ -76,12 +76,7 @@ def overview(connection: Connection) -> Overview:
     countries = rows_of(connection, WITH_NOTES, publisher=newest.publisher, as_of=newest.as_of)
     told = screens(connection, newest)
     changes = last_refresh(history, newest)
-    total = sum(row["GDP_USD_billion"] for row in countries)
-    by_country = {row["Country"]: row for row in changes.rows} if changes.since else {}
-    for row in countries:
-        change = by_country.get(row["Country"], {})
-        row["Share_percent"] = 100 * row["GDP_USD_billion"] / total
-        row["Changed_percent"], row["Was_rank"] = change.get("Revised_percent"), change.get("Was_rank")
+    tell_of_rows(countries, changes)
     return Overview(
         newest,
         datetime.now(timezone.utc),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from changes import Changes, Row, as_object, changed, earlier, last_refresh, ranking, summary
+from changes import Changes, Row, as_object, changed, earlier, last_refresh, ranking, summary, tell_of_rows
 from comparison import AGREES, STALE, UNEXPLAINED, Compared, compared
 from database import Connection, rows_of
 from history import History, Vintage, figures
@@ -87,11 +87,9 @@ def screens(connection: Connection, vintage: Vintage | None) -> Row:
     large = rows_of(connection, LARGE_ECONOMIES, threshold=THRESHOLD_BILLION_USD)
     means = rows_of(connection, REGION_MEANS, top=TOP)
     changes = last_refresh(History(connection), vintage)  # asked last: it hides Countries_by_GDP for a while
-    by_country = {row["Country"]: row for row in changes.rows} if changes.since else {}
+    tell_of_rows(large, changes)
     for row in large:
         row["Share_percent"] = round(row["Share_percent"], 2)
-        change = by_country.get(row["Country"], {})
-        row["Changed_percent"], row["Was_rank"] = change.get("Revised_percent"), change.get("Was_rank")
     return {
         "Institution": "IMF",
         "As_of": vintage and vintage.as_of,

@@ -207,10 +207,12 @@ def _start_problem(master: str, error: Exception) -> StageError:
 
 def _has_stopped(context: SparkContext) -> bool:
     """Tell whether Spark has given up by itself; what a job says then is only what it stumbled over."""
+    from py4j.protocol import Py4JError
+
     jvm: Any = context._jsc
     try:
         return bool(jvm.sc().isStopped())
-    except Exception:  # it is gone altogether
+    except Py4JError:  # it is gone altogether
         return True
 
 
