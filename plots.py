@@ -50,6 +50,7 @@ VARIABLES = {
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # letters stay letters, to be read out, found and copied
     "svg.hashsalt": "gdp",  # the same figure is the same file
+    "text.parse_math": False,  # a name out of a source may hold any letter
     "font.size": LETTERS_POINTS, "text.color": INK, "axes.labelcolor": FAINT, "axes.edgecolor": FAINT,
     "xtick.color": FAINT, "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False,
     "axes.spines.left": False, "ytick.left": False,

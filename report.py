@@ -46,8 +46,10 @@ def prepared(options: argparse.Namespace, journal: Journal) -> Callable[[], None
     missing = ""
     try:
         import logging
+        import warnings
 
         logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its own font cache
+        warnings.filterwarnings("ignore", message="Glyph")  # and of letters that its font has not got
         import jinja2  # noqa: F401
 
         import plots  # noqa: F401
