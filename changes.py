@@ -59,7 +59,7 @@ def _change(was: Row | None, now: Row | None) -> Row:
         "Was_for_year": was and was["Year"],
         "GDP_USD_billion": figures[1],
         "Year": now and now["Year"],
-        "Revised_percent": round((figures[1] / figures[0] - 1) * 100, 2)
+        "Revised_percent": round((figures[1] / figures[0] - 1) * 100, 2) + 0.0  # and not -0.0
         if what == "revised" and figures[0] and figures[1]
         else None,
         "Was_rank": was and was["Rank"],
@@ -99,9 +99,19 @@ def last_refresh(history: History, newest: Vintage | None) -> Changes:
     """Return what changed when the figures last changed: that may be longer ago than the newest vintage."""
     if newest is None:
         return Changes(None, None, [])
-    last = history.last_change(newest)
-    before = [v for v in history.of("IMF", newest.publisher) if v.as_of < last]
-    return changed(ranking(history, before[-1] if before else None), ranking(history, newest))
+    before = [v for v in history.of("IMF", newest.publisher) if v.as_of < newest.as_of]
+    if not before:  # the first of its publisher, which follows on whatever was said before
+        others = [v for v in history.of("IMF") if v.as_of < newest.as_of]
+        return changed(ranking(history, others[-1] if others else None), ranking(history, newest))
+    last, now = history.last_change(newest), ranking(history, newest)
+    # a year that rolls on chooses other figures, though none was said anew
+    of_another_year = [v for v in before if v.as_of[:4] != newest.as_of[:4]]
+    of_other_figures = [v for v in before if v.as_of < last]
+    candidates = sorted({found[-1] for found in (of_another_year, of_other_figures) if found}, key=lambda v: v.as_of)
+    changes = changed(ranking(history, before[-1]), now)
+    while candidates and not changes.rows:
+        changes = changed(ranking(history, candidates.pop()), now)
+    return changes
 
 
 def tell_of_rows(rows: list[Row], changes: Changes) -> None:

@@ -182,7 +182,8 @@ def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
         ),
     ]
     if not options.no_report:
-        stages.append(Stage(REPORT, database_file(), [*given(options, "database"), *quiet]))
+        file = None if "://" in (options.database or "") else Path(options.database or database_file())
+        stages.append(Stage(REPORT, file, [*given(options, "database"), *quiet]))
     if options.only:
         return [stages[NAMES.index(options.only)]]
     return stages[NAMES.index(options.first) if options.first else 0 :]

@@ -125,6 +125,10 @@ class History:
         found = (v for v in self._vintages.values() if institution in v.institutions)
         return sorted((v for v in found if publisher in (None, v.publisher)), key=lambda v: (v.as_of, v.publisher))
 
+    def all(self) -> list[Vintage]:
+        """Return every vintage."""
+        return list(self._vintages.values())
+
     def newest_imf(self, day: str | None = None, publisher: str | None = None) -> Vintage | None:
         """Return the newest vintage with IMF figures, or the newest at the end of a day; of one publisher or of any."""
         known = [v for v in self.of("IMF", publisher) if day is None or v.as_of <= day + LAST_MOMENT]

@@ -74,7 +74,7 @@ class View:
     def end(self, name: str, state: str, rows: int | None = None, peak_mb: float = 0.0) -> None:
         """Show how a stage ended, once all that it said is heard."""
         line = self._lines[name]
-        for thread in line.threads:
+        for thread in line.threads if line.began else []:  # one that had no turn says nothing
             thread.join(LAST_WORDS_S)
         line.seconds = time.monotonic() - line.began if line.began else None
         line.state, line.rows, line.peak_mb, line.process = state, rows, max(line.peak_mb, peak_mb), None

@@ -9,6 +9,7 @@ Prints the countries at or above 100 billion USD, the mean of each region's top 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import json
 from collections import Counter
@@ -151,16 +152,16 @@ def load(source: Path, database: Place, journal: Journal, force: bool = False) -
         findings += taken.findings
         tell_findings(findings, is_loaded(connection, sha256), taken, journal)
         if not (taken.loaded or taken.outdated):
-            refuse_all(as_checks(findings, sha256, left_out), findings)
+            refuse_all(as_checks(findings, sha256, left_out or {}), findings)
         for vintage, rows in taken.loaded.items():
-            history.remember(vintage, str(source.absolute()), sha256, rows, told_of(vintage, findings, left_out))
+            history.remember(vintage, str(source.absolute()), sha256, rows, told_of(vintage, taken, findings, left_out))
         newest = history.newest_imf()
         history.choose_countries(newest)
         changes = changed(before, ranking(history, newest))
     journal.facts["as_of"] = newest.as_of if newest else None
     loaded = sum(taken.loaded.values())
     journal.gave(database.path or str(database), loaded)
-    journal.attempt(lambda: write_whole(checks_file(), as_checks(findings, sha256, left_out)))
+    journal.attempt(lambda: write_whole(checks_file(), as_checks(findings, sha256, left_out or {})))
     warn_of_refused(taken, journal)
     of_how_many = f" of {len(taken.loaded):,} vintages" if taken.number > 1 else ""
     journal.say(f"{loaded:,} estimates{of_how_many} loaded into {database}")
@@ -192,6 +193,7 @@ class Taken:
         self.outdated: list[Vintage] = []
         self.later_fatal: list[Finding] = []  # on vintages loaded before, in the light of what is loaded now
         self.older: Counter[str] = Counter()
+        self.told: dict[Vintage, str] = {}  # what was found on each, in short, as JSON
         self._found: dict[Vintage, list[Finding]] = {}
 
     @property
@@ -203,6 +205,7 @@ class Taken:
         """Take note of a vintage and what was found on it."""
         self.number += 1
         self._found[vintage] = found
+        self.told[vintage] = json.dumps([finding.in_short() for finding in found])
         before = self.newest.get(vintage.publisher)
         self.newest[vintage.publisher] = max(before or vintage, vintage)
         for older in {before, vintage} - {None, self.newest[vintage.publisher]}:
@@ -216,13 +219,12 @@ class Taken:
 def take_all(connection: Connection, reading: Reading, force: bool) -> tuple[History, Taken]:
     """Store every vintage of a file that has no fatal finding, or all where forced; return what is known then."""
     connection.execute("SAVEPOINT before_reading")
-    try:
+    with contextlib.suppress(Mixed):
         history = History(connection)
         return history, take_each(history, reading.vintages(), force)
-    except Mixed:
-        connection.execute("ROLLBACK TO before_reading")
-        history = History(connection)
-        return history, take_each(history, reading.sorted_vintages(), force)
+    connection.execute("ROLLBACK TO before_reading")
+    history = History(connection)
+    return history, take_each(history, reading.sorted_vintages(), force)
 
 
 def take_each(history: History, vintages: Iterable[list[CleanRecord]], force: bool) -> Taken:
@@ -270,7 +272,7 @@ def take_in(history: History, vintage: Vintage, said: list[CleanRecord], found: 
 # --- findings ---------------------------------------------------------------------------------------------------------
 
 
-def told_by_transform(source: Path, sha256: str, journal: Journal) -> tuple[list[Finding], dict[str, int]]:
+def told_by_transform(source: Path, sha256: str, journal: Journal) -> tuple[list[Finding], dict[str, int] | None]:
     """Return what transform tells of this very file: what it found, as it alone sees the World row, and left out."""
     path = source.with_name(checks_file().name)
     try:
@@ -281,13 +283,18 @@ def told_by_transform(source: Path, sha256: str, journal: Journal) -> tuple[list
     except (OSError, ValueError, LookupError, TypeError):
         pass
     journal.warn(f"{path} does not speak of this file: its sum was not compared with World; run transform.py again")
-    return [], {}
+    return [], None
 
 
-def told_of(vintage: Vintage, findings: list[Finding], left_out: dict[str, int]) -> Told:
-    """Return what Loads tells of a vintage: what was left out of its file, and what was found on it."""
-    found = [finding.in_short() for finding in findings if finding.as_of == vintage.as_of]
-    return Told(json.dumps(left_out), json.dumps(found))
+def told_of(vintage: Vintage, taken: Taken, findings: list[Finding], left_out: dict[str, int] | None) -> Told:
+    """Return what Loads tells of a vintage: what was found on it, and what was left out, if its file holds it alone."""
+    found = json.loads(taken.told[vintage])
+    found += [
+        one.in_short() for one in findings
+        if one.stage == "transform" and one.as_of == vintage.as_of and one.institution in vintage.institutions
+    ]  # fmt: skip
+    alone = taken.number == 1 and left_out is not None
+    return Told(json.dumps(left_out) if alone else None, json.dumps(found))
 
 
 def warn_of_refused(taken: Taken, journal: Journal) -> None:

@@ -21,7 +21,8 @@ LARGEST = 5  # of a region, named
 
 WITH_NOTES = """
     SELECT rank() OVER (ORDER BY c.GDP_USD_billion DESC) AS Rank, c.Country, c.ISO3, c.Region, c.Year,
-           c.GDP_USD_billion, 100 * c.GDP_USD_billion / sum(c.GDP_USD_billion) OVER () AS Share_percent, e.Note
+           c.GDP_USD_billion,
+           coalesce(100 * c.GDP_USD_billion / nullif(sum(c.GDP_USD_billion) OVER (), 0), 0) AS Share_percent, e.Note
     FROM Countries_by_GDP c LEFT JOIN GDP_Estimates e
       ON e.Country = c.Country AND e.Year = c.Year AND e.Institution = 'IMF' AND e.Publisher = :publisher
      AND e.As_of <= :as_of AND e.Until > :as_of
@@ -32,7 +33,7 @@ PAST = """
            CASE WHEN Note LIKE :unsourced THEN 1 ELSE 0 END AS Unsourced
     FROM GDP_Estimates ORDER BY Until DESC, As_of DESC, Institution, Country, Year LIMIT :most
 """
-LOADS = "SELECT Loaded_at, File, SHA256, As_of, Rows, Publisher, Institutions, Source, Left_out, Findings FROM Loads"
+LOADS = ("Loaded_at", "File", "SHA256", "As_of", "Rows", "Publisher", "Institutions", "Source", "Left_out", "Findings")
 
 Row = dict[str, Any]
 
@@ -47,6 +48,7 @@ class Overview(NamedTuple):
     regions: list[Row]
     changes: Changes
     loads: list[Row]  # the newest first
+    checked: Row  # the load of the figures shown
     all_loads: int
     all_estimates: int
     past: Row
@@ -84,10 +86,11 @@ def overview(connection: Connection) -> Overview:
         told["Countries_over_100_billion_USD"],
         [_with_largest(row, countries) for row in told["Region_top_5_mean"]],
         changes,
-        _loads(connection),
+        _loads(connection, "", MOST_LOADS),
+        _loads(connection, "WHERE As_of = :as_of AND Publisher = :publisher", 1, newest)[0],
         _count(connection, "Loads"),
         _count(connection, "GDP_Estimates"),
-        past(rows_of(connection, PAST, unsourced=f"{UNSOURCED_NOTE}%", most=MOST_ESTIMATES)),
+        past(rows_of(connection, PAST, unsourced=f"{UNSOURCED_NOTE}%", most=MOST_ESTIMATES), history.all()),
     )
 
 
@@ -101,36 +104,36 @@ def _count(connection: Connection, table: str) -> int:
     return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
-def _loads(connection: Connection) -> list[Row]:
-    rows = rows_of(connection, f"{LOADS} ORDER BY {connection.dialect.order_of_loads} DESC LIMIT {MOST_LOADS}")
-    names = (
-        "Loaded_at",
-        "File",
-        "SHA256",
-        "As_of",
-        "Rows",
-        "Publisher",
-        "Institutions",
-        "Source",
-        "Left_out",
-        "Findings",
-    )
-    loads = [dict(zip(names, row.values(), strict=True)) for row in rows]
+def _loads(connection: Connection, where: str, most: int, of: Vintage | None = None) -> list[Row]:
+    """Return lines of Loads, the newest first; in a database from before there was such a column it is not told."""
+    there = connection.columns("Loads")
+    columns = ", ".join(name if name.lower() in there else f"NULL AS {name}" for name in LOADS)
+    order = f"ORDER BY {connection.dialect.order_of_loads} DESC LIMIT {most}"
+    values = {"as_of": of.as_of, "publisher": of.publisher} if of else {}
+    rows = connection.execute(f"SELECT {columns} FROM Loads {where} {order}", values)
+    loads = [dict(zip(LOADS, row, strict=True)) for row in rows]
     for load in loads:
-        load["Left_out"], load["Findings"] = json.loads(load["Left_out"] or "{}"), json.loads(load["Findings"] or "[]")
+        load["Left_out"] = json.loads(load["Left_out"]) if load["Left_out"] else None
+        load["Findings"] = json.loads(load["Findings"] or "[]")
     return loads
 
 
 # --- the past, as the page's script takes it --------------------------------------------------------------------------
 
 
-def past(rows: Iterable[Row]) -> Row:
+def past(rows: Iterable[Row], vintages: Iterable[Vintage]) -> Row:
     """Return estimates by country, series and year, each a flat list: as of (its place in a list), figure, and so on.
 
-    A figure stands until the next, null means that it was said no more; the newest estimates come first in `rows`.
+    A figure stands until the next, null means that it was said no more. With them go each series' own vintages, as only
+    there a headline is chosen: those at which a figure changed, and the first of each year.
     """
     kept = list(rows)
     days = sorted({row["As_of"] for row in kept} | {row["Until"] for row in kept if row["Until"] != STANDS})
+    first_of_year: dict[tuple[str, str, str], str] = {}
+    known = [(name, v.publisher, v.as_of) for v in vintages for name in v.institutions]
+    for name, publisher, as_of in sorted(known, key=lambda one: one[2]):
+        first_of_year.setdefault((name, publisher, as_of[:4]), as_of)
+    days = sorted({*days, *(as_of for as_of in first_of_year.values() if days and as_of >= days[0])})
     at = {day: number for number, day in enumerate(days)}
     order = sorted({(INSTITUTIONS.index(row["Institution"]), row["Publisher"]) for row in kept})
     series = {(INSTITUTIONS[number], publisher): place for place, (number, publisher) in enumerate(order)}
@@ -146,8 +149,16 @@ def past(rows: Iterable[Row]) -> Row:
         said += [at[row["As_of"]], row["GDP_USD_billion"]]
         if row["Until"] != STANDS:
             said += [at[row["Until"]], None]
-    names = [_name_of_series(*key) for key in series]
-    return {"days": [day[:10] for day in days], "series": names, "countries": countries}
+    own: list[set[int]] = [set() for _ in series]
+    for name, publisher, as_of in known:
+        if (name, publisher) in series and as_of in at:
+            own[series[name, publisher]].add(at[as_of])
+    return {
+        "days": [day[:10] for day in days],
+        "series": [_name_of_series(*key) for key in series],
+        "vintages": [sorted(places) for places in own],
+        "countries": countries,
+    }
 
 
 def _name_of_series(institution: str, publisher: str) -> str:

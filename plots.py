@@ -25,6 +25,8 @@ WIDTH_INCHES, WORLD_WIDTH_INCHES = 3.7, 9.0
 PNG_DOTS_PER_INCH = 250
 BAR_INCHES, REGION_INCHES, MARGIN_INCHES = 0.19, 0.62, 0.95  # a bar with its letters; a region's; titles and captions
 LETTERS_POINTS, TITLE_POINTS, CAPTION_POINTS, TILE_POINTS = 8, 10, 6.5, 6.5
+LEAST_INCHES = 1.5  # where there is next to nothing to draw
+NAME_CHARACTERS = 28  # none is longer but what a source has spoiled
 CAPTION_CHARACTERS = 46  # as many stand beside the names of the regions
 TRILLION = 1000  # billions
 THINNEST_SHARE = 0.01  # of the longest bar: what a piece of a bar must be to be seen
@@ -84,7 +86,7 @@ def large_economies(large: Sequence[Row], caption: str) -> Drawn:
     figure, axes = _canvas(len(large) * BAR_INCHES)
     colours = [_colour(row["Region"]) for row in large]
     values = [row["GDP_USD_billion"] / TRILLION for row in large]
-    bars = axes.barh([row["Country"] for row in large], values, color=colours, height=0.72)
+    bars = axes.barh([_short(row["Country"]) for row in large], values, color=colours, height=0.72)
     axes.bar_label(bars, [f"{value:,.2f}" for value in values], padding=3)
     axes.margins(y=0.5 / max(len(large), 1))
     axes.invert_yaxis()
@@ -116,7 +118,7 @@ def regions_together(countries: Sequence[Row], caption: str) -> Drawn:
         by_region.setdefault(row["Region"] or "unknown", []).append(row)
     totals = {name: sum(row["GDP_USD_billion"] for row in rows) / TRILLION for name, rows in by_region.items()}
     names = sorted(totals, key=lambda name: -totals[name])
-    world_total, longest = sum(totals.values()), max(totals.values(), default=1)
+    world_total, longest = sum(totals.values()) or 1.0, max(totals.values(), default=1.0) or 1.0
     figure, axes = _canvas(len(names) * REGION_INCHES)
     for place, name in enumerate(names):
         _pieces(axes, place, [row["GDP_USD_billion"] / TRILLION for row in by_region[name]], _colour(name), longest)
@@ -175,7 +177,7 @@ def world_tiles() -> dict[str, tuple[int, int]]:
 
 
 def _canvas(height_inches: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(WIDTH_INCHES, height_inches + MARGIN_INCHES), layout="constrained")
+    figure = Figure(figsize=(WIDTH_INCHES, max(height_inches, LEAST_INCHES) + MARGIN_INCHES), layout="constrained")
     return figure, figure.add_subplot()
 
 
@@ -213,6 +215,10 @@ def _class_of(billion_usd: float) -> int:
     return sum(billion_usd >= low for low in CLASSES_BILLION_USD) - 1
 
 
+def _short(name: str) -> str:
+    return name if len(name) <= NAME_CHARACTERS else name[: NAME_CHARACTERS - 1] + "…"
+
+
 def _colour(region: str | None) -> str:
     return REGION_COLOURS.get(region or "", UNKNOWN_COLOUR)
 
@@ -239,7 +245,7 @@ def in_page(one: Drawn) -> str:
     text = re.sub(r"#[0-9a-f]{6}\b", lambda found: _variable(found.group()), text)
     text = re.sub(r"font: ([\d.]+px) [^;\"]+", r"font-size: \1", text)
     told = one.told.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    return re.sub(r"<svg ", f'<svg role="img" aria-label="{told}" ', text, count=1)
+    return text.replace("<svg ", f'<svg role="img" aria-label="{told}" ', 1)
 
 
 def _variable(colour: str) -> str:

@@ -24,7 +24,7 @@ SHOWN_AFTER_A_LOAD = 10  # the largest changes; --changes has them all
 
 LARGE_ECONOMIES = """
     WITH every AS (SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, Country, Region, Year, GDP_USD_billion,
-                          100 * GDP_USD_billion / sum(GDP_USD_billion) OVER () AS Share_percent
+                          coalesce(100 * GDP_USD_billion / nullif(sum(GDP_USD_billion) OVER (), 0), 0) AS Share_percent
                    FROM Countries_by_GDP)
     SELECT * FROM every WHERE GDP_USD_billion >= :threshold ORDER BY Rank, Country
 """
@@ -119,6 +119,7 @@ def show_screens(told: Row) -> None:
         ["Region", "Mean_GDP_USD_billion", "Countries"],
         [[r["Region"], f"{r['Mean_GDP_USD_billion']:.2f}", str(r["Countries"])] for r in regions],
         frozenset({"Mean_GDP_USD_billion", "Countries"}),
+        spare=("Countries",),
     )
 
 

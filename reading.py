@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import marshal
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from operator import itemgetter
@@ -117,15 +118,16 @@ class Reading:
         paths = sorted(self.source.glob(PARTS), key=_first_as_of) if self.source.is_dir() else [self.source]
         if not paths:
             raise bad_input(self.source, "holds no parts")
-        self.count, digest, hashed = 0, hashlib.sha256(), None
+        self.count, digest, hashed, of_part = 0, hashlib.sha256(), None, Counter[Path]()
         blocks = (block for path in paths for block in blocks_of(path, BLOCK_BYTES))
         with ThreadPoolExecutor(1) as thread, _progress(paths, self._journal) as advance:
             for block, read in in_order(read_block, blocks, READERS, self._journal):
                 _wait(hashed)
                 hashed = thread.submit(digest.update, block.read())
                 self.count += read.number
+                of_part[block.path] += read.number
                 if read.problem:
-                    raise bad_input(block.path, f"record {self.count}: {read.problem}")
+                    raise bad_input(block.path, f"record {of_part[block.path]}: {read.problem}")
                 advance(block.length)
                 yield from marshal.loads(read.lines)
             _wait(hashed)

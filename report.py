@@ -49,7 +49,7 @@ def prepared(options: argparse.Namespace, journal: Journal) -> Callable[[], None
         import warnings
 
         logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its own font cache
-        warnings.filterwarnings("ignore", message="Glyph")  # and of letters that its font has not got
+        warnings.simplefilter("ignore", UserWarning)  # and of letters that its font has not got
         import jinja2  # noqa: F401
 
         import plots  # noqa: F401
@@ -74,18 +74,18 @@ def report(database: Place, target: Path, journal: Journal) -> None:
 
     caption = f"Source: {told.said_by}, as of {told.as_of}"
     figures = plots.drawn(told.countries, told.regions, told.large, caption)
-    with writing(target):
-        (target.parent / "plots").mkdir(parents=True, exist_ok=True)
-    for one in figures:
-        if one.name in PLOTS:
-            kind = PLOTS[one.name]
-            write_whole(target.parent / "plots" / f"{one.name}.{kind}", plots.as_file(one, kind))
     page = rendered(
         told=told,
         figures={one.name: plots.in_page(one) for one in figures},
         past=json.dumps(told.past, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
     )
+    with writing(target):
+        (target.parent / "plots").mkdir(parents=True, exist_ok=True)
     write_whole(target, page.encode())
+    for one in figures:
+        if one.name in PLOTS:
+            kind = PLOTS[one.name]
+            write_whole(target.parent / "plots" / f"{one.name}.{kind}", plots.as_file(one, kind))
     journal.facts["as_of"] = told.newest.as_of
     journal.gave(target, len(told.countries))
     journal.say(f"{len(told.countries)} countries drawn into {target}, and plots beside it")

@@ -33,7 +33,7 @@ def show_table(title: str, headings: Row, rows: Sequence[Row], numbers: frozense
     Where a terminal is too narrow, the columns in `spare` are left out, the first of them first: a figure never wraps.
     """
     rows = [[printable(text) for text in row] for row in rows]  # a page must not steer the terminal
-    if sys.stdout.isatty() or os.environ.get("FORCE_COLOR"):
+    if sys.stdout.isatty() or os.environ.get("FORCE_COLOR", "0") != "0":
         _show_rich(title, headings, rows, numbers, spare)
     else:
         print("\n".join(plain_lines(title, headings, rows, numbers)))

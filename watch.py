@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,31 +28,45 @@ MB = 1_000_000
 PROGRESS = b'{"progress":'
 
 
-class Process(NamedTuple):
-    """A stage's process that waits for its turn, our ends of its pipes, and what was heard on the one of its facts."""
+@dataclass
+class Process:
+    """A stage's process that waits for its turn, our ends of its pipes, and what was heard on the one of its facts.
+
+    Who shows it at work listens in another thread.
+    """
 
     name: str
     popen: subprocess.Popen[bytes]
     turn: int
-    facts: int
-    heard: bytearray
+    facts: int | None
+    heard: bytearray = field(default_factory=bytearray)
+    lock: threading.RLock = field(default_factory=threading.RLock)
 
     def listen(self) -> list[bytes]:
         """Return the lines heard so far: progress, and in the end the facts."""
-        os.set_blocking(self.facts, False)  # a child that a killed stage left behind may hold the other end open
-        with contextlib.suppress(OSError):
-            while more := os.read(self.facts, 65_536):
-                self.heard.extend(more)
+        with self.lock, contextlib.suppress(OSError):
+            if self.facts is not None:
+                os.set_blocking(self.facts, False)  # a child that a killed stage left behind may hold the other end
+                while more := os.read(self.facts, 65_536):
+                    self.heard.extend(more)
         return bytes(self.heard).splitlines()
 
     def progress(self) -> tuple[int, int, str, float] | None:
         """Return how far the stage says it is: how much of how much of what, and the seconds left."""
-        told = [line for line in self.listen() if line.startswith(PROGRESS)]
-        if not told:
-            return None
-        self.heard[:] = told[-1] + b"\n" + bytes(self.heard).rpartition(told[-1] + b"\n")[2]
+        with self.lock:
+            told = [line for line in self.listen() if line.startswith(PROGRESS)]
+            if not told:
+                return None
+            self.heard[:] = told[-1] + b"\n" + bytes(self.heard).rpartition(told[-1] + b"\n")[2]
         done, total, what, seconds_left = json.loads(told[-1])["progress"]
         return done, total, what, seconds_left
+
+    def close(self) -> None:
+        """Close our end of the facts' pipe."""
+        with self.lock:
+            if self.facts is not None:
+                os.close(self.facts)
+            self.facts = None
 
 
 class Account(NamedTuple):
@@ -89,7 +104,7 @@ def start(name: str, arguments: list[str], lock: int, view: View | None = None) 
     finally:
         for descriptor in handed:
             os.close(descriptor)
-    process = Process(name, popen, ours[0], ours[1], bytearray())
+    process = Process(name, popen, ours[0], ours[1])
     if view:
         view.follow(process)
     return process
@@ -144,7 +159,7 @@ def end(process: Process) -> None:
         ending.start()
         process.popen.wait()
         over.set()
-    os.close(process.facts)
+    process.close()
 
 
 # --- resources --------------------------------------------------------------------------------------------------------

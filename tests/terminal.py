@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -17,8 +18,18 @@ from tests.conftest import PROJECT
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def at_terminal(columns: int, script: str, *arguments: str | Path, **environment: str) -> tuple[str, int]:
-    """Run a script at a terminal; return all that it wrote there, escape sequences included, and its exit code."""
+def at_terminal(
+    columns: int,
+    script: str,
+    *arguments: str | Path,
+    stop_at: str = "",
+    number: int = signal.SIGINT,
+    **environment: str,
+) -> tuple[str, int]:
+    """Run a script at a terminal; return all that it wrote there, escape sequences included, and its exit code.
+
+    Once it has written `stop_at`, it is sent the signal of that number.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
@@ -36,6 +47,9 @@ def at_terminal(columns: int, script: str, *arguments: str | Path, **environment
         if not more:
             break
         written += more
+        if stop_at and stop_at.encode() in written:
+            stop_at = ""
+            process.send_signal(number)
     os.close(ours)
     return written.decode(errors="replace").replace("\r\n", "\n"), process.wait()
 

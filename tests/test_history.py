@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from changes import ranking
+from changes import last_refresh, ranking
 from countries import reference
 from database import Place, opened
 from history import History
@@ -362,3 +362,20 @@ def test_a_reader_that_does_not_read_on_does_not_keep_a_load_waiting(run: Run, h
         assert reader.stdout and reader.stdout.read(1) == b"{"
         assert run("load.py").returncode == 0
         reader.kill()
+
+
+def test_a_year_that_rolls_on_and_another_publisher_are_changes_too(home: Path) -> None:
+    said = {("IMF", code, year): 100.0 + year - 2020 for code in ("KOR", "USA") for year in (2024, 2025)}
+    load_vintage(home, "2024-05-01", said)
+    load_vintage(home, "2024-11-01", said)
+    load_vintage(home, "2025-02-01", said)
+    with opened(Place(home / DATABASE)) as connection:
+        past = History(connection)
+        changes = last_refresh(past, past.newest_imf())
+    assert (changes.since, changes.count("revised")) == ("2024-11-01", 2)
+    api = {("IMF", code, year): figure + 1 for (_, code, year), figure in said.items()}
+    load_vintage(home, "2025-04-01", api, "https://www.imf.org/x")
+    with opened(Place(home / DATABASE)) as connection:
+        past = History(connection)
+        changes = last_refresh(past, past.newest_imf())
+    assert (changes.since, changes.count("revised")) == ("2025-02-01", 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -71,6 +72,14 @@ def test_a_failure_stays_in_sight(home: Path, tmp_path: Path) -> None:
     assert re.search(r"extract +failed, exit 65", plain(told))
     assert re.search(r"transform +not run", plain(told))
     assert "[extract] error:" in plain(told)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_stopped_in_sight_says_so_and_gives_the_cursor_back(home: Path, number: int, code: int) -> None:
+    told, ended = at_terminal(100, "etl_process.py", "--page", SHIPPED, stop_at="at work", number=number)
+    assert ended == code
+    assert "stopped by SIG" in plain(told)
+    assert told.rindex("\x1b[?25h") > told.rindex("\x1b[?25l")
 
 
 def test_progress_and_time_left_are_shown_of_what_takes_long(home: Path, tmp_path: Path) -> None:

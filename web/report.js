@@ -79,14 +79,17 @@
   }
 
   /** At each day the figure for the year of that day, or the nearest before it; a column without a source comes last. */
-  function headline(byYear, days) {
+  function headline(byYear, days, own) {
     const years = Object.entries(byYear).map(([name, flat]) => [parseInt(name, 10), name.endsWith("*"), pairs(flat)]);
-    return days.map((day) => {
+    let last; // undefined: the series says nothing on that day, and what it said before goes on
+    return days.map((day, number) => {
+      if (!own.has(day)) return number === days.length - 1 ? last : undefined;
       const now = Number(past.days[day].slice(0, 4));
       const rank = ([year, unsourced]) => [unsourced, year > now, Math.abs(year - now)];
       const found = years.map((one) => [rank(one), standing(one[2], day)]).filter(([, figure]) => figure !== null);
       found.sort(([a], [b]) => a[0] - b[0] || a[1] - b[1] || a[2] - b[2]);
-      return found.length ? found[0][1] : null;
+      last = found.length ? found[0][1] : null;
+      return last;
     });
   }
 
@@ -94,13 +97,15 @@
     const places = new Set();
     const chosen = Object.entries(country.said).map(([series, byYear]) => {
       const some = Object.entries(byYear).filter(([name]) => year === HEADLINE || parseInt(name, 10) === Number(year));
-      some.forEach(([, flat]) => pairs(flat).forEach(([day]) => places.add(day)));
-      return [past.series[series], Object.fromEntries(some)];
+      const own = new Set(past.vintages[series]);
+      const began = Math.min(...some.map(([, flat]) => flat[0]));
+      if (some.length) own.forEach((day) => { if (day >= began) places.add(day); });
+      return [past.series[series], Object.fromEntries(some), own];
     });
     places.add(past.days.length - 1);
     const days = [...places].sort((a, b) => a - b);
-    const lines = chosen.map(([name, byYear]) => [name, headline(byYear, days)]);
-    return { days, lines: lines.filter(([, figures]) => figures.some((figure) => figure !== null)) };
+    const lines = chosen.map(([name, byYear, own]) => [name, headline(byYear, days, own)]);
+    return { days, lines: lines.filter(([, figures]) => figures.some((figure) => figure != null)) };
   }
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -119,7 +124,7 @@
     const series = lines.map(([label], number) => ({
       label, width: 2, dash: DASHES[number % DASHES.length], points: { show: true, size: 6 },
       stroke: () => colour(COLOURS[number % COLOURS.length]), paths: uPlot.paths.stepped({ align: 1 }),
-      value: (_, figure) => (figure === null ? "–" : withCommas(figure)),
+      value: (_, figure) => (figure == null ? "–" : withCommas(figure)),
     }));
     chart = new uPlot({
       width: Math.max(box.clientWidth, 280), height: 320, series: [{ label: "As of", value: (_, time) => day(time) }, ...series],
@@ -127,7 +132,7 @@
         { ...axis, size: 70, label: "billion USD", labelSize: 20, values: (_, marks) => marks.map((mark) => mark.toLocaleString("en-US")) }],
       scales: { x: { time: true } },
     }, [times, ...lines.map(([, figures]) => figures)], box);
-    const ends = lines.map(([label, figures]) => `${label} ${withCommas(figures.findLast((figure) => figure !== null))}`);
+    const ends = lines.map(([label, figures]) => `${label} ${withCommas(figures.findLast((figure) => figure != null))}`);
     box.setAttribute("aria-label", `${name}, estimates ${year === HEADLINE ? "at each vintage" : `for ${year}`}, in billions of USD; last: ${ends.join(", ")}. The table below has every figure.`);
   }
 
@@ -202,6 +207,10 @@
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => chart && chart.redraw());
   }
 
+  globalThis.gdpReport = { // for tests: what the chart shows of a series on a day
+    figureAt: (name, on) => chart.data[1 + chart.series.slice(1).findIndex((one) => one.label === name)][
+      chart.data[0].findIndex((time) => day(time) === on)],
+  };
   tellAge();
   sortable(byId("country-table"));
   filtered(byId("country-table"));
