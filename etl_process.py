@@ -281,7 +281,8 @@ def sum_up(ended: list[Ended], stages: list[Stage], journal: Journal, told: bool
         if not told and (failure or not journal.quiet):
             print(f"[etl] {result}", file=sys.stderr)
     written = [stage.reads for stage in stages if stage.name == "load" and stage.reads]
-    results = [str(path) for path in (*written, database_file(), report_file()) if path.exists()]
+    drawn = [report_file() for stage in stages if stage.name == REPORT]
+    results = [str(path) for path in (*written, database_file(), *drawn) if path.exists()]
     journal.say(f"results: {' and '.join(results) or 'none yet'}; log: {log_file()}")
     if failure and failure.code:
         journal.facts["failed_stage"] = failure.stage

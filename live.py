@@ -102,9 +102,13 @@ class View:
             table.add_column(name, no_wrap=True)
         for name in ("elapsed", "rows", "memory"):
             table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("progress")
+        cells = {name: self._cells(line) for name, line in self._lines.items()}
+        told = any(progress for *_, progress in cells.values())
+        if told:
+            table.add_column("progress")
         for name, line in self._lines.items():
-            table.add_row(name, Text(line.state, style=STYLES.get(line.state, "red")), *self._cells(line))
+            state = Text(line.state, style=STYLES.get(line.state, "red"))
+            table.add_row(name, state, *cells[name][: 4 if told else 3])
         return table
 
     def _cells(self, line: Line) -> tuple[str, str, str, str]:

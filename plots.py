@@ -53,6 +53,7 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # letters stay letters, to be read out, found and copied
     "svg.hashsalt": "gdp",  # the same figure is the same file
     "text.parse_math": False,  # a name out of a source may hold any letter
+    "axes.facecolor": "none",  # the paper is the figure's, or the page's
     "font.size": LETTERS_POINTS, "text.color": INK, "axes.labelcolor": FAINT, "axes.edgecolor": FAINT,
     "xtick.color": FAINT, "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False,
     "axes.spines.left": False, "ytick.left": False,
@@ -85,13 +86,14 @@ def large_economies(large: Sequence[Row], caption: str) -> Drawn:
     """Draw the countries at or above 100 billion USD as bars, the largest on top."""
     figure, axes = _canvas(len(large) * BAR_INCHES)
     colours = [_colour(row["Region"]) for row in large]
-    values = [row["GDP_USD_billion"] / TRILLION for row in large]
+    values = [row["GDP_USD_billion"] for row in large]
     bars = axes.barh([_short(row["Country"]) for row in large], values, color=colours, height=0.72)
-    axes.bar_label(bars, [f"{value:,.2f}" for value in values], padding=3)
+    axes.bar_label(bars, [f"{value:,.0f}" for value in values], padding=3)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.margins(y=0.5 / max(len(large), 1))
     axes.invert_yaxis()
-    first = f", the largest {large[0]['Country']} with {values[0]:,.2f} trillion USD" if large else ""
-    _finish(axes, f"{len(large)} countries at or above 100 billion USD", "nominal GDP, trillion USD", caption)
+    first = f", the largest {large[0]['Country']} with {values[0]:,.0f} billion USD" if large else ""
+    _finish(axes, f"{len(large)} countries at or above 100 billion USD", "nominal GDP, billion USD", caption)
     _legend(axes, [row["Region"] for row in large])
     return Drawn("gdp_over_100b", figure, f"Bars of {len(large)} countries' GDP{first}; the table has every figure.")
 
@@ -204,11 +206,17 @@ def _legend(axes: Axes, regions: Sequence[str | None]) -> None:
 def _key_of_classes(axes: Axes, y: float) -> None:
     limits = [*CLASSES_BILLION_USD, None]
     for place, (low, high) in enumerate(pairwise(limits)):
-        told = f"under {high:,}" if not low else f"{low:,} and more" if high is None else f"{low:,} to {high:,}"
+        told = (
+            f"under {high:,} billion USD"
+            if not low
+            else f"{low:,} and more"
+            if high is None
+            else f"{low:,} to {high:,}"
+        )
         axes.add_patch(Rectangle((place * 3.6, y), 0.6, 0.6, fc=CLASS_COLOURS[place]))
         axes.text(place * 3.6 + 0.75, y + 0.32, told, va="center", fontsize=TILE_POINTS)
     axes.add_patch(Rectangle((len(CLASS_COLOURS) * 3.6, y), 0.6, 0.6, fc=NO_FIGURE))
-    axes.text(len(CLASS_COLOURS) * 3.6 + 0.75, y + 0.32, "no figure;  billion USD", va="center", fontsize=TILE_POINTS)
+    axes.text(len(CLASS_COLOURS) * 3.6 + 0.75, y + 0.32, "no figure", va="center", fontsize=TILE_POINTS)
 
 
 def _class_of(billion_usd: float) -> int:

@@ -219,6 +219,8 @@ def test_the_page_stands_alone_and_tells_all_it_should(made: Path) -> None:
     ):  # fmt: skip
         assert told in text, told
     assert text.count('role="img"') == 5  # four figures and the chart
+    figures = "".join(re.findall(r"<figure.*?</figure>", text, re.DOTALL))
+    assert set(re.findall(r"(?:fill|stroke): ?(#[0-9a-f]+)", figures)) == set()  # the page's colours, light or dark
     for (sha256,) in query(made.parents[1] / DATABASE, "SELECT SHA256 FROM Loads"):
         assert sha256 in text
 

@@ -116,10 +116,10 @@
     const box = byId("country-chart");
     if (chart) chart.destroy();
     const times = days.map((day) => new Date(past.days[day]) / 1000);
-    if (times.length === 1 || times[0] === times.at(-1)) { // a line needs two ends
-      times.push(times.at(-1) + 30 * 86400);
-      lines.forEach(([, figures]) => figures.push(figures.at(-1)));
-    }
+    const now = Math.max(Date.now() / 1000, times.at(-1) + 86400); // what stands, stands until today
+    times.push(now);
+    lines.forEach(([, figures]) => figures.push(figures.at(-1)));
+    const shown = now - times[0] > 300 * 86400 ? 7 : 10; // characters of a day: its month, or all of it
     const axis = { stroke: () => colour("faint"), grid: { stroke: () => colour("line"), width: 1 } };
     const series = lines.map(([label], number) => ({
       label, width: 2, dash: DASHES[number % DASHES.length], points: { show: true, size: 6 },
@@ -128,7 +128,7 @@
     }));
     chart = new uPlot({
       width: Math.max(box.clientWidth, 280), height: 320, series: [{ label: "As of", value: (_, time) => day(time) }, ...series],
-      axes: [{ ...axis, values: (_, marks) => marks.map((mark) => day(mark).slice(0, 7)), space: 70 },
+      axes: [{ ...axis, values: (_, marks) => marks.map((mark) => day(mark).slice(0, shown)), space: 90 },
         { ...axis, size: 70, label: "billion USD", labelSize: 20, values: (_, marks) => marks.map((mark) => mark.toLocaleString("en-US")) }],
       scales: { x: { time: true } },
     }, [times, ...lines.map(([, figures]) => figures)], box);
