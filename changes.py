@@ -86,9 +86,9 @@ def earlier(history: History, newest: Vintage, since: str | None) -> Vintage | N
     for publisher in (newest.publisher, None):
         if since and (found := history.newest_imf(since, publisher)):
             return found
-        earlier = [v for v in history.of("IMF", publisher) if v.as_of < newest.as_of]
-        if not since and earlier:
-            return earlier[-1]
+        before = [v for v in history.of("IMF", publisher) if v.as_of < newest.as_of]
+        if not since and before:
+            return before[-1]
     if since:
         first = history.of("IMF")[0].as_of[:10]
         raise StageError(Exit.NO_INPUT, f"no figures of {since} or before are loaded; the first are of {first}")

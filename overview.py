@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from changes import Changes, last_refresh, tell_of_rows
+from changes import Changes, Row, last_refresh, tell_of_rows
 from database import Connection, rows_of
 from history import History, Vintage
 from questions import screens
@@ -35,8 +35,6 @@ PAST = """
 """
 LOADS = ("Loaded_at", "File", "SHA256", "As_of", "Rows", "Publisher", "Institutions", "Source", "Left_out", "Findings")
 
-Row = dict[str, Any]
-
 
 class Overview(NamedTuple):
     """All of the report: figures in billions of USD, shares and changes in percent."""
@@ -52,6 +50,11 @@ class Overview(NamedTuple):
     all_loads: int
     all_estimates: int
     past: Row
+
+    @property
+    def left_out_of_past(self) -> int:
+        """Return how many estimates, the oldest, the page has no room for."""
+        return max(0, self.all_estimates - MOST_ESTIMATES)
 
     @property
     def as_of(self) -> str:

@@ -88,6 +88,8 @@ def report(database: Place, target: Path, journal: Journal) -> None:
             write_whole(target.parent / "plots" / f"{one.name}.{kind}", plots.as_file(one, kind))
     journal.facts["as_of"] = told.newest.as_of
     journal.gave(target, len(told.countries))
+    if told.left_out_of_past:
+        journal.say(f"{told.left_out_of_past:,} of {told.all_estimates:,} estimates, the oldest, are not in the page")
     journal.say(f"{len(told.countries)} countries drawn into {target}, and plots beside it")
 
 

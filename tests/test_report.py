@@ -318,6 +318,21 @@ def test_odd_figures_are_drawn_too(run: Run, home: Path) -> None:
         assert done.returncode == 0 and "Warning" not in done.stderr, name
 
 
+def test_what_the_page_has_no_room_for_is_counted(run: Run, home: Path) -> None:
+    make_past(home)
+    with sqlite3.connect(home / DATABASE) as database:  # as if the same had been said of other years
+        for years in range(1, 41):
+            database.execute(
+                "INSERT INTO GDP_Estimates SELECT As_of, Institution, ISO3, Country, Region, Subregion, Year - ? * 10,"
+                " GDP_USD_billion, Note, Source, Publisher, Until FROM GDP_Estimates WHERE Year > 2015", (years,),
+            )  # fmt: skip
+    (number,) = query(home / DATABASE, "SELECT count(*) FROM GDP_Estimates")[0]
+    assert number > 80_000
+    done = run("report.py")
+    assert f"{number - 80_000:,} of {number:,} estimates, the oldest, are not in the page" in done.stderr
+    assert f"the oldest {number - 80_000:,} of {number:,} estimates" in (home / REPORT).read_text()
+
+
 def test_a_report_on_nothing_says_so(run: Run, home: Path) -> None:
     done = run("report.py")
     assert done.returncode == 66
