@@ -16,10 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-import live
-import status
-import watch
-from stage import (
+from gdp.running import live, status, watch
+from gdp.running.stage import (
     Journal,
     add_many,
     add_sources,
@@ -302,8 +300,8 @@ def ping(url: str | None, ending: str, journal: Journal) -> None:
     """Call a dead-man's switch (healthchecks' convention: /start, then /exit-code); it never fails the run."""
     if url is None:
         return
-    from sources import Unreachable
-    from sources.http import call
+    from gdp.sources import Unreachable
+    from gdp.sources.http import call
 
     try:
         call(url.rstrip("/") + ending)

@@ -20,11 +20,9 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pages import Page, is_kept, keep, kept_name, kept_pages, open_page
-from records import IMF_ITSELF, PAGE, STREAMS, WORLD_BANK_ITSELF, is_stream, write_records
-from screen import waiting
-from sources import Reading, Refused, Revision, Unreachable, imf, wikipedia, world_bank
-from stage import (
+from gdp.records import IMF_ITSELF, PAGE, STREAMS, WORLD_BANK_ITSELF, is_stream, write_records
+from gdp.running.screen import waiting
+from gdp.running.stage import (
     Journal,
     add_many,
     add_sources,
@@ -37,6 +35,8 @@ from stage import (
     some_seconds,
     sources_of,
 )
+from gdp.sources import Reading, Refused, Revision, Unreachable, imf, wikipedia, world_bank
+from gdp.sources.pages import Page, is_kept, keep, kept_name, kept_pages, open_page
 from utils import Exit, StageError, pages_folder, raw_file, raw_parts, raw_stream
 
 FETCH = {IMF_ITSELF: imf.fetch, WORLD_BANK_ITSELF: world_bank.fetch}
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     def work() -> None:
         if options.revisions:
-            from archive import fetch_revisions
+            from gdp.sources.archive import fetch_revisions
 
             fetch_revisions(options.revisions, options.every, options.pause, journal)
         elif options.archive or options.pages:
@@ -135,14 +135,14 @@ def extract_many(options: argparse.Namespace, journal: Journal) -> None:
     Of what was kept some may be unreadable, as somebody had spoiled the page just then: that is listed, and no failure.
     """
     if options.engine == "spark":
-        from spark_engine import extract_on_spark
+        from gdp.running.spark import extract_on_spark
 
         target = options.output or str(raw_parts())
         extract_on_spark(
             options.pages or str(pages_folder()), target, options.master or "local[*]", many_of(options), journal
         )
         return
-    from archive import everything_kept, extract_pages, pages_in
+    from gdp.sources.archive import everything_kept, extract_pages, pages_in
 
     paths = pages_in(Path(options.pages)) if options.pages else everything_kept()
     many = many_of(options, most=1.0) if options.archive else many_of(options)

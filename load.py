@@ -18,16 +18,16 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import questions
-from changes import Changes, changed, ranking, summary
-from checks import check_vintage
-from database import Connection, Place, asked, opened, transaction
-from findings import Finding, NotesOfChecks, as_checks
-from history import History, Told, Vintage, vintage_of, vintages_in
-from reading import Mixed, Reading
-from records import PAGE, CleanRecord
-from schema import create_tables, take_out_old
-from stage import Journal, answer, command_line, day, leave, run_stage
+from gdp.answers import questions
+from gdp.answers.changes import Changes, changed, ranking, summary
+from gdp.checks.findings import Finding, NotesOfChecks, as_checks
+from gdp.checks.vintage import check_vintage
+from gdp.records import PAGE, CleanRecord
+from gdp.running.stage import Journal, answer, command_line, day, leave, run_stage
+from gdp.store.database import Connection, Place, asked, opened, transaction
+from gdp.store.history import History, Told, Vintage, vintage_of, vintages_in
+from gdp.store.reading import Mixed, Reading
+from gdp.store.tables import create_tables, take_out_old
 from utils import Exit, StageError, checks_file, clean_file, database_file, log_file, stamp_of, write_whole, writing
 
 MAX_NAMED = 10  # vintages that were not loaded; the log has them all
@@ -118,7 +118,7 @@ def ask(options: argparse.Namespace, database: Place) -> Callable[[], None]:
 
 def export_countries(options: argparse.Namespace, database: Place, journal: Journal) -> None:
     """Write Countries_by_GDP for other tools; raises StageError where there is none, or it cannot be written."""
-    from export import export
+    from gdp.answers.export import export
 
     with asked(database) as connection:
         history = History(connection)

@@ -14,10 +14,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from database import Place, asked
-from stage import Journal, command_line, leave, run_stage
-from utils import WEB, Exit, StageError, database_file, report_file, write_whole, writing
+from gdp.running.stage import Journal, command_line, leave, run_stage
+from gdp.store.database import Place, asked
+from utils import PROJECT, Exit, StageError, database_file, report_file, write_whole, writing
 
+WEB = PROJECT / "gdp" / "answers" / "web"  # the page's template, style and script
 PLOTS = {"gdp_over_100b": "png", "region_top5_average": "png", "gdp_by_region": "svg"}  # the world is for the page only
 
 
@@ -52,7 +53,7 @@ def prepared(options: argparse.Namespace, journal: Journal) -> Callable[[], None
         warnings.simplefilter("ignore", UserWarning)  # and of letters that its font has not got
         import jinja2  # noqa: F401
 
-        import plots  # noqa: F401
+        from gdp.answers import plots  # noqa: F401
     except ImportError as error:
         missing = str(error)
 
@@ -66,11 +67,11 @@ def prepared(options: argparse.Namespace, journal: Journal) -> Callable[[], None
 
 def report(database: Place, target: Path, journal: Journal) -> None:
     """Write the page and the plots; raises StageError: 66 before the first load, 74 where they cannot be written."""
-    from overview import overview
+    from gdp.answers.overview import overview
 
     with asked(database) as connection:
         told = overview(connection)
-    import plots
+    from gdp.answers import plots
 
     caption = f"Source: {told.said_by}, as of {told.as_of}"
     figures = plots.drawn(told.countries, told.regions, told.large, caption)

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from checks import check_control_total
-from cleaning import WORLD, Fate, clean, left_out
-from countries import reference
-from findings import Finding, as_checks
-from records import RAW_FIELDS, STREAMS, CleanRecord, RawRecord, is_stream, read_records, write_records
-from stage import Journal, add_many, command_line, leave, many_of, run_stage
+from gdp.checks.findings import Finding, as_checks
+from gdp.checks.vintage import check_control_total
+from gdp.figures.cleaning import WORLD, Fate, clean, left_out
+from gdp.figures.countries import reference
+from gdp.records import RAW_FIELDS, STREAMS, CleanRecord, RawRecord, is_stream, read_records, write_records
+from gdp.running.stage import Journal, add_many, command_line, leave, many_of, run_stage
 from utils import Exit, StageError, checks_file, clean_file, clean_parts, clean_stream, raw_file, write_whole
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def prepared(options: argparse.Namespace, journal: Journal) -> Callable[[], None
     """Return the work, what it needs imported: that may happen before our turn comes, while extract is at work."""
     many, sources = many_of(options), options.input or [str(raw_file())]
     if options.engine == "spark":
-        from spark_engine import transform_on_spark
+        from gdp.running.spark import transform_on_spark
 
         return lambda: transform_on_spark(
             sources, options.output or str(clean_parts()), options.master or "local[*]", many, journal
@@ -52,7 +52,7 @@ def prepared(options: argparse.Namespace, journal: Journal) -> Callable[[], None
     source, *others = map(Path, sources)
     target = Path(options.output or (clean_stream() if is_stream(source) else clean_file()))
     if is_stream(source) and is_stream(target):
-        from bulk import transform_stream
+        from gdp.figures.bulk import transform_stream
 
         return lambda: transform_stream([source, *others], target, many, journal)
     if others:

@@ -52,8 +52,12 @@ class StageError(Exception):
 PROJECT = Path(__file__).resolve().parent
 COUNTRY_TABLE = PROJECT / "data" / "country_region_table.json"
 WORLD_TILES = PROJECT / "data" / "world_tiles.txt"
-WEB = PROJECT / "web"
 SHIPPED_PAGES = PROJECT / "data" / "pages"
+
+
+def our_files() -> list[Path]:
+    """Return our own code and the country table: what travels to other machines, and what tells that a rule changed."""
+    return [*sorted(PROJECT.glob("*.py")), *sorted((PROJECT / "gdp").rglob("*.py")), COUNTRY_TABLE]
 
 
 def home() -> Path:

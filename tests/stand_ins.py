@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from countries import reference
+from gdp.figures.countries import reference
 from tests.conftest import Answer
 from tests.page_builder import Layout, build, page_of_facts
 

@@ -21,7 +21,7 @@ from tests.conftest import NO_NETWORK, PROJECT, shared_pages
 from tests.looked_at import chromium, script
 from tests.page_builder import SHIPPED
 
-PICTURES = PROJECT / "pictures"
+PICTURES = PROJECT / "docs" / "pictures"
 COLUMNS, LINES = 100, 44
 PATIENCE_S = 60
 WEB_FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)  # a picture asks nobody for a font

@@ -54,10 +54,11 @@ def test_the_sample_output_is_what_a_first_run_prints(copy: Path) -> None:
 
 
 def test_both_languages_have_the_same_commands_samples_tables_and_pictures() -> None:
-    korean = (PROJECT / "README.ko.md").read_text(encoding="utf-8")
+    korean = (PROJECT / "docs" / "README.ko.md").read_text(encoding="utf-8")
     files, links, first_cells = r"`[\w/]+\.(?:py|yml|txt)`", r"\]\((?!README)[^)]*\)", r"^\| ?[`\d][^|]*\|"
     for alike in (r"^```.*?^```", r"^## ", r"`--[a-z-]+", files, links, first_cells):
-        found = [sorted(set(re.findall(alike, text, re.MULTILINE | re.DOTALL))) for text in (README, korean)]
+        texts = (README.replace("](docs/", "]("), korean.replace("](../", "]("))
+        found = [sorted(set(re.findall(alike, text, re.MULTILINE | re.DOTALL))) for text in texts]
         assert found[0] == found[1], alike
     assert re.findall(r"^```.*?^```", README, re.M | re.S) == re.findall(r"^```.*?^```", korean, re.M | re.S)
 

@@ -1,0 +1,1 @@
+"""What do people ask? The screens, what changed, and the report."""

@@ -1,0 +1,127 @@
+"""What differs between two vintages: countries new and gone, figures revised by how much, moves in rank."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from gdp.store.history import History, Vintage
+from utils import Exit, StageError
+
+Row = dict[str, Any]
+
+
+class Ranking(NamedTuple):
+    """Countries_by_GDP as of a vintage: by ISO code (or name, where there is none) the rank, year and figure."""
+
+    as_of: str | None
+    rows: dict[str, Row]
+
+
+class Changes(NamedTuple):
+    """What differs between two rankings: a row a country, the largest revision first."""
+
+    since: str | None
+    until: str | None
+    rows: list[Row]
+
+    def count(self, what: str) -> int:
+        """Return how many countries changed in that way."""
+        return sum(row["Change"] == what for row in self.rows)
+
+
+def ranking(history: History, vintage: Vintage | None) -> Ranking:
+    """Return the ranking of a vintage, or an empty one."""
+    if vintage is None:
+        return Ranking(None, {})
+    rows = history.chosen(vintage)
+    return Ranking(vintage.as_of, {row["ISO3"] or row["Country"]: row for row in rows})
+
+
+def changed(before: Ranking, now: Ranking) -> Changes:
+    """Return what differs between two rankings."""
+    rows = [_change(before.rows.get(code), now.rows.get(code)) for code in {**now.rows, **before.rows}]
+    found = [row for row in rows if row["Change"]]
+    found.sort(key=lambda row: (-abs(row["Revised_percent"] or 0), row["Change"], row["Country"]))
+    return Changes(before.as_of, now.as_of, found)
+
+
+def _change(was: Row | None, now: Row | None) -> Row:
+    some = now or was or {}
+    figures = [side and side["GDP_USD_billion"] for side in (was, now)]
+    moved = was and now and (was["GDP_USD_billion"], was["Year"]) != (now["GDP_USD_billion"], now["Year"])
+    what = "new" if was is None else "gone" if now is None else "revised" if moved else None
+    if what is None and was and now and was["Rank"] != now["Rank"]:
+        what = "rank"
+    return {
+        "Country": some["Country"],
+        "Change": what,
+        "Was_USD_billion": figures[0],
+        "Was_for_year": was and was["Year"],
+        "GDP_USD_billion": figures[1],
+        "Year": now and now["Year"],
+        "Revised_percent": round((figures[1] / figures[0] - 1) * 100, 2) + 0.0  # and not -0.0
+        if what == "revised" and figures[0] and figures[1]
+        else None,
+        "Was_rank": was and was["Rank"],
+        "Rank": now and now["Rank"],
+    }
+
+
+def summary(changes: Changes) -> str:
+    """Return in one line what changed, or that nothing did."""
+    if changes.since is None:
+        return f"the first load: {len(changes.rows)} countries as of {(changes.until or 'never')[:10]}"
+    if not changes.rows and changes.since == changes.until:
+        return f"nothing changed: the newest figures are still those of {changes.since[:10]}"
+    span = f"between {changes.since[:10]} and {(changes.until or 'never')[:10]}"
+    if not changes.rows:
+        return f"nothing changed {span}"
+    moves = sum(row["Rank"] != row["Was_rank"] for row in changes.rows if row["Rank"] and row["Was_rank"])
+    counts = ", ".join(f"{changes.count(what)} {what}" for what in ("new", "gone", "revised"))
+    return f"changed {span}: {counts}, {moves} moved in rank"
+
+
+def earlier(history: History, newest: Vintage, since: str | None) -> Vintage | None:
+    """Return the vintage before the newest, or the newest of a day: the same publisher's, or else anybody's."""
+    for publisher in (newest.publisher, None):
+        if since and (found := history.newest_imf(since, publisher)):
+            return found
+        before = [v for v in history.of("IMF", publisher) if v.as_of < newest.as_of]
+        if not since and before:
+            return before[-1]
+    if since:
+        first = history.of("IMF")[0].as_of[:10]
+        raise StageError(Exit.NO_INPUT, f"no figures of {since} or before are loaded; the first are of {first}")
+    return None
+
+
+def last_refresh(history: History, newest: Vintage | None) -> Changes:
+    """Return what changed when the figures last changed: that may be longer ago than the newest vintage."""
+    if newest is None:
+        return Changes(None, None, [])
+    before = [v for v in history.of("IMF", newest.publisher) if v.as_of < newest.as_of]
+    if not before:  # the first of its publisher, which follows on whatever was said before
+        others = [v for v in history.of("IMF") if v.as_of < newest.as_of]
+        return changed(ranking(history, others[-1] if others else None), ranking(history, newest))
+    last, now = history.last_change(newest), ranking(history, newest)
+    # a year that rolls on chooses other figures, though none was said anew
+    of_another_year = [v for v in before if v.as_of[:4] != newest.as_of[:4]]
+    of_other_figures = [v for v in before if v.as_of < last]
+    candidates = sorted({found[-1] for found in (of_another_year, of_other_figures) if found}, key=lambda v: v.as_of)
+    changes = changed(ranking(history, before[-1]), now)
+    while candidates and not changes.rows:
+        changes = changed(ranking(history, candidates.pop()), now)
+    return changes
+
+
+def tell_of_rows(rows: list[Row], changes: Changes) -> None:
+    """Add to each country's row what changed of it, Changed_percent and Was_rank; None where nothing did."""
+    by_country = {row["Country"]: row for row in changes.rows} if changes.since else {}
+    for row in rows:
+        change = by_country.get(row["Country"], {})
+        row["Changed_percent"], row["Was_rank"] = change.get("Revised_percent"), change.get("Was_rank")
+
+
+def as_object(changes: Changes) -> Row:
+    """Return changes as one JSON object."""
+    return {"Since": changes.since, "As_of": changes.until, "Countries": changes.rows}

@@ -1,0 +1,300 @@
+"""What the database is asked: the two screens now and then, what changed, one country's past, the page against the IMF.
+
+Every answer is a table for people or, with --json, one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from gdp.answers.changes import Changes, Row, as_object, changed, earlier, last_refresh, ranking, summary, tell_of_rows
+from gdp.checks.comparison import AGREES, STALE, UNEXPLAINED, Compared, compared
+from gdp.records import PAGE
+from gdp.running.screen import show_table
+from gdp.store.database import Connection, rows_of
+from gdp.store.history import History, Vintage, figures
+from gdp.store.tables import STANDS
+from utils import Exit, StageError
+
+THRESHOLD_BILLION_USD = 100
+TOP = 5
+ROSE, FELL = "↑", "↓"  # by so many ranks
+SHOWN_AFTER_A_LOAD = 10  # the largest changes; --changes has them all
+
+LARGE_ECONOMIES = """
+    WITH every AS (SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, Country, Region, Year, GDP_USD_billion,
+                          coalesce(100 * GDP_USD_billion / nullif(sum(GDP_USD_billion) OVER (), 0), 0) AS Share_percent
+                   FROM Countries_by_GDP)
+    SELECT * FROM every WHERE GDP_USD_billion >= :threshold ORDER BY Rank, Country
+"""
+# Hundredths are added up as integers, so that the mean is rounded halves up, exactly.
+REGION_MEANS = """
+    WITH ranked AS (SELECT Region, CAST(round(GDP_USD_billion * 100) AS INTEGER) AS cents,
+                           row_number() OVER (PARTITION BY Region ORDER BY GDP_USD_billion DESC, Country) AS place
+                    FROM Countries_by_GDP WHERE Region IS NOT NULL)
+    SELECT Region, CAST((2 * sum(cents) + count(*)) / (2 * count(*)) AS DOUBLE PRECISION) / 100 AS Mean_GDP_USD_billion,
+           count(*) AS Countries
+    FROM ranked WHERE place <= :top GROUP BY Region ORDER BY Mean_GDP_USD_billion DESC, Region
+"""
+ONE_COUNTRY = """
+    SELECT Institution, Publisher, Year, As_of, Until, GDP_USD_billion, Note FROM GDP_Estimates
+    WHERE coalesce(ISO3, Country) = :country ORDER BY Institution, Publisher, Year, As_of
+"""
+
+Tell = Callable[[], None]  # prints an answer, once the database is closed
+
+
+# --- the two screens --------------------------------------------------------------------------------------------------
+
+
+def show_load(connection: Connection, changes: Changes, as_json: bool, quiet: bool) -> Tell:
+    """Return what prints both screens and what a load changed; a quiet run prints the JSON only, if asked to."""
+    told = screens(connection, History(connection).newest_imf())
+
+    def tell() -> None:
+        if as_json:
+            print(json.dumps({**told, "Changes": as_object(changes)}, indent=2))
+        elif not quiet:
+            show_screens(told)
+            if changes.rows and changes.since:
+                show_change_table(changes, SHOWN_AFTER_A_LOAD)
+
+    return tell
+
+
+def show_as_of(connection: Connection, day: str, as_json: bool) -> Tell:
+    """Return what prints both screens as at the end of a day; raises StageError (66) before the first load."""
+    history = History(connection)
+    vintage = vintage_at(history, day)
+    history.choose_countries(vintage, temporary=True)
+    told = screens(connection, vintage)
+    return lambda: print(json.dumps(told, indent=2)) if as_json else show_screens(told)
+
+
+def vintage_at(history: History, day: str | None) -> Vintage:
+    """Return the newest vintage with IMF figures, or the newest at the end of a day; raises StageError (66)."""
+    vintage = history.newest_imf(day)
+    if vintage is None:
+        first = next((v.as_of[:10] for v in history.of("IMF")), "none")
+        when = f"of {day} or before are loaded; the first are of {first}" if day else "are loaded; run etl_process.py"
+        raise StageError(Exit.NO_INPUT, f"no IMF figures {when}")
+    return vintage
+
+
+def screens(connection: Connection, vintage: Vintage | None) -> Row:
+    """Return both screens as one object, from Countries_by_GDP as it stands."""
+    large = rows_of(connection, LARGE_ECONOMIES, threshold=THRESHOLD_BILLION_USD)
+    means = rows_of(connection, REGION_MEANS, top=TOP)
+    changes = last_refresh(History(connection), vintage)  # asked last: it hides Countries_by_GDP for a while
+    tell_of_rows(large, changes)
+    for row in large:
+        row["Share_percent"] = round(row["Share_percent"], 2)
+    return {
+        "Institution": "IMF",
+        "As_of": vintage and vintage.as_of,
+        "Source": vintage and vintage.source,
+        "Changed_since": changes.since,
+        "Countries_over_100_billion_USD": large,
+        "Region_top_5_mean": means,
+    }
+
+
+def show_screens(told: Row) -> None:
+    """Print the two tables."""
+    large, regions = told["Countries_over_100_billion_USD"], told["Region_top_5_mean"]
+    day, since = (told["As_of"] or "never")[:10], told["Changed_since"]
+    columns = ["Rank", "Country", "Region", "Year", "GDP_USD_billion", "Share", *["Change", "Moved"] * bool(since)]
+    compared_with = f"; change since {since[:10]}" if since else ""
+    show_table(
+        f"Countries with a GDP of {THRESHOLD_BILLION_USD} billion USD or more (IMF, as of {day}): {len(large)}"
+        f"{compared_with}",
+        columns,
+        [_large_economy(row)[: len(columns)] for row in large],
+        frozenset(columns) - {"Country", "Region"},
+        spare=("Year", "Moved", "Region", "Share", "Change"),
+    )
+    show_table(
+        f"Mean GDP of each region's {TOP} largest economies (IMF, as of {day}): {len(regions)} regions",
+        ["Region", "Mean_GDP_USD_billion", "Countries"],
+        [[r["Region"], f"{r['Mean_GDP_USD_billion']:.2f}", str(r["Countries"])] for r in regions],
+        frozenset({"Mean_GDP_USD_billion", "Countries"}),
+        spare=("Countries",),
+    )
+
+
+def _large_economy(row: Row) -> list[str]:
+    rank, was = row["Rank"], row["Was_rank"]
+    moved = "" if was in (None, rank) else f"{ROSE if was > rank else FELL}{abs(was - rank)}"
+    change = "" if row["Changed_percent"] is None else f"{row['Changed_percent']:+.2f} %"
+    figures = f"{row['GDP_USD_billion']:.2f}", f"{row['Share_percent']:.2f} %"
+    return [str(rank), row["Country"], row["Region"] or "?", str(row["Year"]), *figures, change, moved]
+
+
+# --- what changed -----------------------------------------------------------------------------------------------------
+
+
+def show_changes(connection: Connection, since: str | None, as_json: bool) -> Tell:
+    """Return what prints what the last refresh changed, or what changed since a day; raises StageError (66)."""
+    history = History(connection)
+    newest = history.newest_imf()
+    if newest is None:
+        raise StageError(Exit.NO_INPUT, "no IMF figures are loaded; run python etl_process.py first")
+    before = earlier(history, newest, since)
+    changes = changed(ranking(history, before), ranking(history, newest))
+    last = history.last_change(newest)[:10]
+
+    def tell() -> None:
+        if as_json:
+            print(json.dumps(as_object(changes), indent=2))
+            return
+        print(summary(changes))
+        if before and changes.rows:
+            show_change_table(changes, len(changes.rows))
+        elif before and not since:
+            print(f"the last change was as of {last}; ask with --since for what was before")
+
+    return tell
+
+
+def show_change_table(changes: Changes, most: int) -> None:
+    """Print the changes, the largest first."""
+    shown = [row for row in changes.rows if row["Change"] != "rank" or most == len(changes.rows)][:most]
+    if not shown:
+        return
+    rest = f", the {len(shown)} largest of {len(changes.rows)}" if len(shown) < len(changes.rows) else ""
+    show_table(
+        f"What changed between {(changes.since or '')[:10]} and {(changes.until or '')[:10]}{rest}",
+        ["Country", "Change", "Was", "GDP_USD_billion", "Revised", "Rank"],
+        [
+            [
+                row["Country"], row["Change"], _figure(row["Was_USD_billion"], row["Was_for_year"]),
+                _figure(row["GDP_USD_billion"], row["Year"]),
+                "" if row["Revised_percent"] is None else f"{row['Revised_percent']:+.2f} %", _ranks(row),
+            ]
+            for row in shown
+        ],
+        frozenset({"Was", "GDP_USD_billion", "Revised", "Rank"}),
+        spare=("Change", "Rank", "Was"),
+    )  # fmt: skip
+
+
+def _figure(figure: float | None, year: int | None) -> str:
+    return "" if figure is None else f"{figure:.2f} ({year})"
+
+
+def _ranks(row: Row) -> str:
+    if row["Rank"] is None or row["Was_rank"] is None or row["Rank"] == row["Was_rank"]:
+        return str(row["Rank"] or row["Was_rank"])
+    return f"{row['Was_rank']} → {row['Rank']}"
+
+
+# --- one country ------------------------------------------------------------------------------------------------------
+
+
+def show_country(connection: Connection, name: str, as_json: bool) -> Tell:
+    """Return what prints one country's estimates; raises StageError: 2 unknown country, 66 no figure of it."""
+    code, title = _country(connection, name)
+    rows = rows_of(connection, ONE_COUNTRY, country=code)
+    if not rows:
+        raise StageError(Exit.NO_INPUT, f"no figure of {title} is loaded; run python etl_process.py first")
+    for row in rows:
+        row["Until"] = None if row["Until"] == STANDS else row["Until"]
+    if as_json:
+        return lambda: print(json.dumps({"Country": title, "Estimates": rows}, indent=2))
+    return lambda: _show_estimates(title, rows)
+
+
+def _show_estimates(title: str, rows: list[Row]) -> None:
+    show_table(
+        f"{title}: every estimate, from its As_of until it was said no more",
+        ["Institution", "Year", "As_of", "Until", "GDP_USD_billion", "Revised", "Said by", "Note"],
+        [
+            [
+                row["Institution"], str(row["Year"]), row["As_of"][:10], (row["Until"] or "now")[:10],
+                f"{row['GDP_USD_billion']:.2f}", _revised(before, row), row["Publisher"], row["Note"] or "",
+            ]
+            for before, row in zip([None, *rows], rows, strict=False)
+        ],
+        frozenset({"Year", "As_of", "Until", "GDP_USD_billion", "Revised"}),
+        spare=("Said by", "Note", "Revised", "Until"),
+    )  # fmt: skip
+
+
+def _country(connection: Connection, name: str) -> tuple[str, str]:
+    """Return the code and the name of a country, however it is called; a name that no table knows may be loaded."""
+    from gdp.figures.countries import reference
+
+    if country := reference().find(name):
+        return country.iso3, country.name
+    if rows_of(connection, "SELECT 1 FROM GDP_Estimates WHERE Country = :name LIMIT 1", name=name):
+        return name, name
+    near = ", ".join(reference().nearest(name)) or "none near"
+    raise StageError(Exit.USAGE, f"no country is called {name!r}; known: {near}; or give its code, such as KOR")
+
+
+def _revised(before: Row | None, row: Row) -> str:
+    series = ("Institution", "Publisher", "Year")
+    if before is None or not before["GDP_USD_billion"] or any(before[name] != row[name] for name in series):
+        return ""
+    return f"{(row['GDP_USD_billion'] / before['GDP_USD_billion'] - 1) * 100:+.2f} %"
+
+
+# --- the page against the IMF -----------------------------------------------------------------------------------------
+
+
+def show_comparison(connection: Connection, day: str | None, as_json: bool) -> Tell:
+    """Return what prints where the page's IMF column departs from the IMF's own figures.
+
+    Raises StageError (66) without a page, or without a release of the IMF's from before it.
+    """
+    history = History(connection)
+    page = history.newest_imf(day, PAGE)
+    own = history.own_figures(page.as_of) if page else None
+    if page is None or own is None:
+        lacking = "no page is" if page is None else f"no release of the IMF's from before {page.as_of[:10]} is"
+        raise StageError(Exit.NO_INPUT, f"{lacking} loaded; run python etl_process.py --source wikipedia imf first")
+    figures_of_page = figures(history.state(PAGE, "IMF", page.as_of))
+    found = compared(figures_of_page, own)
+    counts = {kind: sum(one.kind == kind for one in found) for kind in (AGREES, STALE, UNEXPLAINED)}
+    told = {"Page_as_of": page.as_of, "IMF_as_of": own.as_of, **counts, "not_there": len(figures_of_page) - len(found)}
+    if as_json:
+        rows = [_compared_row(one) for one in found if one.kind != AGREES]
+        return lambda: print(json.dumps({**told, "Departures": rows}, indent=2))
+    return lambda: _show_compared(told, found)
+
+
+def _show_compared(told: Row, found: list[Compared]) -> None:
+    print(
+        f"The page of {told['Page_as_of'][:10]} against the IMF's release of {told['IMF_as_of'][:7]}:"
+        f" {told[AGREES]} agree, {told[STALE]} are stale, {told[UNEXPLAINED]} are unexplained,"
+        f" {told['not_there']} the IMF has no figure for"
+    )
+    for kind in (UNEXPLAINED, STALE):
+        _show_departures(kind, [one for one in found if one.kind == kind])
+
+
+def _compared_row(one: Compared) -> Row:
+    return {
+        "Country": one.key[0],
+        "Year": one.key[1],
+        "Page_USD_billion": one.page,
+        "IMF_USD_billion": one.own,
+        "Departure_percent": round(one.departure * 100, 2),
+        "Kind": one.kind,
+        "Told": one.told,
+    }
+
+
+def _show_departures(kind: str, found: list[Compared]) -> None:
+    if found:
+        show_table(
+            f"{kind.capitalize()}: {len(found)}",
+            ["Country", "Year", "Page", "IMF", "Departure", "Told"],
+            [
+                [one.key[0], str(one.key[1]), f"{one.page:.2f}", f"{one.own:.2f}", f"{one.departure:+.2%}", one.told]
+                for one in found
+            ],
+            frozenset({"Year", "Page", "IMF", "Departure"}),
+            spare=("Told", "Year"),
+        )

@@ -1,0 +1,95 @@
+"""The IMF's figure against the other institutions': does it stand to them as it does for most countries?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from gdp.checks.findings import Finding, named
+from gdp.checks.series import MIN_PAIRS, MOST_MOVED, Series, log_ratio, median
+
+# The IMF's figure against the other institutions', as distances from the usual ratio in robust standard deviations
+# (those are 0.04 to 0.10). Both must be off to the same side, one of them far; a lone witness must be sure. Seen: 3 to
+# 5 countries a page, each a real oddity (hyperinflation, war, a rebased series).
+BOTH_OFF, ONE_FAR_OFF, LONE_WITNESS = 2.5, 5.0, 3.5
+MAD_TO_SIGMA = 1.4826  # for a normal distribution
+SLIPS = (10, 1000)  # factors by which a unit slips
+SLIP_WIDTH = 0.4  # how near to such a factor, in logarithms: 10 is 6.7 to 14.9
+
+
+def check_witnesses(all_series: dict[str, Series]) -> Iterable[Finding]:
+    """The IMF's figure, which feeds Countries_by_GDP, stands to the others' as it does for most countries."""
+    imf = all_series.get("IMF")
+    if imf is None:
+        return
+    others = [series for name, series in all_series.items() if name != "IMF"]
+    ratios = [_ratios(imf, other) for other in others]
+    yield from _columns_apart(imf, others, ratios)
+    distances = [_distances(by_gap) for by_gap in ratios]
+    far = {c for found in distances for c, (_, sigmas) in found.items() if abs(sigmas) > min(BOTH_OFF, LONE_WITNESS)}
+    notes: dict[str, str] = {}
+    slips: dict[str, str] = {}
+    for country in (country for country in imf.figures if country in far):
+        figure = imf.figures[country][1]
+        told = [(other, *found[country]) for other, found in zip(others, distances, strict=True) if country in found]
+        if _is_out_of_line([sigmas for _, _, sigmas in told]):
+            beside = ", ".join(
+                f"{o.institution} {o.figures[country][1]:.2f} ({o.figures[country][0]})" for o, _, _ in told
+            )
+            slip = _slip(min((distance for _, distance, _ in told), key=abs))
+            (slips if slip else notes)[country] = f"{figure:.2f} stands apart from {beside}{slip}"
+    for check, found in (("out of line with other institutions", notes), ("unit slip", slips)):
+        if found:
+            seen = f"{len(found)} figures: {named(f'{country} {note}' for country, note in found.items())}"
+            yield imf.finding(check, False, seen, "the usual ratio to the other institutions", found)
+
+
+Ratios = dict[int, dict[str, float]]  # by the gap of years, then by country: natural logarithms
+
+
+def _ratios(series: Series, other: Series) -> Ratios:
+    by_gap: Ratios = {}
+    for country, (year, figure) in series.figures.items():
+        beside = other.figures.get(country)
+        if beside:
+            by_gap.setdefault(year - beside[0], {})[country] = log_ratio(figure, beside[1])
+    return by_gap
+
+
+def _columns_apart(imf: Series, others: list[Series], all_ratios: list[Ratios]) -> Iterable[Finding]:
+    for other, by_gap in zip(others, all_ratios, strict=True):
+        ratios = [ratio for some in by_gap.values() for ratio in some.values()]
+        if len(ratios) >= MIN_PAIRS and abs(median(ratios)) > MOST_MOVED:
+            seen = f"the median country has {math.exp(median(ratios)):.3g} times its figure under {other.institution}"
+            yield imf.finding("unit slip", True, seen, "a factor between 0.5 and 2")
+
+
+def _distances(by_gap: Ratios) -> dict[str, tuple[float, float]]:
+    """Return by country how far the ratio of two institutions' figures is from the usual one for that gap of years.
+
+    In natural logarithms, and in robust standard deviations of all countries.
+    """
+    distances: dict[str, tuple[float, float]] = {}
+    for ratios in by_gap.values():
+        if len(ratios) < MIN_PAIRS:
+            continue
+        usual = median(ratios.values())
+        sigma = MAD_TO_SIGMA * median([abs(ratio - usual) for ratio in ratios.values()])
+        if sigma > 0:
+            distances |= {country: (ratio - usual, (ratio - usual) / sigma) for country, ratio in ratios.items()}
+    return distances
+
+
+def _is_out_of_line(sigmas: list[float]) -> bool:
+    if len(sigmas) == 1:
+        return abs(sigmas[0]) > LONE_WITNESS
+    far = [abs(sigma) for sigma in sigmas]
+    same_side = all(sigma > 0 for sigma in sigmas) or all(sigma < 0 for sigma in sigmas)
+    return bool(sigmas) and same_side and min(far) > BOTH_OFF and max(far) > ONE_FAR_OFF
+
+
+def _slip(distance: float) -> str:
+    for factor in SLIPS:
+        if abs(abs(distance) - math.log(factor)) < SLIP_WIDTH:
+            return f", by a factor of about {'1/' if distance < 0 else ''}{factor}"
+    return ""

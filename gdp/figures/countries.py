@@ -1,0 +1,81 @@
+"""Countries by the names that sources give them: ISO 3166-1 alpha-3, region and subregion from the reference table.
+
+Regions are UN M49's with the Americas split (DESIGN.md). Names match exactly after folding; a guess never assigns one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import pkgutil
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from utils import COUNTRY_TABLE, PROJECT, Exit, StageError
+
+_NOT_A_LETTER = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Country:
+    """One country or territory of the reference table; the region is null for Antarctica alone."""
+
+    iso3: str
+    name: str
+    region: str | None
+    subregion: str | None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Every known name, folded: those of countries, and those of aggregates such as World."""
+
+    countries: dict[str, Country]
+    aggregates: frozenset[str]
+
+    def find(self, name: str) -> Country | None:
+        """Return the country of that name, or None."""
+        return self.countries.get(fold(name))
+
+    def is_aggregate(self, name: str) -> bool:
+        """Tell whether the name is a group of countries, whose figure is a control total and not a row."""
+        return fold(name) in self.aggregates
+
+    def nearest(self, name: str) -> list[str]:
+        """Return up to three known names that look like this one, for a message; they assign nothing."""
+        close = difflib.get_close_matches(fold(name), self.countries, n=3, cutoff=0.6)
+        return list(dict.fromkeys(self.countries[known].name for known in close))
+
+
+def fold(name: str) -> str:
+    """Return a name as it is compared: no accents, case or punctuation; "&" is "and"."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+    return _NOT_A_LETTER.sub(" ", plain.replace("&", " and ").casefold()).strip()
+
+
+@cache
+def reference() -> Reference:
+    """Return the reference table, read once a process.
+
+    Raises StageError (66 or 1) when data/country_region_table.json is missing or contradicts itself: it ships with us.
+    """
+    try:
+        # by the loader that found utils.py beside data/: on Spark's workers it reads out of a zip
+        text = pkgutil.get_data("utils", str(COUNTRY_TABLE.relative_to(PROJECT)))
+        table: dict[str, Any] = json.loads(text or b"")
+    except OSError as error:
+        raise StageError(
+            Exit.NO_INPUT, f"cannot read {COUNTRY_TABLE}: {error}; restore it from the repository"
+        ) from None
+    except ValueError as error:
+        raise StageError(Exit.FAULT, f"{COUNTRY_TABLE} is broken: {error}; restore it from the repository") from None
+    countries: dict[str, Country] = {}
+    for iso3, entry in table["countries"].items():
+        country = Country(iso3, entry["name"], entry["region"], entry["subregion"])
+        for name in (iso3, entry["name"], *entry["aliases"]):
+            if countries.setdefault(fold(name), country) is not country:
+                raise StageError(Exit.FAULT, f"{COUNTRY_TABLE} gives {name} to {iso3} and {countries[fold(name)].iso3}")
+    return Reference(countries, frozenset(fold(name) for name in table["aggregates"]) - countries.keys())

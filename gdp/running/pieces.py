@@ -1,0 +1,361 @@
+"""Work that is cut in pieces: done by several processes, handed back in order, and gone on with after an interruption.
+
+A piece is a page, or a block of lines. What is made of it is a pure function of it, so that the output is the same to
+the byte whatever the number of processes; memory is bounded by the pieces that are on their way.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import mmap
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import cycle, islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import IO, Any, Generic, NamedTuple, Protocol, TypeVar, cast
+
+from gdp.running.stage import Journal
+from utils import (
+    Exit,
+    StageError,
+    our_files,
+    rejected_file,
+    stamp_of,
+    whole_file,
+    write_whole,
+    writing,
+)
+
+BLOCK_BYTES = 4_000_000  # some ten thousand records: a tenth of a second's work, and 40 MB a process
+PIECE_BYTES = 250_000  # read from a packed file at once
+SLOT_BYTES = 4 * BLOCK_BYTES  # more than a block makes; what is larger goes through a pipe
+IN_FLIGHT = 2  # pieces a process: one at work, one waiting
+MAX_DEATHS = 3  # of processes without a piece done in between; then it is the piece that kills
+SAVE_EVERY_S = float(os.environ.get("GDP_ETL_SAVE_EVERY_S") or 2.0)  # so much is done again after an interruption
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+# --- several processes ------------------------------------------------------------------------------------------------
+
+
+class Made(Protocol):
+    """What becomes of a piece: lines, and what is to tell of them. Every NamedTuple with lines is one."""
+
+    @property
+    def lines(self) -> bytes:
+        """Return the lines; out of another process they are a view that lasts until the next piece is asked for."""
+
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result", bound=Made)
+
+# Memory that we share with our workers, a slot for each piece on its way: through a pipe, lines would be copied five
+# times, which takes longer than to clean them.
+_slots: list[mmap.mmap] = []
+
+
+@dataclass
+class _Waiting(Generic[Piece, Result]):
+    """A piece on its way, the slot for its lines, and what will come of it: the rest, and how many bytes of lines."""
+
+    piece: Piece
+    slot: int
+    future: Future[tuple[Result, int | None]] | None = None
+
+    def forget_unless_done(self) -> None:
+        if self.future and not (self.future.done() and self.future.exception() is None):
+            self.future = None
+
+    def result(self) -> Result:
+        assert self.future
+        result, size = self.future.result()
+        return result if size is None else _with_lines(result, memoryview(_slots[self.slot])[:size])
+
+
+def in_order(
+    work: Callable[[Piece], Result], pieces: Iterable[Piece], workers: int, journal: Journal
+) -> Iterator[tuple[Piece, Result]]:
+    """Yield each piece with what `work` makes of it, in order, done by `workers` processes.
+
+    A process that is killed costs its pieces a retry; raises StageError (1) when one piece kills MAX_DEATHS of them.
+    """
+    if workers == 1:
+        yield from ((piece, work(piece)) for piece in pieces)
+        return
+    _slots[:] = [mmap.mmap(-1, SLOT_BYTES) for _ in range(workers * IN_FLIGHT)]
+    todo, deaths, pool = zip(pieces, cycle(range(len(_slots))), strict=False), 0, _new_pool(workers)
+    waiting: deque[_Waiting[Piece, Result]] = deque()
+    try:
+        while True:
+            waiting.extend(_Waiting(*piece) for piece in islice(todo, len(_slots) - len(waiting)))
+            if not waiting:
+                return
+            try:
+                for one in waiting:
+                    one.future = one.future or pool.submit(_into_slot, work, one.piece, one.slot)
+                result = waiting[0].result()
+            except BrokenProcessPool:
+                deaths += 1
+                _tell_death(waiting[0].piece, deaths, journal)
+                for one in waiting:
+                    one.forget_unless_done()
+                pool = _new_pool(workers)
+                continue
+            deaths = 0
+            yield waiting.popleft().piece, result
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _into_slot(work: Callable[[Piece], Result], piece: Piece, slot: int) -> tuple[Result, int | None]:
+    result = work(piece)
+    size = len(result.lines)
+    if size > SLOT_BYTES:
+        return result, None
+    _slots[slot][:size] = result.lines
+    return _with_lines(result, b""), size
+
+
+def _with_lines(result: Result, lines: bytes | memoryview) -> Result:
+    replaced: Result = cast("Any", result)._replace(lines=lines)
+    return replaced
+
+
+def _new_pool(workers: int) -> ProcessPoolExecutor:
+    # forked, so that the workers share the modules and the reference table that we have read
+    return ProcessPoolExecutor(workers, get_context("fork"), _die_with, (os.getpid(),))
+
+
+def _die_with(parent: int) -> None:
+    """Let the kernel kill this worker when its parent dies, however that dies: it would hold the lock for ever."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to answer
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if os.getppid() != parent:
+        os._exit(Exit.TERMINATED)
+
+
+def _tell_death(piece: object, deaths: int, journal: Journal) -> None:
+    if deaths >= MAX_DEATHS:
+        remedy = "look whether memory runs out, or run with --workers 1"
+        raise StageError(Exit.FAULT, f"{deaths} worker processes were killed over {piece}; {remedy}") from None
+    journal.warn(f"a worker process was killed; what was on its way is done again, from {piece} on")
+
+
+# --- blocks of lines --------------------------------------------------------------------------------------------------
+
+
+class Block(NamedTuple):
+    """Whole lines of a file: where they begin (in its text, if it is packed), and the text where it was unpacked."""
+
+    path: Path
+    offset: int
+    length: int
+    text: bytes | None = None
+
+    def read(self) -> bytes:
+        """Return the lines."""
+        if self.text is not None:
+            return self.text
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            return file.read(self.length)
+
+    def __str__(self) -> str:
+        return f"{self.path} at byte {self.offset}"
+
+
+def blocks_of(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
+    """Yield a file's lines in blocks; raises StageError: 66 not there, 65 when it cannot be unpacked."""
+    try:
+        if path.suffix in (".gz", ".zst"):
+            yield from _unpacked_blocks(path, block_bytes)
+            return
+        size, offset = path.stat().st_size, 0
+        with path.open("rb") as file:
+            while offset < size:
+                file.seek(min(offset + block_bytes, size) - 1)
+                file.readline()
+                yield Block(path, offset, file.tell() - offset)
+                offset = file.tell()
+    except FileNotFoundError:
+        raise StageError(Exit.NO_INPUT, f"{path} is not there; run the stage that writes it, or name another") from None
+    except OSError as error:
+        raise StageError(Exit.NO_INPUT, f"{path} cannot be read: {error}; name another") from error
+
+
+def _unpacked_blocks(path: Path, block_bytes: int) -> Iterator[Block]:
+    offset, text = 0, b""
+    for more in _unpacked(path):
+        text += more
+        end = text.rfind(b"\n") + 1
+        if end >= block_bytes:
+            yield Block(path, offset, end, text[:end])
+            offset, text = offset + end, text[end:]
+    if text:
+        yield Block(path, offset, len(text), text)
+
+
+def _unpacked(path: Path) -> Iterator[bytes]:
+    """Yield a packed file's text in pieces; raises StageError (65) when it is damaged or cut short."""
+    import zlib
+
+    import zstandard
+
+    try:
+        with path.open("rb") as file:
+            yield from _of_zst(file) if path.suffix == ".zst" else _of_gzip(file)
+    except (zlib.error, zstandard.ZstdError, gzip.BadGzipFile, EOFError) as error:
+        raise StageError(Exit.BAD_DATA, f"{path} cannot be unpacked: {error}; make it again") from None
+
+
+def _of_gzip(file: IO[bytes]) -> Iterator[bytes]:
+    with gzip.open(file) as text:
+        while piece := text.read(PIECE_BYTES):
+            yield piece
+
+
+def _of_zst(file: IO[bytes]) -> Iterator[bytes]:
+    import zstandard
+
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    while packed_text := frame.unused_data or file.read(PIECE_BYTES):
+        if frame.eof:
+            frame = zstandard.ZstdDecompressor().decompressobj()
+        yield frame.decompress(packed_text)
+    if not frame.eof:
+        raise EOFError("it is cut short")
+
+
+def packed(text: bytes, path: Path) -> bytes:
+    """Return text as it goes into a file of that name; packed pieces one after another are a packed file."""
+    if path.suffix == ".gz":
+        return gzip.compress(text, compresslevel=6, mtime=0)
+    if path.suffix == ".zst":
+        import zstandard
+
+        return zstandard.compress(text)
+    return text
+
+
+# --- outputs that grow ------------------------------------------------------------------------------------------------
+
+
+class Growing:
+    """An output that grows piece by piece, with what is set aside; put in place whole, and gone on with if interrupted.
+
+    `state` is what the caller remembers with the pieces done, as JSON; None at the beginning.
+    """
+
+    def __init__(self, target: Path, stage: str, identity: dict[str, Any]) -> None:
+        self._target, self._stage, self._identity = target, stage, identity
+        self._done = target.with_name(f".{target.name}.done")
+        self._note = target.with_name(f".{target.name}.going")
+        self._parts = [target.with_name(f".{target.name}.part"), target.with_name(f".{target.name}.rejected.part")]
+        told = self._told()
+        self.state: dict[str, Any] | None = told["state"] if told else None
+        with writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._files = [part.open("ab") for part in self._parts]
+            for file, size in zip(self._files, told["sizes"] if told else (0, 0), strict=True):
+                file.truncate(size)
+        self._saved = time.monotonic()
+        self._disk = ThreadPoolExecutor(1)
+        self._on_disk: Future[None] | None = None
+
+    def _told(self) -> dict[str, Any] | None:
+        try:
+            told: dict[str, Any] = json.loads(self._note.read_bytes())
+            whole = all(part.stat().st_size >= size for part, size in zip(self._parts, told["sizes"], strict=True))
+            return told if whole and told["identity"] == self._identity else None
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+
+    def was_done(self) -> dict[str, Any] | None:
+        """Return the last state of a run that made this very output of these very pieces; None where none did."""
+        try:
+            told: dict[str, Any] = json.loads(self._done.read_bytes())
+            same = told["identity"] == self._identity and told["output"] == stamp_of(self._target)
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+        return dict(told["state"]) if same else None
+
+    def add(self, text: bytes | memoryview, rejected: bytes, state: Callable[[], dict[str, Any]]) -> None:
+        """Add what a piece gave, and from time to time remember how far we are; raises StageError (74)."""
+        with writing(self._target):
+            for file, more in zip(self._files, (text, rejected), strict=True):
+                file.write(more)
+        if time.monotonic() - self._saved > SAVE_EVERY_S:
+            self.save(state(), wait=False)
+
+    def save(self, state: dict[str, Any], wait: bool = True) -> None:
+        """Make what there is last, and remember it; raises StageError (74). Without `wait` the disk takes its time."""
+        self._wait_for_disk()
+        with writing(self._target):
+            for file in self._files:
+                file.flush()
+        sizes = [file.tell() for file in self._files]
+        note = json.dumps({"identity": self._identity, "sizes": sizes, "state": state}).encode()
+        self._on_disk = self._disk.submit(self._make_last, note)
+        self._saved = time.monotonic()
+        if wait:
+            self._wait_for_disk()
+
+    def _make_last(self, note: bytes) -> None:
+        with writing(self._target):
+            for file in self._files:
+                os.fsync(file.fileno())
+        write_whole(self._note, note)
+
+    def _wait_for_disk(self) -> None:
+        if self._on_disk:
+            self._on_disk.result()
+
+    def put_rejected(self) -> None:
+        """Put what was set aside beside the output."""
+        with self._parts[1].open("rb") as lines:
+            put_rejected(self._target, self._stage, lines)
+
+    def put(self, state: dict[str, Any]) -> None:
+        """Put the output in place; all is done, and a run that a later stage interrupted need not do it again."""
+        with writing(self._target):
+            self._files[0].close()
+            self._parts[0].replace(self._target)
+        told = {"identity": self._identity, "output": stamp_of(self._target), "state": state}
+        write_whole(self._done, json.dumps(told).encode())
+        self.drop()
+
+    def drop(self) -> None:
+        """Leave nothing to go on with."""
+        with writing(self._target):
+            for path in (*self._parts, self._note):
+                path.unlink(missing_ok=True)
+
+
+def put_rejected(target: Path, stage: str, lines: Iterable[bytes]) -> None:
+    """Put a stage's rejects into Rejected.jsonl beside its output, in the place of those of its last run."""
+    path, mine = rejected_file(target), json.dumps({"Stage": stage})[:-1].encode()
+    others = path.open("rb") if path.exists() else io.BytesIO()
+    with others, whole_file(path) as file:
+        file.writelines(line for line in others if not line.startswith(mine))
+        file.writelines(lines)
+    if not path.stat().st_size:
+        path.unlink()
+
+
+def identity_of(paths: Iterable[Path]) -> str:
+    """Return what tells that files, and the rules that read them, are still the same: a hash of names, sizes, times."""
+    told = [(str(path), (found := path.stat()).st_size, found.st_mtime_ns) for path in (*paths, *our_files())]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()

@@ -1,0 +1,158 @@
+"""One polite way to download: named, retried, and bounded in time and size."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+from gdp.sources import SIZE_LIMIT_BYTES, Unreachable
+
+CONNECT_TIMEOUT_S = 3.05  # a little over a multiple of 3, TCP's retransmission window, as requests' manual advises
+READ_TIMEOUT_S = 8.0
+# With an unreachable network a kept page must be on its way within 20 s, name look-ups and retries included.
+DEADLINE_S = 17.0
+CALL_DEADLINE_S = 5.0  # a dead-man's switch must not delay the run
+CHUNK_BYTES = 65_536
+RETRIES = 3
+BACKOFF_FACTOR_S, BACKOFF_JITTER_S = 0.5, 0.5
+RETRY_AFTER_CAP_S = 10  # longer than this, and the deadline would pass while we sleep
+# Fetching an archive takes its time: nobody waits at a screen, and being told to come back later is no failure.
+PATIENT_DEADLINE_S, PATIENT_RETRIES, PATIENT_RETRY_AFTER_CAP_S = 600.0, 8, 120
+RETRIED_STATUSES = (429, 500, 502, 503, 504)
+MAX_REDIRECTS = 5
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Download:
+    """A whole answer: where it came from after redirects, its bytes, and when the server says they last changed."""
+
+    url: str
+    content: bytes
+    last_modified: str | None
+
+
+def user_agent() -> str:
+    """Return the User-Agent: the suite, and the operator's contact from GDP_ETL_CONTACT, as Wikimedia's policy asks."""
+    contact = os.environ.get("GDP_ETL_CONTACT", "").encode("ascii", "ignore").decode().strip()
+    return f"gdp-etl/1.0 ({contact or 'no contact given'}) python-requests/{requests.__version__}"
+
+
+def new_session(patient: bool = False) -> requests.Session:
+    """Return a session that names us and retries what may pass: connection errors, 429 and the 5xx of a busy server."""
+    retry = Retry(
+        total=PATIENT_RETRIES if patient else RETRIES,
+        status_forcelist=RETRIED_STATUSES, allowed_methods=("GET",), raise_on_status=False,
+        backoff_factor=BACKOFF_FACTOR_S, backoff_jitter=BACKOFF_JITTER_S,
+        retry_after_max=PATIENT_RETRY_AFTER_CAP_S if patient else RETRY_AFTER_CAP_S,
+    )  # fmt: skip
+    session = requests.Session()
+    session.headers["User-Agent"] = user_agent()
+    session.max_redirects = MAX_REDIRECTS
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(max_retries=retry))
+    return session
+
+
+def download(url: str, patient: bool = False, deadline_s: float | None = None) -> Download:
+    """Return the whole answer to a GET of `url`.
+
+    Raises Unreachable, within DEADLINE_S (PATIENT_DEADLINE_S, or another), when it could not be had whole: no
+    connection, an error status, a body that is too large, too slow or shorter than promised, a redirect from https to
+    http or to anything that is not the web.
+    """
+    return _within(deadline_s or (PATIENT_DEADLINE_S if patient else DEADLINE_S), lambda: _download(url, patient))
+
+
+def call(url: str) -> None:
+    """Call a URL for the call's sake; raises Unreachable when nobody answered with success within CALL_DEADLINE_S."""
+    _within(CALL_DEADLINE_S, lambda: _download(url))
+
+
+def _download(url: str, patient: bool = False) -> Download:
+    try:
+        with (
+            new_session(patient) as session,
+            session.get(url, stream=True, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)) as answer,
+        ):
+            _check_way(url, answer)
+            if answer.status_code != requests.codes.ok:
+                raise Unreachable(f"it answered {answer.status_code} {answer.reason}".rstrip())
+            return Download(answer.url, _read_body(answer), answer.headers.get("Last-Modified"))
+    except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
+        raise Unreachable(_reason(error)) from error
+
+
+def _check_way(url: str, answer: requests.Response) -> None:
+    if urlsplit(url).scheme == "https" and urlsplit(answer.url).scheme != "https":
+        raise Unreachable(f"it redirects from https to {answer.url}")
+
+
+def _read_body(answer: requests.Response) -> bytes:
+    body = bytearray()
+    for chunk in answer.iter_content(CHUNK_BYTES):
+        body += chunk
+        if len(body) > SIZE_LIMIT_BYTES:
+            raise Unreachable(f"its answer is larger than {SIZE_LIMIT_BYTES // 1_000_000} MB")
+    return bytes(body)
+
+
+def _within(deadline_s: float, work: Callable[[], Result]) -> Result:
+    """Run `work` in a thread that we can leave behind: no timeout of a socket bounds a name look-up or a slow drip."""
+    outcome: list[Result | BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as error:  # handed to the thread that waits
+            outcome.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(deadline_s)
+    if not outcome:
+        raise Unreachable(f"no whole answer within {deadline_s:g} s")
+    result = outcome[0]
+    if isinstance(result, BaseException):
+        raise result
+    return result
+
+
+_REASONS: tuple[tuple[str, str], ...] = (
+    ("NameResolutionError", "its name could not be resolved"),
+    ("ProxyError", "the proxy could not be reached"),
+    ("SSLError", "its certificate could not be verified"),
+    ("ConnectTimeoutError", "the connection timed out"),
+    ("ReadTimeout", "it stopped answering"),
+    ("NewConnectionError", "no connection could be made"),
+    ("IncompleteRead", "its answer was shorter than promised"),
+    ("ConnectionReset", "the connection was reset"),
+    ("RemoteDisconnected", "the connection was closed without an answer"),
+    ("TooManyRedirects", "it redirects in a loop"),
+    ("InvalidSchema", "it redirects to something that is not the web"),
+)
+
+
+def _reason(error: BaseException) -> str:
+    """Return the cause of a failed request in a few words: requests' own messages nest three causes in one line."""
+    told = repr(error) + "".join(type(cause).__name__ for cause in _causes(error))
+    return next((words for name, words in _REASONS if name in told), f"{type(error).__name__}: {error}"[:120])
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    causes: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in causes:
+        causes.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    return causes

@@ -1,0 +1,264 @@
+"""Wikipedia's "List of countries by GDP (nominal)": fetched politely, and read by what its headings say.
+
+The page's editors rearrange its tables about twice a year. So nothing here counts tables or columns: a table is one of
+ours when a heading says "country" and another names an institution; a column is told by the headings over it, a heading
+of an outer layout table included. What cannot be told for certain is refused, with what was found.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from urllib.parse import quote
+
+from bs4 import BeautifulSoup
+
+from gdp.records import RawRecord
+from gdp.sources import Reading, Refused, Revision, Unreachable
+from gdp.sources.headings import Column, Headings, find_headings, named_institutions, not_understood, read_columns
+from gdp.sources.http import Download, download
+from gdp.sources.tables import Cell, Table, visible_tables
+from utils import MONTHS
+
+SITE_URL = "https://en.wikipedia.org"
+REVISION_URL = "https://en.wikipedia.org/w/index.php?title={title}&oldid={revision}"
+PAGE_TITLE = "List_of_countries_by_GDP_(nominal)"
+
+MIN_IMF_COUNTRIES = 100  # every page since 2005 had 170 and more; the IMF has had over 180 members since 2000
+EXCERPT_SHARE = 0.5  # a second table with fewer rows than this share of the first ("the ten largest") repeats it
+BROKEN_ROW = "row of another width"
+MAX_REASON_CHARACTERS = 1000
+MAX_BROKEN_ROW_SHARE = 0.02  # an editor's slip in a row or two is set aside; more, and it is the reading that is wrong
+
+
+def site() -> str:
+    """Return where MediaWiki answers: Wikipedia, or the mirror that GDP_ETL_WIKIPEDIA_URL names."""
+    return os.environ.get("GDP_ETL_WIKIPEDIA_URL") or SITE_URL
+
+
+def page_url() -> str:
+    """Return the address of the live page."""
+    return f"{site()}/wiki/{PAGE_TITLE}"
+
+
+def fetch(url: str, patient: bool = False) -> Download:
+    """Return the whole page at `url`; raises Unreachable also when the page breaks off before its end."""
+    answer = download(url, patient)
+    if not answer.content.strip():
+        raise Unreachable("it sent an empty page")
+    if not is_whole(decode(answer.content)):
+        raise Unreachable(f"its page broke off after {len(answer.content)} bytes")
+    return answer
+
+
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+
+
+def is_whole(page: str) -> bool:
+    """Tell whether a page reaches its end: <html> is closed behind the last table; a bare table closes too."""
+    page = _COMMENT.sub("", page.lower())
+    if "<html" in page:
+        return page.rfind("</html>") > page.rfind("<table")
+    return page.count("<table") == page.count("</table>")
+
+
+def parse(content: bytes, location: str, as_of: datetime | None = None) -> Reading:
+    """Return every figure of every institution on a page, as raw records (DESIGN.md) with the source's own words.
+
+    `location` is told as the Source of a page that does not say its revision; `as_of` serves where it does not say
+    when it was saved. Raises Refused, with what was found, when it is not this page or cannot be read right.
+    """
+    page = decode(content)
+    if not is_whole(page):
+        raise Refused(f"the page breaks off after {len(content)} bytes")
+    revision = read_revision(page)
+    title = revision.title or "".join(_HTML_TITLE.findall(page)[:1])
+    if re.search(r"(?<![^\W_])ppp(?![^\W_])|per[ _]capita", title, re.IGNORECASE):
+        raise Refused(f'the page is "{title}", not nominal GDP')
+    saved = revision.saved or as_of
+    if saved is None:
+        raise Refused("the page does not say when it was saved")
+    if saved > datetime.now(timezone.utc) + timedelta(days=1):
+        raise Refused(f"the page says that it was saved on {saved:%Y-%m-%d}, which is to come")
+    source = _source(revision) or location
+    tables = visible_tables(page)
+    left_out: Counter[str] = Counter()
+    stamp = f"{saved:%Y-%m-%dT%H:%M:%SZ}"
+    found = _country_tables(tables, page, left_out)
+    records = [record for ours in found for record in _records(ours, source, stamp, left_out)]
+    _refuse_too_few(records, tables, left_out)
+    return Reading(records, +left_out, revision)
+
+
+def decode(content: bytes) -> str:
+    """Return a page as text: UTF-8, as MediaWiki sends it, or UTF-16 where a byte order mark says so."""
+    utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    try:
+        page = content.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Refused(f"the page is not text in UTF-8: byte {error.start} is {content[error.start]:#04x}") from None
+    if "\0" in page:
+        raise Refused(f"the page is not text: character {page.index(chr(0))} is NUL")
+    return page
+
+
+_REVISION = re.compile(r'"wgRevisionId"\s*:\s*([1-9]\d{0,12})\b')
+_HTML_TITLE = re.compile(r"<title[^>]*>([^<]{1,200})")
+_TITLE = re.compile(r'"wgPageName"\s*:\s*"([^"\\]{1,200})"')
+_SAVED = re.compile(r"last (?:edited|modified) on (\d{1,2}) ([A-Z][a-z]+) (\d{4}), at (\d{1,2}):(\d{2})")
+_MODIFIED = re.compile(r'"dateModified"\s*:\s*"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z"')
+
+
+def read_revision(page: str) -> Revision:
+    """Return what a page says of its own revision."""
+    number, title = _REVISION.search(page), _TITLE.search(page)
+    return Revision(int(number[1]) if number else None, _saved(page), title[1] if title else None)
+
+
+def _saved(page: str) -> datetime | None:
+    try:
+        if footers := _SAVED.findall(page):
+            day, month, year, hour, minute = footers[-1]  # the footer's; a sentence of the article may say the like
+            return datetime(int(year), MONTHS.index(month) + 1, int(day), int(hour), int(minute), tzinfo=timezone.utc)
+        if found := _MODIFIED.search(page):
+            return datetime.fromisoformat(found[1]).replace(tzinfo=timezone.utc)
+    except ValueError:  # the 31st of June
+        pass
+    return None
+
+
+def _source(revision: Revision) -> str | None:
+    if revision.number is None:
+        return None
+    title = quote(revision.title or PAGE_TITLE, safe="()_,:-.'/")
+    return REVISION_URL.format(title=title, revision=revision.number)
+
+
+# --- from tables to records -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _CountryTable:
+    """A table of figures by country: what its headings say, and its columns of figures."""
+
+    table: Table
+    headings: Headings
+    columns: list[Column]
+
+    @property
+    def rows(self) -> list[list[Cell | None]]:
+        return self.table.rows[self.headings.first_row :]
+
+
+def _country_tables(tables: list[Table], page: str, left_out: Counter[str]) -> list[_CountryTable]:
+    """Return the tables of figures by country; beside one for the same institution, a much shorter one is left out."""
+    of_the_page = functools.cache(lambda: _institution_in_prose(page))
+    found: list[_CountryTable] = []
+    for table in tables:
+        headings = find_headings(table)
+        try:
+            columns = read_columns(table, headings, of_the_page) if headings else []
+        except Refused as reason:
+            left_out[f"table: {reason}"] += 1
+            continue
+        if headings and columns:
+            found.append(_CountryTable(table, headings, columns))
+            left_out.update(
+                f"column of figures not understood: {text!r}" for text in not_understood(table, headings, columns)
+            )
+    longest: Counter[str] = Counter()
+    for ours in found:
+        for column in ours.columns:
+            longest[column.institution] = max(longest[column.institution], len(ours.rows))
+    for ours in found:
+        kept = [c for c in ours.columns if len(ours.rows) > EXCERPT_SHARE * longest[c.institution]]
+        left_out["column of an excerpt"] += len(ours.columns) - len(kept)
+        ours.columns[:] = kept
+    return [ours for ours in found if ours.columns]
+
+
+def _institution_in_prose(page: str) -> str | None:
+    """Return the one institution that the page names outside its tables: the page of 2005 says it nowhere else."""
+    soup = BeautifulSoup(page, "lxml")
+    for unread in soup.find_all(["table", "script", "style"]):
+        unread.decompose()
+    names = named_institutions(soup.get_text(" "))
+    return names[0] if len(names) == 1 else None
+
+
+def _records(ours: _CountryTable, source: str, as_of: str, left_out: Counter[str]) -> Iterator[RawRecord]:
+    broken = 0
+    for row in ours.rows:
+        problem = _row_problem(row, ours)
+        if problem:
+            broken += problem == BROKEN_ROW
+            left_out[f"{problem}: {_first_text(row)!r}"] += 1
+            continue
+        for column in ours.columns:
+            yield _record(row, column, ours, source, as_of)
+    if broken > MAX_BROKEN_ROW_SHARE * len(ours.rows):
+        raise Refused(
+            f"{broken} of {len(ours.rows)} rows have not the {len(ours.headings.over)} cells under the headings"
+        )
+
+
+def _row_problem(row: list[Cell | None], ours: _CountryTable) -> str | None:
+    """Return why a row is no country's, or None."""
+    cells = list(dict.fromkeys(cell for cell in row if cell))
+    if not any(cell.text for cell in cells):
+        return "blank row"
+    if len(cells) == 1:
+        return "row across the table"
+    if len(row) != len(ours.headings.over) or None in row:
+        return BROKEN_ROW
+    if any(row[country] is row[column.figure] for country in ours.headings.country_columns for column in ours.columns):
+        return "row across the table"
+    if _country(row, ours) == ours.headings.country_text:
+        return "heading said again"
+    return None
+
+
+def _first_text(row: list[Cell | None]) -> str:
+    return next((cell.text[:40] for cell in row if cell and cell.text), "")
+
+
+def _country(row: list[Cell | None], ours: _CountryTable) -> str:
+    texts = [cell.text for column in ours.headings.country_columns if (cell := row[column])]
+    return next((text for text in texts if text), "")
+
+
+def _record(row: list[Cell | None], column: Column, ours: _CountryTable, source: str, as_of: str) -> RawRecord:
+    figure = row[column.figure]
+    year = row[column.year] if column.year is not None else None
+    return {
+        "Country": _country(row, ours),
+        "GDP": figure.text if figure else "",
+        "Year": year.text if year and year is not figure else None,
+        "Column": column.heading,
+        "Unit": ours.table.caption or None,
+        "Institution": column.institution,
+        "Source": source,
+        "As_of": as_of,
+    }
+
+
+def _refuse_too_few(records: list[RawRecord], tables: list[Table], left_out: Counter[str]) -> None:
+    with_figure = {r["Country"] for r in records if r["Institution"] == "IMF" and any(c.isdigit() for c in r["GDP"])}
+    if len(with_figure) >= MIN_IMF_COUNTRIES:
+        return
+    headings = " | ".join(_first_headings(table) for table in tables if table.rows) or "none"
+    reasons = "".join(f"; {reason}" for reason in left_out if reason.startswith("table: "))
+    raise Refused(
+        f"{len(with_figure)} countries under IMF, fewer than {MIN_IMF_COUNTRIES}, in {len(tables)} tables"
+        f" with the headings {headings}{reasons}"[:MAX_REASON_CHARACTERS]
+    )
+
+
+def _first_headings(table: Table) -> str:
+    texts = [cell.text[:30] for cell in dict.fromkeys(cell for cell in table.rows[0] if cell)][:8]
+    return ", ".join(repr(text) for text in texts)

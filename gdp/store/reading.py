@@ -1,0 +1,231 @@
+"""Clean records as load reads them: vintage by vintage, checked on the way, from a file, a stream or a folder of parts.
+
+An archive's vintages follow one another, so one at a time is in memory; a stream that mixes them is sorted on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from gdp.records import (
+    CLEAN_FIELDS,
+    FIRST_YEAR,
+    INSTITUTIONS,
+    LAST_YEAR,
+    MAX_BILLION_USD,
+    CleanRecord,
+    bad_input,
+    is_as_of,
+    is_stream,
+    read_records,
+    record_problem,
+)
+from gdp.running.stage import Journal
+from gdp.store.history import Which, vintages_in, which
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from gdp.running.pieces import Block
+
+BLOCK_BYTES = 250_000  # some eight hundred records, which the processor's cache holds
+READERS = 2  # processes; what is done with the records takes longer than to read them
+PARTS = "part-*"  # what Spark calls the files in its output folder
+
+
+Run = list[CleanRecord]  # of one As_of and Source, as they follow one another
+Right = tuple[str, str]  # an As_of and an institution that were found right
+
+
+class Mixed(Exception):
+    """A stream came back to a vintage that it had left; it must be sorted first."""
+
+
+class Read(NamedTuple):
+    """What was read of a block: runs of records of one As_of and Source, packed; up to what is wrong, if anything."""
+
+    lines: bytes
+    number: int
+    problem: str | None = None
+
+
+class Reading:
+    """The clean records of a file, and after reading them how many they were and the file's SHA-256."""
+
+    def __init__(self, source: Path, journal: Journal) -> None:
+        self.source = source
+        self.count = 0
+        self.sha256 = ""
+        self._journal = journal
+
+    def vintages(self) -> Iterator[list[CleanRecord]]:
+        """Yield the records of each vintage.
+
+        Raises StageError: 66 when the file is missing, 65 for anything but clean records; Mixed where those are mixed.
+        """
+        if self.source.is_dir() or is_stream(self.source):
+            yield from self._in_turn(self._runs())
+            return
+        records, self.sha256 = read_records(self.source, CLEAN_FIELDS)
+        right: set[Right] = set()
+        for number, record in enumerate(records, 1):
+            if problem := _problem_of_values(record, right):
+                raise bad_input(self.source, f"record {number}: {problem}")
+        self.count = len(records)
+        yield from (said for _, said in vintages_in(records))
+
+    def sorted_vintages(self) -> Iterator[list[CleanRecord]]:
+        """Yield the records of each vintage of a stream that mixes them, by way of the disk."""
+        with sqlite3.connect("") as disk:  # a nameless database is a temporary file that SQLite removes
+            disk.execute("CREATE TABLE Runs (As_of TEXT, Page INTEGER, Publisher TEXT, Size INTEGER, Source, Run BLOB)")
+            packed = ((*which(run[0]), marshal.dumps(run)) for run in self._runs())
+            disk.executemany("INSERT INTO Runs VALUES (?, ?, ?, ?, ?, ?)", packed)
+            in_order = disk.execute("SELECT Run FROM Runs ORDER BY As_of, Page, Publisher, Size, Source, rowid")
+            yield from self._in_turn(marshal.loads(run) for (run,) in in_order)
+
+    def _in_turn(self, runs: Iterable[Run]) -> Iterator[list[CleanRecord]]:
+        left: set[Which] = set()
+        current: Which | None = None
+        said: list[CleanRecord] = []
+        for run in runs:
+            following = which(run[0])
+            if following == current:
+                said += run
+                continue
+            if current is not None:
+                left.add(current)
+                yield said
+            if following in left:
+                raise Mixed
+            current, said = following, run
+        if said:
+            yield said
+
+    def _runs(self) -> Iterator[Run]:
+        """Yield a stream's records in runs, read by other processes; a thread takes the hash meanwhile."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        from gdp.running.pieces import blocks_of, in_order
+
+        paths = sorted(self.source.glob(PARTS), key=_first_as_of) if self.source.is_dir() else [self.source]
+        if not paths:
+            raise bad_input(self.source, "holds no parts")
+        self.count, digest, hashed, of_part = 0, hashlib.sha256(), None, Counter[Path]()
+        blocks = (block for path in paths for block in blocks_of(path, BLOCK_BYTES))
+        with ThreadPoolExecutor(1) as thread, _progress(paths, self._journal) as advance:
+            for block, read in in_order(read_block, blocks, READERS, self._journal):
+                _wait(hashed)
+                hashed = thread.submit(digest.update, block.read())
+                self.count += read.number
+                of_part[block.path] += read.number
+                if read.problem:
+                    raise bad_input(block.path, f"record {of_part[block.path]}: {read.problem}")
+                advance(block.length)
+                yield from marshal.loads(read.lines)
+            _wait(hashed)
+        self.sha256 = digest.hexdigest()
+        if not self.count:
+            raise bad_input(self.source, "holds no records")
+
+
+def read_block(block: Block) -> Read:
+    """Return the records of a block of lines, each checked, or what is wrong with the first one that is not right."""
+    import orjson
+
+    runs: list[Run] = []
+    right: set[Right] = set()
+    as_of = source = number = None
+    for number, line in enumerate(block.read().splitlines(), 1):
+        try:
+            record = orjson.loads(line)
+            values = _fields(record)
+        except (orjson.JSONDecodeError, LookupError, TypeError):
+            return Read(b"", number, _problem_of_line(line))
+        if tuple(map(type, values)) not in _TYPES:
+            return Read(b"", number, _problem_of_line(line))
+        country, _, _, _, institution, year, figure, now_as_of, now_source, _ = values
+        seen = (now_as_of, institution) in right and country and not country.isspace()
+        in_range = seen and 0 <= figure <= MAX_BILLION_USD and FIRST_YEAR <= year <= LAST_YEAR
+        if not in_range and (problem := _problem_of_values(record, right)):
+            return Read(b"", number, problem)
+        if now_as_of != as_of or now_source != source:
+            as_of, source = now_as_of, now_source
+            runs.append([])
+        record["As_of"], record["Source"] = as_of, source  # packed once a run, and not once a record
+        runs[-1].append(record)
+    return Read(marshal.dumps(runs), number or 0)
+
+
+def _problem_of_line(line: bytes) -> str:
+    import orjson
+
+    try:
+        return record_problem(orjson.loads(line), CLEAN_FIELDS) or "is no clean record"
+    except orjson.JSONDecodeError as error:
+        return f"is not JSON: {error}"
+
+
+def _problem_of_values(record: CleanRecord, right: set[Right]) -> str | None:
+    """Return which value transform would not have written, as JSON allows more than GDP does, or None.
+
+    `right` is given the As_of and institution that were found right.
+    """
+    as_of, institution = record["As_of"], record["Institution"]
+    is_right = {
+        "GDP_USD_billion": 0 <= record["GDP_USD_billion"] <= MAX_BILLION_USD,
+        "Year": FIRST_YEAR <= record["Year"] <= LAST_YEAR,
+        "Institution": institution in INSTITUTIONS,
+        "Country": bool(record["Country"].strip()),
+        "As_of": is_as_of(as_of),
+    }
+    if all(is_right.values()):
+        right.add((as_of, institution))
+        return None
+    wrong = next(name for name, fits in is_right.items() if not fits)
+    return f"field {wrong} is {str(record[wrong])[:40]!r}"  # type: ignore[literal-required]
+
+
+_fields = itemgetter(*CLEAN_FIELDS)
+
+
+def _all_types() -> set[tuple[type, ...]]:
+    """Return the types that a clean record's fields can have, all at once: quicker to look up than one by one."""
+    found: list[tuple[type, ...]] = [()]
+    for types in CLEAN_FIELDS.values():
+        found = [(*some, one) for some in found for one in types]
+    return set(found)
+
+
+_TYPES = _all_types()
+
+
+def _first_as_of(part: Path) -> tuple[str, str]:
+    """Return where a part comes in: Hadoop lists files in any order, and load is quickest oldest vintage first."""
+    import orjson
+
+    try:
+        with part.open("rb") as file:
+            return str(orjson.loads(file.readline())["As_of"]), part.name
+    except (OSError, orjson.JSONDecodeError, LookupError, TypeError):  # what is wrong is told when it is read
+        return "", part.name
+
+
+def _progress(paths: list[Path], journal: Journal) -> AbstractContextManager[Callable[[int], None]]:
+    from gdp.running.screen import progress
+
+    if any(path.suffix in (".gz", ".zst") for path in paths):  # packed: nobody knows how long they will be
+        return nullcontext(lambda _: None)
+    return progress(sum(path.stat().st_size for path in paths if path.exists()), "bytes read", journal)
+
+
+def _wait(hashed: Future[None] | None) -> None:
+    if hashed:
+        hashed.result()

@@ -1,0 +1,381 @@
+"""The past is kept: each figure once, whatever the order of loading, and what is asked of it is answered right."""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gdp.answers.changes import last_refresh, ranking
+from gdp.figures.countries import reference
+from gdp.records import CleanRecord
+from gdp.running.stage import Journal
+from gdp.store.database import Place, opened
+from gdp.store.history import History
+from load import load
+from tests.conftest import PROJECT, SHARED_PAGES, Run, query, shared_pages
+from tests.page_builder import SHIPPED
+from tests.sources.test_sources import REAL_ANSWER
+
+DATABASE = Path("sqliteDB") / "World_Economies.db"
+CLEAN = Path("results") / "Countries_by_GDP_Processed.json"
+ALTERED = {
+    "Argentina", "Bangladesh", "Brunei", "Bulgaria", "Czech Republic", "Ethiopia", "Hungary", "Macau", "Nigeria",
+    "Oman", "Qatar", "Sudan", "Uzbekistan",
+}  # fmt: skip
+needs_shared = pytest.mark.skipif(len(shared_pages()) < 5, reason="../shared is not beside the project")
+COUNTRIES = list(dict.fromkeys(c for c in reference().countries.values() if c.region))
+
+
+def page_of(day: str) -> Path:
+    (path,) = SHARED_PAGES.glob(f"{day}*")
+    return path
+
+
+def dump(database: Path) -> list[list[tuple[Any, ...]]]:
+    """Return all that depends on what was loaded, and not on when."""
+    return [query(database, f"SELECT * FROM {table}") for table in ("GDP_Estimates", "Countries_by_GDP")]
+
+
+# --- made-up vintages -------------------------------------------------------------------------------------------------
+
+
+def vintage(
+    as_of: str, said: dict[tuple[str, str, int], float], source: str = "https://example.org"
+) -> list[CleanRecord]:
+    """Return clean records of what is said, by institution, ISO code and year."""
+    by_code = {country.iso3: country for country in COUNTRIES}
+    return [
+        {
+            "Country": by_code[code].name, "ISO3": code, "Region": by_code[code].region,
+            "Subregion": by_code[code].subregion, "Institution": institution, "Year": year,
+            "GDP_USD_billion": figure, "As_of": as_of, "Source": f"{source}/{as_of}", "Note": None,
+        }
+        for (institution, code, year), figure in said.items()
+    ]  # fmt: skip
+
+
+def made_up_vintages(number: int, seed: int) -> dict[str, dict[tuple[str, str, int], float]]:
+    """Return by As_of what is said: figures are revised, removed and come back, an institution is left out at times."""
+    chance = random.Random(seed)
+    codes = [country.iso3 for country in COUNTRIES[:12]]
+    said: dict[tuple[str, str, int], float] = {}
+    forgotten: dict[tuple[str, str, int], float] = {}
+    found = {}
+    for n in range(number):
+        for _ in range(chance.randint(0, 6)):
+            key = chance.choice(["IMF", "UN"]), chance.choice(codes), chance.choice([2023, 2024])
+            what = chance.random()
+            if key in said and what < 0.3:
+                forgotten[key] = said.pop(key)
+            else:
+                said[key] = forgotten.get(key, 1.0) if what < 0.6 else chance.randint(100, 99999) / 100
+        left_out = chance.choice([None, None, None, "IMF", "UN"])
+        now = {key: figure for key, figure in said.items() if key[0] != left_out}
+        if now:
+            found[f"2024-{1 + n // 25:02}-{1 + n % 25:02}T0{chance.randint(0, 9)}:00:00Z"] = now
+    return found
+
+
+def load_vintage(
+    home: Path, as_of: str, said: dict[tuple[str, str, int], float], source: str = "https://e.org"
+) -> None:
+    path = home / "results" / f"{as_of[:10]}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(vintage(as_of, said, source)), encoding="utf-8")
+    load(path, Place(home / DATABASE), Journal("load", quiet=True), force=True)
+
+
+def replayed(vintages: dict[str, dict[tuple[str, str, int], float]], day: str) -> dict[tuple[str, str, int], float]:
+    """Return what stood at the end of a day: of each institution what the last vintage that spoke of it said."""
+    standing: dict[tuple[str, str, int], float] = {}
+    for as_of in sorted(vintages):
+        if as_of[:10] <= day:
+            spoken_of = {institution for institution, _, _ in vintages[as_of]}
+            standing = {key: figure for key, figure in standing.items() if key[0] not in spoken_of} | vintages[as_of]
+    return standing
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_fifty_vintages_in_any_order_equal_a_replay_on_every_date(seed: int, home: Path) -> None:
+    vintages = made_up_vintages(50, seed)
+    order = list(vintages)
+    random.Random(seed).shuffle(order)
+    for as_of in order:
+        load_vintage(home, as_of, vintages[as_of])
+    history = (
+        "SELECT Institution, ISO3, Year, GDP_USD_billion FROM GDP_History WHERE '{}' BETWEEN First_day AND Last_day"
+    )
+    for day in {as_of[:10] for as_of in vintages} | {"2023-12-31", "2024-01-26", "2025-01-01"}:
+        standing = replayed(vintages, day)
+        rows = query(home / DATABASE, history.format(day))
+        assert sorted(rows) == sorted((*key, figure) for key, figure in standing.items()), day
+        with opened(Place(home / DATABASE)) as connection:
+            past = History(connection)
+            newest = past.newest_imf(day)
+            ranked = ranking(past, newest).rows
+        imf = {(code, year): figure for (name, code, year), figure in standing.items() if name == "IMF"}
+        best = {code: max(y for c, y in imf if c == code) for code, _ in imf}
+        assert {c: r["GDP_USD_billion"] for c, r in ranked.items()} == {c: imf[c, y] for c, y in best.items()}
+
+
+@pytest.mark.parametrize("seed", [4, 5])
+def test_any_order_of_loading_gives_the_same_content_notes_and_the_imfs_own_included(seed: int, home: Path) -> None:
+    vintages = {(as_of, "https://e.org"): said for as_of, said in made_up_vintages(16, seed).items()}
+    for n, said in enumerate(made_up_vintages(3, seed + 100).values()):
+        own = {("IMF", code, year): figure for (_, code, year), figure in said.items()}
+        vintages[f"2024-01-{4 + 5 * n:02}", "https://www.imf.org/"] = own or {("IMF", "KOR", 2024): 1.0}
+    dumps = []
+    for order in range(4):
+        there = home / str(order)
+        there.mkdir()
+        keys = sorted(vintages)
+        random.Random(order).shuffle(keys)
+        for as_of, source in keys if order else sorted(vintages):
+            load_vintage(there, as_of, vintages[as_of, source], source)
+        dumps.append(dump(there / DATABASE))
+    assert dumps[0] == dumps[1] == dumps[2] == dumps[3]
+    assert any("check: " in (row[8] or "") for row in dumps[0][0])
+
+
+@needs_shared
+def test_the_shared_pages_in_three_random_orders_give_identical_dumps(run: Run, home: Path, tmp_path: Path) -> None:
+    clean: dict[str, Path] = {}
+    for page in shared_pages():
+        raw, clean[page.name] = tmp_path / "raw.json", tmp_path / f"{page.name}.json"
+        assert run("extract.py", "--page", page, "--output", raw).returncode == 0
+        assert run("transform.py", "--input", raw, "--output", clean[page.name]).returncode == 0
+    dumps = []
+    for seed in range(3):
+        names = sorted(clean)
+        random.Random(seed).shuffle(names)
+        for name in names:
+            load(clean[name], Place(tmp_path / f"{seed}.db"), Journal("load", quiet=True))
+        dumps.append(dump(tmp_path / f"{seed}.db"))
+    assert dumps[0] == dumps[1] == dumps[2]
+    assert any("was 145.03 on 2025-01-07" in (row[8] or "") for row in dumps[0][0])
+
+
+def test_the_same_page_365_times_adds_365_lines_to_loads_and_nothing_to_the_estimates(run: Run, home: Path) -> None:
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
+    before = dump(home / DATABASE)
+    for _ in range(365):
+        load(home / CLEAN, Place(home / DATABASE), Journal("load", quiet=True))
+    assert query(home / DATABASE, "SELECT count(*) FROM Loads") == [(366,)]
+    assert dump(home / DATABASE) == before
+
+
+def test_a_database_from_before_figures_had_an_until_is_carried_over(run: Run, home: Path) -> None:
+    (home / "sqliteDB").mkdir()
+    connection = sqlite3.connect(home / DATABASE)
+    connection.executescript("""
+        CREATE TABLE GDP_Estimates (
+        As_of TEXT NOT NULL, Institution TEXT NOT NULL, ISO3 TEXT, Country TEXT NOT NULL, Region TEXT, Subregion TEXT,
+        Year INTEGER NOT NULL, GDP_USD_billion REAL NOT NULL, Note TEXT, Source TEXT NOT NULL,
+        PRIMARY KEY (As_of, Institution, Country, Year)) WITHOUT ROWID;
+        CREATE TABLE Loads (Loaded_at TEXT NOT NULL, File TEXT NOT NULL, SHA256 TEXT NOT NULL,
+        As_of TEXT NOT NULL, Rows INTEGER NOT NULL);
+        INSERT INTO Loads VALUES ('2024-07-01T00:00:00Z', 'x', 'y', '2024-06-30T22:28:00Z', 1);
+        INSERT INTO GDP_Estimates VALUES ('2024-06-30T22:28:00Z', 'IMF', 'KOR', 'South Korea', 'Asia', 'Eastern Asia',
+        2025, 1760.95, NULL, 'https://example.org');""")
+    connection.close()
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
+    korea = "SELECT GDP_USD_billion, substr(Until, 1, 10) FROM GDP_Estimates WHERE ISO3 = 'KOR' AND Institution = 'IMF'"
+    assert query(home / DATABASE, korea + " ORDER BY As_of") == [(1760.95, "2025-12-30"), (1858.57, "9999-12-31")]
+
+
+# --- what is asked ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def three_pages(run: Run, home: Path) -> Path:
+    """Return a home in which the pages of June 2024 and of 7 and 8 January 2025 are loaded."""
+    for day in ("2024-06-30", "2025-01-07", "2025-01-08"):
+        assert run("etl_process.py", "--no-report", "--page", page_of(day), "--quiet").returncode == 0
+    return home
+
+
+@needs_shared
+def test_the_screens_as_of_a_day_are_those_of_then(run: Run, home: Path) -> None:
+    then: dict[str, dict[str, Any]] = {}
+    for day in ("2024-06-30", "2025-01-07", "2025-12-30"):
+        done = run("etl_process.py", "--no-report", "--page", page_of(day), "--json")
+        then[day] = {key: value for key, value in json.loads(done.stdout).items() if key != "Changes"}
+    for day, asked in (("2024-06-30", "2024-07-01"), ("2025-01-07", "2025-12-29"), ("2025-12-30", "2026-11-01")):
+        done = run("load.py", "--as-of", asked, "--json")
+        assert json.loads(done.stdout) == then[day], done.stderr
+    assert "(IMF, as of 2024-06-30): 70" in run("load.py", "--as-of", "2024-07-01").stdout
+    early = run("load.py", "--as-of", "2020-01-01")
+    assert early.returncode == 66 and "the first are of 2024-06-30" in early.stderr
+
+
+@needs_shared
+def test_changes_tell_what_was_revised_by_how_much_and_who_moved_in_rank(run: Run, three_pages: Path) -> None:
+    told = json.loads(run("load.py", "--changes", "--json").stdout)
+    revised = {row["Country"]: row for row in told["Countries"] if row["Change"] == "revised"}
+    assert revised.keys() == ALTERED
+    ethiopia = revised["Ethiopia"]
+    assert (ethiopia["Was_USD_billion"], ethiopia["GDP_USD_billion"], ethiopia["Revised_percent"]) == (
+        145.03,
+        230.03,
+        58.61,
+    )
+    assert (ethiopia["Was_rank"], ethiopia["Rank"]) == (61, 57)
+    since = json.loads(run("load.py", "--changes", "--since", "2024-07-01", "--json").stdout)
+    assert since["Since"] == "2024-06-30T22:28:00Z" and len(since["Countries"]) > 100
+    assert "Ethiopia" in run("load.py", "--changes").stdout
+
+
+def test_a_run_says_what_changed_and_when_nothing_did(run: Run, home: Path) -> None:
+    first = run("etl_process.py", "--no-report", "--page", SHIPPED)
+    assert "the first load: 194 countries" in first.stderr and "What changed" not in first.stdout
+    again = run("etl_process.py", "--no-report", "--page", SHIPPED)
+    assert "nothing changed: the newest figures are still those of 2025-12-30" in again.stderr
+    assert "What changed" not in again.stdout
+
+
+@needs_shared
+def test_a_run_that_changed_something_shows_the_largest_changes(run: Run, home: Path) -> None:
+    run("etl_process.py", "--no-report", "--page", page_of("2025-01-07"))
+    done = run("etl_process.py", "--no-report", "--page", page_of("2025-01-08"))
+    assert "13 revised" in done.stderr
+    table = done.stdout.partition("What changed between 2025-01-07 and 2025-01-08")[2]
+    assert table.index("Ethiopia") < table.index("Hungary") < table.index("Brunei")
+
+
+@needs_shared
+def test_one_country_is_followed_through_the_vintages_by_code_or_any_name(run: Run, three_pages: Path) -> None:
+    told = json.loads(run("load.py", "--country", "KOR", "--json").stdout)
+    imf = [(e["Year"], e["GDP_USD_billion"], e["As_of"][:10]) for e in told["Estimates"] if e["Institution"] == "IMF"]
+    assert imf == [(2024, 1760.95, "2024-06-30"), (2025, 1947.13, "2025-01-07")]
+    assert run("load.py", "--country", "Türkiye").stdout == run("load.py", "--country", "TUR").stdout
+    unknown = run("load.py", "--country", "Sout Korea")
+    assert unknown.returncode == 2 and "South Korea" in unknown.stderr
+
+
+def test_a_country_renamed_between_vintages_is_one_country(run: Run, home: Path, tmp_path: Path) -> None:
+    names = [
+        ("Turkey", "Türkiye"),
+        ("Swaziland", "Eswatini"),
+        ("Macedonia", "North Macedonia"),
+        ("Czechia", "Czech Republic"),
+    ]
+    for n, as_of in enumerate(("2018-01-01", "2024-01-01")):
+        raw = [
+            {"Country": pair[n], "GDP": f"{100 + n},000", "Year": "2017", "Column": "IMF", "Unit": "million US$",
+             "Institution": "IMF", "Source": "https://example.org", "As_of": as_of} for pair in names
+        ]  # fmt: skip
+        (tmp_path / "raw.json").write_text(json.dumps(raw), encoding="utf-8")
+        assert run("transform.py", "--input", tmp_path / "raw.json").returncode == 0
+        assert run("load.py", "--force").returncode == 0
+    for old, new in names:
+        told = json.loads(run("load.py", "--country", old, "--json").stdout)
+        assert [e["GDP_USD_billion"] for e in told["Estimates"]] == [100.0, 101.0]
+        assert json.loads(run("load.py", "--country", new, "--json").stdout) == told
+
+
+@needs_shared
+@pytest.mark.parametrize(("older_page", "others"), [(False, 76), (True, 4)])
+def test_the_altered_cells_of_january_2025_are_unexplained_by_the_imfs_own_figures(
+    older_page: bool, others: int, run: Run, home: Path
+) -> None:
+    if older_page:
+        assert run("etl_process.py", "--no-report", "--page", page_of("2024-06-30"), "--quiet").returncode == 0
+    assert run("etl_process.py", "--no-report", "--source", "imf", "--page", REAL_ANSWER, "--quiet").returncode == 0
+    assert run("etl_process.py", "--no-report", "--page", page_of("2025-01-08"), "--quiet").returncode == 0
+    told = json.loads(run("load.py", "--compare", "--json").stdout)
+    unexplained = {row["Country"] for row in told["Departures"] if row["Kind"] == "unexplained"}
+    assert unexplained >= ALTERED
+    assert (len(unexplained - ALTERED), told["agrees"], told["not_there"]) == (others, 105, 0)
+    noted = query(
+        home / DATABASE,
+        "SELECT Country FROM GDP_Estimates WHERE Publisher = 'wikipedia' AND Note LIKE '%the IMF itself says%'",
+    )
+    assert {country for (country,) in noted} >= ALTERED
+    assert "against the IMF's release of 2024-10: 105 agree" in run("load.py", "--compare").stdout
+
+
+def test_a_question_before_the_first_load_says_what_to_do(run: Run, home: Path) -> None:
+    for question in (("--as-of", "2024-07-01"), ("--changes",), ("--country", "KOR"), ("--compare",)):
+        done = run("load.py", *question)
+        assert done.returncode == 66 and "run python etl_process.py first" in done.stderr
+    assert not (home / "sqliteDB").exists()
+
+
+def test_a_question_needs_no_lock_and_changes_nothing(run: Run, home: Path) -> None:
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
+    before = (home / DATABASE).read_bytes()
+    done = run("load.py", "--as-of", "2026-01-01")
+    assert done.returncode == 0 and "as of 2025-12-30): 76" in done.stdout
+    assert run("load.py", "--compare").returncode == 66
+    assert (home / DATABASE).read_bytes() == before
+
+
+# --- what a reviewer broke --------------------------------------------------------------------------------------------
+
+
+def test_a_vintage_that_is_loaded_again_gets_its_figures_back(home: Path) -> None:
+    first, second = {("IMF", "KOR", 2024): 10.0, ("IMF", "JPN", 2024): 20.0}, {("IMF", "JPN", 2024): 20.0}
+    load_vintage(home, "2024-01-01", first)
+    load_vintage(home, "2024-02-01", second)
+    load_vintage(home, "2024-02-01", first)
+    rows = query(home / DATABASE, "SELECT ISO3, As_of, Until FROM GDP_Estimates ORDER BY ISO3")
+    assert rows == [("JPN", "2024-01-01", "9999-12-31"), ("KOR", "2024-01-01", "9999-12-31")]
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_of_two_revisions_saved_in_the_same_minute_the_later_one_stands(order: tuple[int, int], home: Path) -> None:
+    for number in order:
+        load_vintage(home, "2024-01-01", {("IMF", "KOR", 2024): float(number)}, f"https://example.org/oldid={number}")
+    assert query(home / DATABASE, "SELECT GDP_USD_billion FROM GDP_Estimates") == [(2.0,)]
+
+
+@needs_shared
+def test_a_page_does_not_explain_itself(run: Run, home: Path) -> None:
+    assert run("etl_process.py", "--no-report", "--page", page_of("2024-06-30"), "--quiet").returncode == 0
+    assert run("etl_process.py", "--no-report", "--source", "imf", "--page", REAL_ANSWER, "--quiet").returncode == 0
+    done = run("load.py", "--compare")
+    assert done.returncode == 66 and "no release of the IMF's from before 2024-06-30 is loaded" in done.stderr
+    told = json.loads(run("load.py", "--changes", "--json").stdout)
+    assert told["Since"] == "2024-06-30T22:28:00Z"
+
+
+def test_an_empty_country_is_a_question_and_loads_nothing(run: Run, home: Path) -> None:
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
+    assert run("load.py", "--country", "").returncode == 2
+    assert query(home / DATABASE, "SELECT count(*) FROM Loads") == [(1,)]
+    assert run("load.py", "--as-of", "0999-01-01").returncode == 66
+
+
+def test_a_reader_that_does_not_read_on_does_not_keep_a_load_waiting(run: Run, home: Path) -> None:
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
+    for n in range(1, 300):
+        load_vintage(home, f"20{10 + n // 25}-01-{1 + n % 25:02}", {("IMF", "KOR", 2024): 1000.0 + n})
+    command = [sys.executable, str(PROJECT / "load.py"), "--country", "KOR", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as reader:
+        assert reader.stdout and reader.stdout.read(1) == b"{"
+        assert run("load.py").returncode == 0
+        reader.kill()
+
+
+def test_a_year_that_rolls_on_and_another_publisher_are_changes_too(home: Path) -> None:
+    said = {("IMF", code, year): 100.0 + year - 2020 for code in ("KOR", "USA") for year in (2024, 2025)}
+    load_vintage(home, "2024-05-01", said)
+    load_vintage(home, "2024-11-01", said)
+    load_vintage(home, "2025-02-01", said)
+    with opened(Place(home / DATABASE)) as connection:
+        past = History(connection)
+        changes = last_refresh(past, past.newest_imf())
+    assert (changes.since, changes.count("revised")) == ("2024-11-01", 2)
+    api = {("IMF", code, year): figure + 1 for (_, code, year), figure in said.items()}
+    load_vintage(home, "2025-04-01", api, "https://www.imf.org/x")
+    with opened(Place(home / DATABASE)) as connection:
+        past = History(connection)
+        changes = last_refresh(past, past.newest_imf())
+    assert (changes.since, changes.count("revised")) == ("2025-02-01", 2)

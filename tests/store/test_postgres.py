@@ -1,0 +1,145 @@
+"""PostgreSQL keeps the same tables with the same promises; the server is a real one, on a port of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run, query, shared_pages
+from tests.page_builder import SHIPPED
+from tests.sources.test_sources import REAL_ANSWER
+from tests.store.test_history import page_of
+
+PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib/postgresql").exists() else []
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("psycopg") is None or not PROGRAMS,
+    reason="psycopg (requirements/postgres.txt) or PostgreSQL (apt-get install postgresql) is not installed",
+)
+needs_shared = pytest.mark.skipif(len(shared_pages()) < 5, reason="../shared is not beside the project")
+TABLES = ("GDP_Estimates", "Countries_by_GDP", "GDP_History")
+
+
+def _as_server(*command: str | Path) -> None:
+    """Run a program of PostgreSQL's, which refuses to run as root."""
+    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    subprocess.run([*user, *map(str, command)], check=True, capture_output=True, cwd="/")
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the URL of a server that was started for these tests."""
+    folder = Path("/tmp") / f"gdp-etl-postgres-{os.getpid()}"  # its socket's path may have 107 characters
+    folder.mkdir()
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    programs, data = PROGRAMS[-1], folder / "data"
+    _as_server(programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    _as_server(programs / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
+    yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    _as_server(programs / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def database(postgres: str) -> Iterator[str]:
+    """Yield the URL of an empty database."""
+    import psycopg
+
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE gdp")
+    yield postgres.replace("/postgres", "/gdp").replace("//gdp@", "//postgres@")
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("DROP DATABASE gdp WITH (FORCE)")
+
+
+def dump(url: str) -> list[list[tuple[object, ...]]]:
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        return [sorted(connection.execute(f"SELECT * FROM {table}".encode()).fetchall(), key=str) for table in TABLES]
+
+
+def dump_file(path: Path) -> list[list[tuple[object, ...]]]:
+    return [sorted(query(path, f"SELECT * FROM {table}"), key=str) for table in TABLES]
+
+
+@needs_shared
+def test_postgresql_holds_and_answers_what_sqlite_does(database: str, run: Run, home: Path) -> None:
+    file = home / "x.db"
+    for place in (database, file):
+        for day in ("2025-01-08", "2024-06-30"):
+            done = run("etl_process.py", "--no-report", "--page", page_of(day), "--database", place, "--quiet")
+            assert done.returncode == 0, done.stderr
+        done = run(
+            "etl_process.py", "--no-report", "--source", "imf", "--page", REAL_ANSWER, "--database", place, "--quiet"
+        )
+        assert done.returncode == 0, done.stderr
+        assert run("load.py", "--database", place, "--quiet").returncode == 0  # once more
+    assert dump(database) == dump_file(file)
+    for question in (
+        ("--as-of", "2024-07-01"), ("--changes",), ("--changes", "--since", "2024-07-01"), ("--country", "KOR"),
+        ("--compare",),
+    ):  # fmt: skip
+        for form in ([], ["--json"]):
+            answers = [run("load.py", "--database", place, *question, *form) for place in (database, file)]
+            assert answers[0].returncode == answers[1].returncode == 0, answers[0].stderr
+            assert answers[0].stdout == answers[1].stdout
+    assert as_reported(run, database, home) == as_reported(run, file, home)
+
+
+def as_reported(run: Run, place: str | Path, home: Path) -> list[str]:
+    """Return the report's lines but for those that tell when it was loaded and written."""
+    target = home / "report.html"
+    done = run("report.py", "--database", place, "--output", target)
+    assert done.returncode == 0, done.stderr
+    return [
+        line
+        for line in target.read_text(encoding="utf-8").splitlines()
+        if not re.search(r"20\d\d-\d\d-\d\d \d\d:", line)
+    ]
+
+
+def test_a_refused_load_leaves_postgresql_as_it_was(database: str, run: Run, home: Path) -> None:
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED, "--database", database).returncode == 0
+    before = dump(database)
+    clean = home / "results" / "Countries_by_GDP_Processed.json"
+    records = [r for r in json.loads(clean.read_text(encoding="utf-8")) if r["ISO3"] != "USA"]
+    clean.write_text(json.dumps(records), encoding="utf-8")
+    done = run("load.py", "--database", database)
+    assert done.returncode == 65 and "large economies missing" in done.stderr
+    assert dump(database) == before
+
+
+def test_queries_of_others_work_as_written(database: str, run: Run, home: Path) -> None:
+    import psycopg
+
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED, "--database", database).returncode == 0
+    with psycopg.connect(database) as connection:
+        large = connection.execute("SELECT Country FROM Countries_by_GDP WHERE GDP_USD_billion >= 100").fetchall()
+        then = connection.execute(
+            "SELECT count(*) FROM GDP_History WHERE '2026-01-01' BETWEEN First_day AND Last_day AND Institution = 'IMF'"
+        ).fetchone()
+    assert len(large) == 76 and then == (194,)
+
+
+def test_a_server_that_is_not_there_is_told_in_one_line_without_the_password(run: Run, home: Path) -> None:
+    done = run(
+        "etl_process.py", "--no-report", "--page", SHIPPED, "--database", "postgresql://me:secret@127.0.0.1:1/gdp"
+    )
+    assert done.returncode == 69
+    assert "cannot reach postgresql://127.0.0.1:1/gdp" in done.stderr
+    log = (home / "log" / "etl_project_with_sql_log.txt").read_text(encoding="utf-8")
+    assert "secret" not in done.stderr + log and "Traceback" not in log
