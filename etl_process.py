@@ -17,19 +17,9 @@ from types import FrameType
 from typing import NamedTuple
 
 from gdp.running import live, status, watch
-from gdp.running.stage import (
-    Journal,
-    add_many,
-    add_sources,
-    answer,
-    command_line,
-    days,
-    leave,
-    remember_run,
-    run_stage,
-    some_seconds,
-    sources_of,
-)
+from gdp.running.command_line import add_bulk_options, add_sources, command_line, days, some_seconds, sources_of
+from gdp.running.journal import Journal
+from gdp.running.stage import answer, leave, remember_run, run_stage
 from utils import (
     Exit,
     StageError,
@@ -125,7 +115,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add_sources(parser)
     add("--archive", action="store_true", help="take everything kept in data/pages through the stages")
     add("--pages", metavar="DIR", help="take every page in a folder through the stages")
-    add_many(parser)
+    add_bulk_options(parser)
     some = parser.add_mutually_exclusive_group()
     some.add_argument("--from", dest="first", choices=NAMES, help="begin with this stage")
     some.add_argument("--only", choices=NAMES, help="run this stage alone")
@@ -164,7 +154,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
     """Return the stages to run, in order, with the arguments that are theirs.
 
-    Many pages go from stage to stage as streams, a record a line.
+    BulkOptions pages go from stage to stage as streams, a record a line.
     """
     quiet, force = ["--quiet"] * options.quiet, ["--force"] * options.force
     raw, clean = between_stages(options)

@@ -21,21 +21,20 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gdp.records import IMF_ITSELF, PAGE, STREAMS, WORLD_BANK_ITSELF, is_stream, write_records
-from gdp.running.screen import waiting
-from gdp.running.stage import (
-    Journal,
-    add_many,
+from gdp.running.command_line import (
+    add_bulk_options,
     add_sources,
+    bulk_options,
     command_line,
     day,
     days,
-    leave,
-    many_of,
-    run_stage,
     some_seconds,
     sources_of,
 )
-from gdp.sources import Reading, Refused, Revision, Unreachable, imf, wikipedia, world_bank
+from gdp.running.journal import Journal
+from gdp.running.screen import waiting
+from gdp.running.stage import leave, run_stage
+from gdp.sources import Extracted, Refused, Revision, Unreachable, imf, wikipedia, world_bank
 from gdp.sources.pages import Page, is_kept, keep, kept_name, kept_pages, open_page
 from utils import Exit, StageError, pages_folder, raw_file, raw_parts, raw_stream
 
@@ -82,7 +81,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     past.add_argument("--revisions", type=span, metavar="FROM..TO", help="fetch the page's revisions of these days")
     past.add_argument("--every", choices=("month", "quarter", "release"), default="month", help="the last one of each")
     past.add_argument("--pause", type=some_seconds, metavar="SECONDS", help="between requests (default: by the policy)")
-    add_many(parser)
+    add_bulk_options(parser)
     options = parser.parse_args(arguments)
     if sum(map(bool, (options.page or options.source, options.archive, options.pages, options.revisions))) > 1:
         parser.error("--page and --source, --archive, --pages, --revisions: one of them")
@@ -109,7 +108,7 @@ def extract(sources: list[str], page: str | None, target: Path, max_age_days: in
 
     Where some could, their figures are written, and then the first failure is raised.
     """
-    readings: list[Reading] = []
+    readings: list[Extracted] = []
     failures: list[StageError] = []
     with waiting(f"asking {', '.join(sources)}", journal):
         outcomes = side_by_side([partial(read_source, source, page, max_age_days, journal) for source in sources])
@@ -123,7 +122,7 @@ def extract(sources: list[str], page: str | None, target: Path, max_age_days: in
         for reason, count in reading.left_out.items():
             journal.warn(f"left out: {count} × {reason}")
     count, sha256 = write_records(target, (record for reading in readings for record in reading.records))
-    journal.gave(target, count, sha256)
+    journal.note_output(target, count, sha256)
     journal.say(f"{count} raw records written to {target}")
     for failure in failures:
         raise failure
@@ -139,20 +138,20 @@ def extract_many(options: argparse.Namespace, journal: Journal) -> None:
 
         target = options.output or str(raw_parts())
         extract_on_spark(
-            options.pages or str(pages_folder()), target, options.master or "local[*]", many_of(options), journal
+            options.pages or str(pages_folder()), target, options.master or "local[*]", bulk_options(options), journal
         )
         return
     from gdp.sources.archive import everything_kept, extract_pages, pages_in
 
     paths = pages_in(Path(options.pages)) if options.pages else everything_kept()
-    many = many_of(options, most=1.0) if options.archive else many_of(options)
+    many = bulk_options(options, most=1.0) if options.archive else bulk_options(options)
     extract_pages(paths, Path(options.output or raw_stream()), many, journal)
 
 
-def side_by_side(tasks: list[Callable[[], Reading]]) -> list[Reading | StageError]:
+def side_by_side(tasks: list[Callable[[], Extracted]]) -> list[Extracted | StageError]:
     """Return what each task returns, or the StageError that it raises, done at once where there are several."""
 
-    def outcome(task: Callable[[], Reading]) -> Reading | StageError:
+    def outcome(task: Callable[[], Extracted]) -> Extracted | StageError:
         try:
             return task()
         except StageError as failure:
@@ -160,9 +159,9 @@ def side_by_side(tasks: list[Callable[[], Reading]]) -> list[Reading | StageErro
 
     if len(tasks) == 1:
         return [outcome(tasks[0])]
-    outcomes: dict[int, Reading | StageError] = {}
+    outcomes: dict[int, Extracted | StageError] = {}
 
-    def note(number: int, task: Callable[[], Reading]) -> None:
+    def note(number: int, task: Callable[[], Extracted]) -> None:
         outcomes[number] = outcome(task)
 
     # daemons: an interruption need not wait for them
@@ -174,7 +173,7 @@ def side_by_side(tasks: list[Callable[[], Reading]]) -> list[Reading | StageErro
     return [outcomes[number] for number in range(len(tasks))]
 
 
-def read_source(source: str, page: str | None, max_age_days: int | None, journal: Journal) -> Reading:
+def read_source(source: str, page: str | None, max_age_days: int | None, journal: Journal) -> Extracted:
     """Return what a source says: live, or in the file or at the address that `page` names; raises StageError."""
     if source == PAGE:
         if page is None:
@@ -190,7 +189,7 @@ def read_source(source: str, page: str | None, max_age_days: int | None, journal
 # --- the APIs ---------------------------------------------------------------------------------------------------------
 
 
-def fetch_answer(source: str, journal: Journal) -> Reading:
+def fetch_answer(source: str, journal: Journal) -> Extracted:
     """Return what the IMF or the World Bank answers, and keep it; raises StageError: 69 unreachable, 65 refused."""
     try:
         content = json.dumps(FETCH[source](), ensure_ascii=False, indent=0).encode()
@@ -203,7 +202,7 @@ def fetch_answer(source: str, journal: Journal) -> Reading:
     return reading
 
 
-def read_answer(source: str, page: Page, journal: Journal) -> Reading:
+def read_answer(source: str, page: Page, journal: Journal) -> Extracted:
     """Return what a kept answer of the IMF or the World Bank says; raises StageError (65) when it is refused."""
     try:
         reading = READ[source](page.content, page.saved.date())
@@ -216,7 +215,7 @@ def read_answer(source: str, page: Page, journal: Journal) -> Reading:
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 
-def read_live_page(max_age_days: int | None, journal: Journal) -> Reading:
+def read_live_page(max_age_days: int | None, journal: Journal) -> Extracted:
     """Return what the live page says or, where that cannot be reached, the newest kept page that can be read."""
     try:
         return read_url(wikipedia.page_url(), journal)
@@ -226,7 +225,7 @@ def read_live_page(max_age_days: int | None, journal: Journal) -> Reading:
         return read_kept_page(failure, max_age_days, journal)
 
 
-def read_url(url: str, journal: Journal) -> Reading:
+def read_url(url: str, journal: Journal) -> Extracted:
     """Return what the page at `url` says, and keep it; raises StageError: 69 unreachable, 65 refused, 74 not kept.
 
     A page that tells its revision is kept before it is read, for a page that is refused is worth a look; one that does
@@ -285,7 +284,7 @@ def keep_once(name: str, page: Page, what: str, journal: Journal) -> None:
     journal.say(f"fetched {what}, which is new; kept as {path}")
 
 
-def read_kept_page(failure: StageError, max_age_days: int | None, journal: Journal) -> Reading:
+def read_kept_page(failure: StageError, max_age_days: int | None, journal: Journal) -> Extracted:
     """Return what the newest kept page says, and tell its age; raises the `failure` (69) when none will do."""
     reason = str(failure).partition(";")[0]
     for path in reversed(kept_pages()):
@@ -306,7 +305,7 @@ def read_kept_page(failure: StageError, max_age_days: int | None, journal: Journ
     raise failure
 
 
-def read_page(page: Page, journal: Journal) -> Reading:
+def read_page(page: Page, journal: Journal) -> Extracted:
     """Return what a page says; raises StageError (65) when it is refused."""
     try:
         reading = wikipedia.parse(page.content, page.location, page.saved)
@@ -321,7 +320,7 @@ def read_page(page: Page, journal: Journal) -> Reading:
 # --- what is told -----------------------------------------------------------------------------------------------------
 
 
-def tell_reading(reading: Reading, page: Page, journal: Journal) -> None:
+def tell_reading(reading: Extracted, page: Page, journal: Journal) -> None:
     """Tell what was read, on screen and in the run's facts."""
     journal.facts |= {
         "input": page.location,

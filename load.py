@@ -23,7 +23,9 @@ from gdp.answers.changes import Changes, changed, ranking, summary
 from gdp.checks.findings import Finding, NotesOfChecks, as_checks
 from gdp.checks.vintage import check_vintage
 from gdp.records import PAGE, CleanRecord
-from gdp.running.stage import Journal, answer, command_line, day, leave, run_stage
+from gdp.running.command_line import command_line, day
+from gdp.running.journal import Journal
+from gdp.running.stage import answer, leave, run_stage
 from gdp.store.database import Connection, Place, asked, opened, transaction
 from gdp.store.history import History, Told, Vintage, vintage_of, vintages_in
 from gdp.store.reading import Mixed, Reading
@@ -146,7 +148,7 @@ def load(source: Path, database: Place, journal: Journal, force: bool = False) -
         before = ranking(history, history.newest_imf())
         history, taken = take_all(connection, reading, force)
         sha256 = reading.sha256
-        journal.took(source, reading.count, sha256)
+        journal.note_input(source, reading.count, sha256)
         journal.say(f"{reading.count:,} clean records read from {source}")
         findings, left_out = told_by_transform(source, sha256, journal)
         findings += taken.findings
@@ -160,7 +162,7 @@ def load(source: Path, database: Place, journal: Journal, force: bool = False) -
         changes = changed(before, ranking(history, newest))
     journal.facts["as_of"] = newest.as_of if newest else None
     loaded = sum(taken.loaded.values())
-    journal.gave(database.path or str(database), loaded)
+    journal.note_output(database.path or str(database), loaded)
     journal.attempt(lambda: write_whole(checks_file(), as_checks(findings, sha256, left_out or {})))
     warn_of_refused(taken, journal)
     of_how_many = f" of {len(taken.loaded):,} vintages" if taken.number > 1 else ""
@@ -248,7 +250,7 @@ def take_each(history: History, vintages: Iterable[list[CleanRecord]], force: bo
 
 def check(history: History, vintage: Vintage, said: list[CleanRecord]) -> list[Finding]:
     """Return what the checks find on a vintage, given all that is loaded."""
-    own = history.own_figures(vintage.as_of) if vintage.publisher == PAGE else None
+    own = history.release_before(vintage.as_of) if vintage.publisher == PAGE else None
     return check_vintage(said, history.figures_before(vintage.publisher, vintage.as_of), own)
 
 

@@ -14,7 +14,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from gdp.running.stage import Journal, command_line, leave, run_stage
+from gdp.running.command_line import command_line
+from gdp.running.journal import Journal
+from gdp.running.stage import leave, run_stage
 from gdp.store.database import Place, asked
 from utils import PROJECT, Exit, StageError, database_file, report_file, write_whole, writing
 
@@ -88,7 +90,7 @@ def report(database: Place, target: Path, journal: Journal) -> None:
             kind = PLOTS[one.name]
             write_whole(target.parent / "plots" / f"{one.name}.{kind}", plots.as_file(one, kind))
     journal.facts["as_of"] = told.newest.as_of
-    journal.gave(target, len(told.countries))
+    journal.note_output(target, len(told.countries))
     if told.left_out_of_past:
         journal.say(f"{told.left_out_of_past:,} of {told.all_estimates:,} estimates, the oldest, are not in the page")
     journal.say(f"{len(told.countries)} countries drawn into {target}, and plots beside it")

@@ -19,7 +19,9 @@ from gdp.checks.vintage import check_control_total
 from gdp.figures.cleaning import WORLD, Fate, clean, left_out
 from gdp.figures.countries import reference
 from gdp.records import RAW_FIELDS, STREAMS, CleanRecord, RawRecord, is_stream, read_records, write_records
-from gdp.running.stage import Journal, add_many, command_line, leave, many_of, run_stage
+from gdp.running.command_line import add_bulk_options, bulk_options, command_line
+from gdp.running.journal import Journal
+from gdp.running.stage import leave, run_stage
 from utils import Exit, StageError, checks_file, clean_file, clean_parts, clean_stream, raw_file, write_whole
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def prepared(options: argparse.Namespace, journal: Journal) -> Callable[[], None]:
     """Return the work, what it needs imported: that may happen before our turn comes, while extract is at work."""
-    many, sources = many_of(options), options.input or [str(raw_file())]
+    many, sources = bulk_options(options), options.input or [str(raw_file())]
     if options.engine == "spark":
         from gdp.running.spark import transform_on_spark
 
@@ -72,14 +74,14 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--input", nargs="+", metavar="FILE", help=f"raw records (default: extract's); {', '.join(STREAMS)}: by blocks")
     add("--output", metavar="FILE", help="where clean records go (default: for load)")
-    add_many(parser)
+    add_bulk_options(parser)
     return parser.parse_args(arguments)
 
 
 def transform(source: Path, target: Path, max_rejected: float | None, journal: Journal) -> None:
     """Clean the raw records of `source` into `target`; raises StageError, and leaves `target` as it was."""
     raw, raw_sha256 = read_records(source, RAW_FIELDS)
-    journal.took(source, len(raw), raw_sha256)
+    journal.note_input(source, len(raw), raw_sha256)
     journal.say(f"{len(raw)} raw records read from {source}")
     records, aggregates, rejects, counts = clean_all(raw)
     refuse_rejects(rejects, len(raw), MAX_REJECTED_SHARE if max_rejected is None else max_rejected, journal)
@@ -90,7 +92,7 @@ def transform(source: Path, target: Path, max_rejected: float | None, journal: J
     findings += check_totals(table, aggregates, journal)
     tell_counts(len(raw), len(table), counts, journal)
     count, sha256 = write_records(target, to_records(table))
-    journal.gave(target, count, sha256)
+    journal.note_output(target, count, sha256)
     journal.attempt(
         lambda: write_whole(target.with_name(checks_file().name), as_checks(findings, sha256, left_out(counts)))
     )

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gdp.running.stage import Journal
+from gdp.running.journal import Journal
 from gdp.store.database import Connection, rows_of
 from gdp.store.history import Vintage
 from utils import Exit, StageError, write_whole, writing

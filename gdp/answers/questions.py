@@ -250,7 +250,7 @@ def show_comparison(connection: Connection, day: str | None, as_json: bool) -> T
     """
     history = History(connection)
     page = history.newest_imf(day, PAGE)
-    own = history.own_figures(page.as_of) if page else None
+    own = history.release_before(page.as_of) if page else None
     if page is None or own is None:
         lacking = "no page is" if page is None else f"no release of the IMF's from before {page.as_of[:10]} is"
         raise StageError(Exit.NO_INPUT, f"{lacking} loaded; run python etl_process.py --source wikipedia imf first")

@@ -26,7 +26,7 @@ class Earlier(NamedTuple):
     figure: float
 
 
-class Own(NamedTuple):
+class Release(NamedTuple):
     """The IMF's own figures: those of its newest release by country and year, and whatever was said before that."""
 
     as_of: str
@@ -49,7 +49,7 @@ class Compared(NamedTuple):
         return self.page / self.own - 1 if self.own else float("inf")
 
 
-def compared(page: Mapping[Key, float], own: Own) -> list[Compared]:
+def compared(page: Mapping[Key, float], own: Release) -> list[Compared]:
     """Return the figures that both have, each with what is to say of it, the largest departure first."""
     found = [_compared(key, figure, own) for key, figure in page.items() if key in own.figures]
     return sorted(found, key=lambda one: (-abs(one.departure), one.key))
@@ -60,7 +60,7 @@ def explained(found: list[Compared]) -> bool:
     return sum(one.kind == AGREES for one in found) >= SAME_RELEASE_SHARE * len(found)
 
 
-def _compared(key: Key, figure: float, own: Own) -> Compared:
+def _compared(key: Key, figure: float, own: Release) -> Compared:
     theirs = own.figures[key]
     if _alike(figure, theirs):
         return Compared(key, figure, theirs, AGREES, "agrees")

@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from gdp.checks.comparison import AGREES, STALE, Own, compared, explained
+from gdp.checks.comparison import AGREES, STALE, Release, compared, explained
 from gdp.checks.findings import Finding, named
 from gdp.checks.series import MIN_PAIRS, MOST_MOVED, Before, Series, day_of, log_ratio, median, series_of
 from gdp.checks.witnesses import check_witnesses
@@ -43,7 +43,7 @@ MOVED_IN_RELEASE = 0.30
 IDENTICAL_SHARE = 0.5  # of figures that equal another year's or institution's; seen: 6 of 201, and UN's own 84 of 201
 
 
-def check_vintage(records: list[CleanRecord], before: Before, own: Own | None = None) -> list[Finding]:
+def check_vintage(records: list[CleanRecord], before: Before, own: Release | None = None) -> list[Finding]:
     """Return all findings on the records of one vintage: what one publisher says at one As_of.
 
     `before` has, by institution, the As_of of the load before and its figures by country and year; `own` has the
@@ -253,7 +253,7 @@ def check_swapped(all_series: dict[str, Series], before: Before) -> Iterable[Fin
 # --- against the IMF itself -------------------------------------------------------------------------------------------
 
 
-def check_against_imf(series: Series, own: Own) -> Iterable[Finding]:
+def check_against_imf(series: Series, own: Release) -> Iterable[Finding]:
     """The page's IMF column has the IMF's own figures: those of its newest release or, not yet edited, of an older."""
     found = compared(series.all_figures, own)
     agree = sum(one.kind == AGREES for one in found)

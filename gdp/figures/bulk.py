@@ -15,15 +15,16 @@ from gdp.checks.vintage import check_control_total
 from gdp.figures.cleaning import Fate, left_out
 from gdp.figures.countries import reference
 from gdp.figures.streams import Cleaned, Told, clean_lines
-from gdp.running.pieces import Block, Growing, blocks_of, identity_of, in_order, packed
+from gdp.running.command_line import BulkOptions
+from gdp.running.journal import Journal
+from gdp.running.pieces import Block, Growing, blocks_of, identity_of, packed, results_in_order
 from gdp.running.screen import progress
-from gdp.running.stage import Journal, Many
 from utils import Exit, StageError, checks_file, stamp_of, write_whole
 
 MAX_NAMED = 10  # unknown names, and columns apart from World
 
 
-def transform_stream(sources: list[Path], target: Path, many: Many, journal: Journal) -> None:
+def transform_stream(sources: list[Path], target: Path, many: BulkOptions, journal: Journal) -> None:
     """Clean the raw lines of streams into `target`; what is no clean record goes to Rejected.jsonl, with its place.
 
     Raises StageError (65) when that is too much, and leaves `target` as it was. Interrupted, it goes on where it
@@ -47,7 +48,7 @@ def transform_stream(sources: list[Path], target: Path, many: Many, journal: Jou
     blocks = islice((block for source in sources for block in blocks_of(source)), done, None)
     size = sum(source.stat().st_size for source in sources)
     with progress(size, "bytes read", journal, at) as advance:
-        for block, cleaned in in_order(partial(clean_block, target=target), blocks, many.workers, journal):
+        for block, cleaned in results_in_order(partial(clean_block, target=target), blocks, many.workers, journal):
             told.add(cleaned)
             done, at = done + 1, at + block.length
             growing.add(cleaned.lines, cleaned.rejects, lambda: {"blocks": done, "bytes": at, "told": told.as_json()})  # noqa: B023
@@ -66,7 +67,7 @@ def clean_block(block: Block, target: Path) -> Cleaned:
     return cleaned._replace(lines=packed(cleaned.lines, target))
 
 
-def refuse(told: Told, source: str, many: Many) -> None:
+def refuse(told: Told, source: str, many: BulkOptions) -> None:
     """Raise StageError (65) when too much was set aside, or there is no figure at all."""
     many.refuse(told.rejected, told.total, f"lines of {source}")
     if not told.counts[Fate.CLEAN.value]:
@@ -79,7 +80,7 @@ def tell(told: Told, source: str, target: Path | str, journal: Journal) -> None:
     A target that is a text is one that only Hadoop can open; load cannot be told of the findings on it.
     """
     written = told.counts[Fate.CLEAN.value]
-    journal.gave(target, written)
+    journal.note_output(target, written)
     as_of = max(name.split(" ")[0] for name in told.sums)
     journal.facts |= {"input": str(source), "rows_in": told.total, "rejected": told.rejected, "as_of": as_of}
     parts = ", ".join(f"{count:,} {fate}" for fate, count in told.counts.items() if count)

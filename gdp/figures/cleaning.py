@@ -42,7 +42,7 @@ class Fate(StrEnum):
 
 
 def left_out(counts: Mapping[str, int]) -> dict[str, int]:
-    """Return of how often each fate befell a record those of records that gave no figure."""
+    """Return, by reason, how many records gave no row: counts[fate] without those that are clean."""
     return {fate: count for fate, count in counts.items() if count and fate != Fate.CLEAN.value}
 
 
@@ -65,7 +65,7 @@ class Judged(NamedTuple):
     fate: Fate
     reason: str | None = None
     named: Named | None = None
-    series: Series | None = None
+    facts: ColumnFacts | None = None
     year: int = 0
     cents: int = 0  # hundredths of a billion US dollars
     note: str | None = None
@@ -78,8 +78,8 @@ ABSENT = Judged(Fate.ABSENT)
 def clean(raw: RawRecord) -> Outcome:
     """Return what becomes of one raw record; the rules are DESIGN.md's, and each of the functions below is one."""
     judged = judge(fields_of(raw))
-    named, series = judged.named, judged.series
-    if named is None or series is None:
+    named, facts = judged.named, judged.facts
+    if named is None or facts is None:
         return Outcome(judged.fate, reason=judged.reason)
     country = named.country
     record: CleanRecord = {
@@ -87,11 +87,11 @@ def clean(raw: RawRecord) -> Outcome:
         "ISO3": country.iso3 if country else None,
         "Region": country.region if country else None,
         "Subregion": country.subregion if country else None,
-        "Institution": series.institution,
+        "Institution": facts.institution,
         "Year": judged.year,
         "GDP_USD_billion": judged.cents / 100,  # the double nearest to two decimals, which prints as those two decimals
-        "As_of": series.as_of,
-        "Source": series.source,
+        "As_of": facts.as_of,
+        "Source": facts.source,
         "Note": judged.note,
     }
     return Outcome(judged.fate, record)
@@ -109,23 +109,23 @@ def judge(fields: RawFields) -> Judged:
     heading, else in the caption. A page that states none (those before 2014) means the year it was saved in.
     """
     country, gdp, *around = fields
-    series = series_of(*around)
-    figure = figure_of(gdp, series.factor)
+    facts = column_facts(*around)
+    figure = figure_of(gdp, facts.factor)
     if figure.cents is None:
         return Judged(Fate.REJECTED, figure.problem) if figure.problem else ABSENT
     named = named_of(country)
-    stated: Figure | Named | Series = figure
+    stated: Figure | Named | ColumnFacts = figure
     doubt = None
     if figure.year is None:
-        stated, doubt = (named, None) if named.year is not None else (series, series.year_note)
-    problem = named.problem or series.problem or stated.year_problem
+        stated, doubt = (named, None) if named.year is not None else (facts, facts.year_note)
+    problem = named.problem or facts.problem or stated.year_problem
     if problem or stated.year is None:
         return Judged(Fate.REJECTED, problem)
     note = None
-    if series.unsourced or doubt or figure.note:
-        note = "; ".join(text for text in (series.unsourced, doubt, figure.note) if text)
+    if facts.unsourced or doubt or figure.note:
+        note = "; ".join(text for text in (facts.unsourced, doubt, figure.note) if text)
     fate = Fate.AGGREGATE if named.is_aggregate else Fate.CLEAN
-    return Judged(fate, None, named, series, stated.year, figure.cents, note)
+    return Judged(fate, None, named, facts, stated.year, figure.cents, note)
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -267,7 +267,7 @@ def grouping_note(text: str) -> str | None:
 _YEARS = re.compile(r"(?<!\d)((?:19|20)\d\d)(?:\s?[-–—/]\s?((?:19|20)?\d\d)(?!\d))?(?!\d)")
 
 
-class Series(NamedTuple):
+class ColumnFacts(NamedTuple):
     """What the texts around a figure say, which a whole column shares: unit, year, institution, source and As_of."""
 
     factor: Decimal
@@ -282,9 +282,9 @@ class Series(NamedTuple):
 
 
 @lru_cache(CACHED_COLUMNS)
-def series_of(  # noqa: PLR0913, PLR0917 - these are the record's fields
+def column_facts(  # noqa: PLR0913, PLR0917 - these are the record's fields
     year: str | None, column: str | None, unit: str | None, institution: str, source: str, as_of: str
-) -> Series:
+) -> ColumnFacts:
     """Return what the texts around a figure say."""
     problem = None
     if not is_as_of(as_of):
@@ -293,7 +293,7 @@ def series_of(  # noqa: PLR0913, PLR0917 - these are the record's fields
         problem = f"Institution is {institution[:40]!r}, not one of {', '.join(INSTITUTIONS)}"
     stated, year_problem, note = (None, None, None) if problem else _stated_year(year, (column, unit), as_of)
     factor = unit_factor(column, unit)
-    return Series(factor, institution, source, as_of, problem, stated, year_problem, note, unsourced_note(column))
+    return ColumnFacts(factor, institution, source, as_of, problem, stated, year_problem, note, unsourced_note(column))
 
 
 def _stated_year(

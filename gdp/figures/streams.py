@@ -19,11 +19,11 @@ from gdp.figures.cleaning import (
     CACHED_COLUMNS,
     CACHED_VALUES,
     WORLD,
+    ColumnFacts,
     Fate,
     Judged,
     Named,
     RawFields,
-    Series,
     fields_of,
     figure_of,
     judge,
@@ -101,21 +101,21 @@ class _Known:
         self.figures: dict[Decimal, dict[bytes, tuple[bytes, int]]] = {}
         self.columns: dict[bytes, tuple[str, bytes, bytes, dict[bytes, tuple[bytes, int]]]] = {}
 
-    def learn(self, line: bytes, judged: Judged, named: Named, series: Series) -> None:
+    def learn(self, line: bytes, judged: Judged, named: Named, facts: ColumnFacts) -> None:
         """Remember the parts of a clean line, unless something about it is its own: a Note, or a year in a cell."""
         country, gdp, column = parts_of(line)
         if judged.note or named.country is None or named.year is not None or not _mean_alone(country, gdp, column):
             return
-        if figure_of(orjson.loads(b'"%b"' % gdp), series.factor).year is not None:
+        if figure_of(orjson.loads(b'"%b"' % gdp), facts.factor).year is not None:
             return
-        figures = self.figures.setdefault(series.factor, {})
+        figures = self.figures.setdefault(facts.factor, {})
         for known, most in ((self.countries, CACHED_VALUES), (self.columns, CACHED_COLUMNS), (figures, CACHED_VALUES)):
             if len(known) >= most:
                 known.clear()
         figures[gdp] = str(judged.cents / 100).encode(), judged.cents
         self.countries[country] = _text_of_country(named).encode()
-        before, behind = _text_of_column(series, judged.year)
-        self.columns[column] = column_name(series, judged.year), before.encode(), behind.encode(), figures
+        before, behind = _text_of_column(facts, judged.year)
+        self.columns[column] = column_name(facts, judged.year), before.encode(), behind.encode(), figures
 
 
 def parts_of(line: bytes) -> tuple[bytes, bytes, bytes]:
@@ -159,19 +159,19 @@ class _Block:
             return
         judged = judge(fields)
         self.fates[judged.fate.value] += 1
-        named, series = judged.named, judged.series
-        if named is None or series is None:
+        named, facts = judged.named, judged.facts
+        if named is None or facts is None:
             if judged.reason:
                 self.rejects.append((number, judged.reason))
             return
-        column = column_name(series, judged.year)
+        column = column_name(facts, judged.year)
         if judged.fate is Fate.AGGREGATE:
             if named.name in WORLD:
                 self.world[column] = judged.cents
             return
-        _known.learn(line, judged, named, series)
+        _known.learn(line, judged, named, facts)
         self.own[column] = self.own.get(column, 0) + judged.cents
-        self.texts.append(_line(judged, named, series).encode())
+        self.texts.append(_line(judged, named, facts).encode())
         if named.country is None and len(self.unknown) < MAX_UNKNOWN:
             self.unknown[named.name] = None
 
@@ -222,14 +222,14 @@ def _fields(line: bytes) -> tuple[RawFields | None, str]:
 # --- clean lines ------------------------------------------------------------------------------------------------------
 
 
-def column_name(series: Series, year: int) -> str:
+def column_name(facts: ColumnFacts, year: int) -> str:
     """Return what a column's control sum is told under: its As_of, year and institution."""
-    return f"{series.as_of} {year} {series.institution}"
+    return f"{facts.as_of} {year} {facts.institution}"
 
 
-def _line(judged: Judged, named: Named, series: Series) -> str:
+def _line(judged: Judged, named: Named, facts: ColumnFacts) -> str:
     """Return a clean record as write_records writes it."""
-    before, behind = _text_of_column(series, judged.year, judged.note)
+    before, behind = _text_of_column(facts, judged.year, judged.note)
     return f"{_text_of_country(named)}{before}{judged.cents / 100}{behind}"
 
 
@@ -246,10 +246,10 @@ def _text_of_country(named: Named) -> str:
 
 
 @lru_cache(CACHED_COLUMNS)
-def _text_of_column(series: Series, year: int, note: str | None = None) -> tuple[str, str]:
-    said = {"As_of": series.as_of, "Source": series.source, "Note": note}
+def _text_of_column(facts: ColumnFacts, year: int, note: str | None = None) -> tuple[str, str]:
+    said = {"As_of": facts.as_of, "Source": facts.source, "Note": note}
     rest = json.dumps(said, ensure_ascii=False).removeprefix("{")
-    return f', "Institution": "{series.institution}", "Year": {year}, "GDP_USD_billion": ', f", {rest}\n"
+    return f', "Institution": "{facts.institution}", "Year": {year}, "GDP_USD_billion": ', f", {rest}\n"
 
 
 # --- rejects ----------------------------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
-from gdp.running.stage import LIVE_VARIABLE, Journal
+from gdp.running.journal import Journal
+from gdp.running.stage import LIVE_VARIABLE
 from utils import printable
 
 if TYPE_CHECKING:

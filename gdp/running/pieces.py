@@ -24,7 +24,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
-from gdp.running.stage import Journal
+from gdp.running.journal import Journal
 from utils import (
     Exit,
     StageError,
@@ -82,7 +82,7 @@ class _Waiting(Generic[Piece, Result]):
         return result if size is None else _with_lines(result, memoryview(_slots[self.slot])[:size])
 
 
-def in_order(
+def results_in_order(
     work: Callable[[Piece], Result], pieces: Iterable[Piece], workers: int, journal: Journal
 ) -> Iterator[tuple[Piece, Result]]:
     """Yield each piece with what `work` makes of it, in order, done by `workers` processes.

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from gdp.running.stage import Journal
+from gdp.running.journal import Journal
 from utils import printable
 
 if TYPE_CHECKING:

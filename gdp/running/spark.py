@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 from gdp.figures.bulk import refuse, tell
 from gdp.figures.streams import Cleaned, Told, clean_lines, rejected_line
+from gdp.running.command_line import BulkOptions
+from gdp.running.journal import Journal
 from gdp.running.pieces import put_rejected
-from gdp.running.stage import Journal, Many
 from gdp.sources import Refused
 from gdp.sources.archive import lines_of, pages_in
 from gdp.sources.pages import page_of
@@ -58,7 +59,7 @@ def is_remote(path: str) -> bool:
 # --- transform --------------------------------------------------------------------------------------------------------
 
 
-def transform_on_spark(sources: list[str], target: str, master: str, many: Many, journal: Journal) -> None:
+def transform_on_spark(sources: list[str], target: str, master: str, many: BulkOptions, journal: Journal) -> None:
     """Clean the raw lines of files or folders into a folder of parts; raises StageError, and then leaves no parts."""
     with spark(master, journal) as context:
         cleaned = context.union([_cleaned(context, source) for source in sources])
@@ -103,7 +104,7 @@ def _batches(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]
 # --- extract ----------------------------------------------------------------------------------------------------------
 
 
-def extract_on_spark(folder: str, target: str, master: str, many: Many, journal: Journal) -> None:
+def extract_on_spark(folder: str, target: str, master: str, many: BulkOptions, journal: Journal) -> None:
     """Read every page of a folder into a folder of parts; raises StageError, and then leaves no parts."""
     with spark(master, journal) as context:
         read = _pages(context, folder).mapPartitions(read_partition)
@@ -135,7 +136,7 @@ def read_partition(pages: Iterable[tuple[str, bytes]]) -> Iterator[Given]:
         yield TOLD, json.dumps([{PAGES: 1, RECORDS: len(lines)}, {}, []])
 
 
-def _refuse_pages(told: Told, many: Many) -> None:
+def _refuse_pages(told: Told, many: BulkOptions) -> None:
     unread, pages = told.counts[UNREAD], told.counts[UNREAD] + told.counts[PAGES]
     if unread == pages:
         raise StageError(Exit.BAD_DATA, f"none of {pages} pages could be read; Rejected.jsonl tells why")

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gdp.running.stage import DESCRIPTORS_VARIABLE, KIB_IN_MIB, Journal, Spent
+from gdp.running.journal import Journal
+from gdp.running.stage import DESCRIPTORS_VARIABLE, KIB_IN_MIB, Spent
 from utils import PROJECT, Exit, StageError, home
 
 if TYPE_CHECKING:

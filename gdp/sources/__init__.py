@@ -29,7 +29,7 @@ class Revision:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Extracted:
     """What a source says: its raw records in order, what was left out, counted by reason, and a page's revision."""
 
     records: list[RawRecord]

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 from gdp.figures.streams import rejected_line
 from gdp.records import IMF_ITSELF, PAGE, WORLD_BANK_ITSELF
-from gdp.running.pieces import Growing, identity_of, in_order, packed
+from gdp.running.command_line import BulkOptions
+from gdp.running.journal import Journal
+from gdp.running.pieces import Growing, identity_of, packed, results_in_order
 from gdp.running.screen import progress
-from gdp.running.stage import Journal, Many
 from gdp.sources import Refused, Unreachable, imf, wikipedia, world_bank
 from gdp.sources.pages import Page, keep, kept_name, kept_pages, kept_revisions, open_page, source_of
 from gdp.sources.revisions import PastRevision, fetch_revision, last_of_each, list_revisions
@@ -117,7 +118,7 @@ def everything_kept() -> list[Path]:
     return sorted((*kept_pages(), *last_of_release.values()), key=lambda path: path.name)
 
 
-def extract_pages(paths: list[Path], target: Path, many: Many, journal: Journal) -> None:
+def extract_pages(paths: list[Path], target: Path, many: BulkOptions, journal: Journal) -> None:
     """Read pages into `target`, a record a line; what cannot be read is set aside with its reason.
 
     Raises StageError (65) when too much was, and leaves `target` as it was. Interrupted, it goes on where it stopped.
@@ -133,7 +134,7 @@ def extract_pages(paths: list[Path], target: Path, many: Many, journal: Journal)
         journal.say(f"going on: {state['pages']} pages were done before")
     work = partial(page_lines, target=target)
     with progress(len(paths), "pages read", journal, state["pages"]) as advance:
-        for path, page in in_order(work, paths[state["pages"] :], many.workers, journal):
+        for path, page in results_in_order(work, paths[state["pages"] :], many.workers, journal):
             state["pages"] += 1
             state["records"] += page.records
             state["as_of"] = max(state["as_of"], page.as_of)
@@ -152,12 +153,12 @@ def tell_pages(state: dict[str, Any], target: Path, journal: Journal, before: st
     """Tell how many records of how many pages there are."""
     pages, unread = state["pages"], state["unread"]
     journal.facts |= {"input": f"{pages} pages", "rows_in": pages, "unread": unread, "as_of": state["as_of"]}
-    journal.gave(target, state["records"])
+    journal.note_output(target, state["records"])
     told = f"{state['records']:,} raw records of {pages - unread:,} pages written to {target}; {unread:,} not read"
     journal.say(before + told)
 
 
-def finish_pages(growing: Growing, state: dict[str, Any], many: Many, target: Path) -> None:
+def finish_pages(growing: Growing, state: dict[str, Any], many: BulkOptions, target: Path) -> None:
     """Put the outputs in place; raises StageError (65) when too much was set aside."""
     pages, unread = state["pages"], state["unread"]
     growing.save(state)

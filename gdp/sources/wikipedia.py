@@ -19,7 +19,7 @@ from urllib.parse import quote
 from bs4 import BeautifulSoup
 
 from gdp.records import RawRecord
-from gdp.sources import Reading, Refused, Revision, Unreachable
+from gdp.sources import Extracted, Refused, Revision, Unreachable
 from gdp.sources.headings import Column, Headings, find_headings, named_institutions, not_understood, read_columns
 from gdp.sources.http import Download, download
 from gdp.sources.tables import Cell, Table, visible_tables
@@ -67,7 +67,7 @@ def is_whole(page: str) -> bool:
     return page.count("<table") == page.count("</table>")
 
 
-def parse(content: bytes, location: str, as_of: datetime | None = None) -> Reading:
+def parse(content: bytes, location: str, as_of: datetime | None = None) -> Extracted:
     """Return every figure of every institution on a page, as raw records (DESIGN.md) with the source's own words.
 
     `location` is told as the Source of a page that does not say its revision; `as_of` serves where it does not say
@@ -92,7 +92,7 @@ def parse(content: bytes, location: str, as_of: datetime | None = None) -> Readi
     found = _country_tables(tables, page, left_out)
     records = [record for ours in found for record in _records(ours, source, stamp, left_out)]
     _refuse_too_few(records, tables, left_out)
-    return Reading(records, +left_out, revision)
+    return Extracted(records, +left_out, revision)
 
 
 def decode(content: bytes) -> str:

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from gdp.records import RawRecord
-from gdp.sources import Reading, Refused, Unreachable
+from gdp.sources import Extracted, Refused, Unreachable
 from gdp.sources.answers import checked_as_of, fetch_json, read_json, shaped
 
 API_URL = "https://api.worldbank.org/v2"
@@ -74,12 +74,12 @@ def _groups(base: str) -> list[str]:
         return []
 
 
-def read(content: bytes, fetched: date) -> Reading:
+def read(content: bytes, fetched: date) -> Extracted:
     """Return a kept answer's records; raises Refused."""
     return parse(read_json(content), fetched)
 
 
-def parse(told: Any, fetched: date) -> Reading:
+def parse(told: Any, fetched: date) -> Extracted:
     """Return the figures of every country and year, and the World's, as raw records; groups are left out and counted.
 
     Raises Refused for what is not the World Bank's answer.
@@ -103,7 +103,7 @@ def parse(told: Any, fetched: date) -> Reading:
     countries = len({record["Country"] for record in records})
     if countries < MIN_COUNTRIES:
         raise Refused(f"it has figures of {countries} countries, fewer than {MIN_COUNTRIES}")
-    return Reading(records, left_out)
+    return Extracted(records, left_out)
 
 
 def _text(row: object, name: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from gdp.checks.comparison import Earlier, Own
+from gdp.checks.comparison import Earlier, Release
 from gdp.checks.findings import NotesOfChecks, note_without_checks
 from gdp.records import IMF_ITSELF, PAGE, UNSOURCED_NOTE, CleanRecord, publisher_of
 from gdp.store.database import Connection, rows_of
@@ -101,7 +101,7 @@ class History:
         self._as_ofs: dict[tuple[str, str], list[str]] = {}  # by publisher and institution, in order
         # what an archive that is loaded in order asks for again and again
         self._newest: dict[tuple[str, str], tuple[str, State]] = {}
-        self._own: Own | None = None
+        self._own: Release | None = None
         for publisher, as_of, institutions, source in connection.execute(
             f"SELECT Publisher, As_of, Institutions, Source FROM Loads ORDER BY {connection.dialect.order_of_loads}"
         ):
@@ -200,7 +200,7 @@ class History:
                 found[institution] = before, figures(self.state(publisher, institution, before))
         return found
 
-    def own_figures(self, as_of: str) -> Own | None:
+    def release_before(self, as_of: str) -> Release | None:
         """Return the IMF's own figures of the newest release before an As_of, with all that was said before of them."""
         release = self.before(IMF_ITSELF, "IMF", as_of)
         if release is None or (self._own and self._own.as_of == release):
@@ -211,7 +211,7 @@ class History:
             " WHERE Institution = 'IMF' AND As_of < ? ORDER BY As_of", (release,),
         ):  # fmt: skip
             older.setdefault((country, year), []).append(Earlier(when, figure))
-        self._own = Own(release, figures(self.state(IMF_ITSELF, "IMF", release)), older)
+        self._own = Release(release, figures(self.state(IMF_ITSELF, "IMF", release)), older)
         return self._own
 
     def choose_countries(self, vintage: Vintage | None, temporary: bool = False) -> None:

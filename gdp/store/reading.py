@@ -28,7 +28,7 @@ from gdp.records import (
     read_records,
     record_problem,
 )
-from gdp.running.stage import Journal
+from gdp.running.journal import Journal
 from gdp.store.history import Which, vintages_in, which
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ class Reading:
             disk.execute("CREATE TABLE Runs (As_of TEXT, Page INTEGER, Publisher TEXT, Size INTEGER, Source, Run BLOB)")
             packed = ((*which(run[0]), marshal.dumps(run)) for run in self._runs())
             disk.executemany("INSERT INTO Runs VALUES (?, ?, ?, ?, ?, ?)", packed)
-            in_order = disk.execute("SELECT Run FROM Runs ORDER BY As_of, Page, Publisher, Size, Source, rowid")
-            yield from self._in_turn(marshal.loads(run) for (run,) in in_order)
+            results_in_order = disk.execute("SELECT Run FROM Runs ORDER BY As_of, Page, Publisher, Size, Source, rowid")
+            yield from self._in_turn(marshal.loads(run) for (run,) in results_in_order)
 
     def _in_turn(self, runs: Iterable[Run]) -> Iterator[list[CleanRecord]]:
         left: set[Which] = set()
@@ -113,7 +113,7 @@ class Reading:
         """Yield a stream's records in runs, read by other processes; a thread takes the hash meanwhile."""
         from concurrent.futures import ThreadPoolExecutor
 
-        from gdp.running.pieces import blocks_of, in_order
+        from gdp.running.pieces import blocks_of, results_in_order
 
         paths = sorted(self.source.glob(PARTS), key=_first_as_of) if self.source.is_dir() else [self.source]
         if not paths:
@@ -121,7 +121,7 @@ class Reading:
         self.count, digest, hashed, of_part = 0, hashlib.sha256(), None, Counter[Path]()
         blocks = (block for path in paths for block in blocks_of(path, BLOCK_BYTES))
         with ThreadPoolExecutor(1) as thread, _progress(paths, self._journal) as advance:
-            for block, read in in_order(read_block, blocks, READERS, self._journal):
+            for block, read in results_in_order(read_block, blocks, READERS, self._journal):
                 _wait(hashed)
                 hashed = thread.submit(digest.update, block.read())
                 self.count += read.number

@@ -1,4 +1,4 @@
-"""Reading one page: the suite beside BeautifulSoup with html.parser, pandas.read_html and lxml alone, in turns.
+"""Extracted one page: the suite beside BeautifulSoup with html.parser, pandas.read_html and lxml alone, in turns.
 
 Every reader ends in rows of texts of the one table that matters; BeautifulSoup reads the whole page, as scripts do.
 Usage: python tests/benchmarks/parsing.py [--runs N] [PAGE ...]

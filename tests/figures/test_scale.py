@@ -311,13 +311,13 @@ def test_a_stream_that_mixes_its_vintages_is_loaded_like_one_in_order(
     raw: Path, run: Run, home: Path, tmp_path: Path
 ) -> None:
     assert run("transform.py", "--input", raw).returncode == 0
-    in_order = (home / CLEAN).read_bytes().splitlines(keepends=True)
-    random.Random(1).shuffle(in_order)
-    (tmp_path / "mixed.jsonl").write_bytes(b"".join(in_order))
+    results_in_order = (home / CLEAN).read_bytes().splitlines(keepends=True)
+    random.Random(1).shuffle(results_in_order)
+    (tmp_path / "mixed.jsonl").write_bytes(b"".join(results_in_order))
     parts = tmp_path / "parts"
     parts.mkdir()
     for n in range(4):
-        (parts / f"part-{n:05}").write_bytes(b"".join(in_order[n::4]))
+        (parts / f"part-{n:05}").write_bytes(b"".join(results_in_order[n::4]))
     (parts / "_SUCCESS").touch()
     dumps = []
     for source in (home / CLEAN, tmp_path / "mixed.jsonl", parts):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gdp.sources import Reading, wikipedia
+from gdp.sources import Extracted, wikipedia
 from tests.conftest import SHARED_PAGES, Run, query, records, shared_pages
 from tests.page_builder import SHIPPED, page_of_facts, shipped_page
 
@@ -19,7 +19,7 @@ pages = pytest.mark.parametrize("page", shared_pages(), ids=lambda path: path.na
 needs_shared = pytest.mark.skipif(not FACTS.exists(), reason="../shared is not beside the project")
 
 
-def read(path: Path) -> Reading:
+def read(path: Path) -> Extracted:
     return wikipedia.parse(gzip.decompress(path.read_bytes()), str(path))
 
 

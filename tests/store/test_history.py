@@ -15,7 +15,7 @@ import pytest
 from gdp.answers.changes import last_refresh, ranking
 from gdp.figures.countries import reference
 from gdp.records import CleanRecord
-from gdp.running.stage import Journal
+from gdp.running.journal import Journal
 from gdp.store.database import Place, opened
 from gdp.store.history import History
 from load import load

@@ -1,0 +1,86 @@
+"""What a stage has to say: lines on screen and in the log, and the facts of its run for log/runs.jsonl."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from utils import StageError, append_log, printable
+
+
+class Journal:
+    """What a stage has to say: every line goes to the log, and to standard error unless the run is quiet.
+
+    `facts` are what log/runs.jsonl tells of the run: rows, bytes, files and their SHA-256, As_of, the error.
+    """
+
+    def __init__(self, stage: str, quiet: bool = False) -> None:
+        self.stage = stage
+        self.quiet = quiet
+        self.facts: dict[str, Any] = {}
+        self.lock: int | None = None
+        self.settled = False
+        self._watched: int | None = None  # the descriptor on which progress is sent
+
+    def log(self, message: str) -> None:
+        """Write a line to the log only; raises StageError (74), but not once the output is in place."""
+        if self.settled:
+            self.attempt(lambda: append_log(f"[{self.stage}] {message}"))
+        else:
+            append_log(f"[{self.stage}] {message}")
+
+    def attempt(self, work: Callable[[], None]) -> None:
+        """Do what is good to have beside an output that is in place: where it fails, tell, and go on."""
+        try:
+            work()
+        except StageError as error:
+            print(f"[{self.stage}] warning: {printable(str(error))}", file=sys.stderr, flush=True)
+
+    def say(self, message: str) -> None:
+        """Tell of a step: log and screen, but not the screen of a quiet run."""
+        self.log(message)
+        if not self.quiet:
+            print(f"[{self.stage}] {printable(message)}", file=sys.stderr, flush=True)
+
+    def warn(self, message: str) -> None:
+        """Tell of something that deserves a look: log and screen, quiet or not."""
+        self.log(f"warning: {message}")
+        print(f"[{self.stage}] warning: {printable(message)}", file=sys.stderr, flush=True)
+
+    def note_input(self, path: Path, rows: int, sha256: str) -> None:
+        """Remember the file that was read."""
+        self.facts |= {"input": str(path), "input_sha256": sha256, "rows_in": rows, "bytes_in": path.stat().st_size}
+
+    def note_output(self, place: Path | str, rows: int, sha256: str | None = None) -> None:
+        """Remember what was written; from here on nothing can undo it, nor should it fail the run."""
+        self.settled = True
+        size = place.stat().st_size if isinstance(place, Path) else None
+        self.facts |= {"output": str(place), "output_sha256": sha256, "rows_out": rows, "bytes_out": size}
+
+    @property
+    def is_watched(self) -> bool:
+        """Tell whether somebody looks at our progress, who started us."""
+        return self._watched is not None
+
+    def watched_by(self, descriptor: int) -> None:
+        """Remember where progress is to be sent."""
+        self._watched = descriptor
+
+    def send_progress(self, done: int, total: int, what: str, seconds_left: float) -> None:
+        """Send how far we are to whoever watches."""
+        if self._watched is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._watched, json.dumps({"progress": [done, total, what, seconds_left]}).encode() + b"\n")
+
+    def fail(self, code: int, message: str) -> int:
+        """Tell of a failure, also where the log cannot be written; return its exit code."""
+        self.facts["error"] = message
+        print(f"[{self.stage}] error: {printable(message)}", file=sys.stderr, flush=True)
+        with contextlib.suppress(StageError):
+            self.log(f"error: {message}")
+        return code
