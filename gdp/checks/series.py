@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from gdp.checks.findings import Finding, Notes
-from gdp.records import UNSOURCED_NOTE, CleanRecord
+from gdp.records import CleanRecord, is_unsourced
 
 MIN_PAIRS = 20  # fewer have no usual ratio
 MOST_MOVED = math.log(2)  # the median country between two vintages; seen: 0.08
@@ -64,8 +64,8 @@ def series_of(institution: str, records: list[CleanRecord], last: Statement | No
     figures: dict[Key, float] = {}
     unsourced: dict[Key, float] = {}
     for record in records:
-        doubted = (record["Note"] or "").startswith(UNSOURCED_NOTE)
-        (unsourced if doubted else figures)[record["Country"], record["Year"]] = record["GDP_USD_billion"]
+        series = unsourced if is_unsourced(record["Note"]) else figures
+        series[record["Country"], record["Year"]] = record["GDP_USD_billion"]
     as_of = records[0]["As_of"]
     headlines = headlines_of(figures, as_of)
     years = Counter([year for year, _ in headlines.values()]).most_common()

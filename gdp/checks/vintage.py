@@ -16,7 +16,7 @@ from gdp.checks.contradictions import IDENTICAL_SHARE, NO_NEIGHBOURS, Neighbours
 from gdp.checks.findings import Finding, named
 from gdp.checks.series import MIN_PAIRS, Key, Series, Statement, Statements, log_ratio, median, series_of
 from gdp.checks.witnesses import check_witnesses
-from gdp.records import CleanRecord
+from gdp.records import CleanRecord, is_unsourced
 
 # How many countries an institution has. Seen: IMF 190-195, World Bank 186-214, UN 208-213. The IMF's lists of 2005 had
 # about 175; an institution that is not named here is not counted.
@@ -77,6 +77,26 @@ def check_vintage(
     return findings + list(check_witnesses(series_by_name)), verdict.stirs
 
 
+def one_figure_each(records: list[CleanRecord], last: Statements) -> list[CleanRecord]:
+    """Return a vintage's records, one a country, institution and year: of several the one that its source backs.
+
+    Of several such the one that is nearest to what the last vintage said, else the lowest.
+    """
+    kept: dict[tuple[str, str, int], CleanRecord] = {}
+    for record in records:
+        key = record["Institution"], record["Country"], record["Year"]
+        if key not in kept or _preference(record, last) < _preference(kept[key], last):
+            kept[key] = record
+    return records if len(kept) == len(records) else list(kept.values())
+
+
+def _preference(record: CleanRecord, last: Statements) -> tuple[bool, float, float]:
+    statement = last.get(record["Institution"])
+    figure = record["GDP_USD_billion"]
+    before = statement.sound.get((record["Country"], record["Year"])) if statement else None
+    return is_unsourced(record["Note"]), abs(figure - before) if before is not None else 0.0, figure
+
+
 def stated(series: Series) -> Statement:
     """Return a series as what its neighbours are held against."""
     return Statement(series.as_of, series.figures, series.figures)
@@ -107,20 +127,28 @@ def check_number(series: Series) -> Iterable[Finding]:
 
 
 def check_twice(series: Series) -> Iterable[Finding]:
-    """A country has one figure a year; a list in which many have two is two lists. No page had any."""
+    """A country has one figure a year; a list in which many have two is two lists. Fatal then; no page had any."""
+    both = series.figures.keys() & series.unsourced.keys()
+    if both:
+        seen = (
+            f"{len(both)} figures without a source are of the same year as others: {named(sorted(c for c, _ in both))}"
+        )
+        yield series.finding("figures left out", False, seen, "one figure a year; those that have a source stand")
     if len(series.figures) + len(series.unsourced) == len(series.records):
         return
-    said: dict[Key, list[float]] = {}
+    said: dict[Key, set[float]] = {}
     for record in series.records:
-        said.setdefault((record["Country"], record["Year"]), []).append(record["GDP_USD_billion"])
-    twice = {key: figures for key, figures in said.items() if len(figures) > 1}
+        if not (is_unsourced(record["Note"]) and (record["Country"], record["Year"]) in both):
+            said.setdefault((record["Country"], record["Year"]), set()).add(record["GDP_USD_billion"])
     notes = {
-        key: f"two figures for {key[1]}: {' and '.join(f'{figure:.2f}' for figure in figures)}"
-        for key, figures in twice.items()
+        key: f"two figures for {key[1]}: {' and '.join(f'{figure:.2f}' for figure in sorted(figures))}"
+        for key, figures in said.items()
+        if len(figures) > 1
     }
-    fatal = len(twice) > max(MAX_TWICE_SHARE * len(series.headlines), 3)
-    seen = f"two figures for {named(dict.fromkeys(country for country, _ in twice))}"
-    yield series.finding("a country twice", fatal, seen, "one figure a year", notes)
+    if notes:
+        fatal = len(notes) > max(MAX_TWICE_SHARE * len(series.headlines), 3)
+        seen = f"two figures for {named(dict.fromkeys(country for country, _ in notes))}"
+        yield series.finding("a country twice", fatal, seen, "one figure a year", notes)
 
 
 def check_years(series: Series) -> Iterable[Finding]:
