@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
 from gdp.checks.comparison import AGREES, STALE, Release, compared, explained
 from gdp.checks.contradictions import IDENTICAL_SHARE, NO_NEIGHBOURS, Neighbours, weigh
 from gdp.checks.findings import Finding, named
 from gdp.checks.series import MIN_PAIRS, Key, Series, Statement, Statements, log_ratio, median, series_of
+from gdp.checks.twice import figures_said
 from gdp.checks.witnesses import check_witnesses
-from gdp.records import CleanRecord, is_unsourced
+from gdp.records import CleanRecord
 
 # How many countries an institution has. Seen: IMF 190-195, World Bank 186-214, UN 208-213. The IMF's lists of 2005 had
 # about 175; an institution that is not named here is not counted.
@@ -74,27 +75,10 @@ def check_vintage(
     findings += check_institutions(series_by_name, records[0]["As_of"], verdict.last)
     if release and "IMF" in series_by_name:
         findings += check_against_imf(series_by_name["IMF"], release)
-    return findings + list(check_witnesses(series_by_name)), verdict.stirs
-
-
-def one_figure_each(records: list[CleanRecord], last: Statements) -> list[CleanRecord]:
-    """Return a vintage's records, one a country, institution and year: of several the one that its source backs.
-
-    Of several such the one that is nearest to what the last vintage said, else the lowest.
-    """
-    kept: dict[tuple[str, str, int], CleanRecord] = {}
-    for record in records:
-        key = record["Institution"], record["Country"], record["Year"]
-        if key not in kept or _preference(record, last) < _preference(kept[key], last):
-            kept[key] = record
-    return records if len(kept) == len(records) else list(kept.values())
-
-
-def _preference(record: CleanRecord, last: Statements) -> tuple[bool, float, float]:
-    statement = last.get(record["Institution"])
-    figure = record["GDP_USD_billion"]
-    before = statement.sound.get((record["Country"], record["Year"])) if statement else None
-    return is_unsourced(record["Note"]), abs(figure - before) if before is not None else 0.0, figure
+    findings += check_witnesses(series_by_name)
+    doubted = {(finding.institution, key) for finding in findings for key in finding.notes}
+    findings += [finding for series in series_by_name.values() for finding in check_moved(series, doubted)]
+    return findings, verdict.stirs
 
 
 def stated(series: Series) -> Statement:
@@ -136,19 +120,10 @@ def check_twice(series: Series) -> Iterable[Finding]:
         yield series.finding("figures left out", False, seen, "one figure a year; those that have a source stand")
     if len(series.figures) + len(series.unsourced) == len(series.records):
         return
-    said: dict[Key, set[float]] = {}
-    for record in series.records:
-        if not (is_unsourced(record["Note"]) and (record["Country"], record["Year"]) in both):
-            said.setdefault((record["Country"], record["Year"]), set()).add(record["GDP_USD_billion"])
-    notes = {
-        key: f"two figures for {key[1]}: {' and '.join(f'{figure:.2f}' for figure in sorted(figures))}"
-        for key, figures in said.items()
-        if len(figures) > 1
-    }
-    if notes:
-        fatal = len(notes) > max(MAX_TWICE_SHARE * len(series.headlines), 3)
-        seen = f"two figures for {named(dict.fromkeys(country for country, _ in notes))}"
-        yield series.finding("a country twice", fatal, seen, "one figure a year", notes)
+    twice = [country for (_, country, _), figures in figures_said(series.records).items() if len(figures) > 1]
+    if twice:
+        fatal = len(twice) > max(MAX_TWICE_SHARE * len(series.headlines), 3)
+        yield series.finding("a country twice", fatal, f"two figures for {named(dict.fromkeys(twice))}", "one a year")
 
 
 def check_years(series: Series) -> Iterable[Finding]:
@@ -231,46 +206,50 @@ def check_come_and_gone(series: Series) -> Iterable[Finding]:
         yield series.finding("countries new", False, f"{len(come)} new: {named(come)}", "the same countries", notes)
 
 
-def check_moved(series: Series) -> Iterable[Finding]:
+def check_moved(series: Series, doubted: Container[tuple[str, Key]]) -> Iterable[Finding]:
     """A figure for the same year moves with a release, together with others, and not by itself.
 
     What is measured is each figure that is not the last one said, against the last one that nothing is held against.
+    Of a figure that is `doubted` (by institution and key) it is told from what to what even where that was doubted too.
     """
     now, last = series.figures, series.last
     if last is None or series.unchanged == len(now):
         return
     both = len(now.keys() & last.sound.keys())
-    changes = {
-        key: log_ratio(figure, before)
+    before = {
+        key: last.sound.get(key, last.figures[key])
         for key, figure in now.items()
-        if (before := last.sound.get(key)) is not None and figure not in (before, last.figures.get(key))
-    }
+        if key in last.figures and (key in last.sound or (series.institution, key) in doubted)
+        and figure not in (last.figures[key], last.sound.get(key))
+    }  # fmt: skip
+    far, expected = _far({key: (now[key], figure) for key, figure in before.items()}, both)
+    if far:
+        notes = {
+            key: f"was {before[key]:.2f} on {last.day}, now {now[key]:.2f} ({math.expm1(change):+.1%})"
+            for key, change in far.items()
+        }
+        seen = f"{len(far)} of {both} moved: {named(f'{country} {note}' for (country, _), note in notes.items())}"
+        yield series.finding("moved since the last load", False, seen, expected, notes)
+
+
+def _far(pairs: Mapping[Key, tuple[float, float]], both: int) -> tuple[dict[Key, float], str]:
+    """Return the changes that stand out, in natural logarithms, among `both` figures; and what was expected instead."""
+    changes = {key: log_ratio(*pair) for key, pair in pairs.items()}
     moved = {
         key: change
         for key, change in changes.items()
-        if abs(change) > MOVED and abs(now[key] - last.sound[key]) > ROUNDING_BILLION_USD
+        if abs(change) > MOVED and abs(pairs[key][0] - pairs[key][1]) > ROUNDING_BILLION_USD
     }
-    single_edits = len(moved) <= SINGLE_EDITS_SHARE * both
-    usual, limit = 0.0, MOVED
-    if not single_edits:
-        usual, limit = median([*changes.values(), *[0.0] * (both - len(changes))]), MOVED_IN_RELEASE
-    far = {key: change for key, change in moved.items() if abs(change - usual) > limit}
-    if not far:
-        return
-    notes = {
-        key: f"was {last.sound[key]:.2f} on {last.day}, now {now[key]:.2f} ({math.expm1(change):+.1%})"
-        for key, change in far.items()
-    }
-    seen = f"{len(far)} of {both} moved: {named(f'{country} {note}' for (country, _), note in notes.items())}"
-    expected = (
-        f"none by over {MOVED:.1%}" if single_edits else f"none by a factor over {math.exp(MOVED_IN_RELEASE):.2f}"
-    )
-    yield series.finding("moved since the last load", False, seen, expected, notes)
+    if len(moved) <= SINGLE_EDITS_SHARE * both:
+        return moved, f"none by over {MOVED:.1%}"
+    usual = median([*changes.values(), *[0.0] * (both - len(changes))])
+    far = {key: change for key, change in moved.items() if abs(change - usual) > MOVED_IN_RELEASE}
+    return far, f"none by a factor over {math.exp(MOVED_IN_RELEASE):.2f}"
 
 
 CHECKS_OF_A_SERIES: tuple[Callable[[Series], Iterable[Finding]], ...] = (
     check_number, check_twice, check_years, check_large_economies, check_outside, check_scale, check_same_figure,
-    check_come_and_gone, check_moved,
+    check_come_and_gone,
 )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from gdp.checks.contradictions import LOOKED_AT, UNSETTLED
 from gdp.checks.findings import Finding, NotesOfChecks, named
-from gdp.checks.vintage import check_vintage, one_figure_each
+from gdp.checks.twice import one_figure_each
+from gdp.checks.vintage import check_vintage
 from gdp.records import PAGE, CleanRecord
 from gdp.store.clean_file import CleanFile, Mixed, said_twice
 from gdp.store.database import Connection
