@@ -113,13 +113,13 @@ def tell(tally: Tally, source: str, target: Path | str, journal: Journal, sha256
     journal.note_output(target, tally.written, sha256)
     facts = {"input": source, "rows_in": tally.total, "rejected": tally.rejected, "as_of": tally.newest}
     journal.facts |= facts
-    parts = ", ".join(f"{count:,} {fate}" for fate, count in tally.counts.items() if count)
+    parts = ", ".join(f"{count:,} {fate}" for fate, count in tally.by_fate.items())
     journal.say(f"{tally.total:,} raw records: {parts}")
     name_rejects(tally, target, journal)
     name_unknown(tally.unknown, journal)
     findings = against_world(tally, journal)
     if isinstance(target, Path):
-        checks = as_checks(findings, which_file(target, sha256), left_out(tally.counts))
+        checks = as_checks(findings, which_file(target, sha256), left_out(tally.by_fate))
         journal.attempt(lambda: write_whole(target.with_name(checks_file().name), checks))
     journal.say(f"{tally.written:,} clean records written to {target}")
 

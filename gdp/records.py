@@ -96,7 +96,7 @@ SAID_TWICE = "said twice"  # the Note of a figure that its source gives twice, a
 
 # What the text of a .json array has before, between and after its records; and that of a .jsonl.
 _AROUND_ARRAY, _AROUND_LINES = (b"[\n", b",\n", b"\n]\n"), (b"", b"\n", b"\n")
-_BETWEEN = re.compile(r"[\s\[,]*")
+_BETWEEN = re.compile(r"[\s,]*")
 
 UNSOURCED_NOTES = (UNSOURCED_NOTE,)
 
@@ -136,7 +136,7 @@ def lines_of_array(path: Path) -> tuple[list[bytes], str]:
         raise bad_input(path, f"is not json: {error}") from None
     if not isinstance(records, list):
         raise bad_input(path, "is not an array of records")
-    lines, place, read = [], 0, json.JSONDecoder().raw_decode
+    lines, place, read = [], text.index("[") + 1, json.JSONDecoder().raw_decode
     for _ in records:
         between = _BETWEEN.match(text, place)
         assert between, "it matches nothing too"

@@ -49,6 +49,11 @@ class Tally:
         return vars(self)
 
     @property
+    def by_fate(self) -> dict[str, int]:
+        """How many records met each fate, the fates in an order of their own, those that none met left out."""
+        return {fate: self.counts[fate] for fate in (*map(str, Fate), BROKEN) if self.counts[fate]}
+
+    @property
     def total(self) -> int:
         """How many records there were."""
         return self.counts.total()
