@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from gdp.running.places import Place
 from tests.conftest import Run, query, shared_pages
 from tests.page_builder import SHIPPED
 from tests.sources.test_sources import REAL_ANSWER
-from tests.store.test_history import page_of
+from tests.store.loading import ask, load_page, page_of
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib/postgresql").exists() else []
 pytestmark = pytest.mark.skipif(
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.skipif(
     reason="psycopg (requirements/postgres.txt) or PostgreSQL (apt-get install postgresql) is not installed",
 )
 needs_shared = pytest.mark.skipif(len(shared_pages()) < 5, reason="../shared is not beside the project")
-TABLES = ("GDP_Estimates", "Countries_by_GDP", "GDP_History")
+TABLES = ("GDP_Estimates", "Countries_by_GDP", "GDP_History", "GDP_Current")
 
 
 def _as_server(*command: str | Path) -> None:
@@ -78,26 +79,22 @@ def dump_file(path: Path) -> list[list[tuple[object, ...]]]:
 
 @needs_shared
 def test_postgresql_holds_and_answers_what_sqlite_does(database: str, run: Run, home: Path) -> None:
-    file = home / "x.db"
-    for place in (database, file):
+    places = Place(None, database), Place(home / "x.db")
+    for place in places:
         for day in ("2025-01-08", "2024-06-30"):
-            done = run("etl_process.py", "--no-report", "--page", page_of(day), "--database", place, "--quiet")
-            assert done.returncode == 0, done.stderr
-        done = run(
-            "etl_process.py", "--no-report", "--source", "imf", "--page", REAL_ANSWER, "--database", place, "--quiet"
-        )
-        assert done.returncode == 0, done.stderr
-        assert run("load.py", "--database", place, "--quiet").returncode == 0  # once more
-    assert dump(database) == dump_file(file)
+            load_page(place, page_of(day))
+        for _ in range(2):
+            load_page(place, REAL_ANSWER, "imf")
+    assert dump(database) == dump_file(home / "x.db")
     for question in (
         ("--as-of", "2024-07-01"), ("--changes",), ("--changes", "--since", "2024-07-01"), ("--country", "KOR"),
         ("--compare",),
     ):  # fmt: skip
         for form in ([], ["--json"]):
-            answers = [run("load.py", "--database", place, *question, *form) for place in (database, file)]
-            assert answers[0].returncode == answers[1].returncode == 0, answers[0].stderr
-            assert answers[0].stdout == answers[1].stdout
-    assert as_reported(run, database, home) == as_reported(run, file, home)
+            answers = [ask("--database", place.as_argument, *question, *form) for place in places]
+            assert answers[0].code == answers[1].code == 0, answers[0].err
+            assert answers[0].out == answers[1].out
+    assert as_reported(run, database, home) == as_reported(run, home / "x.db", home)
 
 
 def as_reported(run: Run, place: str | Path, home: Path) -> list[str]:
