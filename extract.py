@@ -130,6 +130,7 @@ def extract(sources: list[str], page: str | None, target: Path, max_age_days: in
         for reason, count in reading.left_out.items():
             journal.warn(f"left out: {count} × {reason}")
     count, sha256 = write_records(target, (record for reading in readings for record in reading.records))
+    journal.settle()
     journal.note_output(target, count, sha256)
     journal.say(f"{count} raw records written to {target}")
     for failure in failures:

@@ -169,6 +169,7 @@ def load(source: Path, database: Place, journal: Journal, force: bool = False) -
         changes = changed(before, ranking(history, newest))
     journal.facts["as_of"] = newest.as_of if newest else None
     loaded = sum(taken.loaded.values())
+    journal.settle()
     journal.note_output(database.path or str(database), loaded)
     journal.attempt(lambda: write_whole(checks_file(), as_checks(findings, which_file(source, sha256), left_out or {})))
     warn_of_unsourced(history, newest, taken, journal)

@@ -110,6 +110,7 @@ def tell(tally: Tally, source: str, target: Path | str, journal: Journal, sha256
 
     Where only Hadoop can open the target, load cannot be told of the findings on it.
     """
+    journal.settle()
     journal.note_output(target, tally.written, sha256)
     facts = {"input": source, "rows_in": tally.total, "rejected": tally.rejected, "as_of": tally.newest}
     journal.facts |= facts
