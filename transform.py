@@ -150,8 +150,9 @@ def name_unknown(names: list[str], journal: Journal) -> None:
 def against_world(tally: Tally, journal: Journal) -> list[Finding]:
     """Log the newest sums beside their World rows, the control totals; return findings where any are apart."""
     findings: list[Finding] = []
+    newest = tally.newest
     for total in tally.control_totals():
-        if total.as_of == tally.newest:
+        if total.as_of == newest:
             share = f"{total.countries:.2f} billion USD, {total.countries / total.world:.3f} of World"
             when = f"{total.institution} {total.year} as of {total.as_of}"
             journal.log(f"{when}: the figures add up to {share} ({total.world:.2f})")
