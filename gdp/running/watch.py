@@ -144,7 +144,7 @@ def take_turn(process: Process, timeout_s: float | None, interval_s: float, jour
 
 
 def exit_code_of(returncode: int) -> int:
-    """Return the exit code that tells of a process's end; whatever signal ended it, it was interrupted or terminated."""
+    """Return the exit code that tells of a process's end; a signal either interrupted or terminated it."""
     if returncode >= 0:
         return returncode
     return Exit.INTERRUPTED if returncode == -signal.SIGINT else Exit.TERMINATED
