@@ -155,18 +155,25 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     add("--ping", metavar="URL", help="a dead-man's switch to call at start and end")
     options = parser.parse_args(arguments)
+    if contradiction := contradiction_in(options):
+        parser.error(contradiction)
+    return options
+
+
+def contradiction_in(options: argparse.Namespace) -> str | None:
+    """Return what is wrong with options that do not go together, or None."""
     if is_of_hadoop(options.pages) and options.engine != "spark":
-        parser.error("--pages: only --engine spark reads what Hadoop holds")
+        return "--pages: only --engine spark reads what Hadoop holds"
     if options.no_report and REPORT in (options.only, options.first):
-        parser.error("--no-report leaves out the stage that is asked for")
+        return "--no-report leaves out the stage that is asked for"
     one_page = options.page is not None or bool(options.source)
     many = options.archive or options.pages is not None
     begins_later = options.status or "extract" not in {stage.name for stage in stages_asked_for(options)}
     if one_page and begins_later:
-        parser.error("--page and --source are for extract, which is not asked for")
+        return "--page and --source are for extract, which is not asked for"
     if (many and one_page) or (options.archive and options.pages):
-        parser.error("--archive and --pages read many pages, and take no --page or --source")
-    return options
+        return "--archive and --pages read many pages, and take no --page or --source"
+    return None
 
 
 def stages_asked_for(options: argparse.Namespace) -> list[Stage]:

@@ -23,7 +23,7 @@ from gdp.running.journal import Journal
 from gdp.running.places import Place, database_named, default_database, file_named
 from gdp.running.stage import answer, leave, run_stage
 from gdp.store.clean_file import CleanFile
-from gdp.store.database import Connection, asked, opened, transaction
+from gdp.store.database import asked, opened, transaction
 from gdp.store.headlines import put_current_view, replace_countries
 from gdp.store.history import History, Remarks
 from gdp.store.tables import create_tables
@@ -155,7 +155,7 @@ def load(source: Path, database: Place, journal: Journal, force: bool = False) -
         journal.say(f"{clean.count:,} clean records read from {source}")
         findings, left_out = findings_of_transform(source, sha256, journal)
         findings += taken.findings
-        tell_findings(findings, is_loaded(connection, sha256), taken, journal)
+        tell_findings(findings, taken, journal)
         if not (taken.loaded or taken.outdated):
             refuse_all(as_checks(findings, which_file(source, sha256), left_out or {}), findings)
         for vintage, rows in taken.loaded.items():
@@ -232,16 +232,8 @@ def warn_of_refused(taken: Taken, journal: Journal) -> None:
         journal.warn(f"{len(lines) - MOST_WARNINGS} more like these: they are in {log_file()}, why in {checks_file()}")
 
 
-def is_loaded(connection: Connection, sha256: str) -> bool:
-    """Tell whether this very file has been loaded before."""
-    return connection.execute("SELECT 1 FROM Loads WHERE SHA256 = ?", (sha256,)).fetchone() is not None
-
-
 def tell_findings(findings: list[Finding], loaded_before: bool, taken: Taken, journal: Journal) -> None:
-    """Tell all findings together, on screen and in the log; those on an archive's older vintages by number.
-
-    A quiet run repeats no warning about a file that was loaded before, or cron would mail the same lines every day.
-    """
+    """Tell all findings together, on screen and in the log; those on an archive's older vintages by number."""
     current = {vintage.as_of for vintage in taken.newest.values()}
     for finding in (finding for finding in findings if finding.as_of in current):
         (journal.say if loaded_before and not finding.fatal else journal.warn)(str(finding))

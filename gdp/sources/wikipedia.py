@@ -96,7 +96,7 @@ def parse(content: bytes, location: str, as_of: datetime | None = None) -> Extra
 
 
 def decode(content: bytes) -> str:
-    """Return a page as text: UTF-8, as MediaWiki sends it, or UTF-16 where a byte order mark says so."""
+    """Return a page as text: UTF-8, as MediaWiki sends it, or UTF-16 where its mark says so; raises Refused."""
     utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
         page = content.decode("utf-16" if utf16 else "utf-8-sig")

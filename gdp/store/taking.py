@@ -158,7 +158,7 @@ def looking_at(history: History, vintage: Vintage, checked: Checked, changed: se
 
 
 def store(history: History, vintage: Vintage, checked: Checked) -> set[str]:
-    """Store a vintage with Notes and doubt; return the Until of every row changed, and its As_of where the doubt did."""
+    """Store a vintage with Notes and doubt; return the Until of every row changed, its As_of where the doubt was."""
     key = vintage.publisher, vintage.as_of
     before = history.vintages.doubts.get(key)
     changed = history.put(vintage, checked.records, NotesOfChecks(checked.findings))

@@ -1,0 +1,115 @@
+"""The suite's shape, as docs/CONTRIBUTING.md tells it: who imports whom, what stands where, and how long things are."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import PROJECT
+
+SCRIPTS = ("etl_process", "extract", "transform", "load", "report")
+# Imports point downwards: what stands here may import what stands behind it, and its own folder.
+LAYERS = ("answers", "store", "checks", "figures", "sources", "running")
+MOST_AT_THE_TOP, MOST_LINES, MOST_LINES_OF_A_FUNCTION = 24, 400, 50
+SQL_FOLDERS = ("store", "answers")
+_SQL = re.compile(
+    r"\b(?:SELECT .+ FROM|INSERT INTO|CREATE (?:TABLE|VIEW|INDEX)|DELETE FROM|UPDATE \w+ SET)\b", re.DOTALL
+)
+
+MODULES = {
+    path.relative_to(PROJECT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__"): path
+    for path in (*PROJECT.glob("*.py"), *(PROJECT / "gdp").rglob("*.py"))
+}
+
+
+def imported(name: str) -> set[str]:
+    """Return which of our modules a module imports anywhere in it, for its types too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return {module for module in found if module in MODULES and module != name}
+
+
+def rank(name: str) -> int:
+    """Return how high a module stands: a script highest, utils lowest."""
+    if name in SCRIPTS:
+        return len(LAYERS) + 3
+    if name == "utils":
+        return 0
+    folder = name.removeprefix("gdp").lstrip(".").split(".")[0]
+    return len(LAYERS) + 2 - LAYERS.index(folder) if folder in LAYERS else {"records": 2, "": 1}[folder]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_point_downwards_and_no_stage_imports_another(name: str) -> None:
+    folder = name.rpartition(".")[0]
+    upwards = {
+        module for module in imported(name)
+        if rank(module) >= rank(name) and not (folder.startswith("gdp.") and module.startswith(folder))
+    }  # fmt: skip
+    assert upwards == set()
+
+
+def test_no_two_modules_import_each_other_by_any_way_round() -> None:
+    graph = {name: imported(name) for name in MODULES}
+
+    def reached(start: str) -> Iterator[str]:
+        waiting, seen = [*graph[start]], set[str]()
+        while waiting:
+            module = waiting.pop()
+            if module not in seen:
+                seen.add(module)
+                waiting += graph[module]
+                yield module
+
+    packages = {name for name, path in MODULES.items() if path.name == "__init__.py"}
+    assert [name for name in MODULES if name not in packages and name in reached(name)] == []
+
+
+def test_the_top_shows_the_suite() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=False).stdout
+    tops = {line.split("/")[0] for line in tracked.splitlines()}
+    assert len(tops) <= MOST_AT_THE_TOP
+    there = {path.name for path in PROJECT.iterdir()}
+    assert {"data", "log", "results", "sqliteDB", "tests", "utils.py", "requirements.txt"} <= there
+    assert {f"{script}.py" for script in SCRIPTS} <= there
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_and_functions_are_short(name: str) -> None:
+    text = MODULES[name].read_text(encoding="utf-8")
+    assert text.count("\n") <= MOST_LINES
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+    long = {f.name for f in functions if (f.end_lineno or 0) - f.lineno >= MOST_LINES_OF_A_FUNCTION}
+    assert long == set()
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if not name.startswith(("gdp.store", "gdp.answers"))])
+def test_sql_stands_where_the_tables_are(name: str) -> None:
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    assert [text[:60] for text in texts if _SQL.search(text)] == []
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_what_others_call_tells_what_it_returns_and_raises(name: str) -> None:
+    """A public function that raises an error of ours says so."""
+    silent = []
+    for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            raised = {
+                getattr(one.exc.func, "id", "") for one in ast.walk(node)
+                if isinstance(one, ast.Raise) and isinstance(one.exc, ast.Call)
+            }  # fmt: skip
+            said = ast.get_docstring(node) or ""
+            ours = raised & {"StageError", "Refused", "Unreachable", "ArgumentTypeError"}
+            if ours and not re.search("raise|StageError", said, re.IGNORECASE):
+                silent.append(node.name)
+    assert silent == []
