@@ -232,11 +232,11 @@ def warn_of_refused(taken: Taken, journal: Journal) -> None:
         journal.warn(f"{len(lines) - MOST_WARNINGS} more like these: they are in {log_file()}, why in {checks_file()}")
 
 
-def tell_findings(findings: list[Finding], loaded_before: bool, taken: Taken, journal: Journal) -> None:
+def tell_findings(findings: list[Finding], taken: Taken, journal: Journal) -> None:
     """Tell all findings together, on screen and in the log; those on an archive's older vintages by number."""
     current = {vintage.as_of for vintage in taken.newest.values()}
     for finding in (finding for finding in findings if finding.as_of in current):
-        (journal.say if loaded_before and not finding.fatal else journal.warn)(str(finding))
+        journal.warn(str(finding))
     if taken.older:
         counts = ", ".join(f"{number:,} {check}" for check, number in taken.older.most_common())
         journal.say(f"on {taken.number - len(taken.newest):,} older vintages, noted on their rows: {counts}")

@@ -52,7 +52,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def prepared(options: argparse.Namespace, journal: Journal) -> Callable[[], None]:
-    """Return the work, the drawing library imported: that may happen while load is at work; it raises StageError (2)."""
+    """Return the work, the drawing library imported, while load may be at work; the work raises StageError."""
     missing = ""
     try:
         import logging
