@@ -7,6 +7,7 @@ that says there is no figure) or a reject with its reason. Nothing is dropped wi
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,12 +17,12 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from gdp.figures.countries import Country, reference
+from gdp.figures.doubts import source_note
 from gdp.records import (
     FIRST_YEAR,
     INSTITUTIONS,
     LAST_YEAR,
     MAX_BILLION_USD,
-    UNSOURCED_NOTE,
     CleanRecord,
     RawRecord,
     is_as_of,
@@ -175,6 +176,17 @@ _GROUP_SPACE = re.compile(r"(?<=\d)[\s\u200b\u2060'’](?=\d{3}(?!\d))")  # thin
 _NUMBER = re.compile(r"(?:US)?\$?(\d[\d.,]*)(?:/(?:na|n/a))?", re.IGNORECASE)
 _DOTTED_GROUPS = re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?")
 _COMMA_GROUPS = re.compile(r"\d{1,3}(?:,\d{3})*(?:\.\d+)?|\d+(?:\.\d+)?")
+_MARK_INSIDE = re.compile(rf"\d\s*(?:{_FOOTNOTE.pattern}|{_MARKS.pattern})+\s*\d")
+_WIDE = {"\uff0c": ",", "\uff0e": ".", "\uff04": "$"}
+# What a reader passes over. "Int$" is not here: it is purchasing power; nor is "<", which is no figure.
+_BEFORE = re.compile(
+    r"(?:(?:US\s?\$|USD|\$|[~≈≃▲▼△▽↑↓]|approx\.?|circa|ca?\.|est\.?|increase|decrease|steady)\s*)+(?=\d)", re.IGNORECASE
+)
+# Shares and ranks in brackets, and the marks of estimates; a list has no rank over 299.
+_BEHIND = re.compile(
+    r"(?<=\d)(?:\s*(?:USD|US\$|[▲▼△▽↑↓]|est\.?|\((?:est\.?|[efp]|\d+(?:\.\d+)?\s?%|[12]?\d?\d(?:st|nd|rd|th)?)\)|e)|\s+a)+$",
+    re.IGNORECASE,
+)
 # How many billions a unit is; the last are the World Bank's own words for plain dollars. A page that names none has
 # always meant millions.
 _UNITS = (
@@ -214,7 +226,7 @@ def figure_of(text: str, factor: Decimal) -> Figure:
         return Figure(None, str(error))
     in_brackets = _YEAR_IN_BRACKETS.search(_FOOTNOTE.sub(" ", text))
     year, problem = _checked(int(in_brackets[1])) if in_brackets else (None, None)
-    return Figure(cents, None, year, problem, grouping_note(text))
+    return Figure(cents, None, year, problem, source_note(text))
 
 
 def hundredths_of_billions(text: str, factor: Decimal) -> int | None:
@@ -226,6 +238,8 @@ def hundredths_of_billions(text: str, factor: Decimal) -> int | None:
     if figure.casefold() in _NO_FIGURE:
         return None
     found = _NUMBER.fullmatch(figure)
+    if found and not _is_well_grouped(found[1]):
+        raise Unreadable(f"GDP is {text[:40]!r}, whose commas do not stand in threes; a footnote may be stuck to it")
     number = _decimal(found[1], factor) if found else None
     if not number or number * factor > MAX_BILLION_USD:
         raise Unreadable(f"GDP is {text[:40]!r}, which is no figure")
@@ -233,9 +247,20 @@ def hundredths_of_billions(text: str, factor: Decimal) -> int | None:
 
 
 def figure_text(text: str) -> str:
-    """Return a GDP cell without marks, spaces, hidden sort key ("7007…♠") and the year in brackets."""
-    figure = _YEAR_IN_BRACKETS.sub(" ", without_marks(text)).rpartition("♠")[2].strip()
+    """Return a GDP cell without marks, spaces, hidden sort key ("7007…♠"), what stands around it and its year."""
+    if _MARK_INSIDE.search(text):
+        return text  # its two halves are not one figure
+    figure = _YEAR_IN_BRACKETS.sub(" ", without_marks(text)).rpartition("♠")[2]
+    figure = _BEHIND.sub("", _BEFORE.sub("", "".join(map(_plain_digit, figure)).strip())).strip()
     return _GROUP_SPACE.sub("", figure)
+
+
+def _plain_digit(character: str) -> str:
+    return str(unicodedata.decimal(character)) if character.isdecimal() else _WIDE.get(character, character)
+
+
+def _is_well_grouped(digits: str) -> bool:
+    return "," not in digits or bool(_COMMA_GROUPS.fullmatch(digits) or _DOTTED_GROUPS.fullmatch(digits))
 
 
 def _decimal(digits: str, factor: Decimal) -> Decimal | None:
@@ -252,14 +277,6 @@ def _decimal(digits: str, factor: Decimal) -> Decimal | None:
     number = Decimal(digits)
     # the IMF sends 9.095 as 9.0950000000000006394884621840901672840118408203125
     return Decimal(repr(float(number))) if len(number.as_tuple().digits) >= _DOUBLE_DIGITS else number
-
-
-def grouping_note(text: str) -> str | None:
-    """Return a Note when the commas of a figure stand where none belong: "1115,494,312" may have a digit too many."""
-    found = _NUMBER.fullmatch(figure_text(text))
-    if not found or "," not in found[1] or _COMMA_GROUPS.fullmatch(found[1]) or _DOTTED_GROUPS.fullmatch(found[1]):
-        return None
-    return f"written {found[1]}"
 
 
 # --- years ------------------------------------------------------------------------------------------------------------
@@ -293,7 +310,7 @@ def column_facts(  # noqa: PLR0913, PLR0917 - these are the record's fields
         problem = f"Institution is {institution[:40]!r}, not one of {', '.join(INSTITUTIONS)}"
     stated, year_problem, note = (None, None, None) if problem else _stated_year(year, (column, unit), as_of)
     factor = unit_factor(column, unit)
-    return ColumnFacts(factor, institution, source, as_of, problem, stated, year_problem, note, unsourced_note(column))
+    return ColumnFacts(factor, institution, source, as_of, problem, stated, year_problem, note, source_note(column))
 
 
 def _stated_year(
@@ -346,17 +363,3 @@ def _checked(year: int) -> tuple[int, str | None]:
         return _in_range(year), None
     except Unreadable as error:
         return year, str(error)
-
-
-# --- notes ------------------------------------------------------------------------------------------------------------
-
-_UNSOURCED = re.compile(
-    r"\[[^\[\]]*\b(?:citations?|sources?|references?)\s+(?:needed|missing)\b[^\[\]]*\]|\b(?:unsourced|uncited)\b",
-    re.IGNORECASE,
-)
-
-
-@lru_cache(CACHED_VALUES)
-def unsourced_note(column: str | None) -> str | None:
-    """Return the Note of figures whose column the page itself marks as without a source."""
-    return UNSOURCED_NOTE if column and _UNSOURCED.search(column) else None

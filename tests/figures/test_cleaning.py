@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gdp.figures.cleaning import Fate, clean, hundredths_of_billions, named_of, unit_factor
 from gdp.figures.countries import fold, reference
-from gdp.records import UNSOURCED_NOTE, RawRecord
+from gdp.records import UNSOURCED_NOTE, RawRecord, is_unsourced
 from tests.conftest import SHARED_PAGES
 
 FACTS = SHARED_PAGES.parent / "facts"
@@ -43,7 +43,13 @@ def test_every_whole_million_becomes_billions_with_two_decimals_halves_up(millio
         ("77,460/Na", MILLIONS, 7746),
         ("98,964 (2024)", MILLIONS, 9896),
         ("7007304000000000000♠30,615,743", MILLIONS, 3061574),
-        ("1115,494,312", MILLIONS, 111549431),
+        ("US$ 30,615,743", MILLIONS, 3061574),
+        ("▲ ~30,615,743 (26.1%) (1st)", MILLIONS, 3061574),
+        ("c. 30,615,743 est.", MILLIONS, 3061574),
+        ("30,615,743e", MILLIONS, 3061574),
+        ("30,615,743¹", MILLIONS, 3061574),
+        ("30,615,743 (1)", MILLIONS, 3061574),
+        ("３０，６１５，７４３", MILLIONS, 3061574),
         ("30\u2009615\u2009743", MILLIONS, 3061574),
         ("30\u00a0615\u00a0743", MILLIONS, 3061574),
         ("30\u202f615\u202f743[n 1]", MILLIONS, 3061574),
@@ -70,7 +76,10 @@ def test_a_known_sign_of_absence_is_no_figure(text: str) -> None:
     assert clean(raw(GDP=text)).fate is Fate.ABSENT
 
 
-@pytest.mark.parametrize("text", ["abc", "0", "-5", "1,2,x", "12 13", "98,964 2024", "1e9", "9" * 40, "∞"])
+@pytest.mark.parametrize("text", [
+    "abc", "0", "-5", "1,2,x", "12 13", "98,964 2024", "1e9", "9" * 40, "∞",
+    "4,125,2131", "1115,494,312", "1,23,45,678", "12[1]456", "12³456", "Int$ 5,000", "€ 5,000", "<5,000", "1.5 bn",
+])  # fmt: skip
 def test_anything_else_is_set_aside_with_what_it_is(text: str) -> None:
     outcome = clean(raw(GDP=text))
     assert outcome.fate is Fate.REJECTED
@@ -116,12 +125,34 @@ def test_a_year_that_is_none_sets_the_record_aside(changes: dict[str, str]) -> N
     assert clean(raw(**changes)).fate is Fate.REJECTED
 
 
-def test_figures_of_an_uncited_column_and_odd_commas_carry_a_note() -> None:
+def test_figures_of_an_uncited_column_carry_its_note() -> None:
     uncited = clean(raw(Column="IMF(2026)[citation needed]")).record
-    odd = clean(raw(GDP="1115,494,312")).record
-    assert uncited and odd
-    assert uncited["Note"] == UNSOURCED_NOTE
-    assert odd["Note"] == "written 1115,494,312"
+    assert uncited and uncited["Note"] == UNSOURCED_NOTE
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "citation needed", "sources needed", "dubious – discuss", "disputed", "unreliable source?",
+        "failed verification",
+        "better source needed", "original research?", "verification needed", "self-published source?", "AI-generated?",
+        "non-primary source needed",
+    ],
+)  # fmt: skip
+def test_a_mark_of_doubt_beside_a_heading_or_a_figure_is_a_note_about_its_source(mark: str) -> None:
+    for changes in ({"Column": f"IMF (2025)[{mark}][6]"}, {"GDP": f"1,858,572[{mark}]"}):
+        record = clean(raw(**changes)).record
+        assert record and is_unsourced(record["Note"])
+
+
+@pytest.mark.parametrize("mark", ["needs update", "when?", "page needed", "clarification needed", "as of?", "n 1"])
+def test_any_other_mark_is_no_doubt_about_the_source(mark: str) -> None:
+    record = clean(raw(Column=f"IMF (2025)[{mark}]", GDP=f"1,858,572[{mark}]")).record
+    assert record and record["Note"] is None
+
+
+def test_a_world_row_with_a_digit_too_many_is_no_control_total() -> None:
+    assert clean(raw(Country="World", GDP="1115,494,312")).fate is Fate.REJECTED
 
 
 def test_world_is_a_control_total_and_no_country() -> None:
