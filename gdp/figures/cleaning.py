@@ -161,7 +161,7 @@ def named_of(text: str) -> Named:
         name = " ".join(name.replace(year[0], " ").split())
     if not any(c.isalpha() for c in name):
         return Named(name, problem=f"Country is {text[:40]!r}, which is no name")
-    country = reference().find(name)
+    country = reference().find_beside_rank_or_code(name)
     is_aggregate = country is None and reference().is_aggregate(name)
     stated, problem = _checked(int(year[1])) if year else (None, None)
     return Named(country.name if country else name, country, is_aggregate, stated, problem)
@@ -282,6 +282,14 @@ def _decimal(digits: str, factor: Decimal) -> Decimal | None:
 # --- years ------------------------------------------------------------------------------------------------------------
 
 _YEARS = re.compile(r"(?<!\d)((?:19|20)\d\d)(?:\s?[-–—/]\s?((?:19|20)?\d\d)(?!\d))?(?!\d)")
+_SHORT_YEAR = re.compile(r"(?:\bFY\s?|(?<!\w)['’])(\d\d)(?!\d)", re.IGNORECASE)  # FY25, '25
+_LAST_SHORT_YEAR = 49  # '49 is 2049 and '50 is 1950: no list projects so far, nor reaches further back
+_ESTIMATED = re.compile(r"^(?:FY\s?)?(.*?)\s*(?:\(?(?:est\.?|estimates?|[efp])\)?)?$", re.IGNORECASE)
+# A year behind these words is when the figures were published, and none that they are of.
+_RELEASE = re.compile(
+    r"\b(?:WEO|World Economic Outlook|as of|updated?|retrieved|accessed|released?|published)\b[^\d()\[\]]{0,20}\d{4}\b",
+    re.IGNORECASE,
+)
 
 
 class ColumnFacts(NamedTuple):
@@ -322,8 +330,8 @@ def _stated_year(
         if year_cell.casefold() not in _NO_FIGURE:
             return _year_of_cell(year_cell), None, None
         for heading in headings:
-            if heading and (year := year_of_heading(heading)):
-                return year, None, None
+            if heading and (stated := year_of_heading(heading)):
+                return stated[0], None, stated[1]
         year = _in_range(int(as_of[:4]))
         return year, None, f"no year stated; {year} is when the page was saved"
     except Unreadable as error:
@@ -331,19 +339,34 @@ def _stated_year(
 
 
 def _year_of_cell(text: str) -> int:
-    found = _YEARS.fullmatch(text)
+    estimated = _ESTIMATED.fullmatch(_with_full_years(text))
+    found = _YEARS.fullmatch(estimated[1]) if estimated else None
     if not found:
         raise Unreadable(f"Year is {text[:40]!r}, which is no year")
     return _last_year(found)
 
 
 @lru_cache(CACHED_VALUES)
-def year_of_heading(text: str) -> int | None:
-    """Return the year that a heading states, of a range ("2022–24") the last; raises Unreadable when it states two."""
-    years = {_last_year(found) for found in _YEARS.finditer(_FOOTNOTE.sub(" ", text))}
-    if len(years) > 1:
+def year_of_heading(text: str) -> tuple[int, str | None] | None:
+    """Return the year that a heading states, of a range ("2022–24") the last, and a Note where another stands there.
+
+    Returns None when it states no year; raises Unreadable when it states two of which none is that of a release.
+    """
+    heading = _with_full_years(_FOOTNOTE.sub(" ", text))
+    years = {_last_year(found) for found in _YEARS.finditer(heading)}
+    if len(years) < 2:
+        return (years.pop(), None) if years else None
+    of_figures = {_last_year(found) for found in _YEARS.finditer(_RELEASE.sub(" ", heading))}
+    if len(of_figures) != 1:
         raise Unreadable(f"the heading {text[:80]!r} states more than one year")
-    return years.pop() if years else None
+    year = of_figures.pop()
+    released = ", ".join(str(other) for other in sorted(years - {year}))
+    return year, f"the heading states {year} and {released}; {year} is taken, {released} is when it was published"
+
+
+def _with_full_years(text: str) -> str:
+    """Return a text with "FY25" and "'25" written as 2025."""
+    return _SHORT_YEAR.sub(lambda found: f"{'20' if int(found[1]) <= _LAST_SHORT_YEAR else '19'}{found[1]}", text)
 
 
 def _last_year(found: re.Match[str]) -> int:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdp.figures.cleaning import Fate, clean, hundredths_of_billions, named_of, unit_factor
+from gdp.figures.cleaning import Fate, clean, figure_of, hundredths_of_billions, named_of, unit_factor
 from gdp.figures.countries import fold, reference
 from gdp.records import UNSOURCED_NOTE, RawRecord, is_unsourced
 from tests.conftest import SHARED_PAGES
@@ -100,6 +100,17 @@ def test_anything_else_is_set_aside_with_what_it_is(text: str) -> None:
         ({"Column": "Per the International Monetary Fund (2019 estimates) GDP(US$million)"}, 2019),
         ({"Column": "GDP", "Unit": "GDP by country, 2012 (US$)"}, 2012),
         ({"Year": "—"}, 2025),
+        ({"Year": "2024e"}, 2024),
+        ({"Year": "2024 est."}, 2024),
+        ({"Year": "FY2024"}, 2024),
+        ({"Year": "FY24"}, 2024),
+        ({"Year": "'24"}, 2024),
+        ({"Year": "2023/24"}, 2024),
+        ({"GDP": "98,964 (2024 est.)"}, 2024),
+        ({"Column": "IMF (2024 est.)[1]"}, 2024),
+        ({"Column": "IMF (2024e)"}, 2024),
+        ({"Column": "IMF (FY24)"}, 2024),
+        ({"Column": "IMF (FY2023/24)"}, 2024),
     ],
 )
 def test_the_year_comes_from_the_cell_then_the_year_cell_then_the_heading(changes: dict[str, str], year: int) -> None:
@@ -118,6 +129,21 @@ def test_where_no_year_is_stated_that_of_the_page_is_taken_and_noted() -> None:
     assert record
     assert record["Year"] == 2025
     assert record["Note"] == "no year stated; 2025 is when the page was saved"
+
+
+@pytest.mark.parametrize(
+    "heading", ["IMF (2025, WEO April 2024)", "IMF (2025) as of April 2024", "IMF 2025 (updated 2024)"]
+)
+def test_of_two_years_in_a_heading_that_of_the_release_is_not_taken_and_the_note_says_so(heading: str) -> None:
+    record = clean(raw(Column=heading)).record
+    assert record and record["Year"] == 2025
+    assert record["Note"] == "the heading states 2025 and 2024; 2025 is taken, 2024 is when it was published"
+
+
+@given(st.lists(st.text("0123456789", min_size=1, max_size=5), min_size=2, max_size=4))
+def test_groups_that_do_not_stand_in_threes_are_never_a_figure(groups: list[str]) -> None:
+    well_grouped = len(groups[0]) <= 3 and all(len(group) == 3 for group in groups[1:])
+    assert figure_of(",".join(groups), MILLIONS).cents is None or well_grouped
 
 
 @pytest.mark.parametrize("changes", [{"Year": "20x5"}, {"Year": "1492"}, {"Column": "IMF (2024) or (2025)"}])
@@ -176,6 +202,21 @@ def test_a_name_that_traps_is_the_right_country(name: str, iso3: str) -> None:
     country = named_of(name).country
     assert country
     assert country.iso3 == iso3
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["1 United States", "1. United States", "USA United States", "United States (USA)", "US – United States", "12) US"],
+)
+def test_a_rank_or_its_own_code_beside_a_name_is_passed_over(name: str) -> None:
+    assert named_of(name).name == "United States"
+
+
+@pytest.mark.parametrize(
+    "name", ["CAN United States", "Canada (MEX)", "XX United States", "1 Atlantis", "USA Atlantis"]
+)
+def test_a_code_that_is_not_the_named_country_s_assigns_nothing(name: str) -> None:
+    assert named_of(name).country is None
 
 
 # The IMF's code list counts these to a successor; ISO 3166 does not, and their figures are not the successors'.
