@@ -16,7 +16,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from gdp.figures.countries import Country, reference
+from gdp.figures.countries import Country, reference, without_rank
 from gdp.figures.doubts import source_note
 from gdp.records import (
     FIRST_YEAR,
@@ -161,8 +161,11 @@ def named_of(text: str) -> Named:
         name = " ".join(name.replace(year[0], " ").split())
     if not any(c.isalpha() for c in name):
         return Named(name, problem=f"Country is {text[:40]!r}, which is no name")
-    country = reference().find_beside_rank_or_code(name)
+    ranked, name = name, without_rank(name)
+    country = reference().find_beside_code(name)
     is_aggregate = country is None and reference().is_aggregate(name)
+    if not country and not is_aggregate:
+        name = ranked  # nothing says that the number is a rank
     stated, problem = _checked(int(year[1])) if year else (None, None)
     return Named(country.name if country else name, country, is_aggregate, stated, problem)
 

@@ -43,9 +43,8 @@ class Reference:
         """Return the country of that name, or None."""
         return self.countries.get(fold(name))
 
-    def find_beside_rank_or_code(self, name: str) -> Country | None:
-        """Return the country of that name, with a rank or its own code beside it; None where code and name differ."""
-        name = _RANK.sub("", name, count=1) if _RANK.match(name) else name
+    def find_beside_code(self, name: str) -> Country | None:
+        """Return the country of that name, also with its own code beside it; None where code and name differ."""
         country = self.find(name)
         if country:
             return country
@@ -62,6 +61,12 @@ class Reference:
         """Return up to three known names that look like this one, for a message; they assign nothing."""
         close = difflib.get_close_matches(fold(name), self.countries, n=3, cutoff=0.6)
         return list(dict.fromkeys(self.countries[known].name for known in close))
+
+
+def without_rank(name: str) -> str:
+    """Return a name without the rank that stands before it."""
+    rank = _RANK.match(name)
+    return name[rank.end() :] if rank else name
 
 
 def fold(name: str) -> str:

@@ -183,6 +183,7 @@ def test_a_world_row_with_a_digit_too_many_is_no_control_total() -> None:
 
 def test_world_is_a_control_total_and_no_country() -> None:
     assert clean(raw(Country="World")).fate is Fate.AGGREGATE
+    assert named_of("1. World").name == "World" and named_of("1. World").is_aggregate
     assert clean(raw(Country="European Union[n 2]")).fate is Fate.AGGREGATE
 
 
