@@ -91,6 +91,7 @@ CLEAN_FIELDS: Fields = {
 
 # The Notes that decide something: a figure with one of them is nobody's headline.
 UNSOURCED_NOTE = "column without a source"
+DOUBTED_NOTE = "source doubted on the page"  # followed by the mark that says so
 SAID_TWICE = "said twice"  # the Note of a figure that its source gives twice, alike
 
 
@@ -98,11 +99,11 @@ SAID_TWICE = "said twice"  # the Note of a figure that its source gives twice, a
 _AROUND_ARRAY, _AROUND_LINES = (b"[\n", b",\n", b"\n]\n"), (b"", b"\n", b"\n")
 _BETWEEN = re.compile(r"[\s,]*")
 
-UNSOURCED_NOTES = (UNSOURCED_NOTE,)
+UNSOURCED_NOTES = (UNSOURCED_NOTE, DOUBTED_NOTE)
 
 
 def is_unsourced(note: str | None) -> bool:
-    """Tell whether a Note says that the figure's column has no source; gdp.store.headlines says the same in SQL."""
+    """Tell whether a Note says that the figure has no source or a doubted one; gdp.store.headlines says it in SQL."""
     return note is not None and any(part.startswith(UNSOURCED_NOTES) for part in note.split("; "))
 
 

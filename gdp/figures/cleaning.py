@@ -7,6 +7,7 @@ that says there is no figure) or a reject with its reason. Nothing is dropped wi
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,13 +16,13 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from gdp.figures.countries import Country, reference
+from gdp.figures.countries import Country, reference, without_rank
+from gdp.figures.doubts import source_note
 from gdp.records import (
     FIRST_YEAR,
     INSTITUTIONS,
     LAST_YEAR,
     MAX_BILLION_USD,
-    UNSOURCED_NOTE,
     CleanRecord,
     RawRecord,
     is_as_of,
@@ -160,8 +161,11 @@ def named_of(text: str) -> Named:
         name = " ".join(name.replace(year[0], " ").split())
     if not any(c.isalpha() for c in name):
         return Named(name, problem=f"Country is {text[:40]!r}, which is no name")
-    country = reference().find(name)
+    ranked, name = name, without_rank(name)
+    country = reference().find_beside_code(name)
     is_aggregate = country is None and reference().is_aggregate(name)
+    if not country and not is_aggregate:
+        name = ranked  # nothing says that the number is a rank
     stated, problem = _checked(int(year[1])) if year else (None, None)
     return Named(country.name if country else name, country, is_aggregate, stated, problem)
 
@@ -175,6 +179,17 @@ _GROUP_SPACE = re.compile(r"(?<=\d)[\s\u200b\u2060'’](?=\d{3}(?!\d))")  # thin
 _NUMBER = re.compile(r"(?:US)?\$?(\d[\d.,]*)(?:/(?:na|n/a))?", re.IGNORECASE)
 _DOTTED_GROUPS = re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?")
 _COMMA_GROUPS = re.compile(r"\d{1,3}(?:,\d{3})*(?:\.\d+)?|\d+(?:\.\d+)?")
+_MARK_INSIDE = re.compile(rf"\d\s*(?:{_FOOTNOTE.pattern}|{_MARKS.pattern})+\s*\d")
+_WIDE = {"\uff0c": ",", "\uff0e": ".", "\uff04": "$"}
+# What a reader passes over. "Int$" is not here: it is purchasing power; nor is "<", which is no figure.
+_BEFORE = re.compile(
+    r"(?:(?:US\s?\$|USD|\$|[~≈≃▲▼△▽↑↓]|approx\.?|circa|ca?\.|est\.?|increase|decrease|steady)\s*)+(?=\d)", re.IGNORECASE
+)
+# Shares and ranks in brackets, and the marks of estimates; a list has no rank over 299.
+_BEHIND = re.compile(
+    r"(?<=\d)(?:\s*(?:USD|US\$|[▲▼△▽↑↓]|est\.?|\((?:est\.?|[efp]|\d+(?:\.\d+)?\s?%|[12]?\d?\d(?:st|nd|rd|th)?)\)|e)|\s+a)+$",
+    re.IGNORECASE,
+)
 # How many billions a unit is; the last are the World Bank's own words for plain dollars. A page that names none has
 # always meant millions.
 _UNITS = (
@@ -214,7 +229,7 @@ def figure_of(text: str, factor: Decimal) -> Figure:
         return Figure(None, str(error))
     in_brackets = _YEAR_IN_BRACKETS.search(_FOOTNOTE.sub(" ", text))
     year, problem = _checked(int(in_brackets[1])) if in_brackets else (None, None)
-    return Figure(cents, None, year, problem, grouping_note(text))
+    return Figure(cents, None, year, problem, source_note(text))
 
 
 def hundredths_of_billions(text: str, factor: Decimal) -> int | None:
@@ -226,6 +241,8 @@ def hundredths_of_billions(text: str, factor: Decimal) -> int | None:
     if figure.casefold() in _NO_FIGURE:
         return None
     found = _NUMBER.fullmatch(figure)
+    if found and not _is_well_grouped(found[1]):
+        raise Unreadable(f"GDP is {text[:40]!r}, whose commas do not stand in threes; a footnote may be stuck to it")
     number = _decimal(found[1], factor) if found else None
     if not number or number * factor > MAX_BILLION_USD:
         raise Unreadable(f"GDP is {text[:40]!r}, which is no figure")
@@ -233,9 +250,20 @@ def hundredths_of_billions(text: str, factor: Decimal) -> int | None:
 
 
 def figure_text(text: str) -> str:
-    """Return a GDP cell without marks, spaces, hidden sort key ("7007…♠") and the year in brackets."""
-    figure = _YEAR_IN_BRACKETS.sub(" ", without_marks(text)).rpartition("♠")[2].strip()
+    """Return a GDP cell without marks, spaces, hidden sort key ("7007…♠"), what stands around it and its year."""
+    if _MARK_INSIDE.search(text):
+        return text  # its two halves are not one figure
+    figure = _YEAR_IN_BRACKETS.sub(" ", without_marks(text)).rpartition("♠")[2]
+    figure = _BEHIND.sub("", _BEFORE.sub("", "".join(map(_plain_digit, figure)).strip())).strip()
     return _GROUP_SPACE.sub("", figure)
+
+
+def _plain_digit(character: str) -> str:
+    return str(unicodedata.decimal(character)) if character.isdecimal() else _WIDE.get(character, character)
+
+
+def _is_well_grouped(digits: str) -> bool:
+    return "," not in digits or bool(_COMMA_GROUPS.fullmatch(digits) or _DOTTED_GROUPS.fullmatch(digits))
 
 
 def _decimal(digits: str, factor: Decimal) -> Decimal | None:
@@ -254,17 +282,17 @@ def _decimal(digits: str, factor: Decimal) -> Decimal | None:
     return Decimal(repr(float(number))) if len(number.as_tuple().digits) >= _DOUBLE_DIGITS else number
 
 
-def grouping_note(text: str) -> str | None:
-    """Return a Note when the commas of a figure stand where none belong: "1115,494,312" may have a digit too many."""
-    found = _NUMBER.fullmatch(figure_text(text))
-    if not found or "," not in found[1] or _COMMA_GROUPS.fullmatch(found[1]) or _DOTTED_GROUPS.fullmatch(found[1]):
-        return None
-    return f"written {found[1]}"
-
-
 # --- years ------------------------------------------------------------------------------------------------------------
 
 _YEARS = re.compile(r"(?<!\d)((?:19|20)\d\d)(?:\s?[-–—/]\s?((?:19|20)?\d\d)(?!\d))?(?!\d)")
+_SHORT_YEAR = re.compile(r"(?:\bFY\s?|(?<!\w)['’])(\d\d)(?!\d)", re.IGNORECASE)  # FY25, '25
+_LAST_SHORT_YEAR = 49  # '49 is 2049 and '50 is 1950: no list projects so far, nor reaches further back
+_ESTIMATED = re.compile(r"^(?:FY\s?)?(.*?)\s*(?:\(?(?:est\.?|estimates?|[efp])\)?)?$", re.IGNORECASE)
+# A year behind these words is when the figures were published, and none that they are of.
+_RELEASE = re.compile(
+    r"\b(?:WEO|World Economic Outlook|as of|updated?|retrieved|accessed|released?|published)\b[^\d()\[\]]{0,20}\d{4}\b",
+    re.IGNORECASE,
+)
 
 
 class ColumnFacts(NamedTuple):
@@ -293,7 +321,7 @@ def column_facts(  # noqa: PLR0913, PLR0917 - these are the record's fields
         problem = f"Institution is {institution[:40]!r}, not one of {', '.join(INSTITUTIONS)}"
     stated, year_problem, note = (None, None, None) if problem else _stated_year(year, (column, unit), as_of)
     factor = unit_factor(column, unit)
-    return ColumnFacts(factor, institution, source, as_of, problem, stated, year_problem, note, unsourced_note(column))
+    return ColumnFacts(factor, institution, source, as_of, problem, stated, year_problem, note, source_note(column))
 
 
 def _stated_year(
@@ -305,8 +333,8 @@ def _stated_year(
         if year_cell.casefold() not in _NO_FIGURE:
             return _year_of_cell(year_cell), None, None
         for heading in headings:
-            if heading and (year := year_of_heading(heading)):
-                return year, None, None
+            if heading and (stated := year_of_heading(heading)):
+                return stated[0], None, stated[1]
         year = _in_range(int(as_of[:4]))
         return year, None, f"no year stated; {year} is when the page was saved"
     except Unreadable as error:
@@ -314,19 +342,34 @@ def _stated_year(
 
 
 def _year_of_cell(text: str) -> int:
-    found = _YEARS.fullmatch(text)
+    estimated = _ESTIMATED.fullmatch(_with_full_years(text))
+    found = _YEARS.fullmatch(estimated[1]) if estimated else None
     if not found:
         raise Unreadable(f"Year is {text[:40]!r}, which is no year")
     return _last_year(found)
 
 
 @lru_cache(CACHED_VALUES)
-def year_of_heading(text: str) -> int | None:
-    """Return the year that a heading states, of a range ("2022–24") the last; raises Unreadable when it states two."""
-    years = {_last_year(found) for found in _YEARS.finditer(_FOOTNOTE.sub(" ", text))}
-    if len(years) > 1:
+def year_of_heading(text: str) -> tuple[int, str | None] | None:
+    """Return the year that a heading states, of a range ("2022–24") the last, and a Note where another stands there.
+
+    Returns None when it states no year; raises Unreadable when it states two of which none is that of a release.
+    """
+    heading = _with_full_years(_FOOTNOTE.sub(" ", text))
+    years = {_last_year(found) for found in _YEARS.finditer(heading)}
+    if len(years) < 2:
+        return (years.pop(), None) if years else None
+    of_figures = {_last_year(found) for found in _YEARS.finditer(_RELEASE.sub(" ", heading))}
+    if len(of_figures) != 1:
         raise Unreadable(f"the heading {text[:80]!r} states more than one year")
-    return years.pop() if years else None
+    year = of_figures.pop()
+    released = ", ".join(str(other) for other in sorted(years - {year}))
+    return year, f"the heading states {year} and {released}; {year} is taken, {released} is when it was published"
+
+
+def _with_full_years(text: str) -> str:
+    """Return a text with "FY25" and "'25" written as 2025."""
+    return _SHORT_YEAR.sub(lambda found: f"{'20' if int(found[1]) <= _LAST_SHORT_YEAR else '19'}{found[1]}", text)
 
 
 def _last_year(found: re.Match[str]) -> int:
@@ -346,17 +389,3 @@ def _checked(year: int) -> tuple[int, str | None]:
         return _in_range(year), None
     except Unreadable as error:
         return year, str(error)
-
-
-# --- notes ------------------------------------------------------------------------------------------------------------
-
-_UNSOURCED = re.compile(
-    r"\[[^\[\]]*\b(?:citations?|sources?|references?)\s+(?:needed|missing)\b[^\[\]]*\]|\b(?:unsourced|uncited)\b",
-    re.IGNORECASE,
-)
-
-
-@lru_cache(CACHED_VALUES)
-def unsourced_note(column: str | None) -> str | None:
-    """Return the Note of figures whose column the page itself marks as without a source."""
-    return UNSOURCED_NOTE if column and _UNSOURCED.search(column) else None

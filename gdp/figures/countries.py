@@ -17,6 +17,9 @@ from typing import Any
 from utils import COUNTRY_TABLE, PROJECT, Exit, StageError
 
 _NOT_A_LETTER = re.compile(r"[\W_]+")
+_RANK = re.compile(r"[12]?\d?\d[.)]?\s+(?=\D)")  # "1 United States", "1. United States"; no list has 300 ranks
+_CODE_BEFORE = re.compile(r"([A-Z]{2,3})\s*[-–—:]?\s+(.+)")  # "USA United States", "US – United States"
+_CODE_BEHIND = re.compile(r"(?P<name>.+?)\s*(?:[-–—:,]\s*|\()(?P<code>[A-Z]{2,3})\)?")  # "United States (USA)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,16 @@ class Reference:
         """Return the country of that name, or None."""
         return self.countries.get(fold(name))
 
+    def find_beside_code(self, name: str) -> Country | None:
+        """Return the country of that name, also with its own code beside it; None where code and name differ."""
+        country = self.find(name)
+        if country:
+            return country
+        before, behind = _CODE_BEFORE.fullmatch(name), _CODE_BEHIND.fullmatch(name)
+        named = self.find(before[2]) if before else self.find(behind["name"]) if behind else None
+        code = before[1] if before else behind["code"] if behind else ""
+        return named if named and self.find(code) is named else None
+
     def is_aggregate(self, name: str) -> bool:
         """Tell whether the name is a group of countries, whose figure is a control total and not a row."""
         return fold(name) in self.aggregates
@@ -48,6 +61,12 @@ class Reference:
         """Return up to three known names that look like this one, for a message; they assign nothing."""
         close = difflib.get_close_matches(fold(name), self.countries, n=3, cutoff=0.6)
         return list(dict.fromkeys(self.countries[known].name for known in close))
+
+
+def without_rank(name: str) -> str:
+    """Return a name without the rank that stands before it."""
+    rank = _RANK.match(name)
+    return name[rank.end() :] if rank else name
 
 
 def fold(name: str) -> str:
