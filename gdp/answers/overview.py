@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections import Counter
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from gdp.answers.changes import Changes, Row, last_refresh, tell_of_rows
-from gdp.answers.questions import screens
-from gdp.records import INSTITUTIONS, PAGE, UNSOURCED_NOTE, WORLD_BANK_ITSELF
+from gdp.answers.changes import Changes, Row, last_refresh
+from gdp.answers.past import MOST_ESTIMATES, past
+from gdp.answers.questions import REGION_MEANS, THRESHOLD_BILLION_USD, TOP
+from gdp.records import PAGE
 from gdp.store.database import Connection, rows_of
 from gdp.store.history import History, Vintage
-from gdp.store.tables import STANDS
 from utils import Exit, StageError
 
-MOST_ESTIMATES = 80_000  # of the past, in the page: about 900 kB; the newest are kept
 MOST_LOADS = 15
-LARGEST = 5  # of a region, named
 
 WITH_NOTES = """
     SELECT rank() OVER (ORDER BY c.GDP_USD_billion DESC) AS Rank, c.Country, c.ISO3, c.Region, c.Year,
@@ -27,11 +25,6 @@ WITH_NOTES = """
       ON e.Country = c.Country AND e.Year = c.Year AND e.Institution = 'IMF' AND e.Publisher = :publisher
      AND e.As_of <= :as_of AND e.Until > :as_of
     ORDER BY Rank, c.Country
-"""
-PAST = """
-    SELECT coalesce(ISO3, Country) AS Code, Country, Institution, Publisher, Year, As_of, Until, GDP_USD_billion,
-           CASE WHEN Note LIKE :unsourced THEN 1 ELSE 0 END AS Unsourced
-    FROM GDP_Estimates ORDER BY Until DESC, As_of DESC, Institution, Country, Year LIMIT :most
 """
 LOADS = ("Loaded_at", "File", "SHA256", "As_of", "Rows", "Publisher", "Institutions", "Source", "Left_out", "Findings")
 
@@ -67,6 +60,25 @@ class Overview(NamedTuple):
         return (self.written_at.date() - datetime.fromisoformat(self.as_of).date()).days
 
     @property
+    def years(self) -> str:
+        """Return for which year the figures are, and how many are for another."""
+        if not self.countries:
+            return "for no year"
+        ((year, number),) = Counter(row["Year"] for row in self.countries).most_common(1)
+        others = len(self.countries) - number
+        return f"for {year}" + (f" ({others} of {len(self.countries)} for another year)" if others else "")
+
+    @property
+    def any_largest_noted(self) -> bool:
+        """Tell whether one of a region's largest has a Note."""
+        return any(one["Note"] for row in self.regions for one in row["Largest"])
+
+    @property
+    def caption(self) -> str:
+        """Return what stands beneath every plot: whose figures, as of when, for which year."""
+        return f"Source: {self.said_by}, as of {self.as_of}; figures {self.years}"
+
+    @property
     def said_by(self) -> str:
         """Return who says so, for a caption."""
         return "IMF, as quoted by Wikipedia" if self.newest.publisher == PAGE else "IMF"
@@ -78,29 +90,62 @@ def overview(connection: Connection) -> Overview:
     newest = history.newest_imf()
     if newest is None:
         raise StageError(Exit.NO_INPUT, "no IMF figures are loaded; run python etl_process.py first")
-    countries = rows_of(connection, WITH_NOTES, publisher=newest.publisher, as_of=newest.as_of)
-    told = screens(connection, newest)
+    countries = _countries(connection, newest)
     changes = last_refresh(history, newest)
-    tell_of_rows(countries, changes)
+    _tell_of_changes(countries, changes)
     return Overview(
         newest,
         datetime.now(timezone.utc),
         countries,
-        told["Countries_over_100_billion_USD"],
-        [_with_largest(row, countries) for row in told["Region_top_5_mean"]],
+        [row for row in countries if row["GDP_USD_billion"] >= THRESHOLD_BILLION_USD],
+        _regions(rows_of(connection, REGION_MEANS, top=TOP), countries),
         changes,
         _loads(connection, "", MOST_LOADS),
         _loads(connection, "WHERE As_of = :as_of AND Publisher = :publisher", 1, newest)[0],
         _count(connection, "Loads"),
         _count(connection, "GDP_Estimates"),
-        past(rows_of(connection, PAST, unsourced=f"{UNSOURCED_NOTE}%", most=MOST_ESTIMATES), history.all()),
+        past(connection),
     )
 
 
-def _with_largest(region: Row, countries: list[Row]) -> Row:
-    own = [row for row in countries if row["Region"] == region["Region"]]
-    total = sum(row["GDP_USD_billion"] for row in own)
-    return {**region, "Top": [row["Country"] for row in own[:LARGEST]], "Total": total, "Number": len(own)}
+def _countries(connection: Connection, newest: Vintage) -> list[Row]:
+    """Return the headlines with their rank, their share, and which part of the largest each is."""
+    countries = rows_of(connection, WITH_NOTES, publisher=newest.publisher, as_of=newest.as_of)
+    largest = max((row["GDP_USD_billion"] for row in countries), default=0) or 1
+    for row in countries:
+        row["Code"] = row["ISO3"] or row["Country"]
+        row["Part"] = row["GDP_USD_billion"] / largest
+    return countries
+
+
+def _tell_of_changes(countries: list[Row], changes: Changes) -> None:
+    """Add to each country what changed of it, and to each change the country's code and its figures' Notes."""
+    by_country = {row["Country"]: row for row in changes.rows} if changes.since else {}
+    codes = {row["Country"]: row for row in countries}
+    for row in changes.rows:
+        now = codes.get(row["Country"])
+        row["Code"], row["Note"], row["Was_Note"] = now["Code"] if now else row["Country"], now and now["Note"], None
+        if row["Change"] == "revised" and row["Was_for_year"] != row["Year"]:
+            row["Change"], row["Revised_percent"] = "new year", None
+    for row in countries:
+        change = by_country.get(row["Country"], {})
+        row |= {name: change.get(name) for name in ("Change", "Revised_percent", "Was_rank")}
+
+
+def _regions(means: list[Row], countries: list[Row]) -> list[Row]:
+    """Return each region's mean with its largest, its total, and which part of the largest mean it is."""
+    most = max((row["Mean_GDP_USD_billion"] for row in means), default=0) or 1
+    return [_with_largest(row, most, [one for one in countries if one["Region"] == row["Region"]]) for row in means]
+
+
+def _with_largest(region: Row, most: float, own: list[Row]) -> Row:
+    return {
+        **region,
+        "Largest": own[:TOP],
+        "Total": sum(row["GDP_USD_billion"] for row in own),
+        "Number": len(own),
+        "Part": region["Mean_GDP_USD_billion"] / most,
+    }
 
 
 def _count(connection: Connection, table: str) -> int:
@@ -119,52 +164,3 @@ def _loads(connection: Connection, where: str, most: int, of: Vintage | None = N
         load["Left_out"] = json.loads(load["Left_out"]) if load["Left_out"] else None
         load["Findings"] = json.loads(load["Findings"] or "[]")
     return loads
-
-
-# --- the past, as the page's script takes it --------------------------------------------------------------------------
-
-
-def past(rows: Iterable[Row], vintages: Iterable[Vintage]) -> Row:
-    """Return estimates by country, series and year, each a flat list: as of (its place in a list), figure, and so on.
-
-    A figure stands until the next, null means that it was said no more. With them go each series' own vintages, as only
-    there a headline is chosen: those at which a figure changed, and the first of each year.
-    """
-    kept = list(rows)
-    days = sorted({row["As_of"] for row in kept} | {row["Until"] for row in kept if row["Until"] != STANDS})
-    first_of_year: dict[tuple[str, str, str], str] = {}
-    known = [(name, v.publisher, v.as_of) for v in vintages for name in v.institutions]
-    for name, publisher, as_of in sorted(known, key=lambda one: one[2]):
-        first_of_year.setdefault((name, publisher, as_of[:4]), as_of)
-    days = sorted({*days, *(as_of for as_of in first_of_year.values() if days and as_of >= days[0])})
-    at = {day: number for number, day in enumerate(days)}
-    order = sorted({(INSTITUTIONS.index(row["Institution"]), row["Publisher"]) for row in kept})
-    series = {(INSTITUTIONS[number], publisher): place for place, (number, publisher) in enumerate(order)}
-    countries: dict[str, Row] = {}
-    for row in sorted(kept, key=lambda row: str(row["As_of"])):
-        number = series[row["Institution"], row["Publisher"]]
-        country = countries.setdefault(row["Code"], {"name": "", "said": {}})
-        country["name"] = row["Country"]
-        year = f"{row['Year']}{'*' if row['Unsourced'] else ''}"
-        said = country["said"].setdefault(number, {}).setdefault(year, [])
-        if said and said[-2] == at[row["As_of"]]:
-            del said[-2:]  # it was said until this one
-        said += [at[row["As_of"]], row["GDP_USD_billion"]]
-        if row["Until"] != STANDS:
-            said += [at[row["Until"]], None]
-    own: list[set[int]] = [set() for _ in series]
-    for name, publisher, as_of in known:
-        if (name, publisher) in series and as_of in at:
-            own[series[name, publisher]].add(at[as_of])
-    return {
-        "days": [day[:10] for day in days],
-        "series": [_name_of_series(*key) for key in series],
-        "vintages": [sorted(places) for places in own],
-        "countries": countries,
-    }
-
-
-def _name_of_series(institution: str, publisher: str) -> str:
-    if publisher == PAGE:
-        return f"{institution} (Wikipedia)"
-    return f"{institution} ({'its API' if publisher == WORLD_BANK_ITSELF else 'DataMapper'})"

@@ -1,0 +1,275 @@
+// --- GDP over the years, and what was said of a year when: of one country or several, by one institution or each ---
+// past.countries[code].said[series][year] is a flat list: the place of a day, the figure that was said from then on, or
+// null where nothing was said any more, and so on; a negative number tells of the figure before it: -1 - place of its Note.
+
+const MOST_LINES = 8; // as many colours are told apart
+const LAST_SAID = "last";
+const DASHES = ["", "7 4", "2 3", "9 3 2 3"]; // of an institution's publishers
+const state = { countries: [], year: "", by: "", of: LAST_SAID, scale: "linear" };
+let shown = { chart: null, drawn: null, estimates: [] };
+
+/** What was said of a year: from which place of a day until which (none: it stands), what, and with what Note. */
+function said(flat) {
+  const found = [];
+  for (let i = 0; i < flat.length; i += 1) {
+    if (flat[i] < 0 && i > 1) found.at(-1).note = past.notes[-1 - flat[i]];
+    else {
+      if (found.length && found.at(-1).until === undefined) found.at(-1).until = flat[i];
+      if (flat[i + 1] !== null) found.push({ from: flat[i], figure: flat[i + 1] });
+      i += 1;
+    }
+  }
+  return found;
+}
+
+// --- what is chosen, and the address that keeps it ---
+
+const seriesOf = (code) => Object.keys(past.countries[code].said).map(Number);
+
+function chosenSeries() {
+  const spoken = [...new Set(state.countries.flatMap(seriesOf))].sort((a, b) => a - b);
+  const named = spoken.find((number) => past.series[number].key === state.by);
+  if (named !== undefined) return [named];
+  return state.countries.length > 1 ? spoken.slice(0, 1) : spoken;
+}
+
+function readAddress() {
+  const told = Object.fromEntries(location.hash.slice(1).split("&").map((part) => part.split("=")));
+  if (!told.country) return false;
+  const plain = (text) => { try { return decodeURIComponent(text); } catch { return text; } };
+  const codes = told.country.split(",").map(plain).map((code) => (past.countries[code] ? code : called(code)[0]));
+  const countries = [...new Set(codes.filter((code) => past.countries[code]))].slice(0, MOST_LINES);
+  if (!countries.length) return false;
+  Object.assign(state, { countries, year: told.year ?? "", by: plain(told.by ?? ""), of: plain(told.of ?? LAST_SAID), scale: told.scale === "log" ? "log" : "linear" });
+  return true;
+}
+
+function keepAddress() {
+  const parts = [`country=${state.countries.map(encodeURIComponent).join(",")}`];
+  if (state.year) parts.push(`year=${state.year}`);
+  if (state.by) parts.push(`by=${encodeURIComponent(state.by)}`);
+  if (state.of !== LAST_SAID) parts.push(`of=${encodeURIComponent(state.of)}`);
+  if (state.scale !== "linear") parts.push(`scale=${state.scale}`);
+  history.replaceState(null, "", `#${parts.join("&")}`);
+}
+
+// --- the lines ---
+
+const yearsOf = (code, number) => Object.keys(past.countries[code].said[number] ?? {}).map(Number).sort((a, b) => a - b);
+const dayOf = (place) => (place === undefined ? undefined : past.days[place]);
+
+/** Each line that is chosen, with its estimates: those of every year, or every one of a year. */
+function chosenLines() {
+  const numbers = chosenSeries();
+  return state.countries.flatMap((code, place) => numbers.map((number) => {
+    const series = past.series[number];
+    const several = state.countries.length > 1;
+    const dash = several ? "" : DASHES[past.series.slice(0, number).filter((other) => other.institution === series.institution).length % DASHES.length];
+    return { code, series, name: several ? nameOf(code) : series.name, colour: several ? `line-${place}` : series.colour, dash, estimates: estimatesOf(code, number) };
+  })).filter((line) => line.estimates.length);
+}
+
+function estimatesOf(code, number) {
+  const whole = (year) => said(past.countries[code].said[number][year]).map((one, place, all) => ({ ...one, code, number, year, before: all[place - 1] }));
+  if (state.year) return past.countries[code].said[number]?.[state.year] ? whole(Number(state.year)) : [];
+  const until = past.days.indexOf(state.of);
+  return yearsOf(code, number).map((year) => (until < 0 ? whole(year).at(-1)
+    : whole(year).findLast((one) => one.from <= until && (one.until === undefined || one.until > until)))).filter(Boolean);
+}
+
+function chartOf(lines) {
+  const time = (place) => (place === undefined ? Math.max(Date.now(), new Date(past.days.at(-1)).getTime() + DAY_MS) : new Date(past.days[place]).getTime());
+  const point = (one) => (state.year ? { x: time(one.from), until: time(one.until), y: one.figure, note: one.note } : { x: one.year, y: one.figure, note: one.note });
+  const what = state.year ? `GDP for ${state.year} as estimated from time to time` : `GDP by year, ${state.of === LAST_SAID ? "as last said of each" : `as of ${state.of.slice(0, 10)}`}`;
+  const whose = state.countries.length > 1 ? (lines[0]?.series.name ?? "") : nameOf(state.countries[0]);
+  return {
+    kind: state.year ? "days" : "years", log: state.scale === "log", title: `${whose}: ${what}`,
+    caption: `Nominal, current US dollars. Source: ${[...new Set(lines.map((line) => line.series.name))].join(", ")}`,
+    lines: lines.map((line) => ({ ...line, points: line.estimates.map(point) })),
+  };
+}
+
+// --- drawing and telling ---
+
+function show() {
+  keepAddress();
+  offer();
+  const lines = chosenLines();
+  const chart = chartOf(lines);
+  const drawn = drawChart(chart, Math.max(byId("chart").clientWidth, 300));
+  byId("chart").replaceChildren(drawn.made);
+  byId("chart").setAttribute("aria-label", `${chart.title}, in ${drawn.unit.name}: ${lines.map((line) => `${line.name} ${withCommas(line.estimates.at(-1).figure / drawn.unit.of)}`).join(", ") || "nothing was said"}. Arrow keys go along it; the table below has every figure.`);
+  shown = { chart, drawn, estimates: lines.flatMap((line) => line.estimates), at: -1 };
+  byId("chart-tells").textContent = lines.length ? "Point at the chart, or go along it with the arrow keys, to see its figures." : "Nobody whose figures are loaded said anything of that.";
+  listEstimates();
+}
+
+function tellAt(x) {
+  const { chart, drawn } = shown;
+  const figures = chart.lines.flatMap((line) => {
+    const point = line.points.findLast((one) => (one.until === undefined ? one.x === x : one.x <= x && x <= one.until));
+    return point ? [`${line.name} ${withCommas(point.y / drawn.unit.of, drawn.unit.of > 1 ? 3 : 2)}${point.note ? ` (in doubt: ${point.note})` : ""}`] : [];
+  });
+  drawn.point(x);
+  byId("chart-tells").textContent = `${chart.kind === "years" ? x : shownDay(x)}: ${figures.join("; ") || "nothing said"}${figures.length ? `, ${drawn.unit.name}` : ""}`;
+}
+
+const stops = () => [...new Set(shown.chart.lines.flatMap((line) => line.points.map((point) => point.x)))].sort((a, b) => a - b);
+
+function pointAtChart(event) {
+  const xs = stops();
+  if (!xs.length) return;
+  const pixel = (event.clientX - shown.drawn.made.getBoundingClientRect().x);
+  const distance = (x) => Math.abs(shown.drawn.x.at(x) - pixel);
+  tellAt(xs.reduce((best, x) => (distance(x) < distance(best) ? x : best)));
+}
+
+function goAlong(event) {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  const xs = stops();
+  if (!step || !xs.length) return;
+  event.preventDefault();
+  shown.at = Math.min(Math.max(shown.at < 0 && step < 0 ? xs.length - 1 : shown.at + step, 0), xs.length - 1);
+  tellAt(xs[shown.at]);
+}
+
+function revised({ before, figure }) {
+  if (!before?.figure || !state.year) return "";
+  const percent = (figure / before.figure - 1) * 100;
+  return `${percent < 0 ? "" : "+"}${percent.toFixed(2)} %${before.note ? " of a figure in doubt" : ""}`;
+}
+
+function listEstimates() {
+  const kinds = ["", "", "number", "whole", "whole", "number", "number revised", "note"];
+  const rows = shown.estimates.map((one) => [
+    element("a", { href: addressOf(one.code) }, nameOf(one.code)), past.series[one.number].name, String(one.year), dayOf(one.from).slice(0, 10),
+    (dayOf(one.until) ?? "now").slice(0, 10), withCommas(one.figure), revised(one), one.note ?? ""]);
+  const cells = (row) => row.map((content, column) => element("td", kinds[column] ? { class: kinds[column] } : {}, content));
+  byId("estimates").tBodies[0].replaceChildren(...rows.map((row) => element("tr", {}, ...cells(row))));
+  byId("estimates").querySelectorAll(".revised").forEach((cell) => { cell.hidden = !state.year; });
+}
+
+// --- what can be chosen ---
+
+function offer() {
+  const numbers = [...new Set(state.countries.flatMap(seriesOf))].sort((a, b) => a - b);
+  const chosen = chosenSeries();
+  const years = [...new Set(state.countries.flatMap((code) => chosen.flatMap((number) => yearsOf(code, number))))].sort((a, b) => b - a);
+  options(byId("show-picker"), [["", "GDP over the years"], ...years.map((year) => [year, `what was said of ${year}`])], state.year);
+  const all = state.countries.length > 1 ? [] : [["", "each institution, side by side"]];
+  options(byId("by-picker"), [...all, ...numbers.map((number) => [past.series[number].key, past.series[number].name])], chosen.length > 1 || all.length && !state.by ? "" : past.series[chosen[0]].key);
+  const places = new Set(state.countries.flatMap((code) => chosen.flatMap((number) => Object.values(past.countries[code].said[number] ?? {}).flatMap((flat) => said(flat).map((one) => one.from)))));
+  const days = [...places].sort((a, b) => b - a).map((place) => [past.days[place], past.days[place].slice(0, 10)]);
+  options(byId("of-picker"), [[LAST_SAID, "the last said of each year"], ...days], state.of);
+  if (byId("of-picker").selectedIndex < 0) byId("of-picker").value = state.of = LAST_SAID;
+  byId("of-label").hidden = Boolean(state.year);
+  byId("scale-picker").value = state.scale;
+  byId("chosen").replaceChildren(...state.countries.map((code) => element("li", {}, element("button", { type: "button", "data-out": code, "aria-label": `Take out ${nameOf(code)}` }, nameOf(code)))));
+}
+
+function choose(changes) {
+  Object.assign(state, changes);
+  if (!state.countries.length) state.countries = [Object.keys(rowOf)[0] ?? Object.keys(past.countries)[0]];
+  show();
+}
+
+const add = (code) => choose({ countries: [...new Set([...state.countries, code])].slice(-MOST_LINES) });
+
+/** The field that finds a country by any name, with a list beneath it. */
+function readyPicker() {
+  const [input, list] = [byId("country-input"), byId("country-list")];
+  let at = 0;
+  const mark = () => [...list.children].forEach((item, place) => {
+    item.setAttribute("aria-selected", place === at);
+    if (place === at) { input.setAttribute("aria-activedescendant", item.id); item.scrollIntoView({ block: "nearest" }); }
+  });
+  const close = () => { list.hidden = true; input.setAttribute("aria-expanded", "false"); input.removeAttribute("aria-activedescendant"); };
+  const open = () => {
+    const codes = called(input.value).filter((code) => !state.countries.includes(code));
+    list.replaceChildren(...codes.slice(0, 40).map((code, place) => element("li", { role: "option", id: `found-${place}`, "data-code": code }, `${nameOf(code)} (${code})`)));
+    if (!codes.length) return close();
+    list.hidden = false;
+    input.setAttribute("aria-expanded", "true");
+    at = 0;
+    return mark();
+  };
+  const take = (code) => { if (code) { add(code); input.value = ""; close(); } };
+  input.addEventListener("input", open);
+  input.addEventListener("focus", open);
+  input.addEventListener("blur", close);
+  input.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (event.key === "Enter") { if (list.hidden) open(); take(list.children[at]?.dataset.code); } else if (event.key === "Escape") close();
+    else if (step) { event.preventDefault(); if (list.hidden) open(); else { at = (at + step + list.children.length) % list.children.length; mark(); } }
+  });
+  list.addEventListener("pointerdown", (event) => { event.preventDefault(); take(event.target.dataset.code); });
+}
+
+// --- what is shown, to take along ---
+
+const COLUMNS = ["Country", "ISO3", "Institution", "Publisher", "Year", "As_of", "Until", "GDP_USD_billion", "Note"];
+
+function csvFile() {
+  const safe = (text) => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text); // a spreadsheet must not take a name for a formula
+  const cell = (value) => (typeof value === "number" ? String(value) : `"${safe(String(value ?? "")).replaceAll('"', '""')}"`);
+  const rows = shown.estimates.map((one) => {
+    const series = past.series[one.number];
+    const code = /^[A-Z]{3}$/.test(one.code) ? one.code : "";
+    return [nameOf(one.code), code, series.institution, series.publisher, one.year, dayOf(one.from), dayOf(one.until), one.figure, one.note].map(cell).join(",");
+  });
+  return `${[COLUMNS.join(","), ...rows].join("\r\n")}\r\n`;
+}
+
+function save(content, kind, ending) {
+  const name = ["gdp", ...state.countries.map((code) => code.replace(/\W+/g, "-")), state.year].filter(Boolean).join("_");
+  const address = URL.createObjectURL(new Blob([content], { type: kind }));
+  element("a", { href: address, download: `${name}.${ending}` }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10000);
+}
+
+// --- to begin with ---
+
+function followAddress() {
+  if (!readAddress()) return false;
+  show();
+  byId("years").scrollIntoView();
+  return true;
+}
+
+function leadTo(address) {
+  history.pushState(null, "", address);
+  followAddress();
+}
+
+function readyYears() {
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[href^='#country=']");
+    if (!link) return;
+    event.preventDefault();
+    leadTo(link.getAttribute("href"));
+  });
+  byId("show-picker").addEventListener("input", (event) => choose({ year: event.target.value }));
+  byId("by-picker").addEventListener("input", (event) => choose({ by: event.target.value }));
+  byId("of-picker").addEventListener("input", (event) => choose({ of: event.target.value }));
+  byId("scale-picker").addEventListener("input", (event) => choose({ scale: event.target.value }));
+  byId("chosen").addEventListener("click", (event) => {
+    const out = event.target.dataset.out;
+    if (out !== undefined && state.countries.length > 1) choose({ countries: state.countries.filter((code) => code !== out) });
+  });
+  byId("chart").addEventListener("pointermove", pointAtChart);
+  byId("chart").addEventListener("pointerdown", pointAtChart);
+  byId("chart").addEventListener("keydown", goAlong);
+  byId("save-csv").addEventListener("click", () => save(csvFile(), "text/csv;charset=utf-8", "csv"));
+  byId("save-svg").addEventListener("click", () => save(svgFile(shown.drawn.made), "image/svg+xml", "svg"));
+  readyPicker();
+  addEventListener("hashchange", followAddress);
+  let width = innerWidth;
+  addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; show(); } });
+  if (!followAddress()) {
+    const address = location.href; // nothing is chosen yet, so nothing is to be kept
+    choose({ countries: Object.keys(rowOf).slice(0, 5) });
+    history.replaceState(null, "", address);
+  }
+}
+
+if (Object.keys(past.countries).length) readyYears();
