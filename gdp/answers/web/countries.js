@@ -43,9 +43,8 @@ function called(typed) {
   if (!name) return Object.keys(namesOf);
   const codes = (fits) => Object.keys(namesOf).filter((code) => namesOf[code].some(fits));
   const begin = codes((known) => ` ${known}`.includes(` ${name}`));
-  const whole = new Set(codes((known) => known === name));
-  if (begin.length) return begin.sort((a, b) => whole.has(b) - whole.has(a));
-  return codes((known) => known.includes(name));
+  const place = (code) => (namesOf[code].includes(name) ? 0 : namesOf[code][1].startsWith(name) ? 1 : 2);
+  return begin.length ? begin.sort((a, b) => place(a) - place(b)) : codes((known) => known.includes(name));
 }
 
 // --- the table of countries ---
