@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import gc
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -25,12 +24,15 @@ from gdp.checks.vintage import check_vintage
 from gdp.records import PAGE, CleanRecord
 from gdp.running.command_line import command_line, day
 from gdp.running.journal import Journal
+from gdp.running.places import Place, database_named, default_database, file_named
 from gdp.running.stage import answer, leave, run_stage
-from gdp.store.database import Connection, Place, asked, opened, transaction
-from gdp.store.history import History, Told, Vintage, vintage_of, vintages_in
+from gdp.store.database import Connection, asked, opened, transaction
+from gdp.store.headlines import put_current_view, replace_countries
+from gdp.store.history import History, Remarks
 from gdp.store.reading import Mixed, Reading
-from gdp.store.tables import create_tables, take_out_old
-from utils import Exit, StageError, checks_file, clean_file, database_file, log_file, stamp_of, write_whole, writing
+from gdp.store.tables import create_tables
+from gdp.store.vintages import Vintage, vintage_of
+from utils import Exit, StageError, checks_file, clean_file, log_file, stamp_of, write_whole, writing
 
 MAX_NAMED = 10  # vintages that were not loaded; the log has them all
 
@@ -44,10 +46,9 @@ class Loaded(NamedTuple):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the stage as a script, or answer a question; return its exit code."""
-    gc.disable()  # records hold no cycles, and to look for some takes a tenth of the time
     options = parse_arguments(arguments)
     journal = Journal("load", options.quiet)
-    database = Place.named(options.database or database_file())
+    database = options.database or default_database()
     if options.export:
         return answer(journal, partial(export_countries, options, database, journal))
     if options.as_of or options.changes or options.country is not None or options.compare:
@@ -73,8 +74,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "python load.py --export",
     )
     add = parser.add_argument
-    add("--input", type=Path, metavar="FILE", help="clean records (default: transform's)")
-    add("--database", metavar="FILE_OR_URL", help="a file or postgresql://… (default: sqliteDB/World_Economies.db)")
+    add("--input", type=file_named, metavar="FILE", help="clean records (default: transform's)")
+    add(
+        "--database",
+        type=database_named,
+        metavar="FILE_OR_URL",
+        help="a file or postgresql://… (default: sqliteDB/World_Economies.db)",
+    )
     add("--force", action="store_true", help="load in spite of fatal findings, and note them on the rows")
     add("--json", action="store_true", help="print as one JSON object")
     past = parser.add_argument_group("instead of loading, ask what was loaded before")
@@ -125,7 +131,6 @@ def export_countries(options: argparse.Namespace, database: Place, journal: Jour
     with asked(database) as connection:
         history = History(connection)
         vintage = questions.vintage_at(history, options.as_of)
-        history.choose_countries(vintage, temporary=True)
         export(connection, vintage, clean_file().parent, journal)
 
 
@@ -143,42 +148,37 @@ def load(source: Path, database: Place, journal: Journal, force: bool = False) -
         with writing(database.path):
             database.path.parent.mkdir(parents=True, exist_ok=True)
     with opened(database) as connection, transaction(connection):
-        carry_over(connection)
+        create_tables(connection)
+        put_current_view(connection)
         history = History(connection)
         before = ranking(history, history.newest_imf())
         history, taken = take_all(connection, reading, force)
         sha256 = reading.sha256
         journal.note_input(source, reading.count, sha256)
         journal.say(f"{reading.count:,} clean records read from {source}")
-        findings, left_out = told_by_transform(source, sha256, journal)
+        findings, left_out = findings_of_transform(source, sha256, journal)
         findings += taken.findings
         tell_findings(findings, is_loaded(connection, sha256), taken, journal)
         if not (taken.loaded or taken.outdated):
             refuse_all(as_checks(findings, sha256, left_out or {}), findings)
         for vintage, rows in taken.loaded.items():
-            history.remember(vintage, str(source.absolute()), sha256, rows, told_of(vintage, taken, findings, left_out))
+            history.remember(
+                vintage, str(source.absolute()), sha256, rows, remarks_on(vintage, taken, findings, left_out)
+            )
         newest = history.newest_imf()
-        history.choose_countries(newest)
+        if newest:
+            replace_countries(connection, newest)
         changes = changed(before, ranking(history, newest))
     journal.facts["as_of"] = newest.as_of if newest else None
     loaded = sum(taken.loaded.values())
     journal.note_output(database.path or str(database), loaded)
     journal.attempt(lambda: write_whole(checks_file(), as_checks(findings, sha256, left_out or {})))
+    warn_of_unsourced(history, newest, taken, journal)
     warn_of_refused(taken, journal)
     of_how_many = f" of {len(taken.loaded):,} vintages" if taken.number > 1 else ""
     journal.say(f"{loaded:,} estimates{of_how_many} loaded into {database}")
     journal.say(summary(changes))
     return Loaded(changes, [vintage for vintage in taken.refused if vintage in taken.newest.values()])
-
-
-def carry_over(connection: Connection) -> None:
-    """Create the tables where they are missing, and take in a database from before figures had an Until."""
-    old = take_out_old(connection)
-    create_tables(connection)
-    history = History(connection)
-    for vintage, said in vintages_in(old):
-        take_in(history, vintage, said, check(history, vintage, said))
-        history.remember(vintage, "carried over from before figures had an Until", "", len(said))
 
 
 class Taken:
@@ -234,7 +234,7 @@ def take_each(history: History, vintages: Iterable[list[CleanRecord]], force: bo
     taken = Taken()
     for records in vintages:
         vintage = vintage_of(records)
-        known = history.known(vintage)
+        known = history.vintages.at(vintage.publisher, vintage.as_of)
         if known and (len(known.source), known.source) > (len(vintage.source), vintage.source):
             taken.outdated.append(vintage)  # of two revisions saved in the same minute the later one stands
             continue
@@ -259,11 +259,11 @@ def take_in(history: History, vintage: Vintage, said: list[CleanRecord], found: 
 
     Returns the fatal findings on those, which are loaded all the same.
     """
-    replaced = history.known(vintage)
+    replaced = history.vintages.at(vintage.publisher, vintage.as_of)
     institutions = {*vintage.institutions, *(replaced.institutions if replaced else ())}
     history.put(vintage, said, NotesOfChecks(found))
     fatal: list[Finding] = []
-    for later in history.depending_on(vintage, institutions):  # none where an archive is loaded in order
+    for later in history.vintages.depending_on(vintage, institutions):  # none where an archive is loaded in order
         records = history.records(later)
         found_later = check(history, later, records)
         fatal += [finding for finding in found_later if finding.fatal]
@@ -274,7 +274,7 @@ def take_in(history: History, vintage: Vintage, said: list[CleanRecord], found: 
 # --- findings ---------------------------------------------------------------------------------------------------------
 
 
-def told_by_transform(source: Path, sha256: str, journal: Journal) -> tuple[list[Finding], dict[str, int] | None]:
+def findings_of_transform(source: Path, sha256: str, journal: Journal) -> tuple[list[Finding], dict[str, int] | None]:
     """Return what transform tells of this very file: what it found, as it alone sees the World row, and left out."""
     path = source.with_name(checks_file().name)
     try:
@@ -288,7 +288,7 @@ def told_by_transform(source: Path, sha256: str, journal: Journal) -> tuple[list
     return [], None
 
 
-def told_of(vintage: Vintage, taken: Taken, findings: list[Finding], left_out: dict[str, int] | None) -> Told:
+def remarks_on(vintage: Vintage, taken: Taken, findings: list[Finding], left_out: dict[str, int] | None) -> Remarks:
     """Return what Loads tells of a vintage: what was found on it, and what was left out, if its file holds it alone."""
     found = json.loads(taken.told[vintage])
     found += [
@@ -296,7 +296,18 @@ def told_of(vintage: Vintage, taken: Taken, findings: list[Finding], left_out: d
         if one.stage == "transform" and one.as_of == vintage.as_of and one.institution in vintage.institutions
     ]  # fmt: skip
     alone = taken.number == 1 and left_out is not None
-    return Told(json.dumps(left_out) if alone else None, json.dumps(found))
+    return Remarks(json.dumps(left_out) if alone else None, json.dumps(found))
+
+
+def warn_of_unsourced(history: History, newest: Vintage | None, taken: Taken, journal: Journal) -> None:
+    """Warn where the newest vintage that was loaded has no IMF column with a source, and so no headlines."""
+    spoken = history.vintages.of("IMF")
+    if spoken and spoken[-1] != newest and spoken[-1] in taken.loaded:
+        stands = f"as it was, as of {newest.as_of[:10]}" if newest else "as it was"
+        journal.warn(
+            f"no IMF column of {spoken[-1].source} as of {spoken[-1].as_of[:10]} has a source:"
+            f" its figures are kept in GDP_Estimates, and Countries_by_GDP stays {stands}"
+        )
 
 
 def warn_of_refused(taken: Taken, journal: Journal) -> None:

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING
 
 from gdp.running.command_line import command_line
 from gdp.running.journal import Journal
+from gdp.running.places import Place, database_named, default_database, file_named
 from gdp.running.stage import leave, run_stage
-from gdp.store.database import Place, asked
-from utils import Exit, StageError, database_file, report_file, write_whole, writing
+from gdp.store.database import asked
+from utils import Exit, StageError, report_file, write_whole, writing
 
 if TYPE_CHECKING:
-    from jinja2 import Template
-
     from gdp.answers.plots import Drawing
 
 
@@ -41,8 +40,10 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "python report.py --png --output /tmp/report.html",
     )
     add = parser.add_argument
-    add("--database", metavar="FILE_OR_URL", help="a file or postgresql://… (default: sqliteDB/World_Economies.db)")
-    add("--output", type=Path, metavar="FILE", help="the page (default: results/report.html); plots/ stands beside it")
+    said = "a file or postgresql://… (default: sqliteDB/World_Economies.db)"
+    add("--database", type=database_named, metavar="FILE_OR_URL", help=said)
+    said = "the page (default: results/report.html); plots/ stands beside it"
+    add("--output", type=file_named, metavar="FILE", help=said)
     add("--png", action="store_true", help="write the plots as PNG too, which needs requirements/plots.txt")
     return parser.parse_args(arguments)
 
@@ -52,7 +53,7 @@ def prepared(options: argparse.Namespace, journal: Journal) -> Callable[[], None
     try:
         from gdp.answers import page
 
-        ready = page.template()
+        page.template()
         missing = ""
     except ImportError as error:
         missing = str(error)
@@ -61,8 +62,7 @@ def prepared(options: argparse.Namespace, journal: Journal) -> Callable[[], None
         if missing:
             raise StageError(Exit.USAGE, f"cannot draw: {missing}; pip install -r requirements.txt")
         as_png = drawer_of_png() if options.png else None
-        place = Place.named(options.database or database_file())
-        report(place, options.output or report_file(), journal, ready, as_png)
+        report(options.database or default_database(), options.output or report_file(), journal, as_png)
 
     return work
 
@@ -77,9 +77,7 @@ def drawer_of_png() -> Callable[[Drawing], bytes]:
     return as_png
 
 
-def report(
-    database: Place, target: Path, journal: Journal, ready: Template, as_png: Callable[[Drawing], bytes] | None
-) -> None:
+def report(database: Place, target: Path, journal: Journal, as_png: Callable[[Drawing], bytes] | None = None) -> None:
     """Write the page and the plots; raises StageError: 66 before the first load, 74 where they cannot be written."""
     from gdp.answers import page, plots, world
     from gdp.answers.overview import overview
@@ -96,7 +94,7 @@ def report(
     ]
     with writing(target):
         (target.parent / "plots").mkdir(parents=True, exist_ok=True)
-    write_whole(target, page.rendered(ready, told, the_world, together))
+    write_whole(target, page.rendered(told, the_world, together))
     for drawing in files:
         write_whole(target.parent / "plots" / f"{drawing.name}.svg", plots.as_file(drawing))
         if as_png:

@@ -1,13 +1,21 @@
-"""What differs between two vintages: countries new and gone, figures revised by how much, moves in rank."""
+"""What differs between two vintages: countries new and gone, figures revised by how much, moves in rank.
+
+Revised is the figure for the same country and year. A figure for another year than before is no revision: that is told
+as "new year", and compared with nothing.
+"""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from gdp.store.history import History, Vintage
+from gdp.store.history import History
+from gdp.store.vintages import END_OF_DAY, Vintage
 from utils import Exit, StageError
 
 Row = dict[str, Any]
+
+REVISED, NEW_YEAR, NEW, GONE, MOVED = "revised", "new year", "new", "gone", "rank"
+COUNTED = (REVISED, NEW_YEAR, NEW, GONE)  # in this order, wherever changes are summed up
 
 
 class Ranking(NamedTuple):
@@ -33,7 +41,7 @@ def ranking(history: History, vintage: Vintage | None) -> Ranking:
     """Return the ranking of a vintage, or an empty one."""
     if vintage is None:
         return Ranking(None, {})
-    rows = history.chosen(vintage)
+    rows = history.headlines(vintage)
     return Ranking(vintage.as_of, {row["ISO3"] or row["Country"]: row for row in rows})
 
 
@@ -47,24 +55,38 @@ def changed(before: Ranking, now: Ranking) -> Changes:
 
 def _change(was: Row | None, now: Row | None) -> Row:
     some = now or was or {}
-    figures = [side and side["GDP_USD_billion"] for side in (was, now)]
-    moved = was and now and (was["GDP_USD_billion"], was["Year"]) != (now["GDP_USD_billion"], now["Year"])
-    what = "new" if was is None else "gone" if now is None else "revised" if moved else None
-    if what is None and was and now and was["Rank"] != now["Rank"]:
-        what = "rank"
+    what = _kind(was, now)
     return {
         "Country": some["Country"],
+        "ISO3": some["ISO3"],
         "Change": what,
-        "Was_USD_billion": figures[0],
+        "Was_USD_billion": was and was["GDP_USD_billion"],
         "Was_for_year": was and was["Year"],
-        "GDP_USD_billion": figures[1],
+        "Was_Note": was and was["Note"],
+        "GDP_USD_billion": now and now["GDP_USD_billion"],
         "Year": now and now["Year"],
-        "Revised_percent": round((figures[1] / figures[0] - 1) * 100, 2) + 0.0  # and not -0.0
-        if what == "revised" and figures[0] and figures[1]
-        else None,
+        "Note": now and now["Note"],
+        "Revised_percent": _percent(was, now) if what == REVISED else None,
         "Was_rank": was and was["Rank"],
         "Rank": now and now["Rank"],
     }
+
+
+def _kind(was: Row | None, now: Row | None) -> str | None:
+    if was is None or now is None:
+        return NEW if was is None else GONE
+    if was["Year"] != now["Year"]:
+        return NEW_YEAR
+    if was["GDP_USD_billion"] != now["GDP_USD_billion"]:
+        return REVISED
+    return MOVED if was["Rank"] != now["Rank"] else None
+
+
+def _percent(was: Row | None, now: Row | None) -> float | None:
+    figures = [float(side["GDP_USD_billion"]) for side in (was, now) if side]
+    if len(figures) < 2 or not all(figures):
+        return None
+    return round((figures[1] / figures[0] - 1) * 100, 2) + 0.0  # and not -0.0
 
 
 def summary(changes: Changes) -> str:
@@ -77,49 +99,49 @@ def summary(changes: Changes) -> str:
     if not changes.rows:
         return f"nothing changed {span}"
     moves = sum(row["Rank"] != row["Was_rank"] for row in changes.rows if row["Rank"] and row["Was_rank"])
-    counts = ", ".join(f"{changes.count(what)} {what}" for what in ("new", "gone", "revised"))
+    counts = ", ".join(f"{changes.count(what)} {what}" for what in COUNTED)
     return f"changed {span}: {counts}, {moves} moved in rank"
 
 
 def earlier(history: History, newest: Vintage, since: str | None) -> Vintage | None:
-    """Return the vintage before the newest, or the newest of a day: the same publisher's, or else anybody's."""
-    for publisher in (newest.publisher, None):
-        if since and (found := history.newest_imf(since, publisher)):
-            return found
-        before = [v for v in history.of("IMF", publisher) if v.as_of < newest.as_of]
-        if not since and before:
-            return before[-1]
-    if since:
-        first = history.of("IMF")[0].as_of[:10]
+    """Return the vintage before the newest, or the newest of a day: the same publisher's, or else anybody's.
+
+    Raises StageError (66) where nothing of that day or before is loaded.
+    """
+    before = since + END_OF_DAY if since else newest.as_of
+    found = history.newest_imf(before, newest.publisher) or history.newest_imf(before)
+    if since and not found:
+        first = history.vintages.of("IMF")[0].as_of[:10]
         raise StageError(Exit.NO_INPUT, f"no figures of {since} or before are loaded; the first are of {first}")
-    return None
+    return found
 
 
 def last_refresh(history: History, newest: Vintage | None) -> Changes:
     """Return what changed when the figures last changed: that may be longer ago than the newest vintage."""
     if newest is None:
         return Changes(None, None, [])
-    before = [v for v in history.of("IMF", newest.publisher) if v.as_of < newest.as_of]
-    if not before:  # the first of its publisher, which follows on whatever was said before
-        others = [v for v in history.of("IMF") if v.as_of < newest.as_of]
-        return changed(ranking(history, others[-1] if others else None), ranking(history, newest))
-    last, now = history.last_change(newest), ranking(history, newest)
+    now = ranking(history, newest)
+    before = history.newest_imf(newest.as_of, newest.publisher)
+    if before is None:  # the first of its publisher, which follows on whatever was said before
+        return changed(ranking(history, history.newest_imf(newest.as_of)), now)
     # a year that rolls on chooses other figures, though none was said anew
-    of_another_year = [v for v in before if v.as_of[:4] != newest.as_of[:4]]
-    of_other_figures = [v for v in before if v.as_of < last]
-    candidates = sorted({found[-1] for found in (of_another_year, of_other_figures) if found}, key=lambda v: v.as_of)
-    changes = changed(ranking(history, before[-1]), now)
-    while candidates and not changes.rows:
-        changes = changed(ranking(history, candidates.pop()), now)
+    moments = (history.last_change(newest), newest.as_of[:4])
+    candidates = {history.newest_imf(min(moment, newest.as_of), newest.publisher) for moment in moments}
+    changes = changed(ranking(history, before), now)
+    for candidate in sorted((found for found in candidates if found), key=lambda v: v.as_of, reverse=True):
+        if changes.rows:
+            break
+        changes = changed(ranking(history, candidate), now)
     return changes
 
 
 def tell_of_rows(rows: list[Row], changes: Changes) -> None:
-    """Add to each country's row what changed of it, Changed_percent and Was_rank; None where nothing did."""
+    """Add to each country's row what changed of it: Change, Changed_percent and Was_rank; None where nothing did."""
     by_country = {row["Country"]: row for row in changes.rows} if changes.since else {}
     for row in rows:
         change = by_country.get(row["Country"], {})
-        row["Changed_percent"], row["Was_rank"] = change.get("Revised_percent"), change.get("Was_rank")
+        row["Change"], row["Was_rank"] = change.get("Change"), change.get("Was_rank")
+        row["Changed_percent"] = change.get("Revised_percent")
 
 
 def as_object(changes: Changes) -> Row:

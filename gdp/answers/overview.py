@@ -7,24 +7,25 @@ from collections import Counter
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from gdp.answers.changes import Changes, Row, last_refresh
+from gdp.answers.changes import Changes, Row, last_refresh, tell_of_rows
 from gdp.answers.past import MOST_ESTIMATES, past
 from gdp.answers.questions import REGION_MEANS, THRESHOLD_BILLION_USD, TOP
 from gdp.records import PAGE
 from gdp.store.database import Connection, rows_of
-from gdp.store.history import History, Vintage
+from gdp.store.headlines import HEADLINES, of_vintage
+from gdp.store.history import History
+from gdp.store.vintages import Vintage
 from utils import Exit, StageError
 
 MOST_LOADS = 15
 
-WITH_NOTES = """
-    SELECT rank() OVER (ORDER BY c.GDP_USD_billion DESC) AS Rank, c.Country, c.ISO3, c.Region, c.Year,
-           c.GDP_USD_billion,
-           coalesce(100 * c.GDP_USD_billion / nullif(sum(c.GDP_USD_billion) OVER (), 0), 0) AS Share_percent, e.Note
-    FROM Countries_by_GDP c LEFT JOIN GDP_Estimates e
-      ON e.Country = c.Country AND e.Year = c.Year AND e.Institution = 'IMF' AND e.Publisher = :publisher
-     AND e.As_of <= :as_of AND e.Until > :as_of
-    ORDER BY Rank, c.Country
+COUNTRIES = f"""
+    WITH Headlines AS ({HEADLINES})
+    SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, coalesce(ISO3, Country) AS Code, Country, ISO3, Region,
+           Year, GDP_USD_billion, Note,
+           coalesce(100 * GDP_USD_billion / nullif(sum(GDP_USD_billion) OVER (), 0), 0) AS Share_percent,
+           coalesce(GDP_USD_billion / nullif(max(GDP_USD_billion) OVER (), 0), 0) AS Part
+    FROM Headlines ORDER BY Rank, Country
 """
 LOADS = ("Loaded_at", "File", "SHA256", "As_of", "Rows", "Publisher", "Institutions", "Source", "Left_out", "Findings")
 
@@ -90,15 +91,15 @@ def overview(connection: Connection) -> Overview:
     newest = history.newest_imf()
     if newest is None:
         raise StageError(Exit.NO_INPUT, "no IMF figures are loaded; run python etl_process.py first")
-    countries = _countries(connection, newest)
+    countries = rows_of(connection, COUNTRIES, **of_vintage(newest))
     changes = last_refresh(history, newest)
-    _tell_of_changes(countries, changes)
+    tell_of_rows(countries, changes)
     return Overview(
         newest,
         datetime.now(timezone.utc),
         countries,
         [row for row in countries if row["GDP_USD_billion"] >= THRESHOLD_BILLION_USD],
-        _regions(rows_of(connection, REGION_MEANS, top=TOP), countries),
+        _regions(rows_of(connection, REGION_MEANS, top=TOP, **of_vintage(newest)), countries),
         changes,
         _loads(connection, "", MOST_LOADS),
         _loads(connection, "WHERE As_of = :as_of AND Publisher = :publisher", 1, newest)[0],
@@ -106,30 +107,6 @@ def overview(connection: Connection) -> Overview:
         _count(connection, "GDP_Estimates"),
         past(connection),
     )
-
-
-def _countries(connection: Connection, newest: Vintage) -> list[Row]:
-    """Return the headlines with their rank, their share, and which part of the largest each is."""
-    countries = rows_of(connection, WITH_NOTES, publisher=newest.publisher, as_of=newest.as_of)
-    largest = max((row["GDP_USD_billion"] for row in countries), default=0) or 1
-    for row in countries:
-        row["Code"] = row["ISO3"] or row["Country"]
-        row["Part"] = row["GDP_USD_billion"] / largest
-    return countries
-
-
-def _tell_of_changes(countries: list[Row], changes: Changes) -> None:
-    """Add to each country what changed of it, and to each change the country's code and its figures' Notes."""
-    by_country = {row["Country"]: row for row in changes.rows} if changes.since else {}
-    codes = {row["Country"]: row for row in countries}
-    for row in changes.rows:
-        now = codes.get(row["Country"])
-        row["Code"], row["Note"], row["Was_Note"] = now["Code"] if now else row["Country"], now and now["Note"], None
-        if row["Change"] == "revised" and row["Was_for_year"] != row["Year"]:
-            row["Change"], row["Revised_percent"] = "new year", None
-    for row in countries:
-        change = by_country.get(row["Country"], {})
-        row |= {name: change.get(name) for name in ("Change", "Revised_percent", "Was_rank")}
 
 
 def _regions(means: list[Row], countries: list[Row]) -> list[Row]:

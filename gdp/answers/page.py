@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,9 @@ VIEWS = {
 }  # fmt: skip
 
 
+@cache
 def template() -> Template:
-    """Return the page's template, ready to be filled in: that takes a while, and can be done ahead."""
+    """Return the page's template, ready to be filled in: made once, as that takes a while, and can be done ahead."""
     environment = Environment(
         loader=FileSystemLoader(WEB), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -34,13 +36,11 @@ def template() -> Template:
     return environment.get_template("report.html")
 
 
-def rendered(ready: Template, told: Overview, the_world: Drawing, together: Drawing) -> bytes:
+def rendered(told: Overview, the_world: Drawing, together: Drawing) -> bytes:
     """Return the page as the content of a file."""
     without_place = world.without_place(told.countries)
-    page = ready.render(
-        told=told, world=the_world, together=together, without_place=without_place, past=as_json(told.past)
-    )
-    return page.encode()
+    values = {"told": told, "world": the_world, "together": together, "without_place": without_place}
+    return template().render(values, past=as_json(told.past)).encode()
 
 
 def as_it_stands(name: str) -> Markup:

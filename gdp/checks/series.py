@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from gdp.checks.findings import Finding, Notes
-from gdp.records import UNSOURCED_NOTE, CleanRecord
+from gdp.records import CleanRecord, is_unsourced
 
 MIN_PAIRS = 20  # fewer have no usual ratio
 MOST_MOVED = math.log(2)  # the median country between two loads; seen: 0.08
+
+Key = tuple[str, int]  # country and year
 
 
 class Series(NamedTuple):
@@ -42,19 +44,31 @@ Before = dict[str, tuple[str, dict[tuple[str, int], float]]]
 
 def series_of(institution: str, own: list[CleanRecord], before: Before) -> Series:
     """Return an institution's figures, of several years the one that feeds Countries_by_GDP, and those of before."""
-    chosen = own
-    if len({record["Year"] for record in own}) > 1:
-        sourced = [r for r in own if not (r["Note"] or "").startswith(UNSOURCED_NOTE)]
-        now = int(own[0]["As_of"][:4])
-        # of several years the one that feeds Countries_by_GDP: that of As_of, or the nearest, rather before than after
-        chosen = sorted(sourced or own, key=lambda r: (r["Year"] > now, abs(r["Year"] - now)), reverse=True)
-    figures = {r["Country"]: (r["Year"], r["GDP_USD_billion"]) for r in chosen}
     all_figures = {(r["Country"], r["Year"]): r["GDP_USD_billion"] for r in own}
+    sourced = {(r["Country"], r["Year"]): r["GDP_USD_billion"] for r in own if not is_unsourced(r["Note"])}
+    figures = headlines_of(
+        sourced or all_figures, own[0]["As_of"]
+    )  # a column that nobody sources is judged all the same
     years = Counter([year for year, _ in figures.values()]).most_common()
     before_as_of, figures_before = before.get(institution, (None, {}))
     unchanged = len(all_figures.items() & figures_before.items())
     as_of = own[0]["As_of"]
     return Series(institution, as_of, own, figures, all_figures, years, figures_before, before_as_of, unchanged)
+
+
+def headlines_of(figures: Mapping[Key, float], as_of: str) -> dict[str, tuple[int, float]]:
+    """Return by country the year and figure that stand for it: of As_of's year, else the nearest before, else after."""
+    now = int(as_of[:4])
+    chosen: dict[str, tuple[int, float]] = {}
+    for (country, year), figure in figures.items():
+        other = chosen.get(country)
+        if other is None or _distance(year, now) < _distance(other[0], now):
+            chosen[country] = year, figure
+    return chosen
+
+
+def _distance(year: int, now: int) -> tuple[bool, int]:
+    return year > now, abs(year - now)
 
 
 # --- words and numbers ------------------------------------------------------------------------------------------------
