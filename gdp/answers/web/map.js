@@ -104,8 +104,10 @@ function readyMap() {
   byId("map-shows").addEventListener("input", paintMap);
   byId("map-of").addEventListener("input", () => { mapSvg.setAttribute("viewBox", byId("map-of").value); sizeDots(); });
   addEventListener("resize", sizeDots);
-  byId("map-of").dispatchEvent(new Event("input"));
-  paintMap();
+  // a browser keeps what was chosen before the page was read anew
+  if (byId("map-shows").value !== "gdp") paintMap();
+  if (byId("map-of").selectedIndex) mapSvg.setAttribute("viewBox", byId("map-of").value);
+  requestAnimationFrame(sizeDots); // once all is laid out anyway
 }
 
 readyMap();

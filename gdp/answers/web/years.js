@@ -92,11 +92,12 @@ function chartOf(lines) {
 // --- drawing and telling ---
 
 function show() {
+  const width = Math.max(byId("chart").clientWidth, 300); // before anything is changed, which would be laid out once more
   keepAddress();
   offer();
   const lines = chosenLines();
   const chart = chartOf(lines);
-  const drawn = drawChart(chart, Math.max(byId("chart").clientWidth, 300));
+  const drawn = drawChart(chart, width);
   byId("chart").replaceChildren(drawn.made);
   byId("chart").setAttribute("aria-label", `${chart.title}, in ${drawn.unit.name}: ${lines.map((line) => `${line.name} ${withCommas(line.estimates.at(-1).figure / drawn.unit.of)}`).join(", ") || "nothing was said"}. Arrow keys go along it; the table below has every figure.`);
   shown = { chart, drawn, estimates: lines.flatMap((line) => line.estimates), at: -1 };
