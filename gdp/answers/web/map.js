@@ -21,7 +21,7 @@ function lookOfChange() {
     return [code, percent === "" ? "none" : `change-${CHANGE_PERCENT.filter((low) => Number(percent) >= low).length}`];
   }));
   const key = [...CHANGES.map((told, number) => [`change-${number}`, told]), ["none", "no figure of the same year to compare"]];
-  return { fills, key, title: byId("map-shows").selectedOptions[0].textContent };
+  return { fills, key, title: `${byId("map-shows").selectedOptions[0].textContent}: the same country's figure for the same year` };
 }
 
 function lookOfRegions() {
