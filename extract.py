@@ -260,7 +260,7 @@ def fetch(url: str, journal: Journal) -> tuple[Page, Revision]:
         answer = wikipedia.fetch(url)
         revision = wikipedia.read_revision(wikipedia.decode(answer.content))
     except Unreachable as reason:
-        journal.facts["fetched"] = f"could not fetch: {reason}"
+        journal.facts["fetched"] = f"could not fetch: {without_credentials(str(reason))}"
         raise unreachable(host, reason, "try again later, or name a saved page with --page") from reason
     except Refused as reason:
         raise refusal(without_credentials(url), reason) from reason
@@ -342,7 +342,7 @@ def tell_reading(reading: Extracted, page: Page, journal: Journal) -> None:
 
 def unreachable(what: str, reason: Unreachable, remedy: str) -> StageError:
     """Return the error (69) for a source that cannot be reached."""
-    return StageError(Exit.UNREACHABLE, f"could not reach {what} ({reason}); {remedy}")
+    return StageError(Exit.UNREACHABLE, f"could not reach {what} ({without_credentials(str(reason))}); {remedy}")
 
 
 def refusal(location: str, reason: Refused) -> StageError:
