@@ -100,7 +100,7 @@ class Seen:
     def colours(self) -> list[str]:
         """Return the colours of the chart's lines."""
         found = self.page.eval_on_selector_all(
-            "#chart path[style*='stroke-width: 2']", "lines => lines.map(line => line.style.stroke)"
+            "#chart path[style*='stroke-width: 3']", "lines => lines.map(line => line.style.stroke)"
         )
         return [str(one) for one in found]
 
@@ -207,7 +207,7 @@ def test_a_line_is_drawn_for_as_long_as_the_table_says_that_its_figure_stood(bro
     drawn_into(home / REPORT, home / DATABASE)
     seen = opened(browser, home / REPORT, "#country=ETH&year=2025&by=imf.wikipedia")
     assert [*seen.estimates(4), *seen.estimates(5)] == ["2024-04-20", "2024-10-25"]
-    path = seen.page.get_attribute("#chart path[style*='stroke-width: 2']", "d") or ""
+    path = seen.page.get_attribute("#chart path[stroke-opacity]", "d") or ""
     start, _, end = path.partition("H")
     right = float(seen.page.eval_on_selector("#chart svg", "drawing => drawing.viewBox.baseVal.width")) - 12
     assert float(end) - float(start[1:].split()[0]) > 0.9 * (right - 62)  # from the first day to the last

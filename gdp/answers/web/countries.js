@@ -34,8 +34,9 @@ function tellAge() {
 const folded = (text) => text.replaceAll("&", " and ").normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase()
   .replaceAll("ß", "ss").replace(/[^\p{L}\p{N}]+/gu, " ").trim();
 
-const namesOf = Object.fromEntries(Object.entries(past.countries).map(
-  ([code, country]) => [code, [code, country.name, ...country.names].map(folded)]));
+const namesOf = Object.fromEntries(Object.entries(past.countries)
+  .map(([code, country]) => [code, [code, country.name, ...country.names].map(folded)])
+  .sort(([, [, one]], [, [, other]]) => (one < other ? -1 : 1)));
 
 /** The codes of countries that have such a name: by their whole name, else by a word's beginning, else anywhere in it. */
 function called(typed) {

@@ -1,5 +1,5 @@
 // --- a chart of lines as SVG, drawn from figures alone, so that it can be printed and saved ---
-// chart: { kind: "years" or "days", log, title, caption, lines: [{ name, colour, dash, points: [{ x, until, y, note }] }] }
+// chart: { kind: "years" or "days", log, title, caption, lines: [{ name, colour, dash, points: [{ x, until, y, note, ahead }] }] }
 // x is a year, or a moment in ms; a point with an `until` stands from x until then. y is in billions of USD.
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -7,6 +7,9 @@ const DAY_MS = 86400000;
 const YEAR_MS = 365.25 * DAY_MS;
 const CHART_HEIGHT_PX = 400;
 const LETTER_PX = 12;
+const LINE_PX = 17;
+const MANY_POINTS = 30; // more of them would hide their line
+const PALER = 0.5;
 const letters = document.createElement("canvas").getContext("2d");
 const shownDay = (time) => new Date(time).toISOString().slice(0, 10);
 
@@ -86,33 +89,46 @@ function pathOf(line, x, y) {
   return path;
 }
 
+/** A line and its points: paler from the first year that had not begun when its figure was said; hollow with a Note. */
 function drawLine(line, x, y, log) {
   const points = line.points.filter((point) => point.y > 0 || !log);
-  const drawn = { ...line, points };
   const stroke = `var(--${line.colour})`;
-  const style = `fill: none; stroke: ${stroke}; stroke-width: 2; stroke-dasharray: ${line.dash || "none"}`;
-  const marks = points.map((point) => svg("circle", {
-    cx: x.at(point.x).toFixed(1), cy: y.at(point.y).toFixed(1), r: point.note ? 4.5 : 3,
-    style: `fill: ${point.note ? "var(--paper)" : stroke}; stroke: ${stroke}; stroke-width: 2`,
+  const ahead = points.findIndex((point) => point.ahead);
+  const parts = ahead < 0 ? [[points, 1]] : [[points.slice(0, ahead), 1], [points.slice(Math.max(ahead - 1, 0)), PALER]];
+  const paths = parts.map(([some, opacity]) => svg("path", {
+    d: pathOf({ ...line, points: some }, x, y), "stroke-opacity": opacity,
+    style: `fill: none; stroke: ${stroke}; stroke-width: 2; stroke-dasharray: ${line.dash || "none"}`,
   }));
-  return [svg("path", { d: pathOf(drawn, x, y), style }), ...marks];
+  const radius = points.length > MANY_POINTS ? 1.5 : 3;
+  const marks = points.map((point) => svg("circle", {
+    cx: x.at(point.x).toFixed(1), cy: y.at(point.y).toFixed(1), r: point.note ? 4.5 : radius, opacity: point.ahead && !point.note ? PALER : 1,
+    style: `fill: ${point.note ? "var(--paper)" : stroke}; stroke: ${stroke}; stroke-width: ${point.note ? 2 : 1}`,
+  }));
+  return [...paths, ...marks];
 }
 
-/** The title, and the names of the lines, each with its dash, in as many rows as they need; and how high those are. */
-function drawKey(chart, width) {
-  letters.font = `bold ${LETTER_PX + 1}px system-ui, sans-serif`;
-  const title = [""];
-  for (const word of chart.title.split(" ")) {
-    if (letters.measureText(`${title.at(-1)} ${word}`).width > width && title.at(-1)) title.push(word);
-    else title.push(`${title.pop()} ${word}`.trim());
+/** Words in as many lines as they need, as texts one below the other. */
+function drawWords(words, width, top, size, colour, weight = "normal") {
+  letters.font = `${weight} ${size}px system-ui, sans-serif`;
+  const lines = [""];
+  for (const word of words.split(" ")) {
+    const longer = `${lines.at(-1)} ${word}`.trim();
+    if (lines.at(-1) && letters.measureText(longer).width > width) lines.push(word);
+    else lines[lines.length - 1] = longer;
   }
-  const shapes = title.map((line, place) => svg("text", { x: 0, y: 14 + 17 * place, "font-weight": "bold", "font-size": LETTER_PX + 1, style: "fill: var(--ink)" }, line));
+  return lines.map((line, place) => svg("text", { x: 0, y: top + LINE_PX * place, "font-size": size, "font-weight": weight, style: `fill: var(--${colour})` }, line));
+}
+
+/** The names of the lines, each with its dash, in as many rows as they need; and how high those are. */
+function drawKey(chart, width, above) {
+  const shapes = [];
+  let [left, top] = [0, above];
+  const any = (what) => chart.lines.some((line) => line.points.some((point) => point[what]));
+  const marks = [...(any("note") ? [{ name: "○ has a Note" }] : []), ...(any("ahead") ? [{ name: "paler: said before that year began" }] : [])];
   letters.font = `${LETTER_PX}px system-ui, sans-serif`;
-  let [left, top] = [0, 17 * title.length + LETTER_PX + 3];
-  const noted = chart.lines.some((line) => line.points.some((point) => point.note));
-  for (const line of [...chart.lines, ...(noted ? [{ name: "○ has a Note" }] : [])]) {
-    const wide = 46 + letters.measureText(line.name).width;
-    if (left && left + wide > width) [left, top] = [0, top + 18];
+  for (const line of [...chart.lines, ...marks]) {
+    const wide = (line.colour ? 46 : 19) + letters.measureText(line.name).width;
+    if (left && left + wide > width) [left, top] = [0, top + LINE_PX];
     if (line.colour) shapes.push(svg("path", { d: `M${left} ${top - 4}h22`, style: `fill: none; stroke: var(--${line.colour}); stroke-width: 3; stroke-dasharray: ${line.dash || "none"}` }));
     shapes.push(svg("text", { x: left + (line.colour ? 27 : 0), y: top, style: "fill: var(--ink)" }, line.name));
     left += wide;
@@ -122,8 +138,11 @@ function drawKey(chart, width) {
 
 /** The chart as an SVG element, with where its axes lie for who points at it. */
 function drawChart(chart, width) {
-  const key = drawKey(chart, width);
-  const [left, right, top, bottom] = [62, width - 12, key.height + 16, CHART_HEIGHT_PX - 44];
+  const title = drawWords(chart.title, width, 14, LETTER_PX + 1, "ink", "bold");
+  const key = drawKey(chart, width, LINE_PX * title.length + LETTER_PX + 3);
+  const caption = drawWords(chart.caption, width, 0, LETTER_PX - 1, "faint");
+  const [left, right, top, bottom] = [62, width - 12, key.height + 16, CHART_HEIGHT_PX - 30 - LINE_PX * caption.length];
+  caption.forEach((line, place) => line.setAttribute("y", CHART_HEIGHT_PX - 6 - LINE_PX * (caption.length - 1 - place)));
   const x = xScale(chart, left, right);
   const y = yScale(chart, bottom, top);
   const text = (words, attributes, colour = "faint") => svg("text", { ...attributes, style: `fill: var(--${colour})` }, words);
@@ -134,10 +153,10 @@ function drawChart(chart, width) {
     svg("path", { d: `M${x.at(tick).toFixed(1)} ${bottom}v5`, style: "stroke: var(--faint)" }),
     text(told, { x: Math.min(x.at(tick), right - 14), y: bottom + 19, "text-anchor": "middle" })]);
   const made = svg("svg", { xmlns: SVG, viewBox: `0 0 ${width} ${CHART_HEIGHT_PX}`, width, height: CHART_HEIGHT_PX, "font-family": "system-ui, sans-serif", "font-size": LETTER_PX },
-    ...key.shapes, text(y.unit.name, { x: 0, y: key.height + 6 }), ...grid, ...marks,
+    ...title, ...key.shapes, text(y.unit.name, { x: 0, y: key.height + 6 }), ...grid, ...marks,
     svg("path", { d: `M${left} ${bottom}H${right}`, style: "stroke: var(--faint)" }),
     ...chart.lines.flatMap((line) => drawLine(line, x, y, chart.log)),
-    text(chart.caption, { x: 0, y: CHART_HEIGHT_PX - 6, "font-size": LETTER_PX - 1 }));
+    ...caption);
   const cursor = svg("path", { d: "", style: "stroke: var(--faint); stroke-dasharray: 3 3" });
   made.append(cursor);
   return { made, x, unit: y.unit, point: (at) => cursor.setAttribute("d", at === null ? "" : `M${x.at(at).toFixed(1)} ${top}V${bottom}`) };

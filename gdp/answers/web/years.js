@@ -79,7 +79,7 @@ function estimatesOf(code, number) {
 
 function chartOf(lines) {
   const time = (place) => (place === undefined ? Math.max(Date.now(), new Date(past.days.at(-1)).getTime() + DAY_MS) : new Date(past.days[place]).getTime());
-  const point = (one) => (state.year ? { x: time(one.from), until: time(one.until), y: one.figure, note: one.note } : { x: one.year, y: one.figure, note: one.note });
+  const point = (one) => (state.year ? { x: time(one.from), until: time(one.until), y: one.figure, note: one.note } : { x: one.year, y: one.figure, note: one.note, ahead: one.year > Number(dayOf(one.from).slice(0, 4)) });
   const what = state.year ? `GDP for ${state.year} as estimated from time to time` : `GDP by year, ${state.of === LAST_SAID ? "as last said of each" : `as of ${state.of.slice(0, 10)}`}`;
   const whose = state.countries.length > 1 ? (lines[0]?.series.name ?? "") : nameOf(state.countries[0]);
   return {
