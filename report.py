@@ -49,9 +49,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def prepared(options: argparse.Namespace, journal: Journal) -> Callable[[], None]:
-    """Return the work, the page's template ready: that may happen while load is at work."""
+    """Return the work, its modules imported and the page's template ready: that may happen while load is at work."""
     try:
-        from gdp.answers import page
+        from gdp.answers import overview, page  # noqa: F401
 
         page.template()
         missing = ""

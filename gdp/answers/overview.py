@@ -23,8 +23,7 @@ COUNTRIES = f"""
     WITH Headlines AS ({HEADLINES})
     SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, coalesce(ISO3, Country) AS Code, Country, ISO3, Region,
            Year, GDP_USD_billion, Note,
-           coalesce(100 * GDP_USD_billion / nullif(sum(GDP_USD_billion) OVER (), 0), 0) AS Share_percent,
-           coalesce(GDP_USD_billion / nullif(max(GDP_USD_billion) OVER (), 0), 0) AS Part
+           coalesce(100 * GDP_USD_billion / nullif(sum(GDP_USD_billion) OVER (), 0), 0) AS Share_percent
     FROM Headlines ORDER BY Rank, Country
 """
 LOADS = ("Loaded_at", "File", "SHA256", "As_of", "Rows", "Publisher", "Institutions", "Source", "Left_out", "Findings")
@@ -94,6 +93,7 @@ def overview(connection: Connection) -> Overview:
     countries = rows_of(connection, COUNTRIES, **of_vintage(newest))
     changes = last_refresh(history, newest)
     tell_of_rows(countries, changes)
+    _tell_parts(countries, "GDP_USD_billion")
     return Overview(
         newest,
         datetime.now(timezone.utc),
@@ -109,20 +109,22 @@ def overview(connection: Connection) -> Overview:
     )
 
 
+def _tell_parts(rows: list[Row], of: str) -> None:
+    """Add to each row which part of the largest figure its own is: how long its bar is."""
+    most = max((row[of] for row in rows), default=0) or 1
+    for row in rows:
+        row["Part"] = row[of] / most
+
+
 def _regions(means: list[Row], countries: list[Row]) -> list[Row]:
-    """Return each region's mean with its largest, its total, and which part of the largest mean it is."""
-    most = max((row["Mean_GDP_USD_billion"] for row in means), default=0) or 1
-    return [_with_largest(row, most, [one for one in countries if one["Region"] == row["Region"]]) for row in means]
+    """Return each region's mean with its largest countries and the total of all."""
+    _tell_parts(means, "Mean_GDP_USD_billion")
+    return [_with_largest(row, [one for one in countries if one["Region"] == row["Region"]]) for row in means]
 
 
-def _with_largest(region: Row, most: float, own: list[Row]) -> Row:
-    return {
-        **region,
-        "Largest": own[:TOP],
-        "Total": sum(row["GDP_USD_billion"] for row in own),
-        "Number": len(own),
-        "Part": region["Mean_GDP_USD_billion"] / most,
-    }
+def _with_largest(region: Row, own: list[Row]) -> Row:
+    total = sum(row["GDP_USD_billion"] for row in own)
+    return {**region, "Largest": own[:TOP], "Total": total, "Number": len(own)}
 
 
 def _count(connection: Connection, table: str) -> int:

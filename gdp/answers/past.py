@@ -30,7 +30,8 @@ def past(connection: Connection) -> Row:
     from then on, or null where nothing was said any more, and so on. A negative number after a figure is -1 less the
     place of its Note.
     """
-    rows = sorted(rows_of(connection, ESTIMATES, most=MOST_ESTIMATES), key=lambda row: str(row["As_of"]))
+    rows = rows_of(connection, ESTIMATES, most=MOST_ESTIMATES)
+    rows.sort(key=lambda row: (row["As_of"], row["Code"], row["Year"], row["Publisher"], row["Institution"]))
     days = sorted({row["As_of"] for row in rows} | {row["Until"] for row in rows} - {STANDS})
     order = sorted({(INSTITUTIONS.index(row["Institution"]), row["Publisher"]) for row in rows})
     series = [_series(INSTITUTIONS[number], publisher) for number, publisher in order]

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from html import escape
 from pathlib import Path
 from textwrap import wrap
 from typing import Any, NamedTuple
+
+from markupsafe import escape
 
 from gdp.records import INSTITUTIONS
 

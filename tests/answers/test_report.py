@@ -193,6 +193,7 @@ def test_the_address_keeps_what_is_chosen(browser: Browser, made: Path) -> None:
     seen = opened(browser, made, address)
     assert seen.chosen() == ["South Korea", "Japan"]
     assert seen.page.input_value("#show-picker") == "2025" and seen.page.input_value("#scale-picker") == "log"
+    seen.page.evaluate("location.hash = '#country=constructor,__proto__'")
     seen.page.evaluate("location.hash = '#country=burma&of=nonsense&year=-1&by=%E0%A4%A'")
     seen.page.wait_for_function("document.querySelectorAll('#chosen button').length === 1")
     assert seen.chosen() == ["Myanmar"] and seen.complaints == []
@@ -326,7 +327,7 @@ def test_every_part_is_reached_by_the_keyboard(browser: Browser, made: Path) -> 
     }  # fmt: skip
     seen.page.focus("#chart")
     seen.page.keyboard.press("ArrowLeft")
-    assert seen.page.inner_text("#chart-tells").startswith("2025: United States 30.616; China 19.399")
+    assert seen.page.inner_text("#chart-tells").startswith("2025, trillion USD: United States 30.616; China 19.399")
 
 
 @needs_chromium

@@ -1,11 +1,14 @@
 // --- what all parts share ---
 
 const byId = (id) => document.getElementById(id);
-const withCommas = (figure, digits = 2) => figure.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+const withCommas = (figure, digits = 2) =>
+  figure.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+const byCode = (pairs) => Object.assign(Object.create(null), Object.fromEntries(pairs)); // no code is "constructor"
 // past.countries[code] has a name, its other names, and what was said; years.js tells how that is written
 const past = JSON.parse(byId("past").textContent);
+past.countries = byCode(Object.entries(past.countries));
 const countryTable = byId("country-table");
-const rowOf = Object.fromEntries([...countryTable.tBodies[0].rows].map((row) => [row.dataset.code, row]));
+const rowOf = byCode([...countryTable.tBodies[0].rows].map((row) => [row.dataset.code, row]));
 const nameOf = (code) => past.countries[code]?.name ?? rowOf[code]?.cells[1].textContent ?? code;
 
 function element(name, attributes = {}, ...children) {
@@ -34,7 +37,7 @@ function tellAge() {
 const folded = (text) => text.replaceAll("&", " and ").normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase()
   .replaceAll("ß", "ss").replace(/[^\p{L}\p{N}]+/gu, " ").trim();
 
-const namesOf = Object.fromEntries(Object.entries(past.countries)
+const namesOf = byCode(Object.entries(past.countries)
   .map(([code, country]) => [code, [code, country.name, ...country.names].map(folded)])
   .sort(([, [, one]], [, [, other]]) => (one < other ? -1 : 1)));
 
@@ -83,7 +86,8 @@ function filterCountries() {
   const least = Number(byId("size-filter").value);
   let shown = 0;
   for (const row of countryTable.tBodies[0].rows) {
-    row.hidden = !(fits.has(row.dataset.code) && (!region || row.dataset.region === region) && Number(row.cells[4].dataset.value) >= least);
+    const { code, region: its } = row.dataset;
+    row.hidden = !fits.has(code) || (region && its !== region) || Number(row.cells[4].dataset.value) < least;
     shown += !row.hidden;
   }
   byId("shown").textContent = `${shown} ${shown === 1 ? "country" : "countries"}`;

@@ -1,5 +1,6 @@
 // --- a chart of lines as SVG, drawn from figures alone, so that it can be printed and saved ---
-// chart: { kind: "years" or "days", log, title, caption, lines: [{ name, colour, dash, points: [{ x, until, y, note, ahead }] }] }
+// chart: { kind: "years" or "days", log, title, caption, lines }; a line: { name, colour, dash, points };
+// a point: { x, until, y, note, ahead }.
 // x is a year, or a moment in ms; a point with an `until` stands from x until then. y is in billions of USD.
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -41,7 +42,10 @@ function logTicks(low, high) {
 /** The first of months or days between two moments, about so many, each with what it is called. */
 function timeTicks(low, high, most) {
   const days = (high - low) / DAY_MS;
-  if (days < 31 * most / 2) return evenTicks(low / DAY_MS, high / DAY_MS, most).map(Math.round).map((day) => [day * DAY_MS, shownDay(day * DAY_MS)]);
+  if (days < 31 * most / 2) {
+    const whole = new Set(evenTicks(low / DAY_MS, high / DAY_MS, most).map(Math.round));
+    return [...whole].map((day) => [day * DAY_MS, shownDay(day * DAY_MS)]);
+  }
   const step = [1, 2, 3, 6, 12, 24, 60, 120].find((months) => days / 30.44 / months <= most) ?? 240;
   const first = new Date(low);
   const ticks = [];
@@ -58,7 +62,8 @@ function xScale(chart, left, right) {
   const least = chart.kind === "years" ? 1 : DAY_MS;
   if (high - low < least) [low, high] = [low - least, high + least];
   const most = Math.max(2, Math.floor((right - left) / 80));
-  const ticks = chart.kind === "years" ? evenTicks(low, high, most).filter(Number.isInteger).map((year) => [year, String(year)]) : timeTicks(low, high, most);
+  const years = () => evenTicks(low, high, most).filter(Number.isInteger).map((year) => [year, String(year)]);
+  const ticks = chart.kind === "years" ? years() : timeTicks(low, high, most);
   return { at: (x) => left + ((x - low) / (high - low)) * (right - left), ticks };
 }
 
@@ -73,8 +78,9 @@ function yScale(chart, bottom, top) {
   const of = chart.log ? Math.log10 : (y) => y;
   const at = (y) => bottom - ((of(y) - of(low)) / (of(high) - of(low))) * (bottom - top);
   const ticks = chart.log ? logTicks(low, high) : evenTicks(low / unit.of, high / unit.of, 6).map((tick) => tick * unit.of);
-  const digits = Math.max(0, ...ticks.map((tick) => (Number((tick / unit.of).toPrecision(6)).toString().split(".")[1] ?? "").length));
-  return { at, unit, ticks: ticks.map((tick) => [tick, withCommas(tick / unit.of, chart.log ? (Number((tick / unit.of).toPrecision(6)).toString().split(".")[1] ?? "").length : digits)]) };
+  const decimals = (tick) => (String(Number((tick / unit.of).toPrecision(6))).split(".")[1] ?? "").length;
+  const most = Math.max(0, ...ticks.map(decimals));
+  return { at, unit, ticks: ticks.map((tick) => [tick, withCommas(tick / unit.of, chart.log ? decimals(tick) : most)]) };
 }
 
 /** A line's path: from year to year, or a step for as long as a figure stood and a gap where nothing was said. */
@@ -101,7 +107,8 @@ function drawLine(line, x, y, log) {
   }));
   const radius = points.length > MANY_POINTS ? 1.5 : 3;
   const marks = points.map((point) => svg("circle", {
-    cx: x.at(point.x).toFixed(1), cy: y.at(point.y).toFixed(1), r: point.note ? 4.5 : radius, opacity: point.ahead && !point.note ? PALER : 1,
+    cx: x.at(point.x).toFixed(1), cy: y.at(point.y).toFixed(1), r: point.note ? 4.5 : radius,
+    opacity: point.ahead && !point.note ? PALER : 1,
     style: `fill: ${point.note ? "var(--paper)" : stroke}; stroke: ${stroke}; stroke-width: ${point.note ? 2 : 1}`,
   }));
   return [...paths, ...marks];
@@ -116,7 +123,8 @@ function drawWords(words, width, top, size, colour, weight = "normal") {
     if (lines.at(-1) && letters.measureText(longer).width > width) lines.push(word);
     else lines[lines.length - 1] = longer;
   }
-  return lines.map((line, place) => svg("text", { x: 0, y: top + LINE_PX * place, "font-size": size, "font-weight": weight, style: `fill: var(--${colour})` }, line));
+  const look = { x: 0, "font-size": size, "font-weight": weight, style: `fill: var(--${colour})` };
+  return lines.map((line, place) => svg("text", { ...look, y: top + LINE_PX * place }, line));
 }
 
 /** The names of the lines, each with its dash, in as many rows as they need; and how high those are. */
@@ -124,12 +132,15 @@ function drawKey(chart, width, above) {
   const shapes = [];
   let [left, top] = [0, above];
   const any = (what) => chart.lines.some((line) => line.points.some((point) => point[what]));
-  const marks = [...(any("note") ? [{ name: "○ has a Note" }] : []), ...(any("ahead") ? [{ name: "paler: said before that year began" }] : [])];
+  const marks = [];
+  if (any("note")) marks.push({ name: "○ has a Note" });
+  if (any("ahead")) marks.push({ name: "paler: said before that year began" });
   letters.font = `${LETTER_PX}px system-ui, sans-serif`;
   for (const line of [...chart.lines, ...marks]) {
     const wide = (line.colour ? 46 : 19) + letters.measureText(line.name).width;
     if (left && left + wide > width) [left, top] = [0, top + LINE_PX];
-    if (line.colour) shapes.push(svg("path", { d: `M${left} ${top - 4}h22`, style: `fill: none; stroke: var(--${line.colour}); stroke-width: 3; stroke-dasharray: ${line.dash || "none"}` }));
+    const style = `fill: none; stroke: var(--${line.colour}); stroke-width: 3; stroke-dasharray: ${line.dash || "none"}`;
+    if (line.colour) shapes.push(svg("path", { d: `M${left} ${top - 4}h22`, style }));
     shapes.push(svg("text", { x: left + (line.colour ? 27 : 0), y: top, style: "fill: var(--ink)" }, line.name));
     left += wide;
   }
@@ -152,14 +163,16 @@ function drawChart(chart, width) {
   const marks = x.ticks.flatMap(([tick, told]) => [
     svg("path", { d: `M${x.at(tick).toFixed(1)} ${bottom}v5`, style: "stroke: var(--faint)" }),
     text(told, { x: Math.min(x.at(tick), right - 14), y: bottom + 19, "text-anchor": "middle" })]);
-  const made = svg("svg", { xmlns: SVG, viewBox: `0 0 ${width} ${CHART_HEIGHT_PX}`, width, height: CHART_HEIGHT_PX, "font-family": "system-ui, sans-serif", "font-size": LETTER_PX },
+  const size = { viewBox: `0 0 ${width} ${CHART_HEIGHT_PX}`, width, height: CHART_HEIGHT_PX };
+  const made = svg("svg", { xmlns: SVG, ...size, "font-family": "system-ui, sans-serif", "font-size": LETTER_PX },
     ...title, ...key.shapes, text(y.unit.name, { x: 0, y: key.height + 6 }), ...grid, ...marks,
     svg("path", { d: `M${left} ${bottom}H${right}`, style: "stroke: var(--faint)" }),
     ...chart.lines.flatMap((line) => drawLine(line, x, y, chart.log)),
     ...caption);
   const cursor = svg("path", { d: "", style: "stroke: var(--faint); stroke-dasharray: 3 3" });
   made.append(cursor);
-  return { made, x, unit: y.unit, point: (at) => cursor.setAttribute("d", at === null ? "" : `M${x.at(at).toFixed(1)} ${top}V${bottom}`) };
+  const pointAt = (at) => cursor.setAttribute("d", `M${x.at(at).toFixed(1)} ${top}V${bottom}`);
+  return { made, x, unit: y.unit, pointAt };
 }
 
 /** A drawing by itself, on its ground, with colours instead of their names. */
@@ -167,5 +180,6 @@ function svgFile(drawing) {
   const copy = drawing.cloneNode(true);
   copy.prepend(svg("rect", { width: "100%", height: "100%", style: "fill: var(--paper)" }));
   const look = getComputedStyle(document.documentElement);
-  return new XMLSerializer().serializeToString(copy).replace(/var\(--([\w-]+)\)/g, (_, name) => look.getPropertyValue(`--${name}`).trim());
+  const text = new XMLSerializer().serializeToString(copy);
+  return text.replace(/var\(--([\w-]+)\)/g, (_, name) => look.getPropertyValue(`--${name}`).trim());
 }

@@ -1,15 +1,16 @@
 // --- the map: what it shows, of which part of the world, and what is told of the country pointed at ---
 
 const mapSvg = document.querySelector("#map svg");
-const mapShapes = Object.groupBy ? Object.groupBy(mapSvg.querySelectorAll("[data-code]"), (shape) => shape.dataset.code)
-  : [...mapSvg.querySelectorAll("[data-code]")].reduce((all, shape) => ({ ...all, [shape.dataset.code]: [...(all[shape.dataset.code] ?? []), shape] }), {});
+const mapShapes = {};
+for (const shape of mapSvg.querySelectorAll("[data-code]")) (mapShapes[shape.dataset.code] ??= []).push(shape);
 const onMap = Object.keys(rowOf).filter((code) => mapShapes[code]); // the largest first, as in the table
 const gdpLook = {
   title: byId("map-title").innerHTML, key: byId("map-key").innerHTML,
   fills: Object.fromEntries(onMap.map((code) => [code, mapShapes[code][0].style.fill])),
 };
 const CHANGE_PERCENT = [-10, -3, -0.5, 0.5, 3, 10];
-const CHANGES = ["down 10 % and more", "down 3–10 %", "down 0.5–3 %", "within 0.5 %", "up 0.5–3 %", "up 3–10 %", "up 10 % and more"];
+const CHANGES = [
+  "down 10 % and more", "down 3–10 %", "down 0.5–3 %", "within 0.5 %", "up 0.5–3 %", "up 3–10 %", "up 10 % and more"];
 const DOT_PX = 5;
 const NEAR_PX = { mouse: 9, touch: 24, pen: 16 };
 
@@ -21,14 +22,16 @@ function lookOfChange() {
     return [code, percent === "" ? "none" : `change-${CHANGE_PERCENT.filter((low) => Number(percent) >= low).length}`];
   }));
   const key = [...CHANGES.map((told, number) => [`change-${number}`, told]), ["none", "no figure of the same year to compare"]];
-  return { fills, key, title: `${byId("map-shows").selectedOptions[0].textContent}: the same country's figure for the same year` };
+  const chosen = byId("map-shows").selectedOptions[0].textContent;
+  return { fills, key, title: `${chosen}: the same country's figure for the same year` };
 }
 
 function lookOfRegions() {
   const colour = (region) => (region ? region.toLowerCase().replaceAll(" ", "-") : "unknown");
   const regions = [...new Set(onMap.map((code) => rowOf[code].dataset.region))].sort();
   const fills = Object.fromEntries(onMap.map((code) => [code, colour(rowOf[code].dataset.region)]));
-  return { fills, key: regions.map((region) => [colour(region), region || "unknown"]), title: "Regions: UN M49's, the Americas split in two" };
+  const key = regions.map((region) => [colour(region), region || "unknown"]);
+  return { fills, key, title: "Regions: UN M49's, the Americas split in two" };
 }
 
 function paintMap() {
@@ -65,7 +68,8 @@ function tellOfCountry(code) {
   const revised = rest.length && rest[0] ? `; revised: ${rest[0]}` : "";
   byId("map-tells").replaceChildren(
     element("a", { href: addressOf(code) }, nameOf(code)),
-    ` (${code}): ${figure} billion USD for ${year}, rank ${rank}, ${share} of all; ${region}${revised}${note ? `; in doubt: ${note}` : ""}`);
+    ` (${code}): ${figure} billion USD for ${year}, rank ${rank}, ${share} of all; ${region}${revised}`,
+    note ? `; in doubt: ${note}` : "");
 }
 
 /** The country at a pointer: a dot that is near comes before the land around it. */
@@ -84,10 +88,14 @@ function readyMap() {
   const box = byId("map");
   box.tabIndex = 0;
   box.setAttribute("role", "group");
-  box.setAttribute("aria-label", "Map of the world. Arrow keys go from country to country, the largest first; Enter leads to its past.");
+  const keys = "Arrow keys go from country to country, the largest first; Enter leads to its past.";
+  box.setAttribute("aria-label", `Map of the world. ${keys}`);
   let told = -1;
   const tell = (code) => { told = onMap.indexOf(code); tellOfCountry(code); };
-  box.addEventListener("pointermove", (event) => { const code = countryAt(event); if (rowOf[code] && code !== onMap[told]) tell(code); });
+  box.addEventListener("pointermove", (event) => {
+    const code = countryAt(event);
+    if (rowOf[code] && code !== onMap[told]) tell(code);
+  });
   box.addEventListener("click", (event) => {
     const code = countryAt(event);
     if (!rowOf[code]) return;

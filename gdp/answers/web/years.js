@@ -3,6 +3,7 @@
 // null where nothing was said any more, and so on; a negative number tells of the figure before it: -1 - place of its Note.
 
 const MOST_LINES = 8; // as many colours are told apart
+const MOST_FOUND = 40; // in the list beneath the field
 const LAST_SAID = "last";
 const DASHES = ["", "7 4", "2 3", "9 3 2 3"]; // of an institution's publishers
 const state = { countries: [], year: "", by: "", of: LAST_SAID, scale: "linear" };
@@ -40,7 +41,9 @@ function readAddress() {
   const codes = told.country.split(",").map(plain).map((code) => (past.countries[code] ? code : called(code)[0]));
   const countries = [...new Set(codes.filter((code) => past.countries[code]))].slice(0, MOST_LINES);
   if (!countries.length) return false;
-  Object.assign(state, { countries, year: told.year ?? "", by: plain(told.by ?? ""), of: plain(told.of ?? LAST_SAID), scale: told.scale === "log" ? "log" : "linear" });
+  const scale = told.scale === "log" ? "log" : "linear";
+  const [by, of] = [plain(told.by ?? ""), plain(told.of ?? LAST_SAID)];
+  Object.assign(state, { countries, year: told.year ?? "", by, of, scale });
   return true;
 }
 
@@ -61,26 +64,34 @@ const dayOf = (place) => (place === undefined ? undefined : past.days[place]);
 /** Each line that is chosen, with its estimates: those of every year, or every one of a year. */
 function chosenLines() {
   const numbers = chosenSeries();
-  return state.countries.flatMap((code, place) => numbers.map((number) => {
+  const line = (code, place, number) => {
     const series = past.series[number];
-    const several = state.countries.length > 1;
-    const dash = several ? "" : DASHES[past.series.slice(0, number).filter((other) => other.institution === series.institution).length % DASHES.length];
-    return { code, series, name: several ? nameOf(code) : series.name, colour: several ? `line-${place}` : series.colour, dash, estimates: estimatesOf(code, number) };
-  })).filter((line) => line.estimates.length);
+    const told = { series, estimates: estimatesOf(code, number) };
+    if (state.countries.length > 1) return { ...told, name: nameOf(code), colour: `line-${place}`, dash: "" };
+    const others = past.series.slice(0, number).filter((other) => other.institution === series.institution);
+    return { ...told, name: series.name, colour: series.colour, dash: DASHES[others.length % DASHES.length] };
+  };
+  const lines = state.countries.flatMap((code, place) => numbers.map((number) => line(code, place, number)));
+  return lines.filter(({ estimates }) => estimates.length);
 }
 
 function estimatesOf(code, number) {
-  const whole = (year) => said(past.countries[code].said[number][year]).map((one, place, all) => ({ ...one, code, number, year, before: all[place - 1] }));
-  if (state.year) return past.countries[code].said[number]?.[state.year] ? whole(Number(state.year)) : [];
-  const until = past.days.indexOf(state.of);
-  return yearsOf(code, number).map((year) => (until < 0 ? whole(year).at(-1)
-    : whole(year).findLast((one) => one.from <= until && (one.until === undefined || one.until > until)))).filter(Boolean);
+  const byYear = past.countries[code].said[number] ?? {};
+  const whole = (year) => said(byYear[year]).map((one, place, all) => ({ ...one, code, number, year, before: all[place - 1] }));
+  if (state.year) return Object.hasOwn(byYear, state.year) ? whole(Number(state.year)) : [];
+  const at = past.days.indexOf(state.of);
+  const stood = (one) => at < 0 || (one.from <= at && (one.until === undefined || one.until > at));
+  return yearsOf(code, number).map((year) => whole(year).findLast(stood)).filter(Boolean);
 }
 
 function chartOf(lines) {
-  const time = (place) => (place === undefined ? Math.max(Date.now(), new Date(past.days.at(-1)).getTime() + DAY_MS) : new Date(past.days[place]).getTime());
-  const point = (one) => (state.year ? { x: time(one.from), until: time(one.until), y: one.figure, note: one.note } : { x: one.year, y: one.figure, note: one.note, ahead: one.year > Number(dayOf(one.from).slice(0, 4)) });
-  const what = state.year ? `GDP for ${state.year} as estimated from time to time` : `GDP by year, ${state.of === LAST_SAID ? "as last said of each" : `as of ${state.of.slice(0, 10)}`}`;
+  const moment = (place) => new Date(past.days[place]).getTime();
+  const now = Math.max(Date.now(), moment(past.days.length - 1) + DAY_MS); // what stands, stands until today
+  const point = ({ year, from, until, figure, note }) => (state.year
+    ? { x: moment(from), until: until === undefined ? now : moment(until), y: figure, note }
+    : { x: year, y: figure, note, ahead: year > Number(dayOf(from).slice(0, 4)) });
+  const asOf = state.of === LAST_SAID ? "as last said of each" : `as of ${state.of.slice(0, 10)}`;
+  const what = state.year ? `GDP for ${state.year} as estimated from time to time` : `GDP by year, ${asOf}`;
   const whose = state.countries.length > 1 ? (lines[0]?.series.name ?? "") : nameOf(state.countries[0]);
   return {
     kind: state.year ? "days" : "years", log: state.scale === "log", title: `${whose}: ${what}`,
@@ -99,20 +110,24 @@ function show() {
   const chart = chartOf(lines);
   const drawn = drawChart(chart, width);
   byId("chart").replaceChildren(drawn.made);
-  byId("chart").setAttribute("aria-label", `${chart.title}, in ${drawn.unit.name}: ${lines.map((line) => `${line.name} ${withCommas(line.estimates.at(-1).figure / drawn.unit.of)}`).join(", ") || "nothing was said"}. Arrow keys go along it; the table below has every figure.`);
+  const last = lines.map((line) => `${line.name} ${withCommas(line.estimates.at(-1).figure / drawn.unit.of)}`);
+  const told = `${chart.title}, in ${drawn.unit.name}; last: ${last.join(", ") || "nothing was said"}`;
+  byId("chart").setAttribute("aria-label", `${told}. Arrow keys go along it; the table below has every figure.`);
   shown = { chart, drawn, estimates: lines.flatMap((line) => line.estimates), at: -1 };
-  byId("chart-tells").textContent = lines.length ? "Point at the chart, or go along it with the arrow keys, to see its figures." : "Nobody whose figures are loaded said anything of that.";
+  byId("chart-tells").textContent = lines.length
+    ? "Point at the chart, or go along it with the arrow keys, to see its figures."
+    : "Nobody whose figures are loaded said anything of that.";
   listEstimates();
 }
 
 function tellAt(x) {
   const { chart, drawn } = shown;
-  const figures = chart.lines.flatMap((line) => {
-    const point = line.points.findLast((one) => (one.until === undefined ? one.x === x : one.x <= x && x <= one.until));
-    return point ? [`${line.name} ${withCommas(point.y / drawn.unit.of, drawn.unit.of > 1 ? 3 : 2)}${point.note ? ` (in doubt: ${point.note})` : ""}`] : [];
-  });
-  drawn.point(x);
-  byId("chart-tells").textContent = `${chart.kind === "years" ? x : shownDay(x)}: ${figures.join("; ") || "nothing said"}${figures.length ? `, ${drawn.unit.name}` : ""}`;
+  const stands = (point) => (point.until === undefined ? point.x === x : point.x <= x && x < point.until);
+  const figures = chart.lines.map(({ name, points }) => [name, points.findLast(stands)]).filter(([, point]) => point);
+  const told = figures.map(([name, { y, note }]) =>
+    `${name} ${withCommas(y / drawn.unit.of, drawn.unit.of > 1 ? 3 : 2)}${note ? ` (in doubt: ${note})` : ""}`);
+  drawn.pointAt(x);
+  byId("chart-tells").textContent = `${chart.kind === "years" ? x : shownDay(x)}, ${drawn.unit.name}: ${told.join("; ")}`;
 }
 
 const stops = () => [...new Set(shown.chart.lines.flatMap((line) => line.points.map((point) => point.x)))].sort((a, b) => a - b);
@@ -143,8 +158,8 @@ function revised({ before, figure }) {
 function listEstimates() {
   const kinds = ["", "", "number", "whole", "whole", "number", "number revised", "note"];
   const rows = shown.estimates.map((one) => [
-    element("a", { href: addressOf(one.code) }, nameOf(one.code)), past.series[one.number].name, String(one.year), dayOf(one.from).slice(0, 10),
-    (dayOf(one.until) ?? "now").slice(0, 10), withCommas(one.figure), revised(one), one.note ?? ""]);
+    element("a", { href: addressOf(one.code) }, nameOf(one.code)), past.series[one.number].name, String(one.year),
+    dayOf(one.from).slice(0, 10), (dayOf(one.until) ?? "now").slice(0, 10), withCommas(one.figure), revised(one), one.note ?? ""]);
   const cells = (row) => row.map((content, column) => element("td", kinds[column] ? { class: kinds[column] } : {}, content));
   byId("estimates").tBodies[0].replaceChildren(...rows.map((row) => element("tr", {}, ...cells(row))));
   byId("estimates").querySelectorAll(".revised").forEach((cell) => { cell.hidden = !state.year; });
@@ -152,20 +167,27 @@ function listEstimates() {
 
 // --- what can be chosen ---
 
+const flatSet = (lists) => [...new Set(lists.flat())];
+const descending = (one, other) => (one < other ? 1 : -1);
+
 function offer() {
-  const numbers = [...new Set(state.countries.flatMap(seriesOf))].sort((a, b) => a - b);
+  const { countries } = state;
   const chosen = chosenSeries();
-  const years = [...new Set(state.countries.flatMap((code) => chosen.flatMap((number) => yearsOf(code, number))))].sort((a, b) => b - a);
+  const each = (tell) => flatSet(countries.flatMap((code) => chosen.map((number) => tell(code, number))));
+  const years = each(yearsOf).sort(descending);
   options(byId("show-picker"), [["", "GDP over the years"], ...years.map((year) => [year, `what was said of ${year}`])], state.year);
-  const all = state.countries.length > 1 ? [] : [["", "each institution, side by side"]];
-  options(byId("by-picker"), [...all, ...numbers.map((number) => [past.series[number].key, past.series[number].name])], chosen.length > 1 || all.length && !state.by ? "" : past.series[chosen[0]].key);
-  const places = new Set(state.countries.flatMap((code) => chosen.flatMap((number) => Object.values(past.countries[code].said[number] ?? {}).flatMap((flat) => said(flat).map((one) => one.from)))));
-  const days = [...places].sort((a, b) => b - a).map((place) => [past.days[place], past.days[place].slice(0, 10)]);
+  const spoken = flatSet(countries.map(seriesOf)).sort((one, other) => one - other);
+  const sideBySide = countries.length > 1 ? [] : [["", "each institution, side by side"]];
+  const named = spoken.map((number) => [past.series[number].key, past.series[number].name]);
+  options(byId("by-picker"), [...sideBySide, ...named], countries.length > 1 || state.by ? past.series[chosen[0]].key : "");
+  const began = (code, number) => Object.values(past.countries[code].said[number] ?? {}).flatMap(said).map((one) => dayOf(one.from));
+  const days = each(began).sort(descending).map((day) => [day, day.slice(0, 10)]);
+  if (!days.some(([day]) => day === state.of)) state.of = LAST_SAID;
   options(byId("of-picker"), [[LAST_SAID, "the last said of each year"], ...days], state.of);
-  if (byId("of-picker").selectedIndex < 0) byId("of-picker").value = state.of = LAST_SAID;
   byId("of-label").hidden = Boolean(state.year);
   byId("scale-picker").value = state.scale;
-  byId("chosen").replaceChildren(...state.countries.map((code) => element("li", {}, element("button", { type: "button", "data-out": code, "aria-label": `Take out ${nameOf(code)}` }, nameOf(code)))));
+  const outs = countries.map((code) => ({ type: "button", "data-out": code, "aria-label": `Take out ${nameOf(code)}` }));
+  byId("chosen").replaceChildren(...outs.map((out) => element("li", {}, element("button", out, nameOf(out["data-out"])))));
 }
 
 function choose(changes) {
@@ -179,31 +201,45 @@ const add = (code) => choose({ countries: [...new Set([...state.countries, code]
 /** The field that finds a country by any name, with a list beneath it. */
 function readyPicker() {
   const [input, list] = [byId("country-input"), byId("country-list")];
-  let at = 0;
-  const mark = () => [...list.children].forEach((item, place) => {
-    item.setAttribute("aria-selected", place === at);
-    if (place === at) { input.setAttribute("aria-activedescendant", item.id); item.scrollIntoView({ block: "nearest" }); }
-  });
-  const close = () => { list.hidden = true; input.setAttribute("aria-expanded", "false"); input.removeAttribute("aria-activedescendant"); };
-  const open = () => {
-    const codes = called(input.value).filter((code) => !state.countries.includes(code));
-    list.replaceChildren(...codes.slice(0, 40).map((code, place) => element("li", { role: "option", id: `found-${place}`, "data-code": code }, `${nameOf(code)} (${code})`)));
-    if (!codes.length) return close();
-    list.hidden = false;
-    input.setAttribute("aria-expanded", "true");
-    at = 0;
-    return mark();
+  let at = 0; // which of the list is marked
+  const mark = (place) => {
+    at = (place + list.children.length) % list.children.length;
+    [...list.children].forEach((item, other) => item.setAttribute("aria-selected", other === at));
+    input.setAttribute("aria-activedescendant", list.children[at].id);
+    list.children[at].scrollIntoView({ block: "nearest" });
   };
-  const take = (code) => { if (code) { add(code); input.value = ""; close(); } };
-  input.addEventListener("input", open);
-  input.addEventListener("focus", open);
-  input.addEventListener("blur", close);
+  const show = (open) => {
+    list.hidden = !open;
+    input.setAttribute("aria-expanded", open);
+    if (open) mark(0);
+    else input.removeAttribute("aria-activedescendant");
+  };
+  const find = () => {
+    const codes = called(input.value).filter((code) => !state.countries.includes(code)).slice(0, MOST_FOUND);
+    list.replaceChildren(...codes.map((code, place) =>
+      element("li", { role: "option", id: `found-${place}`, "data-code": code }, `${nameOf(code)} (${code})`)));
+    show(codes.length > 0);
+  };
+  const take = (item) => {
+    if (!item) return;
+    add(item.dataset.code);
+    input.value = "";
+    show(false);
+  };
+  const press = { ArrowDown: () => mark(at + 1), ArrowUp: () => mark(at - 1), Enter: () => take(list.children[at]), Escape: () => show(false) };
+  input.addEventListener("input", find);
+  input.addEventListener("focus", find);
+  input.addEventListener("blur", () => show(false));
   input.addEventListener("keydown", (event) => {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (event.key === "Enter") { if (list.hidden) open(); take(list.children[at]?.dataset.code); } else if (event.key === "Escape") close();
-    else if (step) { event.preventDefault(); if (list.hidden) open(); else { at = (at + step + list.children.length) % list.children.length; mark(); } }
+    if (!press[event.key]) return;
+    event.preventDefault();
+    if (list.hidden && event.key !== "Escape") find();
+    else if (!list.hidden) press[event.key]();
   });
-  list.addEventListener("pointerdown", (event) => { event.preventDefault(); take(event.target.dataset.code); });
+  list.addEventListener("pointerdown", (event) => {
+    event.preventDefault(); // the field stays in focus
+    take(event.target.closest("li"));
+  });
 }
 
 // --- what is shown, to take along ---
@@ -216,7 +252,8 @@ function csvFile() {
   const rows = shown.estimates.map((one) => {
     const series = past.series[one.number];
     const code = /^[A-Z]{3}$/.test(one.code) ? one.code : "";
-    return [nameOf(one.code), code, series.institution, series.publisher, one.year, dayOf(one.from), dayOf(one.until), one.figure, one.note].map(cell).join(",");
+    const said = [one.year, dayOf(one.from), dayOf(one.until), one.figure, one.note];
+    return [nameOf(one.code), code, series.institution, series.publisher, ...said].map(cell).join(",");
   });
   return `${[COLUMNS.join(","), ...rows].join("\r\n")}\r\n`;
 }
