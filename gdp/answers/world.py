@@ -41,14 +41,19 @@ def world(countries: Sequence[Row], caption: str) -> Drawing:
     for code, (outlines, dot) in places().items():
         row = by_code.get(code)
         colour = f"class-{class_of(row['GDP_USD_billion'])}" if row else "none"
-        told = f"{row['Country']}: {row['GDP_USD_billion']:,.2f} billion USD ({row['Year']})" if row else ""
+        told = _told(row) if row else "no figure"
         if outlines:
-            land.append(Land(outlines, colour, code, told or "no figure"))
+            land.append(Land(outlines, colour, code, told))
         if dot and row:
             dots.append(Dot(*dot, DOT_RADIUS, colour, code, told))
     number = sum(code in places() for code in by_code)
     told = f"A map of the world, {number} countries shaded by GDP; the table has every figure. {caption}"
     return Drawing("gdp_world", WIDTH, HEIGHT, [*land, *dots], told)
+
+
+def _told(row: Row) -> str:
+    doubt = f"; in doubt: {row['Note']}" if row["Note"] else ""
+    return f"{row['Country']}: {row['GDP_USD_billion']:,.2f} billion USD ({row['Year']}){doubt}"
 
 
 def with_key(drawing: Drawing, title: str, caption: str) -> Drawing:

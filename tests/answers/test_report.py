@@ -188,6 +188,29 @@ def test_a_country_is_shown_by_year_side_by_side_and_a_year_by_vintage(browser: 
 
 
 @needs_chromium
+def test_the_institutions_own_years_are_drawn_in_one_unit_forecasts_paler_and_as_of_a_day(
+    browser: Browser, past: Path
+) -> None:
+    api = [{**one, "Source": "https://www.imf.org/external/datamapper/api/v1/NGDPD", "As_of": "2024-10-01",
+            "Year": year, "GDP_USD_billion": round(one["GDP_USD_billion"] * 1.01 ** (year - 2020), 2), "Note": None}
+           for one in records(past / "results" / "Countries_by_GDP_Processed.json")
+           for year in range(2020, 2028) if one["Institution"] == "IMF"]  # fmt: skip
+    (past / "api.json").write_text(json.dumps(api))
+    load(past / "api.json", Place(past / DATABASE), Journal("load", quiet=True), force=True)
+    drawn_into(past / REPORT, past / DATABASE)
+    seen = opened(browser, past / REPORT, "#country=KOR,VNM&by=imf.imf")
+    assert seen.estimates(3) == [str(year) for year in range(2020, 2028)] * 2
+    words = " ".join(seen.texts("#chart text"))
+    assert "trillion USD" in words and "billion USD" not in words.replace("trillion USD", "")
+    assert "paler: said before that year began" in words
+    assert seen.page.locator("#chart path[stroke-opacity='0.5']").count() == 2
+    seen.page.select_option("#by-picker", "imf.wikipedia")
+    seen.page.select_option("#of-picker", "2024-10-25")
+    assert set(seen.estimates(4)) == {"2024-10-25"}
+    assert seen.page.evaluate("location.hash").endswith("&by=imf.wikipedia&of=2024-10-25")
+
+
+@needs_chromium
 def test_the_address_keeps_what_is_chosen(browser: Browser, made: Path) -> None:
     address = "#country=KOR,JPN&year=2025&by=imf.wikipedia&scale=log"
     seen = opened(browser, made, address)

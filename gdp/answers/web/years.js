@@ -226,7 +226,10 @@ function readyPicker() {
     input.value = "";
     show(false);
   };
-  const press = { ArrowDown: () => mark(at + 1), ArrowUp: () => mark(at - 1), Enter: () => take(list.children[at]), Escape: () => show(false) };
+  const press = {
+    ArrowDown: () => mark(at + 1), ArrowUp: () => mark(at - 1),
+    Enter: () => take(list.children[at]), Escape: () => show(false),
+  };
   input.addEventListener("input", find);
   input.addEventListener("focus", find);
   input.addEventListener("blur", () => show(false));
