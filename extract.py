@@ -130,6 +130,7 @@ def extract(sources: list[str], page: str | None, target: Path, max_age_days: in
         for reason, count in reading.left_out.items():
             journal.warn(f"left out: {count} × {reason}")
     count, sha256 = write_records(target, (record for reading in readings for record in reading.records))
+    journal.settle()
     journal.note_output(target, count, sha256)
     journal.say(f"{count} raw records written to {target}")
     for failure in failures:
@@ -142,7 +143,7 @@ def extract_many(options: argparse.Namespace, journal: Journal) -> None:
     Of what was kept some may be unreadable, as somebody had spoiled the page just then: that is listed, and no failure.
     """
     if options.engine == "spark":
-        from gdp.running.spark import extract_on_spark
+        from gdp.sources.archive import extract_on_spark
 
         target = options.output or str(raw_parts())
         extract_on_spark(

@@ -100,6 +100,7 @@ def report(database: Place, target: Path, journal: Journal, as_png: Callable[[Dr
         if as_png:
             write_whole(target.parent / "plots" / f"{drawing.name}.png", as_png(drawing))
     journal.facts["as_of"] = told.newest.as_of
+    journal.settle()
     journal.note_output(target, len(told.countries))
     if told.left_out_of_past:
         journal.say(f"{told.left_out_of_past:,} of {told.all_estimates:,} estimates, the oldest, are not in the page")

@@ -92,6 +92,11 @@ def page_named(text: str) -> str:
     return f"{scheme}:{rest}"
 
 
+def is_on_the_web(page: str) -> bool:
+    """Tell whether a page that page_named returned is read at an address."""
+    return _apart(page)[0] in WEB
+
+
 def stream_named(text: str) -> str:
     """Return the path of a stream or a folder, or the URL that Spark's Hadoop opens; raises ArgumentTypeError."""
     scheme, rest = _apart(text)

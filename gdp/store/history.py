@@ -7,27 +7,29 @@ the order of loading.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
+from functools import partial
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from gdp.checks.comparison import Earlier, Release
-from gdp.checks.findings import NotesOfChecks, note_without_checks
-from gdp.records import IMF_ITSELF, CleanRecord
+from gdp.checks.contradictions import UNSETTLED, Neighbours
+from gdp.checks.findings import NotesOfChecks, is_doubted, note_without_checks
+from gdp.checks.series import Key, Statement
+from gdp.records import IMF_ITSELF, CleanRecord, is_unsourced
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import COUNTRIES, HEADLINES, newest_vintages, of_vintage
 from gdp.store.tables import STANDS
 from gdp.store.vintages import Vintage, Vintages
 
 STATE = "SELECT * FROM GDP_Estimates WHERE Publisher = ? AND Institution = ? AND As_of <= ? AND Until > ?"
+ENDED = "SELECT * FROM GDP_Estimates WHERE Publisher = ? AND Institution = ? AND Until = ?"
 REMOVE = "DELETE FROM GDP_Estimates WHERE As_of = ? AND Institution = ? AND Country = ? AND Year = ? AND Publisher = ?"
 RANKED = f"""
     WITH Headlines AS ({HEADLINES})
     SELECT {COUNTRIES}, rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank FROM Headlines ORDER BY Rank, Country
 """
-
-Key = tuple[str, int]  # country and year
-Before = dict[str, tuple[str, dict[Key, float]]]  # by institution: the As_of before, and its figures
 
 
 class Estimate(NamedTuple):
@@ -106,13 +108,42 @@ class History:
         said.sort(key=lambda row: (row.Institution, -row.Year, -row.GDP_USD_billion, row.Country))
         return [_record(row, vintage) for row in said]
 
-    def figures_before(self, publisher: str, as_of: str) -> Before:
-        """Return by institution the As_of before this one, and its figures in billions of USD."""
-        found: Before = {}
-        for institution in self.vintages.institutions_of(publisher):
-            before = self.vintages.before(publisher, institution, as_of)
-            if before is not None:
-                found[institution] = before, figures(self.state(publisher, institution, before))
+    def neighbours(self, publisher: str, as_of: str) -> Neighbours:
+        """Return what a publisher stated before and after an As_of, of each institution, in vintages not in doubt."""
+        institutions = self.vintages.institutions_of(publisher)
+
+        def stated(nearest: Callable[[str, str, str, int], str | None], distance: int) -> dict[str, Statement]:
+            found = {name: nearest(publisher, name, as_of, distance) for name in institutions}
+            return {name: self.statement(publisher, name, day) for name, day in found.items() if day is not None}
+
+        before = (self.vintages.sound_before(publisher, name, as_of) for name in institutions)
+        return Neighbours(
+            partial(stated, self.vintages.sound_before),
+            partial(stated, self.vintages.sound_after),
+            any(self.vintages.doubts.get((publisher, day)) == UNSETTLED for day in before if day is not None),
+        )
+
+    def statement(self, publisher: str, institution: str, as_of: str) -> Statement:
+        """Return what a publisher stated of an institution at an As_of, as others are measured by it."""
+        rows = {
+            key: row for key, row in self.state(publisher, institution, as_of).items() if not is_unsourced(row.Note)
+        }
+        doubted = [row for row in rows.values() if is_doubted(row.Note)]
+        said = figures(rows)
+        if not doubted:
+            return Statement(as_of, said, said)
+        sound = {key: figure for key, figure in said.items() if not is_doubted(rows[key].Note)}
+        return Statement(as_of, said, {**sound, **self._said_before(doubted)})
+
+    def _said_before(self, doubted: list[Estimate]) -> dict[Key, float]:
+        """Return for figures in doubt what was said of the same country and year before, under a source."""
+        found: dict[Key, float] = {}
+        for (publisher, institution, as_of), rows in groupby(sorted(doubted), _series_and_day):
+            keys = {(row.Country, row.Year) for row in rows}
+            ended = self._connection.execute(ENDED, (publisher, institution, as_of))
+            for row in map(Estimate._make, ended):
+                if (row.Country, row.Year) in keys and not is_unsourced(row.Note):
+                    found[row.Country, row.Year] = row.GDP_USD_billion
         return found
 
     def release_before(self, as_of: str) -> Release | None:
@@ -145,32 +176,38 @@ class History:
 
     # --- writing ---
 
-    def put(self, vintage: Vintage, records: Iterable[CleanRecord], notes: NotesOfChecks) -> None:
-        """Store what a vintage says; loaded again, it was cleaned better, and replaces what was made of it before."""
+    def put(self, vintage: Vintage, records: Iterable[CleanRecord], notes: NotesOfChecks) -> set[str]:
+        """Store what a vintage says, and return the Until of every row that this changed.
+
+        Loaded again, it was cleaned better, and replaces what was made of it before.
+        """
+        changed: set[str] = set()
         again = self.vintages.at(vintage.publisher, vintage.as_of)
         said: dict[str, Said] = {name: {} for name in vintage.institutions}
-        for record in records:  # two figures for one key come with --force only; the lower one, which comes last, stays
+        for record in records:
             said[record["Institution"]][record["Country"], record["Year"]] = record
         for institution, now in said.items():
             rewrite = _Rewrite(self, vintage, institution, again)
-            self._store(rewrite, rewrite.changes(now, notes))
+            changed |= self._store(rewrite, rewrite.changes(now, notes))
             if rewrite.after is None and not again:
                 self._newest[vintage.publisher, institution] = vintage.as_of, rewrite.standing(now)
         for institution in again.institutions if again else ():
             if institution not in said:  # it is not spoken of any more, which is not the same as gone
                 rewrite = _Rewrite(self, vintage, institution, again)
-                self._store(rewrite, rewrite.changes(None, notes))
+                changed |= self._store(rewrite, rewrite.changes(None, notes))
         self.vintages.add(vintage)
         if self._release and vintage.as_of <= self._release.as_of:
             self._release = None
+        return changed
 
-    def _store(self, rewrite: _Rewrite, changes: Iterable[tuple[set[Estimate], set[Estimate]]]) -> None:
+    def _store(self, rewrite: _Rewrite, changes: Iterable[tuple[set[Estimate], set[Estimate]]]) -> set[str]:
         for stored, runs in changes:
             rewrite.gone += stored - runs
             rewrite.new += runs - stored
         self._newest.pop((rewrite.vintage.publisher, rewrite.institution), None)
         self._connection.executemany(REMOVE, (row.key for row in rewrite.gone))
         self._connection.add("GDP_Estimates", rewrite.new)
+        return {row.Until for row in (*rewrite.gone, *rewrite.new)}
 
     def remember(self, vintage: Vintage, file: str, sha256: str, rows: int, remarks: Remarks = NO_REMARKS) -> None:
         """Add a line to Loads: what was loaded when, from which file, with how many rows, and remarks."""
@@ -180,6 +217,13 @@ class History:
             "INSERT INTO Loads (Loaded_at, File, SHA256, As_of, Rows, Publisher, Institutions, Source,"
             " Left_out, Findings) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (now, file, sha256, *said, *remarks),
         )  # fmt: skip
+
+    def remember_doubts(self, vintages: Iterable[Vintage]) -> None:
+        """Write into Loads whether vintages are in doubt, as it stands now."""
+        for vintage in vintages:
+            which = vintage.publisher, vintage.as_of
+            doubt = self.vintages.doubts.get(which)
+            self._connection.execute("UPDATE Loads SET Doubt = ? WHERE Publisher = ? AND As_of = ?", (doubt, *which))
 
 
 class _Rewrite:
@@ -245,6 +289,10 @@ def _runs(
                 standing = estimate._replace(As_of=when.as_of, Source=when.source, Note=said_then)
     if standing:
         yield standing._replace(Until=later.Until if later else STANDS)
+
+
+def _series_and_day(row: Estimate) -> tuple[str, str, str]:
+    return row.Publisher, row.Institution, row.As_of
 
 
 def figures(state: Mapping[Key, Estimate]) -> dict[Key, float]:

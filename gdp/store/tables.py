@@ -15,13 +15,14 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS GDP_Estimates_standing ON GDP_Estimates (Publisher, Institution, Until)",
     "CREATE TABLE IF NOT EXISTS Loads (Loaded_at {text} NOT NULL, File {text} NOT NULL, SHA256 {text} NOT NULL,"
     " As_of {text} NOT NULL, Rows INTEGER NOT NULL, Publisher {text} NOT NULL, Institutions {text} NOT NULL,"
-    " Source {text} NOT NULL, Left_out {text}, Findings {text}{number})",
+    " Source {text} NOT NULL, Left_out {text}, Findings {text}, Doubt {text}{number})",
     # with row numbers in SQLite, so that rows come out as they were put in: highest first
     "CREATE TABLE IF NOT EXISTS Countries_by_GDP (Country {text} NOT NULL PRIMARY KEY, ISO3 {text}, Region {text},"
     " Year INTEGER NOT NULL, GDP_USD_billion DOUBLE PRECISION NOT NULL, As_of {text} NOT NULL, Source {text} NOT NULL,"
     " Note {text})",
 )
-ADDED_TO_LOADS = ("Left_out", "Findings")  # JSON: what transform left out and how often, and what the checks found
+# JSON: what transform left out and how often, and what the checks found; and why the vintage is no measure for others
+ADDED_TO_LOADS = ("Left_out", "Findings", "Doubt")
 # '2024-07-01' BETWEEN First_day AND Last_day: what stood at the end of that day
 HISTORY = """
     SELECT substr(As_of, 1, 10) AS First_day, {day_before} AS Last_day, GDP_Estimates.* FROM GDP_Estimates

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
+from gdp.checks.contradictions import UNSETTLED
 from gdp.records import IMF_ITSELF, PAGE, CleanRecord, publisher_of
 from gdp.store.database import Connection
 
@@ -30,10 +32,15 @@ class Vintages:
     def __init__(self, connection: Connection) -> None:
         self._vintages: dict[tuple[str, str], Vintage] = {}
         self._as_ofs: dict[tuple[str, str], list[str]] = {}  # by publisher and institution, in order
-        for publisher, as_of, institutions, source in connection.execute(
-            f"SELECT Publisher, As_of, Institutions, Source FROM Loads ORDER BY {connection.dialect.order_of_loads}"
+        self.doubts: dict[tuple[str, str], str | None] = {}  # by publisher and As_of: what Loads says under Doubt
+        # a question may be put to a database of an older version
+        doubts = "Doubt" if "doubt" in connection.columns("Loads") else "NULL"
+        for publisher, as_of, institutions, source, doubt in connection.execute(
+            f"SELECT Publisher, As_of, Institutions, Source, {doubts} FROM Loads"
+            f" ORDER BY {connection.dialect.order_of_loads}"
         ):
             self.add(Vintage(publisher, as_of, tuple(institutions.split(", ")), source))
+            self.doubts[publisher, as_of] = doubt
 
     def add(self, vintage: Vintage) -> None:
         """Take up a vintage, in the place of what its publisher said at the same As_of."""
@@ -76,11 +83,35 @@ class Vintages:
         place = bisect_right(as_ofs, as_of)
         return self._vintages[publisher, as_ofs[place]] if place < len(as_ofs) else None
 
+    def sound_before(self, publisher: str, institution: str, as_of: str, distance: int = 0) -> str | None:
+        """Return the As_of of the nearest earlier vintage that is not in doubt, or of the one so many before that."""
+        as_ofs = self._as_ofs.get((publisher, institution), [])
+        return self._sound(publisher, reversed(as_ofs[: bisect_left(as_ofs, as_of)]), distance)
+
+    def sound_after(self, publisher: str, institution: str, as_of: str, distance: int = 0) -> str | None:
+        """Return the As_of of the nearest later vintage that is not in doubt, or of the one so many after that."""
+        as_ofs = self._as_ofs.get((publisher, institution), [])
+        return self._sound(publisher, iter(as_ofs[bisect_right(as_ofs, as_of) :]), distance)
+
+    def _sound(self, publisher: str, as_ofs: Iterator[str], distance: int) -> str | None:
+        return next(islice((as_of for as_of in as_ofs if self.is_sound(publisher, as_of)), distance, None), None)
+
+    def is_sound(self, publisher: str, as_of: str) -> bool:
+        """Tell whether a vintage is a measure for others: it may contradict another where nobody knows which lies."""
+        return self.doubts.get((publisher, as_of)) in (None, UNSETTLED)
+
+    def around(self, vintage: Vintage, number: int) -> list[Vintage]:
+        """Return so many vintages of the same publisher to each side of one."""
+        as_ofs = self._as_ofs[vintage.publisher, ANY]
+        first, last = bisect_left(as_ofs, vintage.as_of), bisect_right(as_ofs, vintage.as_of)
+        beside = as_ofs[max(0, first - number) : first] + as_ofs[last : last + number]
+        return [self._vintages[vintage.publisher, as_of] for as_of in beside]
+
     def depending_on(self, vintage: Vintage, institutions: set[str]) -> list[Vintage]:
         """Return the later vintages whose checks look at this one, or at what it replaces, oldest first.
 
-        Those are the publisher's next, until each of the institutions was spoken of again; and the pages of after the
-        IMF's release, where this is one or precedes it.
+        Those are the publisher's next, until each of the institutions was spoken of again in a vintage that measures
+        others; and the pages of after the IMF's release, where this is one or precedes it.
         """
         found: set[Vintage] = set()
         waiting = set(institutions)
@@ -90,7 +121,8 @@ class Vintages:
                 break
             following = self._vintages[vintage.publisher, as_of]
             found.add(following)
-            waiting -= set(following.institutions)
+            if self.is_sound(vintage.publisher, as_of):
+                waiting -= set(following.institutions)
         if "IMF" in institutions:
             release = vintage if vintage.publisher == IMF_ITSELF else self.after(IMF_ITSELF, "IMF", vintage.as_of)
             if release:
