@@ -51,7 +51,7 @@ class StageError(Exception):
 
 PROJECT = Path(__file__).resolve().parent
 COUNTRY_TABLE = PROJECT / "data" / "country_region_table.json"
-WORLD_TILES = PROJECT / "data" / "world_tiles.txt"
+WORLD_MAP = PROJECT / "data" / "world_map.txt"
 SHIPPED_PAGES = PROJECT / "data" / "pages"
 
 

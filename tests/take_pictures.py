@@ -13,7 +13,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Literal, NamedTuple
 
+from playwright.sync_api import ViewportSize
 from rich.console import Console
 from rich.text import Text
 
@@ -24,6 +26,7 @@ from tests.page_builder import SHIPPED
 PICTURES = PROJECT / "docs" / "pictures"
 COLUMNS, LINES = 100, 44
 PATIENCE_S = 60
+SETTLED_MS = 200  # what is far down is laid out when come to
 WEB_FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)  # a picture asks nobody for a font
 
 
@@ -62,23 +65,41 @@ def take_terminal(target: Path) -> None:
     target.write_text(WEB_FONTS.sub("", console.export_svg(title="GDP by country")), encoding="utf-8")
 
 
+class View(NamedTuple):
+    """What is taken: at which address of the page, how it is looked at, and which part of it is at the top."""
+
+    name: str
+    part: str
+    scheme: Literal["light", "dark"]
+    width: int
+    height: int
+    dots: int = 1
+    address: str = ""
+    media: Literal["screen", "print"] = "screen"
+
+
+VIEWS = (
+    View("desktop", "h1", "light", 1280, 900),
+    View("dark", "#world", "dark", 1280, 900),
+    View("years", "#years", "light", 1000, 760, address="#country=KOR,JPN,DEU,IND&by=imf.wikipedia"),
+    View("phone", "#world", "light", 390, 780, 2),
+    View("paper", "h1", "dark", 794, 1123, media="print"),  # A4
+)
+
+
 def take_page(report: Path) -> None:
-    """Take the report as a desktop, a phone and an evening show it."""
-    views = (
-        ("desktop", "light", 1280, 900, 1, None),
-        ("dark", "dark", 1280, 1120, 1, "world"),
-        ("phone", "light", 360, 740, 2, "country-table"),
-    )
+    """Take the report as a desktop, an evening, a phone and paper show it."""
     with chromium() as browser:
-        for name, scheme, width, height, dots, section in views:
-            page = browser.new_page(
-                viewport={"width": width, "height": height}, color_scheme=scheme, device_scale_factor=dots  # type: ignore[arg-type]
-            )  # fmt: skip
-            page.goto(report.as_uri())
+        for view in VIEWS:
+            size = ViewportSize(width=view.width, height=view.height)
+            page = browser.new_page(viewport=size, color_scheme=view.scheme, device_scale_factor=view.dots)
+            page.emulate_media(media=view.media)
+            page.goto(report.as_uri() + view.address)
             page.wait_for_selector("html[data-ready=yes]", state="attached")
-            if section:
-                page.evaluate("name => document.getElementById(name).scrollIntoView()", section)
-            page.screenshot(path=PICTURES / f"{name}.png")
+            page.evaluate("part => document.querySelector(part).scrollIntoView()", view.part)
+            page.wait_for_timeout(SETTLED_MS)
+            page.screenshot(path=PICTURES / f"{view.name}.png")
+            page.close()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""What differs between two vintages: countries new and gone, figures revised by how much, moves in rank."""
+"""What differs between two vintages: countries new and gone, figures revised by how much, moves in rank.
+
+Revised is the figure for the same country and year. A figure for another year than before is no revision: that is told
+as "new year", and compared with nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,9 @@ from gdp.store.vintages import END_OF_DAY, Vintage
 from utils import Exit, StageError
 
 Row = dict[str, Any]
+
+REVISED, NEW_YEAR, NEW, GONE, MOVED = "revised", "new year", "new", "gone", "rank"
+COUNTED = (REVISED, NEW_YEAR, NEW, GONE)  # in this order, wherever changes are summed up
 
 
 class Ranking(NamedTuple):
@@ -48,24 +55,38 @@ def changed(before: Ranking, now: Ranking) -> Changes:
 
 def _change(was: Row | None, now: Row | None) -> Row:
     some = now or was or {}
-    figures = [side and side["GDP_USD_billion"] for side in (was, now)]
-    moved = was and now and (was["GDP_USD_billion"], was["Year"]) != (now["GDP_USD_billion"], now["Year"])
-    what = "new" if was is None else "gone" if now is None else "revised" if moved else None
-    if what is None and was and now and was["Rank"] != now["Rank"]:
-        what = "rank"
+    what = _kind(was, now)
     return {
         "Country": some["Country"],
+        "ISO3": some["ISO3"],
         "Change": what,
-        "Was_USD_billion": figures[0],
+        "Was_USD_billion": was and was["GDP_USD_billion"],
         "Was_for_year": was and was["Year"],
-        "GDP_USD_billion": figures[1],
+        "Was_Note": was and was["Note"],
+        "GDP_USD_billion": now and now["GDP_USD_billion"],
         "Year": now and now["Year"],
-        "Revised_percent": round((figures[1] / figures[0] - 1) * 100, 2) + 0.0  # and not -0.0
-        if what == "revised" and figures[0] and figures[1]
-        else None,
+        "Note": now and now["Note"],
+        "Revised_percent": _percent(was, now) if what == REVISED else None,
         "Was_rank": was and was["Rank"],
         "Rank": now and now["Rank"],
     }
+
+
+def _kind(was: Row | None, now: Row | None) -> str | None:
+    if was is None or now is None:
+        return NEW if was is None else GONE
+    if was["Year"] != now["Year"]:
+        return NEW_YEAR
+    if was["GDP_USD_billion"] != now["GDP_USD_billion"]:
+        return REVISED
+    return MOVED if was["Rank"] != now["Rank"] else None
+
+
+def _percent(was: Row | None, now: Row | None) -> float | None:
+    figures = [float(side["GDP_USD_billion"]) for side in (was, now) if side]
+    if len(figures) < 2 or not all(figures):
+        return None
+    return round((figures[1] / figures[0] - 1) * 100, 2) + 0.0  # and not -0.0
 
 
 def summary(changes: Changes) -> str:
@@ -78,7 +99,7 @@ def summary(changes: Changes) -> str:
     if not changes.rows:
         return f"nothing changed {span}"
     moves = sum(row["Rank"] != row["Was_rank"] for row in changes.rows if row["Rank"] and row["Was_rank"])
-    counts = ", ".join(f"{changes.count(what)} {what}" for what in ("new", "gone", "revised"))
+    counts = ", ".join(f"{changes.count(what)} {what}" for what in COUNTED)
     return f"changed {span}: {counts}, {moves} moved in rank"
 
 
@@ -115,11 +136,12 @@ def last_refresh(history: History, newest: Vintage | None) -> Changes:
 
 
 def tell_of_rows(rows: list[Row], changes: Changes) -> None:
-    """Add to each country's row what changed of it, Changed_percent and Was_rank; None where nothing did."""
+    """Add to each country's row what changed of it: Change, Changed_percent and Was_rank; None where nothing did."""
     by_country = {row["Country"]: row for row in changes.rows} if changes.since else {}
     for row in rows:
         change = by_country.get(row["Country"], {})
-        row["Changed_percent"], row["Was_rank"] = change.get("Revised_percent"), change.get("Was_rank")
+        row["Change"], row["Was_rank"] = change.get("Change"), change.get("Was_rank")
+        row["Changed_percent"] = change.get("Revised_percent")
 
 
 def as_object(changes: Changes) -> Row:

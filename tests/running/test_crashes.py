@@ -64,8 +64,8 @@ def check_nothing_is_torn(home: Path) -> None:
         assert gzip.decompress(path.read_bytes())
     for path in home.glob("results/report.html"):
         assert path.read_text(encoding="utf-8").endswith("</html>")
-    for path in home.glob("results/plots/*.png"):
-        assert path.read_bytes().endswith(b"IEND\xaeB`\x82")
+    for path in home.glob("results/plots/*.svg"):
+        assert path.read_text(encoding="utf-8").endswith("</svg>")
     assert query(home / DATABASE, "PRAGMA integrity_check") == [("ok",)]
     assert query(home / DATABASE, COUNT)[0][0] == 194
     assert query(home / DATABASE, "SELECT count(*) FROM Loads GROUP BY SHA256")[0][0] >= 1

@@ -148,15 +148,16 @@ def test_the_view_the_table_and_the_checks_choose_alike(
     assert (newest is None) == (not chosen)
 
 
-def test_the_report_is_handed_the_headlines_of_each_vintage(home: Path) -> None:
+def test_the_report_is_handed_the_headlines_and_chooses_none(home: Path) -> None:
     load_said(home / "x.db", "2024-05-01", {("IMF", "KOR", year, None): float(year) for year in (2023, 2024, 2025)})
-    load_said(home / "x.db", "2025-02-01", {("IMF", "KOR", year, None): float(year) for year in (2023, 2024, 2025)})
     load_said(home / "x.db", "2025-06-01", {("IMF", "KOR", 2025, UNSOURCED_NOTE): 1.0, ("IMF", "JPN", 2025, None): 2.0})
     with asked(Place(home / "x.db")) as connection:
-        past = overview(connection).past
-    assert past["days"] == ["2024-05-01", "2025-02-01", "2025-06-01"]
-    assert past["countries"]["KOR"]["headlines"] == {0: [0, 2024, 1, 2025, 2, None]}
-    assert past["countries"]["JPN"]["headlines"] == {0: [2, 2025]}
+        history = History(connection)
+        newest = history.newest_imf()
+        assert newest is not None
+        handed, chosen = overview(connection).countries, history.headlines(newest)
+    for rows in (handed, chosen):
+        assert [(row["ISO3"], row["Year"], row["GDP_USD_billion"]) for row in rows] == [("JPN", 2025, 2.0)]
 
 
 # --- the table --------------------------------------------------------------------------------------------------------

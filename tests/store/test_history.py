@@ -345,7 +345,7 @@ def test_a_year_that_rolls_on_and_another_publisher_are_changes_too(home: Path) 
     with opened(Place(home / DATABASE)) as connection:
         past = History(connection)
         changes = last_refresh(past, past.newest_imf())
-    assert (changes.since, changes.count("revised")) == ("2024-11-01", 2)
+    assert (changes.since, changes.count("new year")) == ("2024-11-01", 2)
     api = {("IMF", code, year): figure + 1 for (_, code, year), figure in said.items()}
     load_vintage(home, "2025-04-01", api, "https://www.imf.org/x")
     with opened(Place(home / DATABASE)) as connection:
