@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
 import threading
 from collections.abc import Callable
@@ -34,12 +33,14 @@ from gdp.running.command_line import (
 from gdp.running.journal import Journal
 from gdp.running.screen import waiting
 from gdp.running.stage import leave, run_stage
-from gdp.sources import Extracted, Refused, Revision, Unreachable, imf, wikipedia, world_bank
+from gdp.sources import Extracted, Refused, Revision, Unreachable, wikipedia
+from gdp.sources.answers import check_whole
+from gdp.sources.asking import Span, ask, wanted_releases
+from gdp.sources.kinds import read_answer, source_in
 from gdp.sources.pages import Page, is_kept, keep, kept_name, kept_pages, open_page
+from gdp.sources.releases import month_span
 from utils import Exit, StageError, pages_folder, raw_file, raw_parts, raw_stream
 
-FETCH = {IMF_ITSELF: imf.fetch, WORLD_BANK_ITSELF: world_bank.fetch}
-READ = {IMF_ITSELF: imf.read, WORLD_BANK_ITSELF: world_bank.read}
 WEB = ("http://", "https://")
 NOTHING_CHANGED = "fetched, and nothing changed"
 
@@ -57,8 +58,10 @@ def main(arguments: list[str] | None = None) -> int:
             fetch_revisions(options.revisions, options.every, options.pause, journal)
         elif options.archive or options.pages:
             extract_many(options, journal)
+        elif options.release and options.release[0] != options.release[1]:
+            extract_releases(options, journal)
         else:
-            extract(sources_of(options) or [PAGE], options.page, target, options.max_age, journal)
+            extract(sources_of(options) or [PAGE], options.page, target, options.max_age, journal, options.release)
 
     return run_stage(journal, work, options.wait)
 
@@ -75,6 +78,12 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--page", metavar="FILE_OR_URL", help="a saved page or answer, or a page's address (default: the live one)")
     add("--output", metavar="FILE", help="where raw records go (default: for transform)")
     add("--max-age", type=days, metavar="DAYS", help="when the network fails, refuse an older kept page")
+    add(
+        "--release",
+        type=months,
+        metavar="MONTH[..MONTH]",
+        help="a past release of the IMF, or version of the World Bank",
+    )
     past = parser.add_argument_group("the page's past")
     past.add_argument("--archive", action="store_true", help="read every page and answer that was kept, into .jsonl")
     past.add_argument("--pages", metavar="DIR", help="read every page in a folder, into .jsonl")
@@ -92,7 +101,24 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         parser.error(f"--archive and --pages write a record a line: name an --output that ends in {STREAMS[0]}")
     if options.page and len(sources_of(options)) > 1:
         parser.error("--page is of one source")
+    check_release(parser, options)
     return options
+
+
+def check_release(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End in wrong usage where --release has no source that has releases, or names several for one file."""
+    if options.release and sources_of(options) not in ([IMF_ITSELF], [WORLD_BANK_ITSELF]):
+        parser.error(f"--release is of one source: --source {IMF_ITSELF}, or --source {WORLD_BANK_ITSELF}")
+    if options.release and options.page and options.release[0] != options.release[1]:
+        parser.error("--page is of one release: name it as --release 2025-10")
+
+
+def months(text: str) -> Span:
+    """Return the first and last month of MONTH or MONTH..MONTH; raises ArgumentTypeError."""
+    try:
+        return month_span(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no month; write 2013-04, or 2007-10..2026-04") from None
 
 
 def span(text: str) -> tuple[str, str]:
@@ -103,7 +129,14 @@ def span(text: str) -> tuple[str, str]:
     return day(first), day(last)
 
 
-def extract(sources: list[str], page: str | None, target: Path, max_age_days: int | None, journal: Journal) -> None:
+def extract(  # noqa: PLR0913, PLR0917 - as the command line has them
+    sources: list[str],
+    page: str | None,
+    target: Path,
+    max_age_days: int | None,
+    journal: Journal,
+    release: Span | None = None,
+) -> None:
     """Read the sources into `target`; raises StageError, and leaves `target` as it was where none could be read.
 
     Where some could, their figures are written, and then the first failure is raised.
@@ -111,7 +144,9 @@ def extract(sources: list[str], page: str | None, target: Path, max_age_days: in
     readings: list[Extracted] = []
     failures: list[StageError] = []
     with waiting(f"asking {', '.join(sources)}", journal):
-        outcomes = side_by_side([partial(read_source, source, page, max_age_days, journal) for source in sources])
+        outcomes = side_by_side(
+            [partial(read_source, source, page, max_age_days, journal, release) for source in sources]
+        )
     for outcome in outcomes:
         (failures if isinstance(outcome, StageError) else readings).append(outcome)  # type: ignore[arg-type]
     for failure in failures[1:]:
@@ -148,6 +183,22 @@ def extract_many(options: argparse.Namespace, journal: Journal) -> None:
     extract_pages(paths, Path(options.output or raw_stream()), many, journal)
 
 
+def extract_releases(options: argparse.Namespace, journal: Journal) -> None:
+    """Fetch the past releases that are not kept yet, and read them, a record a line; raises StageError.
+
+    Where some could not be had the others are written, and then that is told (69).
+    """
+    from gdp.sources.archive import extract_pages
+    from gdp.sources.past_releases import fetch_releases
+
+    (source,) = sources_of(options)
+    paths, missing = fetch_releases(source, options.release, options.pause, journal)
+    if paths:
+        extract_pages(paths, Path(options.output or raw_stream()), bulk_options(options), journal)
+    if missing:
+        raise StageError(Exit.UNREACHABLE, missing)
+
+
 def side_by_side(tasks: list[Callable[[], Extracted]]) -> list[Extracted | StageError]:
     """Return what each task returns, or the StageError that it raises, done at once where there are several."""
 
@@ -173,39 +224,51 @@ def side_by_side(tasks: list[Callable[[], Extracted]]) -> list[Extracted | Stage
     return [outcomes[number] for number in range(len(tasks))]
 
 
-def read_source(source: str, page: str | None, max_age_days: int | None, journal: Journal) -> Extracted:
-    """Return what a source says: live, or in the file or at the address that `page` names; raises StageError."""
-    if source == PAGE:
-        if page is None:
-            return read_live_page(max_age_days, journal)
-        return read_url(page, journal) if page.startswith(WEB) else read_page(open_page(Path(page)), journal)
+def read_source(
+    source: str, page: str | None, max_age_days: int | None, journal: Journal, release: Span | None = None
+) -> Extracted:
+    """Return what a source says: live, or in the file or at the address that `page` names; raises StageError.
+
+    A file is of the source that its content tells, where none is named.
+    """
     if page is None:
-        return fetch_answer(source, journal)
+        return read_live_page(max_age_days, journal) if source == PAGE else fetch_answer(source, journal, release)
     if page.startswith(WEB):
+        if source == PAGE:
+            return read_url(page, journal)
         raise StageError(Exit.USAGE, f"--page {page} is an address; name a file that holds an answer of {source}")
-    return read_answer(source, open_page(Path(page)), journal)
+    found = open_page(Path(page))
+    source = source_in(found.content) if source == PAGE else source
+    return read_page(found, journal) if source == PAGE else read_file(source, found, journal, release)
 
 
 # --- the APIs ---------------------------------------------------------------------------------------------------------
 
 
-def fetch_answer(source: str, journal: Journal) -> Extracted:
+def fetch_answer(source: str, journal: Journal, release: Span | None = None) -> Extracted:
     """Return what the IMF or the World Bank answers, and keep it; raises StageError: 69 unreachable, 65 refused."""
     try:
-        content = json.dumps(FETCH[source](), ensure_ascii=False, indent=0).encode()
+        month = wanted_releases(source, release)[0] if release else None
+        answer = ask(source, month)
     except Unreachable as reason:
         journal.facts["fetched"] = f"could not fetch: {reason}"
         raise unreachable(source, reason, "try again later, or name a kept answer with --page") from reason
-    page = Page(content, f"the API of {source}", datetime.now(timezone.utc))
-    reading = read_answer(source, page, journal)
-    keep_once(kept_name(reading.records[0]["As_of"], content, source=source), page, f"the answer of {source}", journal)
+    journal.say(f"{source}: {answer.sender} answered")
+    page = Page(answer.content, f"the API of {source}", datetime.now(timezone.utc))
+    reading = read_file(source, page, journal, release)
+    try:
+        check_whole(reading.records)
+    except Refused as reason:
+        raise refusal(page.location, reason) from reason
+    name = kept_name(reading.records[0]["As_of"], answer.content, source=source)
+    keep_once(name, page, f"the answer of {source}", journal)
     return reading
 
 
-def read_answer(source: str, page: Page, journal: Journal) -> Extracted:
-    """Return what a kept answer of the IMF or the World Bank says; raises StageError (65) when it is refused."""
+def read_file(source: str, page: Page, journal: Journal, release: Span | None = None) -> Extracted:
+    """Return what an answer or file of the IMF or the World Bank says; raises StageError (65) when it is refused."""
     try:
-        reading = READ[source](page.content, page.saved.date())
+        reading = read_answer(source, page, release[0] if release and source == IMF_ITSELF else None)
     except Refused as reason:
         raise refusal(page.location, reason) from reason
     tell_reading(reading, page, journal)

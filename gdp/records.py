@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from utils import Exit, StageError, read_bytes, whole_file
 
@@ -27,6 +27,7 @@ class RawRecord(TypedDict):
     Institution: str
     Source: str
     As_of: str
+    Status: NotRequired[str]  # estimate or projection, where the source says which
 
 
 class CleanRecord(TypedDict):
@@ -48,7 +49,12 @@ INSTITUTIONS = ("IMF", "World Bank", "UN", "CIA")
 # Who says what an institution estimates: the page quotes all four, the IMF and the World Bank speak for themselves.
 PAGE, IMF_ITSELF, WORLD_BANK_ITSELF = "wikipedia", "imf", "world_bank"
 PUBLISHERS = (PAGE, IMF_ITSELF, WORLD_BANK_ITSELF)
-_HOSTS = (("https://www.imf.org/", IMF_ITSELF), ("https://api.worldbank.org/", WORLD_BANK_ITSELF))
+_HOSTS = (
+    ("https://www.imf.org/", IMF_ITSELF),
+    ("https://api.imf.org/", IMF_ITSELF),
+    ("https://api.db.nomics.world/v22/series/IMF/", IMF_ITSELF),  # the IMF's releases, kept by DBnomics
+    ("https://api.worldbank.org/", WORLD_BANK_ITSELF),
+)
 FIRST_YEAR, LAST_YEAR = 1900, 2100  # national accounts begin in the 1930s; the IMF projects six years ahead
 MAX_BILLION_USD = 10_000_000  # eighty-five times the world's GDP of 2025
 _SURROGATE = re.compile("[\ud800-\udfff]")

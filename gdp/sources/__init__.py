@@ -8,7 +8,8 @@ from datetime import datetime
 
 from gdp.records import RawRecord
 
-SIZE_LIMIT_BYTES = 10_000_000  # of an answer, fetched or kept: twenty-five times the page of 2025
+SIZE_LIMIT_BYTES = 10_000_000  # of an answer that is fetched: twenty-five times the page of 2025
+FILE_LIMIT_BYTES = 60_000_000  # of a file, unpacked: three times the largest release of the World Economic Outlook
 
 
 class Unreachable(Exception):

@@ -11,20 +11,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gdp.figures.streams import rejected_line
-from gdp.records import IMF_ITSELF, PAGE, WORLD_BANK_ITSELF
+from gdp.records import IMF_ITSELF, WORLD_BANK_ITSELF
 from gdp.running.command_line import BulkOptions
 from gdp.running.journal import Journal
 from gdp.running.pieces import Growing, identity_of, packed, results_in_order
 from gdp.running.screen import progress
-from gdp.sources import Refused, Unreachable, imf, wikipedia, world_bank
-from gdp.sources.pages import Page, keep, kept_name, kept_pages, kept_revisions, open_page, source_of
+from gdp.sources import Refused, Unreachable
+from gdp.sources.kinds import read_kind
+from gdp.sources.pages import Page, keep, kept_name, kept_pages, kept_revisions, open_page
 from gdp.sources.revisions import PastRevision, fetch_revision, last_of_each, list_revisions
 from utils import Exit, StageError, rejected_file
 
 # Wikimedia's limit of 2026 is 200 requests a minute for a client that gives a contact, and 10 for one that does not.
 PAUSE_S, PAUSE_WITHOUT_CONTACT_S = 60 / 150, 60 / 8
 MAX_NAMED = 5
-PAGE_NAMES = (".html", ".html.gz", ".json", ".json.gz")
+# What a page, an answer or a file of figures is called; what it is, its content tells.
+FORMS = (".html", ".json", ".xml", ".csv", ".tsv", ".txt", ".xls", ".xlsx", ".zip", ".js", ".ts")
+PAGE_NAMES = (*FORMS, *(f"{form}.gz" for form in FORMS))
 
 
 def fetch_revisions(days: tuple[str, str], every: str, pause_s: float | None, journal: Journal) -> None:
@@ -180,12 +183,7 @@ def page_lines(path: Path, target: Path) -> PageLines:
 
 def lines_of(page: Page) -> list[str]:
     """Return the raw records of a kept page or answer as lines; raises Refused."""
-    source = source_of(page)
-    if source == PAGE:
-        reading = wikipedia.parse(page.content, page.location, page.saved)
-    else:
-        reading = (imf if source == IMF_ITSELF else world_bank).read(page.content, page.saved.date())
-    return [json.dumps(record, ensure_ascii=False) + "\n" for record in reading.records]
+    return [json.dumps(record, ensure_ascii=False) + "\n" for record in read_kind(page).records]
 
 
 def some(reasons: list[str]) -> str:
