@@ -9,7 +9,6 @@ Keeps  data/pages/                     everything fetched, compressed; with --re
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import threading
 from collections.abc import Callable
@@ -34,15 +33,14 @@ from gdp.running.journal import Journal
 from gdp.running.screen import waiting
 from gdp.running.stage import leave, run_stage
 from gdp.sources import Extracted, Refused, Revision, Unreachable, wikipedia
-from gdp.sources.answers import check_whole
-from gdp.sources.asking import Span, ask, wanted_releases
-from gdp.sources.kinds import read_answer, source_in
-from gdp.sources.pages import Page, is_kept, keep, kept_name, kept_pages, open_page
+from gdp.sources.asking import Span, fetch_answer, read_file
+from gdp.sources.kinds import source_in
+from gdp.sources.pages import Page, kept_name, kept_pages, open_page
 from gdp.sources.releases import month_span
+from gdp.sources.telling import keep_once, refusal, tell_reading, unreachable
 from utils import Exit, StageError, pages_folder, raw_file, raw_parts, raw_stream
 
 WEB = ("http://", "https://")
-NOTHING_CHANGED = "fetched, and nothing changed"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -111,6 +109,8 @@ def check_release(parser: argparse.ArgumentParser, options: argparse.Namespace) 
         parser.error(f"--release is of one source: --source {IMF_ITSELF}, or --source {WORLD_BANK_ITSELF}")
     if options.release and options.page and options.release[0] != options.release[1]:
         parser.error("--page is of one release: name it as --release 2025-10")
+    if options.release and options.engine == "spark":
+        parser.error("--release is fetched one after another, and not by --engine spark")
 
 
 def months(text: str) -> Span:
@@ -242,39 +242,6 @@ def read_source(
     return read_page(found, journal) if source == PAGE else read_file(source, found, journal, release)
 
 
-# --- the APIs ---------------------------------------------------------------------------------------------------------
-
-
-def fetch_answer(source: str, journal: Journal, release: Span | None = None) -> Extracted:
-    """Return what the IMF or the World Bank answers, and keep it; raises StageError: 69 unreachable, 65 refused."""
-    try:
-        month = wanted_releases(source, release)[0] if release else None
-        answer = ask(source, month)
-    except Unreachable as reason:
-        journal.facts["fetched"] = f"could not fetch: {reason}"
-        raise unreachable(source, reason, "try again later, or name a kept answer with --page") from reason
-    journal.say(f"{source}: {answer.sender} answered")
-    page = Page(answer.content, f"the API of {source}", datetime.now(timezone.utc))
-    reading = read_file(source, page, journal, release)
-    try:
-        check_whole(reading.records)
-    except Refused as reason:
-        raise refusal(page.location, reason) from reason
-    name = kept_name(reading.records[0]["As_of"], answer.content, source=source)
-    keep_once(name, page, f"the answer of {source}", journal)
-    return reading
-
-
-def read_file(source: str, page: Page, journal: Journal, release: Span | None = None) -> Extracted:
-    """Return what an answer or file of the IMF or the World Bank says; raises StageError (65) when it is refused."""
-    try:
-        reading = read_answer(source, page, release[0] if release and source == IMF_ITSELF else None)
-    except Refused as reason:
-        raise refusal(page.location, reason) from reason
-    tell_reading(reading, page, journal)
-    return reading
-
-
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 
@@ -336,17 +303,6 @@ def keep_page(page: Page, revision: Revision, journal: Journal) -> None:
     keep_once(kept_name(str(day), page.content, revision.number), page, f"the page of {day}", journal)
 
 
-def keep_once(name: str, page: Page, what: str, journal: Journal) -> None:
-    """Keep something fetched, unless it is there already."""
-    if is_kept(name):
-        journal.facts["fetched"] = NOTHING_CHANGED
-        journal.say(f"{NOTHING_CHANGED}: {what} is kept already as {name}")
-        return
-    path = keep(name, page.content)
-    journal.facts["fetched"] = "fetched, new"
-    journal.say(f"fetched {what}, which is new; kept as {path}")
-
-
 def read_kept_page(failure: StageError, max_age_days: int | None, journal: Journal) -> Extracted:
     """Return what the newest kept page says, and tell its age; raises the `failure` (69) when none will do."""
     reason = str(failure).partition(";")[0]
@@ -378,31 +334,6 @@ def read_page(page: Page, journal: Journal) -> Extracted:
         journal.warn(f"{page.location} does not say when it was saved; took {page.saved:%Y-%m-%d %H:%M} for As_of")
     tell_reading(reading, page, journal)
     return reading
-
-
-# --- what is told -----------------------------------------------------------------------------------------------------
-
-
-def tell_reading(reading: Extracted, page: Page, journal: Journal) -> None:
-    """Tell what was read, on screen and in the run's facts."""
-    journal.facts |= {
-        "input": page.location,
-        "input_sha256": hashlib.sha256(page.content).hexdigest(),
-        "bytes_in": len(page.content),
-        "as_of": max(reading.records[0]["As_of"], journal.facts.get("as_of", "")),
-    }
-    countries = len({record["Country"] for record in reading.records})
-    journal.say(f"{len(reading.records)} figures of {countries} countries and aggregates read from {page.location}")
-
-
-def unreachable(what: str, reason: Unreachable, remedy: str) -> StageError:
-    """Return the error (69) for a source that cannot be reached."""
-    return StageError(Exit.UNREACHABLE, f"could not reach {what} ({reason}); {remedy}")
-
-
-def refusal(location: str, reason: Refused) -> StageError:
-    """Return the error (65) for a page that cannot be read right."""
-    return StageError(Exit.BAD_DATA, f"{location} is refused: {reason}; look at it, or name an older page with --page")
 
 
 if __name__ == "__main__":

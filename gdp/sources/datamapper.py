@@ -27,6 +27,12 @@ def addresses() -> list[str]:
     return [named] if named else [API_URL.format(version=version) for version in VERSIONS]
 
 
+def called(base: str) -> str:
+    """Return what the DataMapper at an address is called, without the address, which may hold a password."""
+    version = base.rpartition("/v")[2]
+    return f"DataMapper v{version}" if version in VERSIONS else "DataMapper"
+
+
 def fetch(base: str) -> dict[str, Any]:
     """Return the current release: the figures, and what the API tells about codes and release where it does.
 

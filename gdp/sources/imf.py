@@ -57,7 +57,7 @@ def _ways_to_current() -> Ways:
         ways.append(("SDMX", sdmx.fetch))
     if os.environ.get("GDP_ETL_IMF_URL") or not os.environ.get("GDP_ETL_SDMX_URL"):
         for base in datamapper.addresses():
-            ways.append((f"DataMapper {base.rpartition('/')[2]}", partial(_as_json, partial(datamapper.fetch, base))))
+            ways.append((datamapper.called(base), partial(_as_json, partial(datamapper.fetch, base))))
     return ways
 
 

@@ -124,5 +124,7 @@ def _as_of(outlook: Outlook, fetched: date, asked: ReleaseMonth | None) -> str:
     release = said or asked
     if release is None:
         raise Refused("nothing in it names the release that it is of; say which with --release, as 2025-10")
+    if f"{release}-01" > fetched.isoformat():
+        raise Refused(f"it says that it is the release of {release}, which is to come")
     day = outlook.published or known_day(release) or outlook.modified
     return day or min(last_day(*release), fetched.isoformat())

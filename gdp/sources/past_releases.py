@@ -14,7 +14,7 @@ from gdp.sources.archive import paced, some
 from gdp.sources.asking import Span, ask, wanted_releases
 from gdp.sources.kinds import read_answer
 from gdp.sources.pages import Page, keep, kept_name, kept_pages
-from gdp.sources.releases import WITHOUT_GDP, ReleaseMonth, known_day, last_day
+from gdp.sources.releases import WITHOUT_GDP, ReleaseMonth, known_day, last_day, releases_between
 from utils import Exit, StageError
 
 PAUSE_S = 1.0  # neither the IMF nor DBnomics publishes a limit; a release is up to four requests
@@ -29,8 +29,7 @@ def fetch_releases(source: str, span: Span, pause_s: float | None, journal: Jour
         wanted = wanted_releases(source, span)
     except Unreachable as reason:
         raise StageError(Exit.UNREACHABLE, f"could not list the releases of {source} ({reason}); try again") from reason
-    if source == IMF_ITSELF and WITHOUT_GDP in wanted:
-        wanted.remove(WITHOUT_GDP)
+    if source == IMF_ITSELF and WITHOUT_GDP in releases_between(*span):
         journal.say(f"passed over {WITHOUT_GDP}: the IMF published six series then, and no nominal GDP")
     paths = {release: path for release in wanted if (path := _kept(source, release))}
     missing = [release for release in wanted if release not in paths]

@@ -10,7 +10,7 @@ import os
 import re
 from typing import Any
 
-from lxml import etree
+from lxml import etree  # type: ignore[import-untyped]
 
 from gdp.sources import Refused
 from gdp.sources.answers import shaped
