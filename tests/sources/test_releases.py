@@ -315,7 +315,7 @@ def workbook(**changes: Any) -> bytes:
     header = ["DATASET", "SERIES_CODE", "OBS_MEASURE", "COUNTRY.ID", "COUNTRY", "INDICATOR.ID", "INDICATOR", "SCALE",
               "UNIT", "PUBLICATION_DATE", "UPDATE_DATE", "LATEST_ACTUAL_ANNUAL_DATA", 2024, 2025]  # fmt: skip
     described = "Gross domestic product (GDP), Current prices, US dollar"
-    rows = {
+    rows: dict[str, list[tuple[Any, ...]]] = {
         "Countries": [("USA", "United States", 29298.013, 30767.075), ("KOS", "Kosovo", 11.2, None)],
         "Country Groups": [("G001", "World", 110000.0, 117000), ("G163", "Euro area", 16000, 17000)],
     }
