@@ -169,7 +169,7 @@ def extract_many(options: argparse.Namespace, journal: Journal) -> None:
     Of what was kept some may be unreadable, as somebody had spoiled the page just then: that is listed, and no failure.
     """
     if options.engine == "spark":
-        from gdp.running.spark import extract_on_spark
+        from gdp.sources.archive import extract_on_spark
 
         target = options.output or str(raw_parts())
         extract_on_spark(

@@ -20,17 +20,17 @@ from typing import NamedTuple
 
 from gdp.answers import questions
 from gdp.answers.changes import Changes, changed, ranking, summary
-from gdp.checks.findings import Finding, NotesOfChecks, as_checks
+from gdp.checks.findings import Finding, NotesOfChecks, as_checks, named
 from gdp.checks.vintage import check_vintage
 from gdp.records import PAGE, CleanRecord
 from gdp.running.command_line import command_line, day
 from gdp.running.journal import Journal
 from gdp.running.stage import answer, leave, run_stage
+from gdp.store.clean_file import CleanFile, Mixed, said_twice
 from gdp.store.database import Connection, Place, asked, opened, transaction
 from gdp.store.history import History, Told, Vintage, vintage_of, vintages_in
-from gdp.store.reading import Mixed, Reading
 from gdp.store.tables import create_tables, take_out_old
-from utils import Exit, StageError, checks_file, clean_file, database_file, log_file, stamp_of, write_whole, writing
+from utils import Exit, StageError, checks_file, clean_file, database_file, log_file, which_file, write_whole, writing
 
 MAX_NAMED = 10  # vintages that were not loaded; the log has them all
 
@@ -138,7 +138,7 @@ def load(source: Path, database: Place, journal: Journal, force: bool = False) -
     What the checks find is told on screen, in the log and in results/Checks.json. A fatal finding stops its vintage,
     unless `force`; where a file holds several, as an archive does, the others are loaded.
     """
-    reading = Reading(source, journal)
+    reading = CleanFile(source, journal)
     if database.path:
         with writing(database.path):
             database.path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +154,7 @@ def load(source: Path, database: Place, journal: Journal, force: bool = False) -
         findings += taken.findings
         tell_findings(findings, is_loaded(connection, sha256), taken, journal)
         if not (taken.loaded or taken.outdated):
-            refuse_all(as_checks(findings, sha256, left_out or {}), findings)
+            refuse_all(as_checks(findings, which_file(source, sha256), left_out or {}), findings)
         for vintage, rows in taken.loaded.items():
             history.remember(vintage, str(source.absolute()), sha256, rows, told_of(vintage, taken, findings, left_out))
         newest = history.newest_imf()
@@ -163,7 +163,7 @@ def load(source: Path, database: Place, journal: Journal, force: bool = False) -
     journal.facts["as_of"] = newest.as_of if newest else None
     loaded = sum(taken.loaded.values())
     journal.note_output(database.path or str(database), loaded)
-    journal.attempt(lambda: write_whole(checks_file(), as_checks(findings, sha256, left_out or {})))
+    journal.attempt(lambda: write_whole(checks_file(), as_checks(findings, which_file(source, sha256), left_out or {})))
     warn_of_refused(taken, journal)
     of_how_many = f" of {len(taken.loaded):,} vintages" if taken.number > 1 else ""
     journal.say(f"{loaded:,} estimates{of_how_many} loaded into {database}")
@@ -218,7 +218,7 @@ class Taken:
                 self._found[older] = fatal
 
 
-def take_all(connection: Connection, reading: Reading, force: bool) -> tuple[History, Taken]:
+def take_all(connection: Connection, reading: CleanFile, force: bool) -> tuple[History, Taken]:
     """Store every vintage of a file that has no fatal finding, or all where forced; return what is known then."""
     connection.execute("SAVEPOINT before_reading")
     with contextlib.suppress(Mixed):
@@ -251,7 +251,11 @@ def take_each(history: History, vintages: Iterable[list[CleanRecord]], force: bo
 def check(history: History, vintage: Vintage, said: list[CleanRecord]) -> list[Finding]:
     """Return what the checks find on a vintage, given all that is loaded."""
     own = history.release_before(vintage.as_of) if vintage.publisher == PAGE else None
-    return check_vintage(said, history.figures_before(vintage.publisher, vintage.as_of), own)
+    twice = [
+        Finding("a country twice", False, name, vintage.as_of, f"{named(countries)} twice, alike", "once")
+        for name, countries in said_twice(said).items()
+    ]
+    return twice + check_vintage(said, history.figures_before(vintage.publisher, vintage.as_of), own)
 
 
 def take_in(history: History, vintage: Vintage, said: list[CleanRecord], found: list[Finding]) -> list[Finding]:
@@ -279,7 +283,7 @@ def told_by_transform(source: Path, sha256: str, journal: Journal) -> tuple[list
     path = source.with_name(checks_file().name)
     try:
         told = json.loads(path.read_bytes())
-        if told["clean_sha256"] in (sha256, stamp_of(source)):
+        if told["clean_file"] in (which_file(source, sha256), which_file(source)):
             found = [Finding.from_json(finding) for finding in told["findings"] if finding["stage"] == "transform"]
             return found, dict(told["left_out"])
     except (OSError, ValueError, LookupError, TypeError):

@@ -12,7 +12,7 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
@@ -135,6 +135,18 @@ def log_file() -> Path:
     return home() / "log" / "etl_project_with_sql_log.txt"
 
 
+# --- words ------------------------------------------------------------------------------------------------------------
+
+MAX_NAMED = 6  # a message names so many of what may be thousands; a log or a file beside it has them all
+
+
+def first_few(names: Iterable[str], separator: str = ", ") -> str:
+    """Return the first MAX_NAMED of several names in a row, and how many more there are."""
+    every = list(names)
+    more = f" and {len(every) - MAX_NAMED} more" if len(every) > MAX_NAMED else ""
+    return separator.join(every[:MAX_NAMED]) + more
+
+
 # --- log --------------------------------------------------------------------------------------------------------------
 
 LOG_LIMIT_BYTES = int(os.environ.get("GDP_ETL_LOG_LIMIT_BYTES") or 5_000_000)  # about two thousand runs
@@ -251,6 +263,11 @@ def stamp_of(path: Path) -> str:
     """Return what tells that a large file is still the same, without reading it: its size and time."""
     found = path.stat()
     return f"{found.st_size} bytes, {found.st_mtime_ns} ns"
+
+
+def which_file(path: Path, sha256: str | None = None) -> str:
+    """Return what tells which file is meant: its SHA-256 where somebody has read it all, else its size and time."""
+    return f"sha256:{sha256}" if sha256 else stamp_of(path)
 
 
 def read_bytes(path: Path) -> bytes:

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from utils import Exit, StageError, read_bytes, whole_file
+from utils import Exit, StageError, read_bytes, write_whole
 
 
 class RawRecord(TypedDict):
@@ -97,6 +97,12 @@ CLEAN_FIELDS: Fields = {
 
 # The one Note that decides something: load prefers a sourced column to one whose Note begins so.
 UNSOURCED_NOTE = "column without a source"
+SAID_TWICE = "said twice"  # the Note of a figure that its source gives twice, alike
+
+
+# What the text of a .json array has before, between and after its records; and that of a .jsonl.
+_AROUND_ARRAY, _AROUND_LINES = (b"[\n", b",\n", b"\n]\n"), (b"", b"\n", b"\n")
+_BETWEEN = re.compile(r"[\s,]*")
 
 
 def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> tuple[int, str]:
@@ -104,32 +110,51 @@ def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> tuple[int
 
     Returns how many there were and the file's SHA-256; raises StageError (74).
     """
-    lines = path.suffix == ".jsonl"
-    before, between, after = (b"", b"\n", b"\n") if lines else (b"[\n", b",\n", b"\n]\n")
-    count, sha256 = 0, hashlib.sha256()
-    with whole_file(path) as file:
+    lines = [json.dumps(record, ensure_ascii=False, allow_nan=False).encode() for record in records]
+    content = joined(lines, as_lines=is_stream(path))
+    write_whole(path, content)
+    return len(lines), hashlib.sha256(content).hexdigest()
 
-        def write(text: bytes) -> None:
-            sha256.update(text)
-            file.write(text)
 
-        write(before)
-        for count, record in enumerate(records, 1):
-            write((between if count > 1 else b"") + json.dumps(record, ensure_ascii=False, allow_nan=False).encode())
-        write(after if count or not lines else b"")
-    return count, sha256.hexdigest()
+def joined(lines: list[bytes], as_lines: bool) -> bytes:
+    """Return the content of a file with these records, each as JSON text: as lines, or as an array."""
+    before, between, after = _AROUND_LINES if as_lines else _AROUND_ARRAY
+    return before + between.join(lines) + (after if lines or not as_lines else b"")
+
+
+def lines_of_array(path: Path) -> tuple[list[bytes], str]:
+    """Return the records of a .json array as its own text has them, each on a line, and the file's SHA-256.
+
+    Raises StageError: 66 when the file is missing, 65 when it is no array. Bytes that are no text become U+FFFD.
+    """
+    content = read_bytes(path)
+    text = content.decode("utf-8-sig", "replace")
+    try:
+        records = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise bad_input(path, f"is not json: {error}") from None
+    if not isinstance(records, list):
+        raise bad_input(path, "is not an array of records")
+    lines, place, read = [], text.index("[") + 1, json.JSONDecoder().raw_decode
+    for _ in records:
+        between = _BETWEEN.match(text, place)
+        assert between, "it matches nothing too"
+        _, place = read(text, between.end())
+        lines.append(text[between.end() : place].replace("\n", " ").encode())
+    return lines, hashlib.sha256(content).hexdigest()
 
 
 def read_records(path: Path, fields: Fields) -> tuple[list[Any], str]:
-    """Return the records of a .json array or .jsonl file, each checked against `fields`, and the file's SHA-256.
+    """Return the records of a .json array, each checked against `fields`, and the file's SHA-256.
 
     Raises StageError: 66 when the file is missing, 65 when it is anything but such records, naming record and field.
     """
     content = read_bytes(path)
     try:
-        found = _parse_json(content, lines=path.suffix == ".jsonl")
+        text = content.decode("utf-8-sig")
+        found = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise bad_input(path, f"is not {path.suffix.lstrip('.') or 'json'}: {error}") from None
+        raise bad_input(path, f"is not json: {error}") from None
     if not isinstance(found, list) or not found:
         raise bad_input(path, "holds no records" if found == [] else "is not an array of records")
     for number, record in enumerate(found, 1):
@@ -157,15 +182,6 @@ def record_problem(record: object, fields: Fields) -> str | None:
         if isinstance(record[name], str) and not record[name].isascii() and _SURROGATE.search(record[name]):
             return f"field {name} is no text: {json.dumps(record[name])[:40]}"
     return None
-
-
-def _parse_json(content: bytes, lines: bool) -> Any:
-    text = content.decode("utf-8-sig")
-    if not text.strip():
-        raise ValueError("it is empty")
-    if lines:
-        return [json.loads(line, parse_constant=_no_constant) for line in text.split("\n") if line.strip()]
-    return json.loads(text, parse_constant=_no_constant)
 
 
 def _no_constant(name: str) -> None:

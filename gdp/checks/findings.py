@@ -48,10 +48,10 @@ class Finding(NamedTuple):
         return cls(**{name: told[name] for name in cls._fields if name != "notes"}, notes=notes)
 
 
-def as_checks(findings: Iterable[Finding], clean_sha256: str, left_out: Mapping[str, int]) -> bytes:
-    """Return results/Checks.json: of the clean file with this SHA-256 the findings, and what it left out how often."""
+def as_checks(findings: Iterable[Finding], clean_file: str, left_out: Mapping[str, int]) -> bytes:
+    """Return results/Checks.json: the findings on the file that which_file told, and what was left out how often."""
     told = {
-        "clean_sha256": clean_sha256,
+        "clean_file": clean_file,
         "left_out": dict(left_out),
         "findings": [finding.as_json() for finding in findings],
     }

@@ -10,7 +10,6 @@ import gzip
 import hashlib
 import io
 import json
-import mmap
 import os
 import signal
 import time
@@ -19,10 +18,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
-from typing import IO, Any, Generic, NamedTuple, Protocol, TypeVar, cast
+from typing import IO, Any, Generic, NamedTuple, TypeVar
 
 from gdp.running.journal import Journal
 from utils import (
@@ -36,9 +35,8 @@ from utils import (
     writing,
 )
 
-BLOCK_BYTES = 4_000_000  # some ten thousand records: a tenth of a second's work, and 40 MB a process
+RAW_BLOCK_BYTES = 4_000_000  # some ten thousand records: a tenth of a second's work, and 40 MB a process
 PIECE_BYTES = 250_000  # read from a packed file at once
-SLOT_BYTES = 4 * BLOCK_BYTES  # more than a block makes; what is larger goes through a pipe
 IN_FLIGHT = 2  # pieces a process: one at work, one waiting
 MAX_DEATHS = 3  # of processes without a piece done in between; then it is the piece that kills
 SAVE_EVERY_S = float(os.environ.get("GDP_ETL_SAVE_EVERY_S") or 2.0)  # so much is done again after an interruption
@@ -48,38 +46,20 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 # --- several processes ------------------------------------------------------------------------------------------------
 
 
-class Made(Protocol):
-    """What becomes of a piece: lines, and what is to tell of them. Every NamedTuple with lines is one."""
-
-    @property
-    def lines(self) -> bytes:
-        """Return the lines; out of another process they are a view that lasts until the next piece is asked for."""
-
-
 Piece = TypeVar("Piece")
-Result = TypeVar("Result", bound=Made)
-
-# Memory that we share with our workers, a slot for each piece on its way: through a pipe, lines would be copied five
-# times, which takes longer than to clean them.
-_slots: list[mmap.mmap] = []
+Result = TypeVar("Result")
 
 
 @dataclass
 class _Waiting(Generic[Piece, Result]):
-    """A piece on its way, the slot for its lines, and what will come of it: the rest, and how many bytes of lines."""
+    """A piece on its way, and what will come of it."""
 
     piece: Piece
-    slot: int
-    future: Future[tuple[Result, int | None]] | None = None
+    future: Future[Result] | None = None
 
     def forget_unless_done(self) -> None:
         if self.future and not (self.future.done() and self.future.exception() is None):
             self.future = None
-
-    def result(self) -> Result:
-        assert self.future
-        result, size = self.future.result()
-        return result if size is None else _with_lines(result, memoryview(_slots[self.slot])[:size])
 
 
 def results_in_order(
@@ -92,18 +72,18 @@ def results_in_order(
     if workers == 1:
         yield from ((piece, work(piece)) for piece in pieces)
         return
-    _slots[:] = [mmap.mmap(-1, SLOT_BYTES) for _ in range(workers * IN_FLIGHT)]
-    todo, deaths, pool = zip(pieces, cycle(range(len(_slots))), strict=False), 0, _new_pool(workers)
+    todo, deaths, pool = iter(pieces), 0, _new_pool(workers)
     waiting: deque[_Waiting[Piece, Result]] = deque()
     try:
         while True:
-            waiting.extend(_Waiting(*piece) for piece in islice(todo, len(_slots) - len(waiting)))
+            waiting.extend(_Waiting(piece) for piece in islice(todo, workers * IN_FLIGHT - len(waiting)))
             if not waiting:
                 return
             try:
                 for one in waiting:
-                    one.future = one.future or pool.submit(_into_slot, work, one.piece, one.slot)
-                result = waiting[0].result()
+                    one.future = one.future or pool.submit(work, one.piece)
+                assert waiting[0].future
+                result = waiting[0].future.result()
             except BrokenProcessPool:
                 deaths += 1
                 _tell_death(waiting[0].piece, deaths, journal)
@@ -115,20 +95,6 @@ def results_in_order(
             yield waiting.popleft().piece, result
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _into_slot(work: Callable[[Piece], Result], piece: Piece, slot: int) -> tuple[Result, int | None]:
-    result = work(piece)
-    size = len(result.lines)
-    if size > SLOT_BYTES:
-        return result, None
-    _slots[slot][:size] = result.lines
-    return _with_lines(result, b""), size
-
-
-def _with_lines(result: Result, lines: bytes | memoryview) -> Result:
-    replaced: Result = cast("Any", result)._replace(lines=lines)
-    return replaced
 
 
 def _new_pool(workers: int) -> ProcessPoolExecutor:
@@ -177,7 +143,7 @@ class Block(NamedTuple):
         return f"{self.path} at byte {self.offset}"
 
 
-def blocks_of(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
+def blocks_of(path: Path, block_bytes: int = RAW_BLOCK_BYTES) -> Iterator[Block]:
     """Yield a file's lines in blocks; raises StageError: 66 not there, 65 when it cannot be unpacked."""
     try:
         if path.suffix in (".gz", ".zst"):
@@ -250,6 +216,56 @@ def packed(text: bytes, path: Path) -> bytes:
     return text
 
 
+# --- what is set aside ------------------------------------------------------------------------------------------------
+
+BYTE_OFFSET, RECORD = "Byte_offset", "Record"  # how a place in a file is told: of a line, and of a record in an array
+MAX_TEXT_CHARACTERS = 1000  # of what is set aside
+SHOWN_CHARACTERS = 60  # of its text in a message: up to the figure
+
+
+class Reject(NamedTuple):
+    """What was set aside: the file, where it stands there and how that is counted, why, and its text."""
+
+    file: str
+    reason: str
+    place: int | None = None
+    counted: str = BYTE_OFFSET
+    text: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.counted.replace('_', ' ').lower()} {self.place} of {self.file}"
+        return f"{where}: {self.reason}: {self.text[:SHOWN_CHARACTERS]}"
+
+
+def rejected_lines(stage: str, rejects: Iterable[Reject]) -> bytes:
+    """Return what a stage set aside as lines of Rejected.jsonl."""
+    lines = [
+        {
+            "Stage": stage,
+            "File": one.file,
+            one.counted: one.place,
+            "Reason": one.reason,
+            "Text": one.text[:MAX_TEXT_CHARACTERS],
+        }
+        for one in rejects
+    ]
+    return b"".join(json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n" for line in lines)
+
+
+def put_rejected(target: Path, stage: str, lines: Iterable[bytes]) -> None:
+    """Put a stage's rejects into Rejected.jsonl beside its output, in the place of those of its last run.
+
+    Raises StageError (74) when it cannot be written.
+    """
+    path, mine = rejected_file(target), json.dumps({"Stage": stage})[:-1].encode()
+    others = path.open("rb") if path.exists() else io.BytesIO()
+    with others, whole_file(path) as file:
+        file.writelines(line for line in others if not line.startswith(mine))
+        file.writelines(lines)
+    if not path.stat().st_size:
+        path.unlink()
+
+
 # --- outputs that grow ------------------------------------------------------------------------------------------------
 
 
@@ -264,35 +280,35 @@ class Growing:
         self._done = target.with_name(f".{target.name}.done")
         self._note = target.with_name(f".{target.name}.going")
         self._parts = [target.with_name(f".{target.name}.part"), target.with_name(f".{target.name}.rejected.part")]
-        told = self._told()
-        self.state: dict[str, Any] | None = told["state"] if told else None
+        note = self._read_note()
+        self.state: dict[str, Any] | None = note["state"] if note else None
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             self._files = [part.open("ab") for part in self._parts]
-            for file, size in zip(self._files, told["sizes"] if told else (0, 0), strict=True):
+            for file, size in zip(self._files, note["sizes"] if note else (0, 0), strict=True):
                 file.truncate(size)
         self._saved = time.monotonic()
         self._disk = ThreadPoolExecutor(1)
         self._on_disk: Future[None] | None = None
 
-    def _told(self) -> dict[str, Any] | None:
+    def _read_note(self) -> dict[str, Any] | None:
         try:
-            told: dict[str, Any] = json.loads(self._note.read_bytes())
-            whole = all(part.stat().st_size >= size for part, size in zip(self._parts, told["sizes"], strict=True))
-            return told if whole and told["identity"] == self._identity else None
+            note: dict[str, Any] = json.loads(self._note.read_bytes())
+            whole = all(part.stat().st_size >= size for part, size in zip(self._parts, note["sizes"], strict=True))
+            return note if whole and note["identity"] == self._identity else None
         except (OSError, ValueError, LookupError, TypeError):
             return None
 
     def was_done(self) -> dict[str, Any] | None:
         """Return the last state of a run that made this very output of these very pieces; None where none did."""
         try:
-            told: dict[str, Any] = json.loads(self._done.read_bytes())
-            same = told["identity"] == self._identity and told["output"] == stamp_of(self._target)
+            done: dict[str, Any] = json.loads(self._done.read_bytes())
+            same = done["identity"] == self._identity and done["output"] == stamp_of(self._target)
         except (OSError, ValueError, LookupError, TypeError):
             return None
-        return dict(told["state"]) if same else None
+        return dict(done["state"]) if same else None
 
-    def add(self, text: bytes | memoryview, rejected: bytes, state: Callable[[], dict[str, Any]]) -> None:
+    def add(self, text: bytes, rejected: bytes, state: Callable[[], dict[str, Any]]) -> None:
         """Add what a piece gave, and from time to time remember how far we are; raises StageError (74)."""
         with writing(self._target):
             for file, more in zip(self._files, (text, rejected), strict=True):
@@ -333,8 +349,8 @@ class Growing:
         with writing(self._target):
             self._files[0].close()
             self._parts[0].replace(self._target)
-        told = {"identity": self._identity, "output": stamp_of(self._target), "state": state}
-        write_whole(self._done, json.dumps(told).encode())
+        done = {"identity": self._identity, "output": stamp_of(self._target), "state": state}
+        write_whole(self._done, json.dumps(done).encode())
         self.drop()
 
     def drop(self) -> None:
@@ -344,18 +360,7 @@ class Growing:
                 path.unlink(missing_ok=True)
 
 
-def put_rejected(target: Path, stage: str, lines: Iterable[bytes]) -> None:
-    """Put a stage's rejects into Rejected.jsonl beside its output, in the place of those of its last run."""
-    path, mine = rejected_file(target), json.dumps({"Stage": stage})[:-1].encode()
-    others = path.open("rb") if path.exists() else io.BytesIO()
-    with others, whole_file(path) as file:
-        file.writelines(line for line in others if not line.startswith(mine))
-        file.writelines(lines)
-    if not path.stat().st_size:
-        path.unlink()
-
-
 def identity_of(paths: Iterable[Path]) -> str:
     """Return what tells that files, and the rules that read them, are still the same: a hash of names, sizes, times."""
-    told = [(str(path), (found := path.stat()).st_size, found.st_mtime_ns) for path in (*paths, *our_files())]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    stamps = [(str(path), (found := path.stat()).st_size, found.st_mtime_ns) for path in (*paths, *our_files())]
+    return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Extract and transform on Spark: the same functions on other machines, nothing of the rules written again.
+"""Spark: starts it, sends it our code, and writes what the tasks of a job give. What a task does is the stages' own.
 
 Our code travels to the workers as a zip; they need the packages of requirements.txt. Paths may be local, or whatever
 the cluster's Hadoop knows (hdfs://, s3a://); a local path must be the same on every worker.
@@ -14,29 +14,19 @@ import sys
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timezone
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from gdp.figures.bulk import refuse, tell
-from gdp.figures.streams import Cleaned, Told, clean_lines, rejected_line
-from gdp.running.command_line import BulkOptions
 from gdp.running.journal import Journal
 from gdp.running.pieces import put_rejected
-from gdp.sources import Refused
-from gdp.sources.archive import lines_of, pages_in
-from gdp.sources.pages import page_of
 from utils import PROJECT, Exit, StageError, our_files, raw_file, writing
 
 if TYPE_CHECKING:
     from pyspark import RDD, SparkContext
 
-LINES, REJECTED, TOLD = "lines", "rejected", "told"  # what a task gives: text for one of the outputs, or counts
+LINES, REJECTED, COUNTED = "lines", "rejected", "counted"  # what a task gives: text for one of the outputs, or counts
 TASKS_A_CORE = 4  # so that the last ones do not keep the others waiting
-PAGES, RECORDS, UNREAD = "pages", "records", "pages not read"
-BATCH_CHARACTERS = 2_000_000  # lines judged at once: some six thousand
 TEXT_INPUT = (
     "org.apache.hadoop.mapreduce.lib.input.TextInputFormat",
     "org.apache.hadoop.io.LongWritable",
@@ -49,6 +39,7 @@ QUIET_LOG = (
 )
 
 Given = tuple[str, str]  # what it is for, and the text
+Result = TypeVar("Result")
 
 
 def is_remote(path: str) -> bool:
@@ -56,98 +47,44 @@ def is_remote(path: str) -> bool:
     return "://" in path and not path.startswith("file://")
 
 
-# --- transform --------------------------------------------------------------------------------------------------------
+# --- what goes in, and what tasks give --------------------------------------------------------------------------------
 
 
-def transform_on_spark(sources: list[str], target: str, master: str, many: BulkOptions, journal: Journal) -> None:
-    """Clean the raw lines of files or folders into a folder of parts; raises StageError, and then leaves no parts."""
-    with spark(master, journal) as context:
-        cleaned = context.union([_cleaned(context, source) for source in sources])
-        told = _write(cleaned, target, "transform", journal, partial(refuse, source=", ".join(sources), many=many))
-    tell(told, ", ".join(sources), target if is_remote(target) else Path(target), journal)
-
-
-def _cleaned(context: SparkContext, source: str) -> RDD[Given]:
+def lines_of(context: SparkContext, source: str) -> RDD[tuple[int, str]]:
+    """Return the lines of a file, or of a folder's files, each with its byte offset."""
     lines: RDD[tuple[int, str]] = context.newAPIHadoopFile(_uri(source), *TEXT_INPUT)
-    return lines.mapPartitions(partial(clean_partition, source))
+    return lines
 
 
-def clean_partition(source: str, lines: Iterable[tuple[int, str]]) -> Iterator[Given]:
-    """Yield what becomes of a task's lines, each given with its byte offset."""
-    for batch in _batches(lines):
-        text = "".join(f"{line}\n" for _, line in batch).encode()
-        yield from _given(clean_lines(text, source, [offset for offset, _ in batch]))
+def files_in(context: SparkContext, folder: str) -> RDD[tuple[str, bytes]]:
+    """Return the files of a folder that only Hadoop can open, each with its path."""
+    return context.binaryFiles(folder, context.defaultParallelism * TASKS_A_CORE)
 
 
-def _given(cleaned: Cleaned) -> Iterator[Given]:
-    if cleaned.lines:
-        yield LINES, cleaned.lines.decode().removesuffix("\n")
-    if cleaned.rejects:
-        yield REJECTED, cleaned.rejects.decode().removesuffix("\n")
-    yield TOLD, json.dumps([cleaned.counts, cleaned.sums, cleaned.unknown])
+def local_files(context: SparkContext, paths: list[Path]) -> RDD[tuple[str, bytes]]:
+    """Return files of this machine, each with its path, in their order, for which load is quickest."""
+    tasks = min(len(paths), context.defaultParallelism * TASKS_A_CORE)
+    return context.parallelize([str(path.absolute()) for path in paths], tasks).map(_with_content)
 
 
-def _batches(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
-    """Yield lines with their offsets, so many at once as are worth the call."""
-    size = 0
-    batch: list[tuple[int, str]] = []
-    for offset, line in lines:
-        batch.append((offset, line))
-        size += len(line)
-        if size > BATCH_CHARACTERS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+def _with_content(path: str) -> tuple[str, bytes]:
+    return path, Path(path).read_bytes()
 
 
-# --- extract ----------------------------------------------------------------------------------------------------------
+def given(lines: bytes, rejected: bytes, counted: Any) -> Iterator[Given]:
+    """Yield what a task gives: lines of the output, lines of Rejected.jsonl, and what was counted, as JSON has it."""
+    if lines:
+        yield LINES, lines.decode().removesuffix("\n")
+    if rejected:
+        yield REJECTED, rejected.decode().removesuffix("\n")
+    yield COUNTED, json.dumps(counted)
 
 
-def extract_on_spark(folder: str, target: str, master: str, many: BulkOptions, journal: Journal) -> None:
-    """Read every page of a folder into a folder of parts; raises StageError, and then leaves no parts."""
-    with spark(master, journal) as context:
-        read = _pages(context, folder).mapPartitions(read_partition)
-        told = _write(read, target, "extract", journal, partial(_refuse_pages, many=many))
-    pages_read, unread = told.counts[PAGES], told.counts[UNREAD]
-    journal.facts |= {"input": folder, "rows_in": pages_read + unread, "unread": unread, "output": target}
-    journal.say(f"{told.counts[RECORDS]:,} raw records of {pages_read} pages written to {target}; {unread} not read")
-
-
-def _pages(context: SparkContext, folder: str) -> RDD[tuple[str, bytes]]:
-    """Return the pages of a folder; local ones in the order of their names, for which load is quickest."""
-    tasks = context.defaultParallelism * TASKS_A_CORE
-    if is_remote(folder):
-        return context.binaryFiles(folder, tasks)
-    paths = [str(path.absolute()) for path in pages_in(Path(folder.removeprefix("file://")))]
-    return context.parallelize(paths, min(len(paths), tasks)).map(lambda path: (path, Path(path).read_bytes()))
-
-
-def read_partition(pages: Iterable[tuple[str, bytes]]) -> Iterator[Given]:
-    """Yield what becomes of a task's pages."""
-    for path, content in pages:
-        try:
-            lines = lines_of(page_of(path, bytes(content), datetime.now(timezone.utc)))
-        except (StageError, Refused) as problem:
-            yield REJECTED, rejected_line("extract", path, None, str(problem)).decode().removesuffix("\n")
-            yield TOLD, json.dumps([{UNREAD: 1}, {}, []])
-            continue
-        yield LINES, "".join(lines).removesuffix("\n")
-        yield TOLD, json.dumps([{PAGES: 1, RECORDS: len(lines)}, {}, []])
-
-
-def _refuse_pages(told: Told, many: BulkOptions) -> None:
-    unread, pages = told.counts[UNREAD], told.counts[UNREAD] + told.counts[PAGES]
-    if unread == pages:
-        raise StageError(Exit.BAD_DATA, f"none of {pages} pages could be read; Rejected.jsonl tells why")
-    many.refuse(unread, pages, "pages")
-
-
-# --- what all jobs share ----------------------------------------------------------------------------------------------
+# --- its start and its end --------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
-def spark(master: str, journal: Journal) -> Iterator[SparkContext]:
+def started(master: str, journal: Journal) -> Iterator[SparkContext]:
     """Yield Spark, with our code on its way to the workers.
 
     Raises StageError: 2 without PySpark or Java, 69 where the master cannot be reached, 66 for a missing input, and 65
@@ -218,14 +155,14 @@ def _has_stopped(context: SparkContext) -> bool:
 
 
 def _job_problem(master: str, error: Exception, has_stopped: bool) -> StageError:
-    told = _first_line(error)
+    reason = _first_line(error)
     if has_stopped or "stopped SparkContext" in str(error) or "masters are unresponsive" in str(error):
         return StageError(Exit.UNREACHABLE, f"Spark at {master} cannot be reached, or left us; is it running?")
-    if "Input path does not exist" in told or "FileNotFoundException" in told:
-        return StageError(Exit.NO_INPUT, f"{told}; run the stage that writes it, or name another")
-    if "already exists" in told:
-        return StageError(Exit.CANNOT_WRITE, f"{told}; remove it, or name another --output")
-    return StageError(Exit.FAULT, f"the Spark job failed: {told}; its own log tells more")
+    if "Input path does not exist" in reason or "FileNotFoundException" in reason:
+        return StageError(Exit.NO_INPUT, f"{reason}; run the stage that writes it, or name another")
+    if "already exists" in reason:
+        return StageError(Exit.CANNOT_WRITE, f"{reason}; remove it, or name another --output")
+    return StageError(Exit.FAULT, f"the Spark job failed: {reason}; its own log tells more")
 
 
 def _first_line(error: Exception) -> str:
@@ -238,25 +175,28 @@ def _uri(path: str) -> str:
     return path if "://" in path else Path(path).absolute().as_uri()
 
 
-def _write(given: RDD[Given], target: str, stage: str, journal: Journal, check: Callable[[Told], None]) -> Told:
-    """Write the lines into a folder of parts and what was set aside into Rejected.jsonl; return the counts.
+# --- what comes out ---------------------------------------------------------------------------------------------------
 
-    The tasks' output is kept on the workers' disks meanwhile, so that nothing is read and judged twice.
+
+def write(tasks: RDD[Given], target: str, stage: str, judged: Callable[[list[Any]], Result]) -> Result:
+    """Write the lines into a folder of parts and what was set aside into Rejected.jsonl, beside it.
+
+    Returns what `judged` makes of what the tasks counted; when that raises, no parts are written. Raises StageError
+    (74) when something cannot be written. The tasks' output is kept on the workers' disks meanwhile, so that nothing
+    is read and judged twice.
     """
     from pyspark import StorageLevel
 
-    given.persist(StorageLevel.DISK_ONLY)
-    told = Told()
-    for counts, sums, unknown in map(json.loads, given.filter(_is(TOLD)).values().collect()):
-        told.add(Cleaned(b"", b"", counts, sums, unknown))
-    _write_rejected(given.filter(_is(REJECTED)).values().toLocalIterator(), target, stage)
-    check(told)
-    lines = given.filter(_is(LINES)).values()
+    tasks.persist(StorageLevel.DISK_ONLY)
+    counted = [json.loads(text) for text in tasks.filter(_is(COUNTED)).values().collect()]
+    _write_rejected(tasks.filter(_is(REJECTED)).values().toLocalIterator(), target, stage)
+    result = judged(counted)
+    lines = tasks.filter(_is(LINES)).values()
     if is_remote(target):
         lines.saveAsTextFile(target)
     else:
         _write_parts(lines, Path(target))
-    return told
+    return result
 
 
 def _is(kind: str) -> Callable[[Given], bool]:

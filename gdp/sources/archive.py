@@ -5,26 +5,28 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gdp.figures.streams import rejected_line
 from gdp.records import IMF_ITSELF, WORLD_BANK_ITSELF
 from gdp.running.command_line import BulkOptions
 from gdp.running.journal import Journal
-from gdp.running.pieces import Growing, identity_of, packed, results_in_order
+from gdp.running.pieces import Growing, Reject, identity_of, packed, rejected_lines, results_in_order
 from gdp.running.screen import progress
 from gdp.sources import Refused, Unreachable
 from gdp.sources.kinds import read_kind
-from gdp.sources.pages import Page, keep, kept_name, kept_pages, kept_revisions, open_page
+from gdp.sources.pages import Page, keep, kept_name, kept_pages, kept_revisions, open_page, page_of
 from gdp.sources.revisions import PastRevision, fetch_revision, last_of_each, list_revisions
-from utils import Exit, StageError, rejected_file
+from utils import Exit, StageError, first_few, raw_file, rejected_file
 
 # Wikimedia's limit of 2026 is 200 requests a minute for a client that gives a contact, and 10 for one that does not.
 PAUSE_S, PAUSE_WITHOUT_CONTACT_S = 60 / 150, 60 / 8
-MAX_NAMED = 5
+STAGE = "extract"
+PAGES, RECORDS, UNREAD = "pages", "records", "unread"  # what is counted
 # What a page, an answer or a file of figures is called; what it is, its content tells.
 FORMS = (".html", ".json", ".xml", ".csv", ".tsv", ".txt", ".xls", ".xlsx", ".zip", ".js", ".ts")
 PAGE_NAMES = (*FORMS, *(f"{form}.gz" for form in FORMS))
@@ -52,7 +54,8 @@ def fetch_revisions(days: tuple[str, str], every: str, pause_s: float | None, jo
     journal.facts |= {"rows_in": len(wanted), "rows_out": len(wanted) - len(failed)}
     if failed:
         raise StageError(
-            Exit.UNREACHABLE, f"{len(failed)} of {len(wanted)} revisions could not be had: {some(failed)}; run again"
+            Exit.UNREACHABLE,
+            f"{len(failed)} of {len(wanted)} revisions could not be had: {first_few(failed, '; ')}; run again",
         )
 
 
@@ -121,15 +124,15 @@ def everything_kept() -> list[Path]:
     return sorted((*kept_pages(), *last_of_release.values()), key=lambda path: path.name)
 
 
-def extract_pages(paths: list[Path], target: Path, many: BulkOptions, journal: Journal) -> None:
+def extract_pages(paths: list[Path], target: Path, options: BulkOptions, journal: Journal) -> None:
     """Read pages into `target`, a record a line; what cannot be read is set aside with its reason.
 
     Raises StageError (65) when too much was, and leaves `target` as it was. Interrupted, it goes on where it stopped.
     """
-    growing = Growing(target, "extract", {"pages": identity_of(paths)})
+    growing = Growing(target, STAGE, {"pages": identity_of(paths)})
     if done := growing.was_done():
         growing.drop()
-        many.refuse(done["unread"], done["pages"], "pages")
+        options.refuse(done["unread"], done["pages"], "pages")
         tell_pages(done, target, journal, "done before, from the same pages: ")
         return
     state = growing.state or {"pages": 0, "records": 0, "unread": 0, "as_of": ""}
@@ -137,7 +140,7 @@ def extract_pages(paths: list[Path], target: Path, many: BulkOptions, journal: J
         journal.say(f"going on: {state['pages']} pages were done before")
     work = partial(page_lines, target=target)
     with progress(len(paths), "pages read", journal, state["pages"]) as advance:
-        for path, page in results_in_order(work, paths[state["pages"] :], many.workers, journal):
+        for path, page in results_in_order(work, paths[state["pages"] :], options.workers, journal):
             state["pages"] += 1
             state["records"] += page.records
             state["as_of"] = max(state["as_of"], page.as_of)
@@ -145,10 +148,10 @@ def extract_pages(paths: list[Path], target: Path, many: BulkOptions, journal: J
             if page.problem:
                 journal.warn(page.problem)
                 state["unread"] += 1
-                rejected = rejected_line("extract", str(path), None, page.problem)
+                rejected = rejected_lines(STAGE, [Reject(str(path), page.problem)])
             growing.add(page.lines, rejected, lambda: state)
             advance(1)
-    finish_pages(growing, state, many, target)
+    finish_pages(growing, state, options, target)
     tell_pages(state, target, journal)
 
 
@@ -157,19 +160,24 @@ def tell_pages(state: dict[str, Any], target: Path, journal: Journal, before: st
     pages, unread = state["pages"], state["unread"]
     journal.facts |= {"input": f"{pages} pages", "rows_in": pages, "unread": unread, "as_of": state["as_of"]}
     journal.note_output(target, state["records"])
-    told = f"{state['records']:,} raw records of {pages - unread:,} pages written to {target}; {unread:,} not read"
-    journal.say(before + told)
+    written = f"{state['records']:,} raw records of {pages - unread:,} pages written to {target}"
+    journal.say(f"{before}{written}; {unread:,} not read")
 
 
-def finish_pages(growing: Growing, state: dict[str, Any], many: BulkOptions, target: Path) -> None:
+def finish_pages(growing: Growing, state: dict[str, Any], options: BulkOptions, target: Path) -> None:
     """Put the outputs in place; raises StageError (65) when too much was set aside."""
     pages, unread = state["pages"], state["unread"]
     growing.save(state)
     growing.put_rejected()
+    refuse_pages(unread, pages, options, target)
+    growing.put(state)
+
+
+def refuse_pages(unread: int, pages: int, options: BulkOptions, target: Path) -> None:
+    """Raise StageError (65) when no page could be read, or too many could not."""
     if unread == pages:
         raise StageError(Exit.BAD_DATA, f"none of {pages} pages could be read; {rejected_file(target)} tells why")
-    many.refuse(unread, pages, "pages")
-    growing.put(state)
+    options.refuse(unread, pages, "pages")
 
 
 def page_lines(path: Path, target: Path) -> PageLines:
@@ -186,6 +194,43 @@ def lines_of(page: Page) -> list[str]:
     return [json.dumps(record, ensure_ascii=False) + "\n" for record in read_kind(page).records]
 
 
-def some(reasons: list[str]) -> str:
-    """Return the first few of several reasons on one line."""
-    return "; ".join(reasons[:MAX_NAMED]) + ("; …" if len(reasons) > MAX_NAMED else "")
+# --- on Spark ---------------------------------------------------------------------------------------------------------
+
+
+def extract_on_spark(folder: str, target: str, master: str, options: BulkOptions, journal: Journal) -> None:
+    """Read every page of a folder into a folder of parts.
+
+    Raises StageError, and then leaves no parts: 65 when too many pages could not be read, 66 when there are none, and
+    whatever spark.started raises.
+    """
+    from gdp.running import spark
+
+    def added_up(of_pages: list[dict[str, int]]) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        for one in of_pages:
+            counts.update(one)
+        beside = raw_file() if spark.is_remote(target) else Path(target)
+        refuse_pages(counts[UNREAD], counts[UNREAD] + counts[PAGES], options, beside)
+        return counts
+
+    with spark.started(master, journal) as context:
+        remote = spark.is_remote(folder)
+        paths = [] if remote else pages_in(Path(folder.removeprefix("file://")))
+        pages = spark.files_in(context, folder) if remote else spark.local_files(context, paths)
+        counts = spark.write(pages.mapPartitions(read_partition), target, STAGE, added_up)
+    read, unread = counts[PAGES], counts[UNREAD]
+    journal.facts |= {"input": folder, "rows_in": read + unread, "unread": unread, "output": target}
+    journal.say(f"{counts[RECORDS]:,} raw records of {read:,} pages written to {target}; {unread:,} not read")
+
+
+def read_partition(pages: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, str]]:
+    """Yield what becomes of a task's pages, as spark.write takes it."""
+    from gdp.running.spark import given
+
+    for path, content in pages:
+        try:
+            lines = lines_of(page_of(path, bytes(content), datetime.now(timezone.utc)))
+        except (StageError, Refused) as problem:
+            yield from given(b"", rejected_lines(STAGE, [Reject(path, str(problem))]), {UNREAD: 1})
+            continue
+        yield from given("".join(lines).encode(), b"", {PAGES: 1, RECORDS: len(lines)})

@@ -10,12 +10,12 @@ from gdp.running.journal import Journal
 from gdp.running.screen import progress
 from gdp.sources import Refused, Unreachable
 from gdp.sources.answers import check_whole
-from gdp.sources.archive import paced, some
+from gdp.sources.archive import paced
 from gdp.sources.asking import Span, ask, wanted_releases
 from gdp.sources.kinds import read_answer
 from gdp.sources.pages import Page, keep, kept_name, kept_pages
 from gdp.sources.releases import WITHOUT_GDP, ReleaseMonth, known_day, last_day, releases_between
-from utils import Exit, StageError
+from utils import Exit, StageError, first_few
 
 PAUSE_S = 1.0  # neither the IMF nor DBnomics publishes a limit; a release is up to four requests
 
@@ -46,7 +46,11 @@ def fetch_releases(source: str, span: Span, pause_s: float | None, journal: Jour
                 journal.log(f"could not fetch {failed[-1]}")
             advance(1)
     journal.facts |= {"rows_in": len(wanted), "rows_out": len(paths)}
-    told = f"{len(failed)} of {len(wanted)} releases could not be had: {some(failed)}; run again" if failed else None
+    told = (
+        f"{len(failed)} of {len(wanted)} releases could not be had: {first_few(failed, '; ')}; run again"
+        if failed
+        else None
+    )
     return [paths[release] for release in wanted if release in paths], told
 
 

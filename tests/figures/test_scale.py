@@ -20,7 +20,7 @@ import pytest
 import zstandard
 
 from gdp.figures.cleaning import Fate, clean
-from gdp.figures.streams import clean_lines
+from gdp.figures.lines import clean_lines
 from gdp.running.pieces import blocks_of
 from tests.conftest import PROJECT, Run, query
 from tests.make_data import made_file, make_pages, make_records, records_a_page
@@ -75,8 +75,8 @@ def test_lines_are_cleaned_by_the_rules_that_clean_a_page(raw: Path) -> None:
             want.append(json.dumps(outcome.record, ensure_ascii=False))
     cleaned = clean_lines(text, "a file", 0)
     assert cleaned.lines.decode().split("\n")[:-1] == want
-    assert cleaned.counts["clean"] == len(want)
-    assert cleaned.counts["set aside"] == fates.count(Fate.REJECTED)
+    assert cleaned.tally.counts["clean"] == len(want)
+    assert cleaned.tally.counts["set aside"] == fates.count(Fate.REJECTED)
 
 
 def test_what_became_of_every_line_adds_up_to_what_was_made(raw: Path, run: Run, home: Path) -> None:

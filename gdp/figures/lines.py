@@ -1,17 +1,17 @@
-"""Transform by blocks of lines: the rules of cleaning.py, applied to streams of any size.
+"""A block of raw lines: the rules of cleaning.py, applied to as many records at once as are worth the call.
 
-A block of raw lines becomes clean lines in the same order, rejects with their place and reason, and counts. It is a
-pure function of its lines, whoever calls it: one process, several, or Spark.
+It becomes clean lines in the same order, rejects with their place and reason, and a tally. It is a pure function of its
+lines, whoever calls it: for an array, for a stream, by one process, several, or Spark.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
@@ -28,9 +28,11 @@ from gdp.figures.cleaning import (
     figure_of,
     judge,
 )
+from gdp.figures.tally import BROKEN, MAX_UNKNOWN, Tally
 from gdp.records import RAW_FIELDS, record_problem
+from gdp.running.pieces import BYTE_OFFSET, MAX_TEXT_CHARACTERS, Reject
+from utils import MAX_NAMED
 
-BROKEN = "no record"
 GDP, YEAR = b'", "GDP": "', b'", "Year": '  # what stands between the parts of a raw line
 # The types that a raw record's fields can have, all at once: quicker to look up than to check one by one.
 _TYPES = {
@@ -38,54 +40,14 @@ _TYPES = {
     for year in (str, type(None)) for column in (str, type(None)) for unit in (str, type(None))
 }  # fmt: skip
 DAMAGED = "\ufffd".encode()  # what readers, Spark's among them, put in the place of bytes that are no text
-MAX_UNKNOWN = 100  # how many unknown names are remembered, to be told
-MAX_TEXT_CHARACTERS = 1000  # of a rejected line
-
-Sums = dict[str, list[int]]  # by As_of, year and institution: hundredths of a billion, of the countries and of World
 
 
-class Cleaned(NamedTuple):
-    """What became of a block: clean lines, rejects as lines, the count of each fate, control sums, unknown names."""
+class CleanedBlock(NamedTuple):
+    """What became of a block of raw lines: clean lines, what was set aside, and both added up."""
 
     lines: bytes
-    rejects: bytes
-    counts: dict[str, int]
-    sums: Sums
-    unknown: list[str]
-
-
-class Told:
-    """What became of many blocks: counts, control sums and unknown names, added up."""
-
-    def __init__(self, saved: dict[str, Any] | None = None) -> None:
-        saved = saved or {"counts": {}, "sums": {}, "unknown": []}
-        self.counts: Counter[str] = Counter(saved["counts"])
-        self.sums: Sums = saved["sums"]
-        self.unknown: dict[str, None] = dict.fromkeys(saved["unknown"])
-
-    def add(self, more: Cleaned) -> None:
-        """Add what became of one more block."""
-        self.counts.update(more.counts)
-        for name, (own, world) in more.sums.items():
-            column = self.sums.setdefault(name, [0, 0])
-            column[0] += own
-            column[1] = world or column[1]
-        if len(self.unknown) < MAX_UNKNOWN:
-            self.unknown.update(dict.fromkeys(more.unknown))
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
-        return {"counts": dict(self.counts), "sums": self.sums, "unknown": list(self.unknown)}
-
-    @property
-    def total(self) -> int:
-        """How many lines there were."""
-        return self.counts.total()
-
-    @property
-    def rejected(self) -> int:
-        """How many of them were set aside."""
-        return self.counts[Fate.REJECTED.value] + self.counts[BROKEN]
+    rejects: list[Reject]
+    tally: Tally
 
 
 class _Known:
@@ -145,7 +107,7 @@ class _Block:
         self.judged = 0
         self.rejects: list[tuple[int, str]] = []
         self.fates: Counter[str] = Counter()
-        self.own: dict[str, int] = {}
+        self.countries: dict[str, int] = {}  # hundredths of a billion USD, by column_name
         self.world: dict[str, int] = {}
         self.unknown: dict[str, None] = {}
 
@@ -170,19 +132,22 @@ class _Block:
                 self.world[column] = judged.cents
             return
         _known.learn(line, judged, named, facts)
-        self.own[column] = self.own.get(column, 0) + judged.cents
+        self.countries[column] = self.countries.get(column, 0) + judged.cents
         self.texts.append(_line(judged, named, facts).encode())
         if named.country is None and len(self.unknown) < MAX_UNKNOWN:
             self.unknown[named.name] = None
 
 
-def clean_lines(text: bytes, file: str, offset: int | Sequence[int]) -> Cleaned:
-    """Return what becomes of raw lines that stand in `file` at a byte offset, or each at one of its own; pure."""
+def clean_lines(text: bytes, file: str, places: int | Sequence[int], counted: str = BYTE_OFFSET) -> CleanedBlock:
+    """Return what becomes of raw lines that stand in `file` from a byte offset on, or each at a place of its own; pure.
+
+    `counted` says what the places are: byte offsets, or the numbers of the records.
+    """
     raws = text.split(b"\n")
     if not raws[-1]:
         raws.pop()
     block, columns, countries = _Block(), _known.columns, _known.countries
-    put, own = block.texts.extend, block.own
+    put, sums = block.texts.extend, block.countries
     for number, line in enumerate(raws):
         try:
             head, _, column = line.partition(YEAR)  # parts_of, written out: this is where the time goes
@@ -190,13 +155,37 @@ def clean_lines(text: bytes, file: str, offset: int | Sequence[int]) -> Cleaned:
             name, before, behind, figures = columns[column]
             figure, cents = figures[gdp]
             put((countries[country], before, figure, behind))
-            own[name] = own.get(name, 0) + cents
+            sums[name] = sums.get(name, 0) + cents
         except KeyError:
             block.judge(number, line)
     block.fates[Fate.CLEAN.value] += len(raws) - block.judged
-    sums = {name: [block.own.get(name, 0), block.world.get(name, 0)] for name in {**block.own, **block.world}}
-    rejects = _rejected_lines(raws, block.rejects, file, offset)
-    return Cleaned(b"".join(block.texts), rejects, dict(block.fates), sums, list(block.unknown))
+    rejects = [
+        Reject(file, reason, place, counted, raws[number].decode("utf-8", "replace")[:MAX_TEXT_CHARACTERS])
+        for number, reason, place in _placed(block.rejects, raws, places)
+    ]
+    return CleanedBlock(b"".join(block.texts), rejects, _tally_of(block, rejects))
+
+
+def _placed(
+    rejects: list[tuple[int, str]], raws: list[bytes], places: int | Sequence[int]
+) -> Iterator[tuple[int, str, int]]:
+    """Yield the number of each rejected line, the reason, and its place."""
+    if not isinstance(places, int):
+        yield from ((number, reason, places[number]) for number, reason in rejects)
+        return
+    place, before = places, 0
+    for number, reason in rejects:
+        place += sum(map(len, raws[before:number])) + number - before  # an end of line each
+        before = number
+        yield number, reason, place
+
+
+def _tally_of(block: _Block, rejects: list[Reject]) -> Tally:
+    columns = {**block.countries, **block.world}
+    sums = {name: [block.countries.get(name, 0), block.world.get(name, 0)] for name in columns}
+    counts = {fate: count for fate, count in block.fates.items() if count}
+    first = list(map(str, rejects[:MAX_NAMED]))
+    return Tally({"counts": counts, "sums": sums, "unknown": list(block.unknown), "first_rejects": first})
 
 
 def _fields(line: bytes) -> tuple[RawFields | None, str]:
@@ -250,26 +239,3 @@ def _text_of_column(facts: ColumnFacts, year: int, note: str | None = None) -> t
     said = {"As_of": facts.as_of, "Source": facts.source, "Note": note}
     rest = json.dumps(said, ensure_ascii=False).removeprefix("{")
     return f', "Institution": "{facts.institution}", "Year": {year}, "GDP_USD_billion": ', f", {rest}\n"
-
-
-# --- rejects ----------------------------------------------------------------------------------------------------------
-
-
-def _rejected_lines(raws: list[bytes], rejects: list[tuple[int, str]], file: str, offset: int | Sequence[int]) -> bytes:
-    """Return rejects as lines of results/Rejected.jsonl: where each stands, why it was set aside, and what it says."""
-    if not rejects:
-        return b""
-    told: list[bytes] = []
-    start, before = (offset, 0) if isinstance(offset, int) else (0, 0)
-    for number, reason in rejects:
-        start += sum(map(len, raws[before:number])) + number - before  # an end of line each
-        before = number
-        place = start if isinstance(offset, int) else offset[number]
-        told.append(rejected_line("transform", file, place, reason, raws[number].decode("utf-8", "replace")))
-    return b"".join(told)
-
-
-def rejected_line(stage: str, file: str, offset: int | None, reason: str, text: str = "") -> bytes:
-    """Return one line of results/Rejected.jsonl."""
-    told = {"Stage": stage, "File": file, "Byte_offset": offset, "Reason": reason, "Text": text[:MAX_TEXT_CHARACTERS]}
-    return json.dumps(told, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"

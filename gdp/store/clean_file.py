@@ -21,6 +21,7 @@ from gdp.records import (
     INSTITUTIONS,
     LAST_YEAR,
     MAX_BILLION_USD,
+    SAID_TWICE,
     CleanRecord,
     bad_input,
     is_as_of,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from gdp.running.pieces import Block
 
-BLOCK_BYTES = 250_000  # some eight hundred records, which the processor's cache holds
+CLEAN_BLOCK_BYTES = 250_000  # some eight hundred records, which the processor's cache holds
 READERS = 2  # processes; what is done with the records takes longer than to read them
 PARTS = "part-*"  # what Spark calls the files in its output folder
 
@@ -49,7 +50,7 @@ class Mixed(Exception):
     """A stream came back to a vintage that it had left; it must be sorted first."""
 
 
-class Read(NamedTuple):
+class ReadBlock(NamedTuple):
     """What was read of a block: runs of records of one As_of and Source, packed; up to what is wrong, if anything."""
 
     lines: bytes
@@ -57,7 +58,7 @@ class Read(NamedTuple):
     problem: str | None = None
 
 
-class Reading:
+class CleanFile:
     """The clean records of a file, and after reading them how many they were and the file's SHA-256."""
 
     def __init__(self, source: Path, journal: Journal) -> None:
@@ -80,7 +81,7 @@ class Reading:
             if problem := _problem_of_values(record, right):
                 raise bad_input(self.source, f"record {number}: {problem}")
         self.count = len(records)
-        yield from (said for _, said in vintages_in(records))
+        yield from (merged(said) for _, said in vintages_in(records))
 
     def sorted_vintages(self) -> Iterator[list[CleanRecord]]:
         """Yield the records of each vintage of a stream that mixes them, by way of the disk."""
@@ -88,8 +89,8 @@ class Reading:
             disk.execute("CREATE TABLE Runs (As_of TEXT, Page INTEGER, Publisher TEXT, Size INTEGER, Source, Run BLOB)")
             packed = ((*which(run[0]), marshal.dumps(run)) for run in self._runs())
             disk.executemany("INSERT INTO Runs VALUES (?, ?, ?, ?, ?, ?)", packed)
-            results_in_order = disk.execute("SELECT Run FROM Runs ORDER BY As_of, Page, Publisher, Size, Source, rowid")
-            yield from self._in_turn(marshal.loads(run) for (run,) in results_in_order)
+            in_order = disk.execute("SELECT Run FROM Runs ORDER BY As_of, Page, Publisher, Size, Source, rowid")
+            yield from self._in_turn(marshal.loads(run) for (run,) in in_order)
 
     def _in_turn(self, runs: Iterable[Run]) -> Iterator[list[CleanRecord]]:
         left: set[Which] = set()
@@ -102,12 +103,12 @@ class Reading:
                 continue
             if current is not None:
                 left.add(current)
-                yield said
+                yield merged(said)
             if following in left:
                 raise Mixed
             current, said = following, run
         if said:
-            yield said
+            yield merged(said)
 
     def _runs(self) -> Iterator[Run]:
         """Yield a stream's records in runs, read by other processes; a thread takes the hash meanwhile."""
@@ -119,7 +120,7 @@ class Reading:
         if not paths:
             raise bad_input(self.source, "holds no parts")
         self.count, digest, hashed, of_part = 0, hashlib.sha256(), None, Counter[Path]()
-        blocks = (block for path in paths for block in blocks_of(path, BLOCK_BYTES))
+        blocks = (block for path in paths for block in blocks_of(path, CLEAN_BLOCK_BYTES))
         with ThreadPoolExecutor(1) as thread, _progress(paths, self._journal) as advance:
             for block, read in results_in_order(read_block, blocks, READERS, self._journal):
                 _wait(hashed)
@@ -136,7 +137,47 @@ class Reading:
             raise bad_input(self.source, "holds no records")
 
 
-def read_block(block: Block) -> Read:
+# --- what is said twice -----------------------------------------------------------------------------------------------
+
+
+def merged(records: list[CleanRecord]) -> list[CleanRecord]:
+    """Return a vintage's records, of those that give a country's figure of a year twice, alike, one with a Note.
+
+    Where any figure is given twice they come highest first, whichever kind of file they are from: of two different
+    ones, which --force loads, the same one is then the last.
+    """
+    if len(set(map(_figure_of, records))) == len(records):
+        return records
+    alike: dict[tuple[object, ...], list[CleanRecord]] = {}
+    for record in records:
+        alike.setdefault((*_figure_of(record), record["GDP_USD_billion"]), []).append(record)
+    return sorted(map(_one_of, alike.values()), key=itemgetter("GDP_USD_billion"), reverse=True)
+
+
+def said_twice(records: list[CleanRecord]) -> dict[str, list[str]]:
+    """Return by institution the countries of which a vintage's merged records gave a figure twice, alike."""
+    found: dict[str, list[str]] = {}
+    for record in records:
+        if record["Note"] and record["Note"].endswith(SAID_TWICE):
+            found.setdefault(record["Institution"], []).append(record["Country"])
+    return found
+
+
+def _one_of(alike: list[CleanRecord]) -> CleanRecord:
+    """Return the record that stands for those alike: one without a Note, if there is one, confirms the others."""
+    first = min(alike, key=lambda record: record["Note"] is not None)
+    if len(alike) == 1:
+        return first
+    return {**first, "Note": "; ".join(note for note in (first["Note"], SAID_TWICE) if note)}
+
+
+_figure_of = itemgetter("Institution", "Country", "Year")
+
+
+# --- blocks of lines --------------------------------------------------------------------------------------------------
+
+
+def read_block(block: Block) -> ReadBlock:
     """Return the records of a block of lines, each checked, or what is wrong with the first one that is not right."""
     import orjson
 
@@ -148,20 +189,20 @@ def read_block(block: Block) -> Read:
             record = orjson.loads(line)
             values = _fields(record)
         except (orjson.JSONDecodeError, LookupError, TypeError):
-            return Read(b"", number, _problem_of_line(line))
+            return ReadBlock(b"", number, _problem_of_line(line))
         if tuple(map(type, values)) not in _TYPES:
-            return Read(b"", number, _problem_of_line(line))
+            return ReadBlock(b"", number, _problem_of_line(line))
         country, _, _, _, institution, year, figure, now_as_of, now_source, _ = values
         seen = (now_as_of, institution) in right and country and not country.isspace()
         in_range = seen and 0 <= figure <= MAX_BILLION_USD and FIRST_YEAR <= year <= LAST_YEAR
         if not in_range and (problem := _problem_of_values(record, right)):
-            return Read(b"", number, problem)
+            return ReadBlock(b"", number, problem)
         if now_as_of != as_of or now_source != source:
             as_of, source = now_as_of, now_source
             runs.append([])
         record["As_of"], record["Source"] = as_of, source  # packed once a run, and not once a record
         runs[-1].append(record)
-    return Read(marshal.dumps(runs), number or 0)
+    return ReadBlock(marshal.dumps(runs), number or 0)
 
 
 def _problem_of_line(line: bytes) -> str:
