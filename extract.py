@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.revisions:
             from gdp.sources.archive import fetch_revisions
 
-            fetch_revisions(options.revisions, options.every, options.pause, journal)
+            fetch_revisions(options.revisions, options.every, options.pause, journal, options.anew)
         elif options.archive or options.pages:
             extract_many(options, journal)
         elif options.release and options.release[0] != options.release[1]:
@@ -87,6 +87,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     past.add_argument("--pages", metavar="DIR", help="read every page in a folder, into .jsonl")
     past.add_argument("--revisions", type=span, metavar="FROM..TO", help="fetch the page's revisions of these days")
     past.add_argument("--every", choices=("month", "quarter", "release"), default="month", help="the last one of each")
+    past.add_argument("--anew", action="store_true", help="with --revisions: fetch again what is kept but unreadable")
     past.add_argument("--pause", type=some_seconds, metavar="SECONDS", help="between requests (default: by the policy)")
     add_bulk_options(parser)
     options = parser.parse_args(arguments)

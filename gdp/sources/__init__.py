@@ -16,6 +16,10 @@ class Unreachable(Exception):
     """A source could not be reached, or did not send all of its answer; the message is the reason, in a few words."""
 
 
+class NotThere(Unreachable):
+    """A source answered, and says that it has not got what it was asked for."""
+
+
 class Refused(Exception):
     """A source answered with something that cannot be read right; the message says what was found."""
 

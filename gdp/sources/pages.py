@@ -63,10 +63,10 @@ def kept_pages(source: str | None = None) -> list[Path]:
     return sorted(found.values(), key=_as_of_and_revision)
 
 
-def kept_revisions() -> set[int]:
-    """Return the numbers of the revisions that are kept."""
-    names = (_KEPT.fullmatch(path.name) for path in kept_pages())
-    return {int(name["revision"]) for name in names if name and name["revision"]}
+def kept_revisions() -> dict[int, Path]:
+    """Return where the revisions that are kept are, by their numbers."""
+    names = ((_KEPT.fullmatch(path.name), path) for path in kept_pages())
+    return {int(name["revision"]): path for name, path in names if name and name["revision"]}
 
 
 def _as_of_and_revision(path: Path) -> tuple[str, int]:
