@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import sys
 import tempfile
 import warnings
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pyspark import RDD, SparkContext
 
 LINES, REJECTED, COUNTED = "lines", "rejected", "counted"  # what a task gives: text for one of the outputs, or counts
+CONNECT_TIMEOUT_S = 20  # as Spark itself, for one try
 TASKS_A_CORE = 4  # so that the last ones do not keep the others waiting
 TEXT_INPUT = (
     "org.apache.hadoop.mapreduce.lib.input.TextInputFormat",
@@ -97,6 +99,7 @@ def started(master: str, journal: Journal) -> Iterator[SparkContext]:
         from pyspark.errors import PySparkException
     except ImportError:
         raise _no_spark("PySpark is not installed") from None
+    _check_reachable(master)
     with tempfile.TemporaryDirectory() as folder:
         _prepare(Path(folder), master)
         conf = SparkConf().setMaster(master).setAppName("gdp-etl").set("spark.ui.enabled", "false")
@@ -111,6 +114,22 @@ def started(master: str, journal: Journal) -> Iterator[SparkContext]:
             raise _job_problem(master, error, _has_stopped(context)) from error
         finally:
             context.stop()
+
+
+def _check_reachable(master: str) -> None:
+    """Raise StageError (69) where nobody listens at a cluster's master; Spark itself asks for a whole minute."""
+    names = master.removeprefix("spark://").split(",") if master.startswith("spark://") else []
+    for name in names:
+        host, _, port = name.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_S).close()
+            return
+        except ValueError as error:
+            raise StageError(Exit.USAGE, f"--master {master} is no spark://HOST:PORT: {error}; name another") from None
+        except OSError as error:
+            problem = error.strerror or str(error)
+    if names:
+        raise StageError(Exit.UNREACHABLE, f"Spark at {master} cannot be reached: {problem}; is it running?")
 
 
 def _prepare(folder: Path, master: str) -> None:

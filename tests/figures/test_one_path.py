@@ -29,8 +29,8 @@ GOOD: Raw = {
     "Institution": "IMF", "Source": "https://example.org/1", "As_of": "2025-05-05",
 }  # fmt: skip
 ODD: dict[str, list[Any]] = {
-    "Country": ["Chad[n 1]", "World", "WEOWORLD", "European Union", "Ruritania", "Mali (2019)", "12", "", "Côte d’Ivoire†",
-                "\ud800", "\ufffd", 'say "so"\\', "a\u2028b"],
+    "Country": ["Chad[n 1]", "World", "WEOWORLD", "European Union", "Ruritania", "Mali (2019)", "12", "",
+                "Côte d’Ivoire†", "\ud800", "\ufffd", 'say "so"\\', "a\u2028b"],
     "GDP": ["—", "N/A", "", "abc", "0", "-5", "1115,494", "1,234 (2019)", "1,234 (1492)", "2,468", "∞", 5, None, 1.5],
     "Year": ["2024", "2022–24", "[n 1]2022", "20x5", "1492", "—", 2024, True],
     "Column": ["IMF(2026)[citation needed]", "IMF", "IMF (2024) or (2025)", None, [], "GDP (US$ billion)"],
@@ -48,7 +48,7 @@ def changed(raw: Raw, names: list[str], draw: Any) -> Raw:
 
 @st.composite
 def raw_records(draw: Any) -> list[Any]:
-    """Records of every kind: good, odd in a field or two, no records at all, some of them twice and some three times."""
+    """Records of every kind: good, odd in a field or two, no records at all, some of them several times."""
     found: list[Any] = []
     for _ in range(draw(st.integers(0, 12))):
         names = draw(st.lists(st.sampled_from([*ODD]), max_size=2, unique=True))

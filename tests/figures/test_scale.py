@@ -21,9 +21,17 @@ import zstandard
 
 from gdp.figures.cleaning import Fate, clean
 from gdp.figures.lines import clean_lines
-from gdp.running.pieces import blocks_of
+from gdp.figures.transforming import transform_stream
+from gdp.running import pieces
+from gdp.running.command_line import BulkOptions
+from gdp.running.journal import Journal
+from gdp.running.pieces import blocks_of, results_in_order
+from gdp.sources.archive import extract_pages, pages_in
+from gdp.store.database import Place
+from load import load
 from tests.conftest import PROJECT, Run, query
 from tests.make_data import made_file, make_pages, make_records, records_a_page
+from utils import StageError
 
 CLEAN = Path("results") / "Countries_by_GDP_Processed.jsonl"
 RECORDS = 97 * records_a_page()
@@ -35,6 +43,32 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("made") / "raw.jsonl"
     made_file(path).write_text(json.dumps(make_records(RECORDS, path)), encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def cleaned(raw: Path, home: Path, tmp_path: Path) -> Path:
+    """Return what becomes of them."""
+    return transformed(raw, tmp_path / "clean.jsonl")
+
+
+def transformed(source: Path, target: Path, workers: int = 1) -> Path:
+    """Return a stream's clean records, made by the function that transform.py calls."""
+    transform_stream([source], target, BulkOptions(workers, 0.02), Journal("transform", quiet=True))
+    return target
+
+
+class Heard(Journal):
+    """A journal that remembers what was said."""
+
+    def __init__(self) -> None:
+        super().__init__("transform", quiet=True)
+        self.lines: list[str] = []
+
+    def log(self, message: str) -> None:
+        self.lines.append(message)
+
+    def says(self, words: str) -> bool:
+        return any(words in line for line in self.lines)
 
 
 def made(raw: Path) -> dict[str, Any]:
@@ -124,12 +158,11 @@ def test_too_many_bad_lines_fail_the_run_and_leave_the_old_output(raw: Path, run
 def test_packed_streams_are_read_and_written(suffix: str, raw: Path, run: Run, home: Path, tmp_path: Path) -> None:
     pack: Callable[[bytes], bytes] = gzip.compress if suffix.endswith("gz") else zstandard.compress
     (tmp_path / f"raw{suffix}").write_bytes(pack(raw.read_bytes()))
-    target = tmp_path / f"clean{suffix}"
-    assert run("transform.py", "--input", tmp_path / f"raw{suffix}", "--output", target).returncode == 0
-    assert run("transform.py", "--input", raw).returncode == 0
+    target = transformed(tmp_path / f"raw{suffix}", tmp_path / f"clean{suffix}")
+    plain = transformed(raw, tmp_path / "clean.jsonl")
     unpacked = gzip.decompress(target.read_bytes()) if suffix.endswith("gz") else _unzst(target)
-    assert unpacked == (home / CLEAN).read_bytes()
-    assert run("load.py", "--input", target).returncode == 0
+    assert unpacked == plain.read_bytes()
+    load(target, Place(tmp_path / "x.db"), Journal("load", quiet=True))
     damaged = tmp_path / f"damaged{suffix}"
     damaged.write_bytes((tmp_path / f"raw{suffix}").read_bytes()[:-2000])
     done = run("transform.py", "--input", damaged)
@@ -160,89 +193,152 @@ def test_blocks_are_whole_lines_and_together_the_file(block_bytes: int, tmp_path
 
 
 def test_the_output_is_the_same_to_the_byte_whatever_the_number_of_processes(
-    raw: Path, run: Run, home: Path, tmp_path: Path
+    raw: Path, home: Path, tmp_path: Path
 ) -> None:
     outputs = []
     for workers in (1, 2, 3):
-        target = tmp_path / f"{workers}.jsonl"
-        assert run("transform.py", "--input", raw, "--output", target, "--workers", workers).returncode == 0
+        target = transformed(raw, tmp_path / f"{workers}.jsonl", workers)
         outputs.append(target.read_bytes() + (tmp_path / "Rejected.jsonl").read_bytes())
     assert outputs[0] == outputs[1] == outputs[2]
 
 
-def start(*arguments: str | Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, str(PROJECT / arguments[0]), *map(str, arguments[1:])], stderr=subprocess.PIPE, text=True
-    )
+def kill_once(piece: Path) -> str:
+    """Kill the process that works on the piece, unless that was done before."""
+    if piece.name == "kills" and not piece.exists():
+        piece.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return piece.name
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    while process.poll() is None:
-        found = psutil.Process(process.pid).children()
-        if len(found) >= 2:
-            return found
-        time.sleep(0.005)
-    raise AssertionError("it ended before its workers were seen")
+def kill(_: Path) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.fixture(scope="module")
-def much_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("much") / "raw.jsonl"
-    make_records(1_000_000, path)
-    return path
+def test_a_worker_that_is_killed_costs_its_pieces_a_retry_and_the_run_says_so(tmp_path: Path) -> None:
+    work = [tmp_path / name for name in ("a", "b", "kills", "c", "d", "e", "f", "g")]
+    journal = Heard()
+    done = list(results_in_order(kill_once, work, 2, journal))
+    assert done == [(piece, piece.name) for piece in work]
+    assert journal.says("a worker process was killed")
 
 
-def test_a_worker_that_is_killed_costs_its_block_a_retry_and_the_run_says_so(
-    much_raw: Path, run: Run, home: Path, tmp_path: Path
+def test_a_piece_that_kills_every_worker_ends_the_run_and_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=r"processes were killed over .*deadly") as failure:
+        list(results_in_order(kill, [tmp_path / "deadly"], 2, Heard()))
+    assert failure.value.code == 1
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from gdp.running.journal import Journal
+from gdp.running.pieces import results_in_order
+from gdp.running.stage import leave, run_stage
+from tests.figures.test_scale import hold
+journal = Journal("transform")
+leave(run_stage(journal, lambda: list(results_in_order(hold, [Path(name) for name in sys.argv[1:]], 2, journal))))
+"""
+
+
+def hold(piece: Path) -> None:
+    """Work on a piece for ever."""
+    piece.touch()
+    while True:
+        time.sleep(60)
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+def test_a_run_that_is_killed_or_interrupted_leaves_no_worker_behind(
+    how: signal.Signals, code: int, home: Path, tmp_path: Path
 ) -> None:
-    assert (
-        run("transform.py", "--input", much_raw, "--output", tmp_path / "want.jsonl", "--workers", "1").returncode == 0
-    )
-    process = start("transform.py", "--input", much_raw, "--output", tmp_path / "killed.jsonl", "--workers", "2")
-    workers_of(process)[0].kill()
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 0, told
-    assert "a worker process was killed" in told
-    assert (tmp_path / "killed.jsonl").read_bytes() == (tmp_path / "want.jsonl").read_bytes()
+    held = [tmp_path / "one", tmp_path / "two"]
+    with subprocess.Popen([sys.executable, "-c", HOLD, *held], cwd=PROJECT, stderr=subprocess.PIPE, text=True) as run:
+        while not all(path.exists() for path in held):
+            assert run.poll() is None
+            time.sleep(0.01)
+        workers = psutil.Process(run.pid).children()
+        run.send_signal(how)
+        _, told = run.communicate()
+    assert run.returncode == code and "Traceback" not in told
+    assert len(workers) >= 2
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert not alive
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped_and_leaves_no_worker_behind(
-    much_raw: Path, run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+# --- going on ---------------------------------------------------------------------------------------------------------
+
+
+def wait_for(note: Path, done: int, what: str) -> None:
+    """Wait until it is on the disk how much was done: a thread writes it."""
+    while not note.exists() or json.loads(note.read_bytes())["state"][what] < done:
+        time.sleep(0.01)
+
+
+def test_an_interrupted_transform_goes_on_where_it_stopped(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GDP_ETL_SAVE_EVERY_S", "0")
-    want, target = tmp_path / "want.jsonl", tmp_path / "clean.jsonl"
-    assert run("transform.py", "--input", much_raw, "--output", want).returncode == 0
-    process = start("transform.py", "--input", much_raw, "--output", target, "--workers", "2")
-    workers = workers_of(process)
-    note = tmp_path / ".clean.jsonl.going"
-    while not note.exists() or json.loads(note.read_bytes())["state"]["blocks"] < 8:
-        assert process.poll() is None
-        time.sleep(0.005)
-    process.kill()
-    process.communicate()
-    _, alive = psutil.wait_procs(workers, timeout=5)
-    assert not alive and not target.exists()
-    done = run("transform.py", "--input", much_raw, "--output", target, "--workers", "2")
-    assert done.returncode == 0, done.stderr
-    told = next(line for line in done.stderr.splitlines() if "going on" in line)
-    assert int(told.split("going on: ")[1].split(" ")[0]) >= 8
-    assert target.read_bytes() == want.read_bytes()
+    monkeypatch.setattr(pieces, "SAVE_EVERY_S", 0)
+    make_records(30_000, tmp_path / "raw.jsonl")
+    content = (tmp_path / "raw.jsonl").read_bytes()
+    half = content.rfind(b"\n", 0, 6_000_000) + 1
+    begin, end = gzip.compress(content[:half]), gzip.compress(content[half:])
+    source, target, note = (tmp_path / name for name in ("raw.jsonl.gz", "clean.jsonl", ".clean.jsonl.going"))
+    source.write_bytes(begin + b"x" * len(end))  # breaks off in the middle
+    os.utime(source, (1, 1))
+    with pytest.raises(StageError, match="cannot be unpacked"):
+        transformed(source, target)
+    wait_for(note, 1, "blocks")
+    assert not target.exists()
+    source.write_bytes(begin + end)
+    os.utime(source, (1, 1))
+    journal = Heard()
+    transform_stream([source], target, BulkOptions(1, 0.02), journal)
+    assert journal.says("going on: 1 blocks were done before")
+    assert target.read_bytes() == transformed(source, tmp_path / "want.jsonl").read_bytes()
     assert sorted(path.name for path in tmp_path.glob(".*")) == [".clean.jsonl.done", ".want.jsonl.done"]
 
 
-def test_what_is_done_is_not_done_again_unless_it_was_changed(run: Run, home: Path, tmp_path: Path) -> None:
+class Interrupting(Journal):
+    """A journal whose reader interrupts the run at the first warning."""
+
+    def warn(self, message: str) -> None:
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_extract_goes_on_with_the_next_page(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "SAVE_EVERY_S", 0)
     make_pages(6, tmp_path / "pages", seed=2)
-    ask = ("etl_process.py", "--pages", tmp_path / "pages")
-    assert "done before" not in run(*ask).stderr
-    again = run(*ask)
-    assert again.returncode == 0 and again.stderr.count("done before") == 2, again.stderr
-    (home / CLEAN).write_bytes(b"")
-    assert run(*ask).stderr.count("done before") == 1
-    assert run(*ask, "--from", "transform").returncode == 0
-    (tmp_path / "pages" / "2025-12-31_enwiki_rev9.html.gz").write_bytes(
-        next((tmp_path / "pages").iterdir()).read_bytes()
-    )
-    assert "done before" not in run(*ask, "--max-rejected", "1").stderr
+    paths = pages_in(tmp_path / "pages")
+    paths[4].write_bytes(b"no page")
+    want, target, limit = tmp_path / "want.jsonl", tmp_path / "raw.jsonl", BulkOptions(1, 0.5)
+    with pytest.raises(KeyboardInterrupt):
+        extract_pages(paths, target, limit, Interrupting("extract", quiet=True))
+    wait_for(tmp_path / ".raw.jsonl.going", 4, "pages")
+    journal = Heard()
+    extract_pages(paths, target, limit, journal)
+    assert journal.says("going on: 4 pages were done before")
+    extract_pages(paths, want, limit, Heard())
+    assert target.read_bytes() == want.read_bytes()
+
+
+def test_what_is_done_is_not_done_again_unless_it_was_changed(home: Path, tmp_path: Path) -> None:
+    pages, raw, clean_file = tmp_path / "pages", tmp_path / "raw.jsonl", tmp_path / "clean.jsonl"
+    make_pages(3, pages, seed=2)
+
+    def done_before() -> list[bool]:
+        extracting, transforming = Heard(), Heard()
+        extract_pages(pages_in(pages), raw, BulkOptions(1, 1.0), extracting)
+        transform_stream([raw], clean_file, BulkOptions(1, 1.0), transforming)
+        return [journal.says("done before") for journal in (extracting, transforming)]
+
+    assert done_before() == [False, False]
+    assert done_before() == [True, True]
+    clean_file.write_bytes(b"")
+    assert done_before() == [True, False]
+    (pages / "2025-12-31_enwiki_rev9.html.gz").write_bytes(pages_in(pages)[0].read_bytes())
+    assert done_before() == [False, False]
 
 
 def test_another_input_under_the_same_name_is_not_gone_on_with(run: Run, home: Path, tmp_path: Path) -> None:
@@ -251,7 +347,7 @@ def test_another_input_under_the_same_name_is_not_gone_on_with(run: Run, home: P
     (tmp_path / ".clean.jsonl.part").write_bytes(b"of another input\n")
     (tmp_path / ".clean.jsonl.rejected.part").write_bytes(b"")
     (tmp_path / ".clean.jsonl.going").write_text(
-        json.dumps({"identity": {"input": "other"}, "sizes": [17, 0], "state": {"blocks": 1, "bytes": 1, "told": {}}})
+        json.dumps({"identity": {"input": "other"}, "sizes": [17, 0], "state": {"blocks": 1, "bytes": 1, "tally": {}}})
     )
     done = run("transform.py", "--input", raw, "--output", target)
     assert done.returncode == 0 and "going on" not in done.stderr
@@ -262,7 +358,7 @@ def test_another_input_under_the_same_name_is_not_gone_on_with(run: Run, home: P
 
 
 def test_made_up_pages_go_through_all_stages_and_the_counts_add_up(run: Run, home: Path, tmp_path: Path) -> None:
-    told = make_pages(120, tmp_path / "pages", seed=8)
+    told = make_pages(40, tmp_path / "pages", seed=8)
     done = run(
         "etl_process.py", "--no-report", "--pages", tmp_path / "pages", "--workers", "2", "--max-rejected", "0.05"
     )
@@ -279,26 +375,6 @@ def test_made_up_pages_go_through_all_stages_and_the_counts_add_up(run: Run, hom
     assert (len(lines(rejected)) if rejected.exists() else 0) == counts.get("bad pages", 0)
 
 
-def test_an_interrupted_extract_goes_on_with_the_next_page(
-    run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GDP_ETL_SAVE_EVERY_S", "0")
-    make_pages(60, tmp_path / "pages", seed=3)
-    want, target = tmp_path / "want.jsonl", tmp_path / "raw.jsonl"
-    limit = ("--max-rejected", "0.1")
-    assert run("extract.py", "--pages", tmp_path / "pages", "--output", want, "--workers", "1", *limit).returncode == 0
-    process = start("extract.py", "--pages", tmp_path / "pages", "--output", target, "--workers", "2", *limit)
-    note = tmp_path / ".raw.jsonl.going"
-    while not note.exists() or json.loads(note.read_bytes())["state"]["pages"] < 20:
-        assert process.poll() is None
-        time.sleep(0.005)
-    process.kill()
-    process.communicate()
-    done = run("extract.py", "--pages", tmp_path / "pages", "--output", target, *limit)
-    assert done.returncode == 0 and "going on" in done.stderr, done.stderr
-    assert target.read_bytes() == want.read_bytes()
-
-
 def test_a_folder_without_pages_is_a_missing_input(run: Run, home: Path, tmp_path: Path) -> None:
     assert run("extract.py", "--pages", tmp_path).returncode == 66
     assert run("transform.py", "--input", tmp_path / "no.jsonl").returncode == 66
@@ -307,23 +383,19 @@ def test_a_folder_without_pages_is_a_missing_input(run: Run, home: Path, tmp_pat
 # --- load -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_stream_that_mixes_its_vintages_is_loaded_like_one_in_order(
-    raw: Path, run: Run, home: Path, tmp_path: Path
-) -> None:
-    assert run("transform.py", "--input", raw).returncode == 0
-    results_in_order = (home / CLEAN).read_bytes().splitlines(keepends=True)
-    random.Random(1).shuffle(results_in_order)
-    (tmp_path / "mixed.jsonl").write_bytes(b"".join(results_in_order))
+def test_a_stream_that_mixes_its_vintages_is_loaded_like_one_in_order(cleaned: Path, tmp_path: Path) -> None:
+    mixed = cleaned.read_bytes().splitlines(keepends=True)
+    random.Random(1).shuffle(mixed)
+    (tmp_path / "mixed.jsonl").write_bytes(b"".join(mixed))
     parts = tmp_path / "parts"
     parts.mkdir()
     for n in range(4):
-        (parts / f"part-{n:05}").write_bytes(b"".join(results_in_order[n::4]))
+        (parts / f"part-{n:05}").write_bytes(b"".join(mixed[n::4]))
     (parts / "_SUCCESS").touch()
     dumps = []
-    for source in (home / CLEAN, tmp_path / "mixed.jsonl", parts):
+    for source in (cleaned, tmp_path / "mixed.jsonl", parts):
         database = tmp_path / f"{source.name}.db"
-        done = run("load.py", "--input", source, "--database", database)
-        assert done.returncode == 0, done.stderr
+        load(source, Place(database), Journal("load", quiet=True))
         dumps.append(query(database, "SELECT * FROM GDP_Estimates"))
     assert dumps[0] == dumps[1] == dumps[2]
 
@@ -333,26 +405,13 @@ def test_a_stream_that_mixes_its_vintages_is_loaded_like_one_in_order(
     [({"Year": "2020"}, "field Year"), ({"GDP_USD_billion": -1.0}, "GDP_USD_billion"), ({"Country": " "}, "Country")],
 )
 def test_a_bad_line_in_a_clean_stream_is_named_and_nothing_is_loaded(
-    change: dict[str, object], told: str, raw: Path, run: Run, home: Path, tmp_path: Path
+    change: dict[str, object], told: str, cleaned: Path, tmp_path: Path
 ) -> None:
-    assert run("transform.py", "--input", raw).returncode == 0
-    found = lines(home / CLEAN)
+    found = lines(cleaned)
     found[1234] |= change
     (tmp_path / "bad.jsonl").write_text("".join(json.dumps(one) + "\n" for one in found))
-    done = run("load.py", "--input", tmp_path / "bad.jsonl")
-    assert done.returncode == 65 and "record 1235" in done.stderr and told in done.stderr
-    database = home / "sqliteDB" / "World_Economies.db"
-    with sqlite3.connect(database) as connection:
+    with pytest.raises(StageError, match=f"record 1235: .*{told}") as failure:
+        load(tmp_path / "bad.jsonl", Place(tmp_path / "x.db"), Journal("load", quiet=True))
+    assert failure.value.code == 65
+    with sqlite3.connect(tmp_path / "x.db") as connection:
         assert connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'Loads'").fetchone() == (0,)
-
-
-def test_interrupting_a_run_by_hand_ends_it_and_its_workers(much_raw: Path, home: Path, tmp_path: Path) -> None:
-    process = start("transform.py", "--input", much_raw, "--output", tmp_path / "x.jsonl", "--workers", "2")
-    workers = workers_of(process)
-    part = tmp_path / ".x.jsonl.part"
-    while not part.exists() or not part.stat().st_size:
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGINT)
-    _, told = process.communicate(timeout=20)
-    assert process.returncode == 130 and "Traceback" not in told
-    assert not psutil.wait_procs(workers, timeout=5)[1]
