@@ -19,6 +19,15 @@ from typing import NamedTuple
 from gdp.running import live, status, watch
 from gdp.running.command_line import add_bulk_options, add_sources, command_line, days, some_seconds, sources_of
 from gdp.running.journal import Journal
+from gdp.running.places import (
+    Place,
+    database_named,
+    default_database,
+    is_of_hadoop,
+    page_named,
+    stream_named,
+    without_credentials,
+)
 from gdp.running.stage import answer, leave, remember_run, run_stage
 from utils import (
     Exit,
@@ -26,7 +35,6 @@ from utils import (
     clean_file,
     clean_parts,
     clean_stream,
-    database_file,
     log_file,
     raw_file,
     raw_parts,
@@ -89,7 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
         stages = stages_asked_for(options)
         with live.shown([stage.name for stage in stages], journal) as view:
             run_all(stages, ended, options, journal, view)
-        sum_up(ended, stages, journal, told=view is not None)
+        sum_up(ended, stages, options.database or default_database(), journal, seen=view is not None)
 
     catch_signals()
     ping(options.ping, "/start", journal)
@@ -111,11 +119,11 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "python etl_process.py --status",
     )
     add = parser.add_argument
-    add("--page", metavar="FILE_OR_URL", help="a saved page or an address (default: the live page)")
+    add("--page", type=page_named, metavar="FILE_OR_URL", help="a saved page or an address (default: the live page)")
     add_sources(parser)
     add("--release", metavar="MONTH[..MONTH]", help="with --source: a past release, or those of a span of months")
     add("--archive", action="store_true", help="take everything kept in data/pages through the stages")
-    add("--pages", metavar="DIR", help="take every page in a folder through the stages")
+    add("--pages", type=stream_named, metavar="DIR", help="take every page in a folder through the stages")
     add_bulk_options(parser)
     some = parser.add_mutually_exclusive_group()
     some.add_argument("--from", dest="first", choices=NAMES, help="begin with this stage")
@@ -126,7 +134,12 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add(
         "--max-age", type=days, metavar="DAYS", help="data older than this is a failure: of a kept page, or of --status"
     )
-    add("--database", metavar="FILE_OR_URL", help="where load keeps its tables: a file or postgresql://…")
+    add(
+        "--database",
+        type=database_named,
+        metavar="FILE_OR_URL",
+        help="where load keeps its tables: a file or postgresql://…",
+    )
     add("--force", action="store_true", help="load in spite of fatal findings, and note them on the rows")
     add("--no-report", action="store_true", help="end with load: write no page and no plots")
     add("--json", action="store_true", help="print the results as one JSON object")
@@ -140,6 +153,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     add("--ping", metavar="URL", help="a dead-man's switch to call at start and end")
     options = parser.parse_args(arguments)
+    if is_of_hadoop(options.pages) and options.engine != "spark":
+        parser.error("--pages: only --engine spark reads what Hadoop holds")
     if options.no_report and REPORT in (options.only, options.first):
         parser.error("--no-report leaves out the stage that is asked for")
     one_page = options.page is not None or bool(options.source or options.release)
@@ -158,6 +173,7 @@ def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
     BulkOptions pages go from stage to stage as streams, a record a line.
     """
     quiet, force = ["--quiet"] * options.quiet, ["--force"] * options.force
+    database = [f"--database={options.database.as_argument}"] if options.database else []
     raw, clean = between_stages(options)
     many = given(options, "workers", "max_rejected", "engine", "master")
     source = [f"--source={','.join(sources_of(options))}"] if options.source else []
@@ -167,13 +183,10 @@ def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
     stages = [
         Stage("extract", None, [*(stream if is_stream_of_many(options) else one_page), *quiet]),
         Stage("transform", raw, [f"--input={raw}", f"--output={clean}", *many, *quiet]),
-        Stage(
-            "load", clean, [f"--input={clean}", *given(options, "database"), *["--json"] * options.json, *force, *quiet]
-        ),
+        Stage("load", clean, [f"--input={clean}", *database, *["--json"] * options.json, *force, *quiet]),
     ]
     if not options.no_report:
-        file = None if "://" in (options.database or "") else Path(options.database or database_file())
-        stages.append(Stage(REPORT, file, [*given(options, "database"), *quiet]))
+        stages.append(Stage(REPORT, (options.database or default_database()).path, [*database, *quiet]))
     if options.only:
         return [stages[NAMES.index(options.only)]]
     return stages[NAMES.index(options.first) if options.first else 0 :]
@@ -265,20 +278,21 @@ def record(stage: Stage, account: watch.Account, options: argparse.Namespace, jo
     return result
 
 
-def sum_up(ended: list[Ended], stages: list[Stage], journal: Journal, told: bool) -> None:
+def sum_up(ended: list[Ended], stages: list[Stage], database: Place, journal: Journal, seen: bool) -> None:
     """Tell how each stage ended and where the results lie; raises StageError with the first failure's exit code.
 
-    `told` says that a person at a terminal has seen how each stage ended.
+    `seen` says that a person at a terminal has seen how each stage ended.
     """
     counted = [result for result in ended if result.stage != REPORT or len(ended) == 1]
     failure = next((result for result in counted if result.code != Exit.DONE), None)
     for result in ended:
-        if not told and (failure or not journal.quiet):
+        if not seen and (failure or not journal.quiet):
             print(f"[etl] {result}", file=sys.stderr)
     written = [stage.reads for stage in stages if stage.name == "load" and stage.reads]
     drawn = [report_file() for stage in stages if stage.name == REPORT]
-    results = [str(path) for path in (*written, database_file(), *drawn) if path.exists()]
-    journal.say(f"results: {' and '.join(results) or 'none yet'}; log: {log_file()}")
+    loaded = [database] if database.path is None or database.path.exists() else []
+    results = [*(path for path in written if path.exists()), *loaded, *(path for path in drawn if path.exists())]
+    journal.say(f"results: {' and '.join(map(str, results)) or 'none yet'}; log: {log_file()}")
     if failure and failure.code:
         journal.facts["failed_stage"] = failure.stage
         raise StageError(failure.code, f"{failure.stage} failed; its error stands above and in {log_file()}")
@@ -286,10 +300,12 @@ def sum_up(ended: list[Ended], stages: list[Stage], journal: Journal, told: bool
 
 def tell_status(options: argparse.Namespace) -> None:
     """Print the status; raises StageError: 69 when the data is older than --max-age, 66 when there has been no run."""
-    told = status.status()
-    print(json.dumps(told, indent=2) if options.json else "\n".join(status.as_lines(told)))
-    if options.max_age is not None and (told["age_days"] is None or told["age_days"] > options.max_age):
-        age = "no data is loaded" if told["age_days"] is None else f"the data is {told['age_days']} days old"
+    database = options.database or default_database()
+    found = status.status(database)
+    print(json.dumps(found, indent=2) if options.json else "\n".join(status.as_lines(found)))
+    if options.max_age is not None and (found["age_days"] is None or found["age_days"] > options.max_age):
+        age = "no data is loaded" if found["age_days"] is None else f"the data is {found['age_days']} days old"
+        age += f" in {database}"
         raise StageError(Exit.UNREACHABLE, f"{age}, over --max-age {options.max_age}; run python etl_process.py")
 
 
@@ -303,7 +319,7 @@ def ping(url: str | None, ending: str, journal: Journal) -> None:
     try:
         call(url.rstrip("/") + ending)
     except Unreachable as reason:
-        journal.warn(f"could not call {url}: {reason}")
+        journal.warn(f"could not call --ping {without_credentials(url)}: {without_credentials(str(reason))}")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from gdp.running.command_line import (
     sources_of,
 )
 from gdp.running.journal import Journal
+from gdp.running.places import is_of_hadoop, page_named, stream_named, without_credentials
 from gdp.running.screen import waiting
 from gdp.running.stage import leave, run_stage
 from gdp.sources import Extracted, Refused, Revision, Unreachable, wikipedia
@@ -73,8 +74,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add_sources(parser)
-    add("--page", metavar="FILE_OR_URL", help="a saved page or answer, or a page's address (default: the live one)")
-    add("--output", metavar="FILE", help="where raw records go (default: for transform)")
+    add(
+        "--page",
+        type=page_named,
+        metavar="FILE_OR_URL",
+        help="a saved page or answer, or a page's address (default: the live one)",
+    )
+    add("--output", type=stream_named, metavar="FILE", help="where raw records go (default: for transform)")
     add("--max-age", type=days, metavar="DAYS", help="when the network fails, refuse an older kept page")
     add(
         "--release",
@@ -84,7 +90,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     past = parser.add_argument_group("the page's past")
     past.add_argument("--archive", action="store_true", help="read every page and answer that was kept, into .jsonl")
-    past.add_argument("--pages", metavar="DIR", help="read every page in a folder, into .jsonl")
+    past.add_argument("--pages", type=stream_named, metavar="DIR", help="read every page in a folder, into .jsonl")
     past.add_argument("--revisions", type=span, metavar="FROM..TO", help="fetch the page's revisions of these days")
     past.add_argument("--every", choices=("month", "quarter", "release"), default="month", help="the last one of each")
     past.add_argument("--anew", action="store_true", help="with --revisions: fetch again what is kept but unreadable")
@@ -95,6 +101,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("--page and --source, --archive, --pages, --revisions: one of them")
     if options.engine == "spark" and not (options.archive or options.pages):
         parser.error("--engine spark is for many pages: --pages or --archive")
+    if options.engine != "spark" and (is_of_hadoop(options.pages) or is_of_hadoop(options.output)):
+        parser.error("--pages and --output: only --engine spark reads and writes what Hadoop holds")
     many = options.archive or options.pages
     if many and options.engine != "spark" and options.output and not is_stream(Path(options.output)):
         parser.error(f"--archive and --pages write a record a line: name an --output that ends in {STREAMS[0]}")
@@ -286,8 +294,8 @@ def fetch(url: str, journal: Journal) -> tuple[Page, Revision]:
         journal.facts["fetched"] = f"could not fetch: {reason}"
         raise unreachable(host, reason, "try again later, or name a saved page with --page") from reason
     except Refused as reason:
-        raise refusal(url, reason) from reason
-    return Page(answer.content, answer.url, last_modified(answer.last_modified)), revision
+        raise refusal(without_credentials(url), reason) from reason
+    return Page(answer.content, without_credentials(answer.url), last_modified(answer.last_modified)), revision
 
 
 def last_modified(header: str | None) -> datetime:

@@ -9,28 +9,27 @@ Prints the countries at or above 100 billion USD, the mean of each region's top 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import gc
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from gdp.answers import questions
 from gdp.answers.changes import Changes, changed, ranking, summary
-from gdp.checks.findings import Finding, NotesOfChecks, as_checks, named
-from gdp.checks.vintage import check_vintage
-from gdp.records import PAGE, CleanRecord
+from gdp.checks.findings import Finding, as_checks
 from gdp.running.command_line import command_line, day
 from gdp.running.journal import Journal
+from gdp.running.places import Place, database_named, default_database, file_named
 from gdp.running.stage import answer, leave, run_stage
-from gdp.store.clean_file import CleanFile, Mixed, said_twice
-from gdp.store.database import Connection, Place, asked, opened, transaction
-from gdp.store.history import History, Told, Vintage, vintage_of, vintages_in
-from gdp.store.tables import create_tables, take_out_old
-from utils import Exit, StageError, checks_file, clean_file, database_file, log_file, which_file, write_whole, writing
+from gdp.store.clean_file import CleanFile
+from gdp.store.database import Connection, asked, opened, transaction
+from gdp.store.headlines import put_current_view, replace_countries
+from gdp.store.history import History, Remarks
+from gdp.store.tables import create_tables
+from gdp.store.taking import Taken, take_all
+from gdp.store.vintages import Vintage
+from utils import Exit, StageError, checks_file, clean_file, log_file, which_file, write_whole, writing
 
 MAX_NAMED = 10  # vintages that were not loaded; the log has them all
 
@@ -44,10 +43,9 @@ class Loaded(NamedTuple):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the stage as a script, or answer a question; return its exit code."""
-    gc.disable()  # records hold no cycles, and to look for some takes a tenth of the time
     options = parse_arguments(arguments)
     journal = Journal("load", options.quiet)
-    database = Place.named(options.database or database_file())
+    database = options.database or default_database()
     if options.export:
         return answer(journal, partial(export_countries, options, database, journal))
     if options.as_of or options.changes or options.country is not None or options.compare:
@@ -73,8 +71,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "python load.py --export",
     )
     add = parser.add_argument
-    add("--input", type=Path, metavar="FILE", help="clean records (default: transform's)")
-    add("--database", metavar="FILE_OR_URL", help="a file or postgresql://… (default: sqliteDB/World_Economies.db)")
+    add("--input", type=file_named, metavar="FILE", help="clean records (default: transform's)")
+    add(
+        "--database",
+        type=database_named,
+        metavar="FILE_OR_URL",
+        help="a file or postgresql://… (default: sqliteDB/World_Economies.db)",
+    )
     add("--force", action="store_true", help="load in spite of fatal findings, and note them on the rows")
     add("--json", action="store_true", help="print as one JSON object")
     past = parser.add_argument_group("instead of loading, ask what was loaded before")
@@ -125,7 +128,6 @@ def export_countries(options: argparse.Namespace, database: Place, journal: Jour
     with asked(database) as connection:
         history = History(connection)
         vintage = questions.vintage_at(history, options.as_of)
-        history.choose_countries(vintage, temporary=True)
         export(connection, vintage, clean_file().parent, journal)
 
 
@@ -138,32 +140,38 @@ def load(source: Path, database: Place, journal: Journal, force: bool = False) -
     What the checks find is told on screen, in the log and in results/Checks.json. A fatal finding stops its vintage,
     unless `force`; where a file holds several, as an archive does, the others are loaded.
     """
-    reading = CleanFile(source, journal)
+    clean = CleanFile(source, journal)
     if database.path:
         with writing(database.path):
             database.path.parent.mkdir(parents=True, exist_ok=True)
     with opened(database) as connection, transaction(connection):
-        carry_over(connection)
+        create_tables(connection)
+        put_current_view(connection)
         history = History(connection)
         before = ranking(history, history.newest_imf())
-        history, taken = take_all(connection, reading, force)
-        sha256 = reading.sha256
-        journal.note_input(source, reading.count, sha256)
-        journal.say(f"{reading.count:,} clean records read from {source}")
-        findings, left_out = told_by_transform(source, sha256, journal)
+        history, taken = take_all(connection, clean, force)
+        sha256 = clean.sha256
+        journal.note_input(source, clean.count, sha256)
+        journal.say(f"{clean.count:,} clean records read from {source}")
+        findings, left_out = findings_of_transform(source, sha256, journal)
         findings += taken.findings
         tell_findings(findings, is_loaded(connection, sha256), taken, journal)
         if not (taken.loaded or taken.outdated):
             refuse_all(as_checks(findings, which_file(source, sha256), left_out or {}), findings)
         for vintage, rows in taken.loaded.items():
-            history.remember(vintage, str(source.absolute()), sha256, rows, told_of(vintage, taken, findings, left_out))
+            history.remember(
+                vintage, str(source.absolute()), sha256, rows, remarks_on(vintage, taken, findings, left_out)
+            )
+        history.remember_doubts({*taken.loaded, *taken.judged_anew})
         newest = history.newest_imf()
-        history.choose_countries(newest)
+        if newest:
+            replace_countries(connection, newest)
         changes = changed(before, ranking(history, newest))
     journal.facts["as_of"] = newest.as_of if newest else None
     loaded = sum(taken.loaded.values())
     journal.note_output(database.path or str(database), loaded)
     journal.attempt(lambda: write_whole(checks_file(), as_checks(findings, which_file(source, sha256), left_out or {})))
+    warn_of_unsourced(history, newest, taken, journal)
     warn_of_refused(taken, journal)
     of_how_many = f" of {len(taken.loaded):,} vintages" if taken.number > 1 else ""
     journal.say(f"{loaded:,} estimates{of_how_many} loaded into {database}")
@@ -171,114 +179,10 @@ def load(source: Path, database: Place, journal: Journal, force: bool = False) -
     return Loaded(changes, [vintage for vintage in taken.refused if vintage in taken.newest.values()])
 
 
-def carry_over(connection: Connection) -> None:
-    """Create the tables where they are missing, and take in a database from before figures had an Until."""
-    old = take_out_old(connection)
-    create_tables(connection)
-    history = History(connection)
-    for vintage, said in vintages_in(old):
-        take_in(history, vintage, said, check(history, vintage, said))
-        history.remember(vintage, "carried over from before figures had an Until", "", len(said))
-
-
-class Taken:
-    """What was taken from a file: its vintages, the rows of those that were loaded, and what the checks found.
-
-    Of an archive's older vintages the fatal findings are kept, and of the others how many there were.
-    """
-
-    def __init__(self) -> None:
-        self.newest: dict[str, Vintage] = {}
-        self.number = 0
-        self.loaded: dict[Vintage, int] = {}
-        self.refused: list[Vintage] = []
-        self.outdated: list[Vintage] = []
-        self.later_fatal: list[Finding] = []  # on vintages loaded before, in the light of what is loaded now
-        self.older: Counter[str] = Counter()
-        self.told: dict[Vintage, str] = {}  # what was found on each, in short, as JSON
-        self._found: dict[Vintage, list[Finding]] = {}
-
-    @property
-    def findings(self) -> list[Finding]:
-        """What was found, oldest vintage first."""
-        return [finding for vintage in sorted(self._found) for finding in self._found[vintage]]
-
-    def add(self, vintage: Vintage, found: list[Finding]) -> None:
-        """Take note of a vintage and what was found on it."""
-        self.number += 1
-        self._found[vintage] = found
-        self.told[vintage] = json.dumps([finding.in_short() for finding in found])
-        before = self.newest.get(vintage.publisher)
-        self.newest[vintage.publisher] = max(before or vintage, vintage)
-        for older in {before, vintage} - {None, self.newest[vintage.publisher]}:
-            assert older
-            self.older.update(finding.check for finding in self._found[older] if not finding.fatal)
-            fatal = [finding for finding in self._found.pop(older) if finding.fatal]
-            if fatal:
-                self._found[older] = fatal
-
-
-def take_all(connection: Connection, reading: CleanFile, force: bool) -> tuple[History, Taken]:
-    """Store every vintage of a file that has no fatal finding, or all where forced; return what is known then."""
-    connection.execute("SAVEPOINT before_reading")
-    with contextlib.suppress(Mixed):
-        history = History(connection)
-        return history, take_each(history, reading.vintages(), force)
-    connection.execute("ROLLBACK TO before_reading")
-    history = History(connection)
-    return history, take_each(history, reading.sorted_vintages(), force)
-
-
-def take_each(history: History, vintages: Iterable[list[CleanRecord]], force: bool) -> Taken:
-    """Store each vintage that has no fatal finding, or each one where forced."""
-    taken = Taken()
-    for records in vintages:
-        vintage = vintage_of(records)
-        known = history.known(vintage)
-        if known and (len(known.source), known.source) > (len(vintage.source), vintage.source):
-            taken.outdated.append(vintage)  # of two revisions saved in the same minute the later one stands
-            continue
-        found = check(history, vintage, records)
-        taken.add(vintage, found)
-        if any(finding.fatal for finding in found) and not force:
-            taken.refused.append(vintage)
-            continue
-        taken.later_fatal += take_in(history, vintage, records, found)
-        taken.loaded[vintage] = len(records)
-    return taken
-
-
-def check(history: History, vintage: Vintage, said: list[CleanRecord]) -> list[Finding]:
-    """Return what the checks find on a vintage, given all that is loaded."""
-    own = history.release_before(vintage.as_of) if vintage.publisher == PAGE else None
-    twice = [
-        Finding("a country twice", False, name, vintage.as_of, f"{named(countries)} twice, alike", "once")
-        for name, countries in said_twice(said).items()
-    ]
-    return twice + check_vintage(said, history.figures_before(vintage.publisher, vintage.as_of), own)
-
-
-def take_in(history: History, vintage: Vintage, said: list[CleanRecord], found: list[Finding]) -> list[Finding]:
-    """Store a vintage, and check again those whose Notes look back at it: so no order of loading matters.
-
-    Returns the fatal findings on those, which are loaded all the same.
-    """
-    replaced = history.known(vintage)
-    institutions = {*vintage.institutions, *(replaced.institutions if replaced else ())}
-    history.put(vintage, said, NotesOfChecks(found))
-    fatal: list[Finding] = []
-    for later in history.depending_on(vintage, institutions):  # none where an archive is loaded in order
-        records = history.records(later)
-        found_later = check(history, later, records)
-        fatal += [finding for finding in found_later if finding.fatal]
-        history.put(later, records, NotesOfChecks(found_later))
-    return fatal
-
-
 # --- findings ---------------------------------------------------------------------------------------------------------
 
 
-def told_by_transform(source: Path, sha256: str, journal: Journal) -> tuple[list[Finding], dict[str, int] | None]:
+def findings_of_transform(source: Path, sha256: str, journal: Journal) -> tuple[list[Finding], dict[str, int] | None]:
     """Return what transform tells of this very file: what it found, as it alone sees the World row, and left out."""
     path = source.with_name(checks_file().name)
     try:
@@ -292,7 +196,7 @@ def told_by_transform(source: Path, sha256: str, journal: Journal) -> tuple[list
     return [], None
 
 
-def told_of(vintage: Vintage, taken: Taken, findings: list[Finding], left_out: dict[str, int] | None) -> Told:
+def remarks_on(vintage: Vintage, taken: Taken, findings: list[Finding], left_out: dict[str, int] | None) -> Remarks:
     """Return what Loads tells of a vintage: what was found on it, and what was left out, if its file holds it alone."""
     found = json.loads(taken.told[vintage])
     found += [
@@ -300,7 +204,18 @@ def told_of(vintage: Vintage, taken: Taken, findings: list[Finding], left_out: d
         if one.stage == "transform" and one.as_of == vintage.as_of and one.institution in vintage.institutions
     ]  # fmt: skip
     alone = taken.number == 1 and left_out is not None
-    return Told(json.dumps(left_out) if alone else None, json.dumps(found))
+    return Remarks(json.dumps(left_out) if alone else None, json.dumps(found))
+
+
+def warn_of_unsourced(history: History, newest: Vintage | None, taken: Taken, journal: Journal) -> None:
+    """Warn where the newest vintage that was loaded has no IMF column with a source, and so no headlines."""
+    spoken = history.vintages.of("IMF")
+    if spoken and spoken[-1] != newest and spoken[-1] in taken.loaded:
+        stands = f"as it was, as of {newest.as_of[:10]}" if newest else "as it was"
+        journal.warn(
+            f"no IMF column of {spoken[-1].source} as of {spoken[-1].as_of[:10]} has a source:"
+            f" its figures are kept in GDP_Estimates, and Countries_by_GDP stays {stands}"
+        )
 
 
 def warn_of_refused(taken: Taken, journal: Journal) -> None:

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from gdp.running.command_line import command_line
 from gdp.running.journal import Journal
+from gdp.running.places import Place, database_named, default_database, file_named
 from gdp.running.stage import leave, run_stage
-from gdp.store.database import Place, asked
-from utils import PROJECT, Exit, StageError, database_file, report_file, write_whole, writing
+from gdp.store.database import asked
+from utils import PROJECT, Exit, StageError, report_file, write_whole, writing
 
 WEB = PROJECT / "gdp" / "answers" / "web"  # the page's template, style and script
 PLOTS = {"gdp_over_100b": "png", "region_top5_average": "png", "gdp_by_region": "svg"}  # the world is for the page only
@@ -39,8 +40,14 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "python report.py --output /tmp/report.html",
     )
     add = parser.add_argument
-    add("--database", metavar="FILE_OR_URL", help="a file or postgresql://… (default: sqliteDB/World_Economies.db)")
-    add("--output", type=Path, metavar="FILE", help="the page (default: results/report.html); plots/ stands beside it")
+    add(
+        "--database",
+        type=database_named,
+        metavar="FILE_OR_URL",
+        help="a file or postgresql://… (default: sqliteDB/World_Economies.db)",
+    )
+    said = "the page (default: results/report.html); plots/ stands beside it"
+    add("--output", type=file_named, metavar="FILE", help=said)
     return parser.parse_args(arguments)
 
 
@@ -62,7 +69,7 @@ def prepared(options: argparse.Namespace, journal: Journal) -> Callable[[], None
     def work() -> None:
         if missing:
             raise StageError(Exit.USAGE, f"cannot draw: {missing}; pip install -r requirements.txt")
-        report(Place.named(options.database or database_file()), options.output or report_file(), journal)
+        report(options.database or default_database(), options.output or report_file(), journal)
 
     return work
 

@@ -21,6 +21,7 @@ from gdp.figures.tally import MAX_UNKNOWN, Tally
 from gdp.records import STREAMS, is_stream
 from gdp.running.command_line import add_bulk_options, bulk_options, command_line
 from gdp.running.journal import Journal
+from gdp.running.places import is_of_hadoop, stream_named
 from gdp.running.stage import leave, run_stage
 from utils import (
     MAX_NAMED,
@@ -79,10 +80,19 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "python transform.py --input results/Countries_by_GDP.json --output /tmp/clean.json",
     )
     add = parser.add_argument
-    add("--input", nargs="+", metavar="FILE", help=f"raw records (default: extract's); {', '.join(STREAMS)}: by blocks")
-    add("--output", metavar="FILE", help="where clean records go (default: for load)")
+    add(
+        "--input",
+        type=stream_named,
+        nargs="+",
+        metavar="FILE",
+        help=f"raw records (default: extract's); {', '.join(STREAMS)}: by blocks",
+    )
+    add("--output", type=stream_named, metavar="FILE", help="where clean records go (default: for load)")
     add_bulk_options(parser)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.engine != "spark" and any(map(is_of_hadoop, [*(options.input or ()), options.output])):
+        parser.error("--input and --output: only --engine spark reads and writes what Hadoop holds")
+    return options
 
 
 def local(place: str) -> Path | str:

@@ -95,7 +95,7 @@ CLEAN_FIELDS: Fields = {
     "Note": _TEXT_OR_NULL,
 }  # fmt: skip
 
-# The one Note that decides something: load prefers a sourced column to one whose Note begins so.
+# The Notes that decide something: a figure with one of them is nobody's headline.
 UNSOURCED_NOTE = "column without a source"
 SAID_TWICE = "said twice"  # the Note of a figure that its source gives twice, alike
 
@@ -103,6 +103,13 @@ SAID_TWICE = "said twice"  # the Note of a figure that its source gives twice, a
 # What the text of a .json array has before, between and after its records; and that of a .jsonl.
 _AROUND_ARRAY, _AROUND_LINES = (b"[\n", b",\n", b"\n]\n"), (b"", b"\n", b"\n")
 _BETWEEN = re.compile(r"[\s,]*")
+
+UNSOURCED_NOTES = (UNSOURCED_NOTE,)
+
+
+def is_unsourced(note: str | None) -> bool:
+    """Tell whether a Note says that the figure's column has no source; gdp.store.headlines says the same in SQL."""
+    return note is not None and any(part.startswith(UNSOURCED_NOTES) for part in note.split("; "))
 
 
 def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> tuple[int, str]:

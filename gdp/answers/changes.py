@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from gdp.store.history import History, Vintage
+from gdp.store.history import History
+from gdp.store.vintages import END_OF_DAY, Vintage
 from utils import Exit, StageError
 
 Row = dict[str, Any]
@@ -33,7 +34,7 @@ def ranking(history: History, vintage: Vintage | None) -> Ranking:
     """Return the ranking of a vintage, or an empty one."""
     if vintage is None:
         return Ranking(None, {})
-    rows = history.chosen(vintage)
+    rows = history.headlines(vintage)
     return Ranking(vintage.as_of, {row["ISO3"] or row["Country"]: row for row in rows})
 
 
@@ -82,35 +83,34 @@ def summary(changes: Changes) -> str:
 
 
 def earlier(history: History, newest: Vintage, since: str | None) -> Vintage | None:
-    """Return the vintage before the newest, or the newest of a day: the same publisher's, or else anybody's."""
-    for publisher in (newest.publisher, None):
-        if since and (found := history.newest_imf(since, publisher)):
-            return found
-        before = [v for v in history.of("IMF", publisher) if v.as_of < newest.as_of]
-        if not since and before:
-            return before[-1]
-    if since:
-        first = history.of("IMF")[0].as_of[:10]
+    """Return the vintage before the newest, or the newest of a day: the same publisher's, or else anybody's.
+
+    Raises StageError (66) where nothing of that day or before is loaded.
+    """
+    before = since + END_OF_DAY if since else newest.as_of
+    found = history.newest_imf(before, newest.publisher) or history.newest_imf(before)
+    if since and not found:
+        first = history.vintages.of("IMF")[0].as_of[:10]
         raise StageError(Exit.NO_INPUT, f"no figures of {since} or before are loaded; the first are of {first}")
-    return None
+    return found
 
 
 def last_refresh(history: History, newest: Vintage | None) -> Changes:
     """Return what changed when the figures last changed: that may be longer ago than the newest vintage."""
     if newest is None:
         return Changes(None, None, [])
-    before = [v for v in history.of("IMF", newest.publisher) if v.as_of < newest.as_of]
-    if not before:  # the first of its publisher, which follows on whatever was said before
-        others = [v for v in history.of("IMF") if v.as_of < newest.as_of]
-        return changed(ranking(history, others[-1] if others else None), ranking(history, newest))
-    last, now = history.last_change(newest), ranking(history, newest)
+    now = ranking(history, newest)
+    before = history.newest_imf(newest.as_of, newest.publisher)
+    if before is None:  # the first of its publisher, which follows on whatever was said before
+        return changed(ranking(history, history.newest_imf(newest.as_of)), now)
     # a year that rolls on chooses other figures, though none was said anew
-    of_another_year = [v for v in before if v.as_of[:4] != newest.as_of[:4]]
-    of_other_figures = [v for v in before if v.as_of < last]
-    candidates = sorted({found[-1] for found in (of_another_year, of_other_figures) if found}, key=lambda v: v.as_of)
-    changes = changed(ranking(history, before[-1]), now)
-    while candidates and not changes.rows:
-        changes = changed(ranking(history, candidates.pop()), now)
+    moments = (history.last_change(newest), newest.as_of[:4])
+    candidates = {history.newest_imf(min(moment, newest.as_of), newest.publisher) for moment in moments}
+    changes = changed(ranking(history, before), now)
+    for candidate in sorted((found for found in candidates if found), key=lambda v: v.as_of, reverse=True):
+        if changes.rows:
+            break
+        changes = changed(ranking(history, candidate), now)
     return changes
 
 

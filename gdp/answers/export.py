@@ -11,25 +11,31 @@ from typing import Any
 
 from gdp.running.journal import Journal
 from gdp.store.database import Connection, rows_of
-from gdp.store.history import Vintage
+from gdp.store.headlines import HEADLINES, IN_ORDER, of_vintage
+from gdp.store.vintages import Vintage
 from utils import Exit, StageError, write_whole, writing
 
 NAME = "Countries_by_GDP"
-# Name, Frictionless type and what it is, with its unit.
+# Name, Frictionless type and what it is, with its unit; docs/datasette.yml says the same, and a test holds it to this.
 FIELDS = (
     ("Country", "string", "the country's name, as the reference table has it"),
     ("ISO3", "string", "ISO 3166-1 alpha-3 code; XKX for Kosovo; empty where the country is not known"),
     ("Region", "string", "UN M49's region, the Americas split in two; empty where the country is not known"),
     ("Year", "integer", "the year that the estimate is for"),
     ("GDP_USD_billion", "number", "nominal GDP, billions of US dollars, two decimals, halves up"),
+    ("As_of", "string", "when the source said so: a day, or a moment in UTC"),
+    ("Source", "string", "where it is to be found: the page's revision, or the API's address"),
+    ("Note", "string", "why the figure deserves doubt; empty where nothing is against it"),
 )
 
 Row = dict[str, Any]
 
 
 def export(connection: Connection, vintage: Vintage, folder: Path, journal: Journal) -> None:
-    """Write Countries_by_GDP, as it stands, into a folder; raises StageError: 2 without pyarrow, 74."""
-    rows = rows_of(connection, f"SELECT {', '.join(name for name, _, _ in FIELDS)} FROM {NAME}")
+    """Write Countries_by_GDP, as of a vintage, into a folder; raises StageError: 2 without pyarrow, 74."""
+    names = ", ".join(name for name, _, _ in FIELDS)
+    question = f"WITH Headlines AS ({HEADLINES}) SELECT {names} FROM Headlines {IN_ORDER}"
+    rows = rows_of(connection, question, **of_vintage(vintage))
     contents = {f"{NAME}.csv": as_csv(rows), f"{NAME}.parquet": as_parquet(rows)}
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,32 +5,31 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime, timezone
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gdp.answers.changes import Changes, Row, last_refresh, tell_of_rows
 from gdp.answers.questions import screens
-from gdp.records import INSTITUTIONS, PAGE, UNSOURCED_NOTE, WORLD_BANK_ITSELF
+from gdp.checks.series import headlines_of
+from gdp.records import INSTITUTIONS, PAGE, WORLD_BANK_ITSELF, is_unsourced
 from gdp.store.database import Connection, rows_of
-from gdp.store.history import History, Vintage
+from gdp.store.headlines import HEADLINES, of_vintage
+from gdp.store.history import History
 from gdp.store.tables import STANDS
+from gdp.store.vintages import Vintage
 from utils import Exit, StageError
 
 MOST_ESTIMATES = 80_000  # of the past, in the page: about 900 kB; the newest are kept
 MOST_LOADS = 15
 LARGEST = 5  # of a region, named
 
-WITH_NOTES = """
-    SELECT rank() OVER (ORDER BY c.GDP_USD_billion DESC) AS Rank, c.Country, c.ISO3, c.Region, c.Year,
-           c.GDP_USD_billion,
-           coalesce(100 * c.GDP_USD_billion / nullif(sum(c.GDP_USD_billion) OVER (), 0), 0) AS Share_percent, e.Note
-    FROM Countries_by_GDP c LEFT JOIN GDP_Estimates e
-      ON e.Country = c.Country AND e.Year = c.Year AND e.Institution = 'IMF' AND e.Publisher = :publisher
-     AND e.As_of <= :as_of AND e.Until > :as_of
-    ORDER BY Rank, c.Country
+WITH_NOTES = f"""
+    WITH Headlines AS ({HEADLINES})
+    SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, Country, ISO3, Region, Year, GDP_USD_billion,
+           coalesce(100 * GDP_USD_billion / nullif(sum(GDP_USD_billion) OVER (), 0), 0) AS Share_percent, Note
+    FROM Headlines ORDER BY Rank, Country
 """
 PAST = """
-    SELECT coalesce(ISO3, Country) AS Code, Country, Institution, Publisher, Year, As_of, Until, GDP_USD_billion,
-           CASE WHEN Note LIKE :unsourced THEN 1 ELSE 0 END AS Unsourced
+    SELECT coalesce(ISO3, Country) AS Code, Country, Institution, Publisher, Year, As_of, Until, GDP_USD_billion, Note
     FROM GDP_Estimates ORDER BY Until DESC, As_of DESC, Institution, Country, Year LIMIT :most
 """
 LOADS = ("Loaded_at", "File", "SHA256", "As_of", "Rows", "Publisher", "Institutions", "Source", "Left_out", "Findings")
@@ -78,7 +77,7 @@ def overview(connection: Connection) -> Overview:
     newest = history.newest_imf()
     if newest is None:
         raise StageError(Exit.NO_INPUT, "no IMF figures are loaded; run python etl_process.py first")
-    countries = rows_of(connection, WITH_NOTES, publisher=newest.publisher, as_of=newest.as_of)
+    countries = rows_of(connection, WITH_NOTES, **of_vintage(newest))
     told = screens(connection, newest)
     changes = last_refresh(history, newest)
     tell_of_rows(countries, changes)
@@ -93,7 +92,7 @@ def overview(connection: Connection) -> Overview:
         _loads(connection, "WHERE As_of = :as_of AND Publisher = :publisher", 1, newest)[0],
         _count(connection, "Loads"),
         _count(connection, "GDP_Estimates"),
-        past(rows_of(connection, PAST, unsourced=f"{UNSOURCED_NOTE}%", most=MOST_ESTIMATES), history.all()),
+        past(rows_of(connection, PAST, most=MOST_ESTIMATES), history.vintages.all()),
     )
 
 
@@ -125,43 +124,74 @@ def _loads(connection: Connection, where: str, most: int, of: Vintage | None = N
 
 
 def past(rows: Iterable[Row], vintages: Iterable[Vintage]) -> Row:
-    """Return estimates by country, series and year, each a flat list: as of (its place in a list), figure, and so on.
+    """Return what was said of each country, and which year's figure was its headline when.
 
-    A figure stands until the next, null means that it was said no more. With them go each series' own vintages, as only
-    there a headline is chosen: those at which a figure changed, and the first of each year.
+    days: As_ofs as YYYY-MM-DD, ascending; a number in what follows is a place in them.
+    series: names of an institution and its publisher; vintages: by series the days on which it spoke.
+    countries: by code a name, said[series][year] = [day, billions of USD or null, …] and
+    headlines[series] = [day, year or null, …], both ascending and flat; each holds until the next, null means none.
+    A year of a column without a source is marked "2025*", and is never a headline.
     """
-    kept = list(rows)
-    days = sorted({row["As_of"] for row in kept} | {row["Until"] for row in kept if row["Until"] != STANDS})
-    first_of_year: dict[tuple[str, str, str], str] = {}
-    known = [(name, v.publisher, v.as_of) for v in vintages for name in v.institutions]
-    for name, publisher, as_of in sorted(known, key=lambda one: one[2]):
-        first_of_year.setdefault((name, publisher, as_of[:4]), as_of)
-    days = sorted({*days, *(as_of for as_of in first_of_year.values() if days and as_of >= days[0])})
+    kept = sorted(rows, key=lambda row: str(row["As_of"]))
+    spoken = [((name, v.publisher), v.as_of) for v in vintages for name in v.institutions]
+    days = _days_shown(kept, spoken)
     at = {day: number for number, day in enumerate(days)}
     order = sorted({(INSTITUTIONS.index(row["Institution"]), row["Publisher"]) for row in kept})
     series = {(INSTITUTIONS[number], publisher): place for place, (number, publisher) in enumerate(order)}
     countries: dict[str, Row] = {}
-    for row in sorted(kept, key=lambda row: str(row["As_of"])):
-        number = series[row["Institution"], row["Publisher"]]
-        country = countries.setdefault(row["Code"], {"name": "", "said": {}})
+    for row in kept:
+        country = countries.setdefault(row["Code"], {"name": "", "said": {}, "headlines": {}})
         country["name"] = row["Country"]
-        year = f"{row['Year']}{'*' if row['Unsourced'] else ''}"
-        said = country["said"].setdefault(number, {}).setdefault(year, [])
+        year = f"{row['Year']}{'*' if is_unsourced(row['Note']) else ''}"
+        said = country["said"].setdefault(series[row["Institution"], row["Publisher"]], {}).setdefault(year, [])
         if said and said[-2] == at[row["As_of"]]:
             del said[-2:]  # it was said until this one
         said += [at[row["As_of"]], row["GDP_USD_billion"]]
         if row["Until"] != STANDS:
             said += [at[row["Until"]], None]
     own: list[set[int]] = [set() for _ in series]
-    for name, publisher, as_of in known:
-        if (name, publisher) in series and as_of in at:
-            own[series[name, publisher]].add(at[as_of])
+    for whose, as_of in spoken:
+        if whose in series and as_of in at:
+            own[series[whose]].add(at[as_of])
+    for country in countries.values():
+        for number, by_year in country["said"].items():
+            country["headlines"][number] = _years_of_headlines(by_year, sorted(own[number]), days)
     return {
         "days": [day[:10] for day in days],
         "series": [_name_of_series(*key) for key in series],
         "vintages": [sorted(places) for places in own],
         "countries": countries,
     }
+
+
+def _days_shown(rows: list[Row], spoken: list[tuple[tuple[str, str], str]]) -> list[str]:
+    """Return the As_ofs at which a figure changed, and of each series the first of each year: it may choose another."""
+    days = {row["As_of"] for row in rows} | {row["Until"] for row in rows if row["Until"] != STANDS}
+    first_of_year: dict[tuple[tuple[str, str], str], str] = {}
+    for whose, as_of in sorted(spoken, key=lambda one: one[1]):
+        first_of_year.setdefault((whose, as_of[:4]), as_of)
+    return sorted(days | {as_of for as_of in first_of_year.values() if days and as_of >= min(days)})
+
+
+def _years_of_headlines(by_year: dict[str, list[Any]], own: list[int], days: list[str]) -> list[int | None]:
+    """Return which year's figure was the headline from which of a series' own days on: [day, year or None, …]."""
+    changes: dict[int, list[tuple[int, float | None]]] = {}  # by day: years and figures
+    for name, said in by_year.items():
+        if not name.endswith("*"):
+            for day, figure in zip(said[::2], said[1::2], strict=True):
+                changes.setdefault(day, []).append((int(name), figure))
+    standing: dict[tuple[str, int], float] = {}
+    found: list[int | None] = []
+    for day in own:
+        for year, figure in changes.get(day, ()):
+            standing.pop(("", year), None)
+            if figure is not None:
+                standing["", year] = figure
+        chosen = headlines_of(standing, days[day])
+        headline = chosen[""][0] if chosen else None
+        if headline != (found[-1] if found else None):
+            found += [day, headline]
+    return found
 
 
 def _name_of_series(institution: str, publisher: str) -> str:

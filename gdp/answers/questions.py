@@ -13,8 +13,10 @@ from gdp.checks.comparison import AGREES, STALE, UNEXPLAINED, Compared, compared
 from gdp.records import PAGE
 from gdp.running.screen import show_table
 from gdp.store.database import Connection, rows_of
-from gdp.store.history import History, Vintage, figures
+from gdp.store.headlines import HEADLINES, of_vintage
+from gdp.store.history import History, figures
 from gdp.store.tables import STANDS
+from gdp.store.vintages import END_OF_DAY, Vintage
 from utils import Exit, StageError
 
 THRESHOLD_BILLION_USD = 100
@@ -22,17 +24,19 @@ TOP = 5
 ROSE, FELL = "↑", "↓"  # by so many ranks
 SHOWN_AFTER_A_LOAD = 10  # the largest changes; --changes has them all
 
-LARGE_ECONOMIES = """
-    WITH every AS (SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, Country, Region, Year, GDP_USD_billion,
-                          coalesce(100 * GDP_USD_billion / nullif(sum(GDP_USD_billion) OVER (), 0), 0) AS Share_percent
-                   FROM Countries_by_GDP)
+LARGE_ECONOMIES = f"""
+    WITH Headlines AS ({HEADLINES}),
+    every AS (SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, Country, Region, Year, GDP_USD_billion,
+                     coalesce(100 * GDP_USD_billion / nullif(sum(GDP_USD_billion) OVER (), 0), 0) AS Share_percent
+              FROM Headlines)
     SELECT * FROM every WHERE GDP_USD_billion >= :threshold ORDER BY Rank, Country
 """
 # Hundredths are added up as integers, so that the mean is rounded halves up, exactly.
-REGION_MEANS = """
-    WITH ranked AS (SELECT Region, CAST(round(GDP_USD_billion * 100) AS INTEGER) AS cents,
-                           row_number() OVER (PARTITION BY Region ORDER BY GDP_USD_billion DESC, Country) AS place
-                    FROM Countries_by_GDP WHERE Region IS NOT NULL)
+REGION_MEANS = f"""
+    WITH Headlines AS ({HEADLINES}),
+    ranked AS (SELECT Region, CAST(round(GDP_USD_billion * 100) AS INTEGER) AS cents,
+                      row_number() OVER (PARTITION BY Region ORDER BY GDP_USD_billion DESC, Country) AS place
+               FROM Headlines WHERE Region IS NOT NULL)
     SELECT Region, CAST((2 * sum(cents) + count(*)) / (2 * count(*)) AS DOUBLE PRECISION) / 100 AS Mean_GDP_USD_billion,
            count(*) AS Countries
     FROM ranked WHERE place <= :top GROUP BY Region ORDER BY Mean_GDP_USD_billion DESC, Region
@@ -67,26 +71,25 @@ def show_as_of(connection: Connection, day: str, as_json: bool) -> Tell:
     """Return what prints both screens as at the end of a day; raises StageError (66) before the first load."""
     history = History(connection)
     vintage = vintage_at(history, day)
-    history.choose_countries(vintage, temporary=True)
     told = screens(connection, vintage)
     return lambda: print(json.dumps(told, indent=2)) if as_json else show_screens(told)
 
 
 def vintage_at(history: History, day: str | None) -> Vintage:
     """Return the newest vintage with IMF figures, or the newest at the end of a day; raises StageError (66)."""
-    vintage = history.newest_imf(day)
+    vintage = history.newest_imf(day + END_OF_DAY if day else STANDS)
     if vintage is None:
-        first = next((v.as_of[:10] for v in history.of("IMF")), "none")
+        first = next((v.as_of[:10] for v in history.vintages.of("IMF")), "none")
         when = f"of {day} or before are loaded; the first are of {first}" if day else "are loaded; run etl_process.py"
         raise StageError(Exit.NO_INPUT, f"no IMF figures {when}")
     return vintage
 
 
 def screens(connection: Connection, vintage: Vintage | None) -> Row:
-    """Return both screens as one object, from Countries_by_GDP as it stands."""
-    large = rows_of(connection, LARGE_ECONOMIES, threshold=THRESHOLD_BILLION_USD)
-    means = rows_of(connection, REGION_MEANS, top=TOP)
-    changes = last_refresh(History(connection), vintage)  # asked last: it hides Countries_by_GDP for a while
+    """Return both screens as one object, from Countries_by_GDP as it is as of a vintage."""
+    large = rows_of(connection, LARGE_ECONOMIES, threshold=THRESHOLD_BILLION_USD, **of_vintage(vintage))
+    means = rows_of(connection, REGION_MEANS, top=TOP, **of_vintage(vintage))
+    changes = last_refresh(History(connection), vintage)
     tell_of_rows(large, changes)
     for row in large:
         row["Share_percent"] = round(row["Share_percent"], 2)
@@ -249,7 +252,7 @@ def show_comparison(connection: Connection, day: str | None, as_json: bool) -> T
     Raises StageError (66) without a page, or without a release of the IMF's from before it.
     """
     history = History(connection)
-    page = history.newest_imf(day, PAGE)
+    page = history.newest_imf(day + END_OF_DAY if day else STANDS, PAGE)
     own = history.release_before(page.as_of) if page else None
     if page is None or own is None:
         lacking = "no page is" if page is None else f"no release of the IMF's from before {page.as_of[:10]} is"

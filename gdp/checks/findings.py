@@ -79,6 +79,11 @@ class NotesOfChecks:
         return (f"{note}; " if note else "") + CHECKED + "; ".join(found)
 
 
+def is_doubted(note: str | None) -> bool:
+    """Tell whether the checks found something about a figure, so that it is no measure for others."""
+    return note is not None and CHECKED in note
+
+
 @lru_cache(maxsize=16_384)  # an archive says the same of the same figures again and again
 def note_without_checks(note: str | None) -> str | None:
     """Return what transform said in a Note, without what the checks found."""

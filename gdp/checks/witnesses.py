@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from gdp.checks.findings import Finding, named
 from gdp.checks.series import MIN_PAIRS, MOST_MOVED, Series, log_ratio, median
@@ -17,7 +17,7 @@ SLIPS = (10, 1000)  # factors by which a unit slips
 SLIP_WIDTH = 0.4  # how near to such a factor, in logarithms: 10 is 6.7 to 14.9
 
 
-def check_witnesses(all_series: dict[str, Series]) -> Iterable[Finding]:
+def check_witnesses(all_series: Mapping[str, Series]) -> Iterable[Finding]:
     """The IMF's figure, which feeds Countries_by_GDP, stands to the others' as it does for most countries."""
     imf = all_series.get("IMF")
     if imf is None:
@@ -29,12 +29,12 @@ def check_witnesses(all_series: dict[str, Series]) -> Iterable[Finding]:
     far = {c for found in distances for c, (_, sigmas) in found.items() if abs(sigmas) > min(BOTH_OFF, LONE_WITNESS)}
     notes: dict[str, str] = {}
     slips: dict[str, str] = {}
-    for country in (country for country in imf.figures if country in far):
-        figure = imf.figures[country][1]
+    for country in (country for country in imf.headlines if country in far):
+        figure = imf.headlines[country][1]
         told = [(other, *found[country]) for other, found in zip(others, distances, strict=True) if country in found]
         if _is_out_of_line([sigmas for _, _, sigmas in told]):
             beside = ", ".join(
-                f"{o.institution} {o.figures[country][1]:.2f} ({o.figures[country][0]})" for o, _, _ in told
+                f"{o.institution} {o.headlines[country][1]:.2f} ({o.headlines[country][0]})" for o, _, _ in told
             )
             slip = _slip(min((distance for _, distance, _ in told), key=abs))
             (slips if slip else notes)[country] = f"{figure:.2f} stands apart from {beside}{slip}"
@@ -49,8 +49,8 @@ Ratios = dict[int, dict[str, float]]  # by the gap of years, then by country: na
 
 def _ratios(series: Series, other: Series) -> Ratios:
     by_gap: Ratios = {}
-    for country, (year, figure) in series.figures.items():
-        beside = other.figures.get(country)
+    for country, (year, figure) in series.headlines.items():
+        beside = other.headlines.get(country)
         if beside:
             by_gap.setdefault(year - beside[0], {})[country] = log_ratio(figure, beside[1])
     return by_gap

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from gdp.records import PUBLISHERS
+from gdp.running.places import without_credentials
 from utils import Exit, StageError
 
 # A typo or two in each column of a page of 600 figures; more, and it was read wrong.
@@ -15,10 +16,17 @@ MAX_REJECTED_SHARE = 0.02
 MIN_SECONDS, MAX_SECONDS = 0.1, 1_000_000  # more than a week and a half is no timeout, and overflows a lock's
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints quote no password: what is misspelt beside a URL is quoted with it."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(without_credentials(message))
+
+
 def command_line(description: str, *examples: str) -> argparse.ArgumentParser:
     """Return a parser with what every script takes; its help ends in commands that can be pasted."""
     told = "".join(f"\n  {example}" for example in examples)
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         description=description, epilog=f"examples:{told}", formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quiet", action="store_true", help="say only warnings and errors, and print no tables")

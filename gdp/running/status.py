@@ -6,23 +6,27 @@ import json
 from datetime import datetime, timezone
 from typing import Any
 
-from utils import Exit, StageError, database_file, runs_file
+from gdp.running.places import Place
+from utils import Exit, StageError, runs_file
 
 STAGES = ("extract", "transform", "load", "report")
 Run = dict[str, Any]
 
 
-def status() -> dict[str, Any]:
-    """Return the last success of each stage, the last failure, the As_of that is loaded and its age in days."""
+def status(database: Place) -> dict[str, Any]:
+    """Return the last success of each stage, the last failure, the As_of loaded into a database and its age in days.
+
+    Raises StageError (66) when no run is on record.
+    """
     runs = read_runs()
-    ours = [run for run in runs if run["stage"] != "load" or run.get("output") == str(database_file())]
+    ours = [run for run in runs if run["stage"] != "load" or run.get("output") == str(database)]
     done = {run["stage"]: run for run in ours if run["exit_code"] == Exit.DONE}
     # a run fails with one of its stages, and only that knows why; by itself it fails when it cannot start
     failed = [run for run in runs if run["exit_code"] != Exit.DONE and run.get("error") and not run.get("failed_stage")]
     as_of = done.get("load", {}).get("as_of")
     fetched = [run for run in runs if run["stage"] == "extract" and run.get("fetched")]
     return {
-        "stages": {name: _told(done.get(name)) for name in STAGES},
+        "stages": {name: _in_short(done.get(name)) for name in STAGES},
         "as_of": as_of,
         "age_days": _age_days(as_of) if as_of else None,
         "last_fetch": {key: fetched[-1].get(key) for key in ("started", "fetched")} if fetched else None,
@@ -52,7 +56,7 @@ def _run(line: str) -> Run | None:
     return run if isinstance(run, dict) and {"stage", "started", "exit_code"} <= run.keys() else None
 
 
-def _told(run: Run | None) -> dict[str, Any] | None:
+def _in_short(run: Run | None) -> dict[str, Any] | None:
     return {key: run.get(key) for key in ("started", "as_of", "rows_out", "wall_s")} if run else None
 
 
@@ -60,21 +64,17 @@ def _age_days(as_of: str) -> int:
     return (datetime.now(timezone.utc).date() - datetime.fromisoformat(as_of[:10]).date()).days
 
 
-def _success(run: Run | None) -> str:
-    return f"last done {run['started']}, {run['rows_out']} rows as of {run['as_of']}" if run else "never done"
-
-
-def as_lines(told: dict[str, Any]) -> list[str]:
+def as_lines(found: dict[str, Any]) -> list[str]:
     """Return the status as lines for people."""
     stages = [
         f"{name:<10} last done {run['started']}, {run['rows_out']} rows as of {run['as_of']}"
         if run
         else f"{name:<10} never"
-        for name, run in told["stages"].items()
+        for name, run in found["stages"].items()
     ]
-    age = f"data as of {told['as_of']}, {told['age_days']} days old" if told["as_of"] else "no data loaded yet"
-    fetch = told["last_fetch"]
-    failure = told["last_failure"]
+    age = f"data as of {found['as_of']}, {found['age_days']} days old" if found["as_of"] else "no data loaded yet"
+    fetch = found["last_fetch"]
+    failure = found["last_failure"]
     return [
         *stages,
         age,

@@ -30,7 +30,7 @@ from gdp.records import (
     record_problem,
 )
 from gdp.running.journal import Journal
-from gdp.store.history import Which, vintages_in, which
+from gdp.store.vintages import Which, vintages_in, which
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -1,26 +1,26 @@
 """One way to the database: SQLite's file, or PostgreSQL for those who outgrow it; opened, changed, asked by name.
 
-The statements are the same for both. Where the two differ, a Dialect says how.
+The statements are the same for both. Where the two differ, a Dialect says how; gdp.store.postgres has PostgreSQL's.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from gdp.running.places import Place
 from utils import Exit, StageError
 
+if TYPE_CHECKING:
+    from gdp.store.postgres import Postgres
+
 LOCK_WAIT_S = 10.0  # how long another program may hold the database before we give up
-POSTGRESQL = ("postgresql://", "postgres://")
-ADVISORY_LOCK = 0x6D64_7067  # any number, the same for all loads
 NAMES = (
     "As_of", "Institution", "ISO3", "Country", "Region", "Subregion", "Year", "GDP_USD_billion", "Note", "Source",
-    "Publisher", "Until", "Rank", "Mean_GDP_USD_billion", "Countries", "Share_percent", "Code", "Unsourced",
+    "Publisher", "Until", "Rank", "Mean_GDP_USD_billion", "Countries", "Share_percent", "Code",
 )  # fmt: skip
 _AS_WE_WRITE = {name.lower(): name for name in NAMES}  # PostgreSQL folds names
 
@@ -34,16 +34,18 @@ class Dialect(NamedTuple):
     by_key: str
     number: str  # a column that counts the lines of Loads, where rows have no number of their own
     order_of_loads: str
-    lasting: str
-    passing: str  # the schema of tables that last as long as the connection
     day_before: str
+    can_add_key: bool  # to a table that is there
 
 
-SQLITE = Dialect("TEXT", "WITHOUT ROWID", "", "rowid", "main", "temp", "date(substr(Until, 1, 10), '-1 day')")
-POSTGRES = Dialect(
-    'TEXT COLLATE "C"', "", ", Number BIGSERIAL", "Number", "public", "pg_temp",
-    "to_char(CAST(substr(Until, 1, 10) AS date) - 1, 'YYYY-MM-DD')",
-)  # fmt: skip
+SQLITE = Dialect(
+    text="TEXT",
+    by_key="WITHOUT ROWID",
+    number="",
+    order_of_loads="rowid",
+    day_before="date(substr(Until, 1, 10), '-1 day')",
+    can_add_key=False,
+)
 
 
 class Sqlite(sqlite3.Connection):
@@ -52,8 +54,16 @@ class Sqlite(sqlite3.Connection):
     dialect = SQLITE
 
     def columns(self, table: str) -> set[str]:
-        """Return the names of a table's columns in lower case; none where there is no such table."""
+        """Return the names of a table's or view's columns in lower case; none where there is no such table."""
         return {column[1].lower() for column in self.execute(f"PRAGMA table_info({table})")}
+
+    def put_view(self, name: str, query: str) -> None:
+        """Create a view, or change it to this query; others' views on it stay whole."""
+        statement = f"CREATE VIEW {name} AS {query}"
+        known = self.execute("SELECT sql FROM sqlite_master WHERE type = 'view' AND name = ?", (name,)).fetchone()
+        if known != (statement,):
+            self.execute(f"DROP VIEW IF EXISTS {name}")
+            self.execute(statement)
 
     def begin(self) -> None:
         """Begin to write; nobody else can until we are done."""
@@ -65,98 +75,23 @@ class Sqlite(sqlite3.Connection):
             self.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
 
 
-class Postgres:
-    """A connection to PostgreSQL that takes statements as SQLite does."""
-
-    dialect = POSTGRES
-
-    def __init__(self, url: str) -> None:
-        import psycopg
-
-        self._connection = psycopg.connect(url, autocommit=True, connect_timeout=int(LOCK_WAIT_S))
-        self._connection.execute("SET client_min_messages = warning")
-
-    def execute(self, statement: str, values: Values = ()) -> Any:
-        """Execute a statement with values for its ? or :name."""
-        return self._connection.execute(_with_percents(statement).encode(), values or None)
-
-    def executemany(self, statement: str, values: Iterable[Values]) -> None:
-        """Execute a statement for each of many values."""
-        with self._connection.cursor() as cursor:
-            cursor.executemany(_with_percents(statement).encode(), values)
-
-    def columns(self, table: str) -> set[str]:
-        """Return the names of a table's columns in lower case; none where there is no such table."""
-        asked = "SELECT column_name FROM information_schema.columns WHERE table_name = ?"
-        return {name for (name,) in self.execute(asked, (table.lower(),))}
-
-    def begin(self) -> None:
-        """Begin to write; nobody else can until we are done."""
-        self.execute("BEGIN")
-        self.execute("SELECT pg_advisory_xact_lock(?)", (ADVISORY_LOCK,))
-
-    def add(self, table: str, rows: Sequence[Sequence[object]]) -> None:
-        """Add rows to a table, in bulk."""
-        with self._connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN".encode()) as copy:
-            for row in rows:
-                copy.write_row(row)
-
-    def rollback(self) -> None:
-        """Undo what was done since begin."""
-        self._connection.rollback()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-
-Connection = Sqlite | Postgres
-
-
-def _with_percents(statement: str) -> str:
-    return re.sub(r"(?<![:\w]):([a-z_]+)", r"%(\1)s", statement.replace("?", "%s"))
-
-
-class Place(NamedTuple):
-    """Where the tables are: a file of SQLite's, or a URL of PostgreSQL's."""
-
-    path: Path | None
-    url: str = ""
-
-    @classmethod
-    def named(cls, text: str | Path) -> Place:
-        """Return the place that a path or a postgresql:// URL names."""
-        return cls(None, text) if isinstance(text, str) and text.startswith(POSTGRESQL) else cls(Path(text))
-
-    def __str__(self) -> str:
-        """Return the place as it may be told: without the password."""
-        if self.path:
-            return str(self.path)
-        parts = urlsplit(self.url)
-        return f"postgresql://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+Connection: TypeAlias = "Sqlite | Postgres"
 
 
 @contextlib.contextmanager
 def opened(place: Place) -> Iterator[Connection]:
-    """Yield a connection; raises StageError: 74 for whatever the database has against it, 69 where it is not there."""
-    if place.path:
-        with _told(place, sqlite3.Error), contextlib.closing(_open_file(place.path)) as connection:
+    """Yield a connection; raises StageError: 74 for whatever the database has against it.
+
+    Of a server also 69 where it is not there, and 2 without psycopg.
+    """
+    if place.path is None:
+        from gdp.store.postgres import server
+
+        with server(place) as connection:
             yield connection
         return
-    try:
-        import psycopg
-    except ImportError:
-        remedy = "pip install -r requirements/postgres.txt"
-        raise StageError(Exit.USAGE, f"psycopg is not installed, which a postgresql:// URL needs; {remedy}") from None
-    try:
-        server = Postgres(place.url)
-    except psycopg.Error as error:
-        told = " ".join(str(error).split())
-        raise StageError(
-            Exit.UNREACHABLE, f"cannot reach {place}: {told}; is it running, and the URL right?"
-        ) from error
-    with _told(place, psycopg.Error), contextlib.closing(server):
-        yield server
+    with one_line_errors(place, sqlite3.Error), contextlib.closing(_open_file(place.path)) as file:
+        yield file
 
 
 def _open_file(path: Path) -> Sqlite:
@@ -164,13 +99,14 @@ def _open_file(path: Path) -> Sqlite:
 
 
 @contextlib.contextmanager
-def _told(place: Place, kind: type[Exception]) -> Iterator[None]:
+def one_line_errors(place: Place, kind: type[Exception]) -> Iterator[None]:
+    """Turn the database's own errors within into the one-line StageError (74) that names the place."""
     try:
         yield
     except kind as error:
         remedy = "if it is full or in use, make room or free it; else name another with --database"
-        told = " ".join(str(error).split())
-        raise StageError(Exit.CANNOT_WRITE, f"cannot use {place}: {told}; {remedy}") from error
+        reason = place.scrubbed(" ".join(str(error).split()))
+        raise StageError(Exit.CANNOT_WRITE, f"cannot use {place}: {reason}; {remedy}") from error
 
 
 @contextlib.contextmanager

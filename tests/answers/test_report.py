@@ -16,7 +16,8 @@ from matplotlib.text import Text
 from gdp.answers.overview import overview
 from gdp.answers.plots import drawn, world_tiles
 from gdp.figures.countries import reference
-from gdp.store.database import Place, asked
+from gdp.running.places import Place
+from gdp.store.database import asked
 from gdp.store.history import History
 from tests.conftest import Run, query, records
 from tests.looked_at import CHROMIUM, chromium, make_past, script
@@ -138,10 +139,10 @@ def test_a_headline_is_chosen_as_the_table_of_countries_is_at_each_publishers_ow
     script("load.py", "--force", "--input", home / "api.json")
     script("report.py")
     seen = opened(browser, home / REPORT)
-    with asked(Place.named(home / DATABASE)) as connection:
+    with asked(Place(home / DATABASE)) as connection:
         history = History(connection)
-        for vintage in history.of("IMF"):
-            chosen = {row["Country"]: row["GDP_USD_billion"] for row in history.chosen(vintage)}
+        for vintage in history.vintages.of("IMF"):
+            chosen = {row["Country"]: row["GDP_USD_billion"] for row in history.headlines(vintage)}
             name = "IMF (Wikipedia)" if vintage.publisher == "wikipedia" else "IMF (DataMapper)"
             for code, country in (("KOR", "South Korea"), ("AND", "Andorra")):
                 seen.page.select_option("#country-picker", code)
@@ -237,7 +238,7 @@ def test_plots_are_files_of_their_own(made: Path) -> None:
 
 
 def test_no_letter_of_a_plot_runs_over_its_edge(made: Path) -> None:
-    with asked(Place.named(made.parents[1] / DATABASE)) as connection:
+    with asked(Place(made.parents[1] / DATABASE)) as connection:
         told = overview(connection)
     for one in drawn(told.countries, told.regions, told.large, "Source: IMF, as quoted by Wikipedia, as of 2025-12-30"):
         one.figure.draw_without_rendering()

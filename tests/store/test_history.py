@@ -16,7 +16,8 @@ from gdp.answers.changes import last_refresh, ranking
 from gdp.figures.countries import reference
 from gdp.records import CleanRecord
 from gdp.running.journal import Journal
-from gdp.store.database import Place, opened
+from gdp.running.places import Place
+from gdp.store.database import opened
 from gdp.store.history import History
 from load import load
 from tests.conftest import PROJECT, SHARED_PAGES, Run, query, shared_pages

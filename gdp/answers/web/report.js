@@ -62,7 +62,8 @@
   }
 
   // --- one country's past ---
-  // past.countries[code].said[series][year] is a flat list: place of a day, figure or null, and so on, in order.
+  // past.countries[code].said[series][year] is a flat list: place of a day, figure or null, and so on, in order;
+  // headlines[series] is one of places of days and years: which year's figure stands for the country from then on.
 
   const past = JSON.parse(byId("past").textContent);
   const pairs = (flat) => flat.flatMap((_, i) => (i % 2 ? [] : [[flat[i], flat[i + 1]]]));
@@ -78,33 +79,31 @@
     return figure;
   }
 
-  /** At each day the figure for the year of that day, or the nearest before it; a column without a source comes last. */
-  function headline(byYear, days, own) {
-    const years = Object.entries(byYear).map(([name, flat]) => [parseInt(name, 10), name.endsWith("*"), pairs(flat)]);
+  /** At each day what stood of a country's series: of one year, or of the year that was its headline then. */
+  function figuresAt(country, number, year, days, own) {
+    const chosen = pairs(country.headlines[number] ?? []);
     let last; // undefined: the series says nothing on that day, and what it said before goes on
-    return days.map((day, number) => {
-      if (!own.has(day)) return number === days.length - 1 ? last : undefined;
-      const now = Number(past.days[day].slice(0, 4));
-      const rank = ([year, unsourced]) => [unsourced, year > now, Math.abs(year - now)];
-      const found = years.map((one) => [rank(one), standing(one[2], day)]).filter(([, figure]) => figure !== null);
-      found.sort(([a], [b]) => a[0] - b[0] || a[1] - b[1] || a[2] - b[2]);
-      last = found.length ? found[0][1] : null;
+    return days.map((day, place) => {
+      if (!own.has(day)) return place === days.length - 1 ? last : undefined;
+      const names = year === HEADLINE ? [standing(chosen, day)] : [`${year}`, `${year}*`];
+      const found = names.map((name) => standing(pairs(country.said[number][name] ?? []), day));
+      last = found.find((figure) => figure !== null) ?? null;
       return last;
     });
   }
 
   function seriesOf(country, year) {
     const places = new Set();
-    const chosen = Object.entries(country.said).map(([series, byYear]) => {
+    const owns = Object.entries(country.said).map(([number, byYear]) => {
       const some = Object.entries(byYear).filter(([name]) => year === HEADLINE || parseInt(name, 10) === Number(year));
-      const own = new Set(past.vintages[series]);
+      const own = new Set(past.vintages[number]);
       const began = Math.min(...some.map(([, flat]) => flat[0]));
       if (some.length) own.forEach((day) => { if (day >= began) places.add(day); });
-      return [past.series[series], Object.fromEntries(some), own];
+      return [number, own];
     });
     places.add(past.days.length - 1);
     const days = [...places].sort((a, b) => a - b);
-    const lines = chosen.map(([name, byYear, own]) => [name, headline(byYear, days, own)]);
+    const lines = owns.map(([number, own]) => [past.series[number], figuresAt(country, number, year, days, own)]);
     return { days, lines: lines.filter(([, figures]) => figures.some((figure) => figure != null)) };
   }
 

@@ -1,0 +1,192 @@
+"""What a text names: a file, a page, a stream or a database; and how a place is told, without its credentials.
+
+Every option that names a place is understood here, by its scheme, before anything is done. What nothing here knows is
+wrong usage, told by argparse.ArgumentTypeError, whose message holds no credentials either.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from utils import database_file
+
+WEB = ("http", "https")
+POSTGRESQL = ("postgresql", "postgres")
+HADOOP = ("hdfs", "s3a", "abfs", "abfss", "gs", "viewfs")  # what Spark's own file systems open
+NOT_YET = ("s3",)
+BY_NAME_ALONE = (*WEB, *POSTGRESQL, *HADOOP, *NOT_YET, "file", "sqlite", "mysql", "mariadb", "jdbc", "ftp")
+# A scheme ends in ://; some people write only the colon, which a file's name may have too.
+_SCHEME = re.compile(rf"([^/\s]*?)://|((?:{'|'.join(BY_NAME_ALONE)}):)", re.IGNORECASE)
+_DSN = re.compile(
+    r"(?:^|\s)(?:host|hostaddr|port|dbname|user|password|passfile|service|sslmode)\s*=(?=\s*\S)", re.IGNORECASE
+)
+_URL = re.compile(r"(?P<scheme>[a-z][\w+.:-]*:)?//(?P<rest>[^\s'\"<>]+)", re.IGNORECASE)
+_SECRET_PARAMETER = re.compile(
+    r"(?P<name>[?&#;\s][^=&#;\s]*(?:user|passw|pwd|passfile|token|secret|key|sig|credential|auth|login)[^=&#;\s]*=)"
+    r"(?P<value>'[^']*'|[^&#;\s'\"]*)",
+    re.IGNORECASE,
+)
+_HOSTS_AND_PORTS = re.compile(r"(?:(?:\[[0-9a-f:.%]+\]|[^\s:\[\]@/,]*)(?::\d*)?(?:,|$))+", re.IGNORECASE)
+HIDDEN = "…"
+
+
+class Place(NamedTuple):
+    """Where the tables are: a file of SQLite's, or a URL of PostgreSQL's."""
+
+    path: Path | None
+    url: str = ""
+
+    def __str__(self) -> str:
+        """Return the place as it may be told: without user, password and parameters."""
+        return str(self.path) if self.path else without_credentials(re.split(r"[?#]", self.url)[0])
+
+    @property
+    def as_argument(self) -> str:
+        """Return what names this place to another of our scripts, credentials included: never to be told."""
+        return str(self.path or self.url)
+
+    def scrubbed(self, text: str) -> str:
+        """Return what somebody else says of this place without the credentials in its URL."""
+        secrets = {unquote(secret) for secret in _credentials(self.url)} | _credentials(self.url)
+        for secret in sorted(secrets, key=len, reverse=True):
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
+        return without_credentials(text)
+
+
+# --- what a text names ------------------------------------------------------------------------------------------------
+
+
+def file_named(text: str) -> Path:
+    """Return the file or folder that a path or a file:// URL names; raises ArgumentTypeError for any other scheme."""
+    scheme, rest = _apart(text)
+    if not scheme:
+        return Path(text)
+    if scheme != "file":
+        raise _unknown(text, scheme, "a path or file://")
+    host, slash, path = rest.removeprefix("//").partition("/") if rest.startswith("//") else ("", "", rest)
+    if host not in ("", "localhost") or not slash + path:
+        raise argparse.ArgumentTypeError(
+            f"{without_credentials(text)} names no file of this machine: file:///PATH does"
+        )
+    return Path(unquote(slash + path))
+
+
+def page_named(text: str) -> str:
+    """Return the path, or the http(s):// address, at which a page is read; raises ArgumentTypeError."""
+    scheme, rest = _apart(text)
+    if scheme not in WEB:
+        return (
+            str(file_named(text)) if scheme in ("", "file") else _refused(text, scheme, "a path, file:// or http(s)://")
+        )
+    try:
+        if not urlsplit(f"{scheme}:{rest}").hostname:
+            raise ValueError("it names no host")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{without_credentials(text)} is no address: {error}") from None
+    return f"{scheme}:{rest}"
+
+
+def stream_named(text: str) -> str:
+    """Return the path of a stream or a folder, or the URL that Spark's Hadoop opens; raises ArgumentTypeError."""
+    scheme, rest = _apart(text)
+    if scheme in HADOOP:
+        return f"{scheme}:{rest}"
+    return str(file_named(text))
+
+
+def is_of_hadoop(place: str | None) -> bool:
+    """Tell whether a place that stream_named returned is one that only Hadoop can open."""
+    return place is not None and _apart(place)[0] in HADOOP
+
+
+def database_named(text: str) -> Place:
+    """Return the database that a path, file://, sqlite:///PATH or postgresql:// URL names; raises ArgumentTypeError."""
+    scheme, rest = _apart(text)
+    if not scheme and _DSN.search(text):
+        raise argparse.ArgumentTypeError("a list of name=value is not understood: write postgresql://USER@HOST/NAME")
+    if scheme == "sqlite":
+        if not rest.startswith("///") or not rest[3:]:
+            raise argparse.ArgumentTypeError(
+                "sqlite: names its file as sqlite:///PATH, an absolute one as sqlite:////PATH"
+            )
+        return Place(_absolute(Path(rest[3:])))
+    if scheme not in POSTGRESQL:
+        if scheme not in ("", "file"):
+            raise _unknown(text, scheme, "a path, file://, sqlite:///PATH or postgresql://")
+        return Place(_absolute(file_named(text)))
+    url = f"postgresql:{rest}"
+    authority = re.split(r"[/?#]", rest.removeprefix("//").rpartition("@")[2], maxsplit=1)[0]
+    if not rest.startswith("//") or not _HOSTS_AND_PORTS.fullmatch(authority):
+        raise argparse.ArgumentTypeError("it is no address: write postgresql://USER:PASSWORD@HOST:PORT/NAME")
+    return Place(None, url)
+
+
+def default_database() -> Place:
+    """Return where the tables are unless told otherwise."""
+    return Place(database_file())
+
+
+def _apart(text: str) -> tuple[str, str]:
+    """Return a text's scheme in lower case, or "", and what follows its colon; raises ArgumentTypeError."""
+    if not text.strip() or "\0" in text:
+        raise argparse.ArgumentTypeError("an empty text names no place")
+    found = _SCHEME.match(text.strip())
+    if not found:
+        return "", text
+    scheme = (found[1] if found[1] is not None else found[2][:-1]).lower()
+    return scheme or "://", text.strip()[len(scheme) + 1 :]
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - Path's own keeps "..", and one file then has two names
+
+
+def _unknown(text: str, scheme: str, known: str) -> argparse.ArgumentTypeError:
+    when = "not read or written yet" if scheme in NOT_YET else "not understood here"
+    return argparse.ArgumentTypeError(f"{without_credentials(text)}: {scheme}:// is {when}; name {known}")
+
+
+def _refused(text: str, scheme: str, known: str) -> str:
+    raise _unknown(text, scheme, known)
+
+
+# --- how it is told ---------------------------------------------------------------------------------------------------
+
+
+def without_credentials(text: str) -> str:
+    """Return a text with no user, password or token of a URL or a DSN in it, whether the URL is well formed or not."""
+
+    def told(found: re.Match[str]) -> str:
+        scheme, rest = found["scheme"] or "", found["rest"]
+        return f"{scheme}//{rest[_end_of_user(scheme, rest) :]}"
+
+    return _SECRET_PARAMETER.sub(rf"\g<name>{HIDDEN}", f" {_URL.sub(told, text)}")[1:]
+
+
+def _end_of_user(scheme: str, rest: str) -> int:
+    """Return where the user and password end in what follows a URL's //; 0 where it has none.
+
+    A password may hold the signs that end a host. Only an address of a page has an @ elsewhere, behind a sound host.
+    """
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" not in rest:
+        return 0
+    if scheme.lower().rstrip(":") in WEB and "@" not in authority and _HOSTS_AND_PORTS.fullmatch(authority):
+        return 0
+    if scheme.lower().rstrip(":") in WEB and "@" in authority:
+        return authority.rindex("@") + 1
+    return rest.rindex("@") + 1
+
+
+def _credentials(url: str) -> set[str]:
+    """Return the user, the password and the secret parameters in a URL, as they stand there."""
+    rest = url.partition("//")[2]
+    user, _, password = rest[: max(0, _end_of_user("", rest) - 1)].partition(":")
+    return {
+        secret for secret in (user, password, *(found["value"] for found in _SECRET_PARAMETER.finditer(url))) if secret
+    }

@@ -1,0 +1,159 @@
+"""Vintages taken into the database: each checked among its neighbours, stored, and those around it judged anew.
+
+What a check finds may depend on the vintages before, and where two contradict each other on those after. So that no
+order of loading matters, whatever was loaded before and looks at a new vintage is checked again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from gdp.checks.contradictions import LOOKED_AT, UNSETTLED
+from gdp.checks.findings import Finding, NotesOfChecks, named
+from gdp.checks.twice import one_figure_each
+from gdp.checks.vintage import check_vintage
+from gdp.records import PAGE, CleanRecord
+from gdp.store.clean_file import CleanFile, Mixed, said_twice
+from gdp.store.database import Connection
+from gdp.store.history import History
+from gdp.store.vintages import Vintage, vintage_of
+
+MOST_JUDGED = 3  # times that one load may judge a vintage anew: two that wait for each other must not go on for ever
+
+
+class Taken:
+    """What was taken from a file: its vintages, the rows of those that were loaded, and what the checks found.
+
+    Of an archive's older vintages the fatal findings are kept, and of the others how many there were.
+    """
+
+    def __init__(self) -> None:
+        self.newest: dict[str, Vintage] = {}
+        self.number = 0
+        self.loaded: dict[Vintage, int] = {}
+        self.refused: list[Vintage] = []
+        self.outdated: list[Vintage] = []
+        self.later_fatal: list[Finding] = []  # on vintages loaded before, in the light of what is loaded now
+        self.older: Counter[str] = Counter()
+        self.judged_anew: set[Vintage] = set()  # loaded before
+        self.told: dict[Vintage, str] = {}  # what was found on each, in short, as JSON
+        self._found: dict[Vintage, list[Finding]] = {}
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was found, oldest vintage first."""
+        return [finding for vintage in sorted(self._found) for finding in self._found[vintage]]
+
+    def add(self, vintage: Vintage, found: list[Finding]) -> None:
+        """Take note of a vintage and what was found on it."""
+        self.number += 1
+        self._found[vintage] = found
+        self.told[vintage] = json.dumps([finding.in_short() for finding in found])
+        before = self.newest.get(vintage.publisher)
+        self.newest[vintage.publisher] = max(before or vintage, vintage)
+        for older in {before, vintage} - {None, self.newest[vintage.publisher]}:
+            assert older
+            self.older.update(finding.check for finding in self._found[older] if not finding.fatal)
+            fatal = [finding for finding in self._found.pop(older) if finding.fatal]
+            if fatal:
+                self._found[older] = fatal
+
+
+class Checked(NamedTuple):
+    """A vintage's records, one a country and year; what was found on them; and whether it stirs its neighbours."""
+
+    records: list[CleanRecord]
+    findings: list[Finding]
+    stirs: bool
+
+    @property
+    def is_fatal(self) -> bool:
+        """Tell whether a finding stops the vintage."""
+        return any(finding.fatal for finding in self.findings)
+
+    @property
+    def doubt(self) -> str | None:
+        """Return why the vintage is no measure for others, or UNSETTLED where nobody knows which of two is wrong."""
+        fatal = next((str(finding) for finding in self.findings if finding.fatal), None)
+        return fatal or next((UNSETTLED for finding in self.findings if finding.check == UNSETTLED), None)
+
+
+def take_all(connection: Connection, clean_file: CleanFile, force: bool) -> tuple[History, Taken]:
+    """Store every vintage of a file that has no fatal finding, or all where forced; return what is known then."""
+    connection.execute("SAVEPOINT before_reading")
+    with contextlib.suppress(Mixed):
+        history = History(connection)
+        return history, take_each(history, clean_file.vintages(), force)
+    connection.execute("ROLLBACK TO before_reading")
+    history = History(connection)
+    return history, take_each(history, clean_file.sorted_vintages(), force)
+
+
+def take_each(history: History, vintages: Iterable[list[CleanRecord]], force: bool) -> Taken:
+    """Store each vintage that has no fatal finding, or each one where forced."""
+    taken = Taken()
+    for records in vintages:
+        vintage = vintage_of(records)
+        known = history.vintages.at(vintage.publisher, vintage.as_of)
+        if known and (len(known.source), known.source) > (len(vintage.source), vintage.source):
+            taken.outdated.append(vintage)  # of two revisions saved in the same minute the later one stands
+            continue
+        checked = check(history, vintage, records)
+        taken.add(vintage, checked.findings)
+        if checked.is_fatal and not force:
+            taken.refused.append(vintage)
+            continue
+        take_in(history, vintage, checked, taken)
+        taken.loaded[vintage] = len(checked.records)
+    return taken
+
+
+def check(history: History, vintage: Vintage, records: list[CleanRecord]) -> Checked:
+    """Return what comes of a vintage's records, given all that is loaded."""
+    release = history.release_before(vintage.as_of) if vintage.publisher == PAGE else None
+    around = history.neighbours(vintage.publisher, vintage.as_of)
+    alike = [
+        Finding("a country twice", False, name, vintage.as_of, f"{named(countries)} twice, alike", "once")
+        for name, countries in said_twice(records).items()
+    ]
+    findings, stirs = check_vintage(records, around, release)
+    return Checked(one_figure_each(records, around.earlier(0)), alike + findings, stirs)
+
+
+def take_in(history: History, vintage: Vintage, checked: Checked, taken: Taken) -> None:
+    """Store a vintage, and judge anew those that look at it, and then those that look at what changed."""
+    replaced = history.vintages.at(vintage.publisher, vintage.as_of)
+    institutions = {*vintage.institutions, *(replaced.institutions if replaced else ())}
+    store(history, vintage, checked)
+    waiting = set(history.vintages.depending_on(vintage, institutions))  # none where an archive is loaded in order
+    if checked.stirs:
+        waiting |= set(history.vintages.around(vintage, LOOKED_AT))
+    judged: Counter[Vintage] = Counter()
+    while waiting:
+        other = min(waiting, key=lambda one: (one.as_of, one.publisher))
+        waiting.remove(other)
+        judged[other] += 1
+        again = check(history, other, history.records(other))
+        if store(history, other, again):
+            waiting |= {one for one in looking_at(history, other, again) if judged[one] < MOST_JUDGED}
+        taken.judged_anew.add(other)
+        taken.later_fatal += [finding for finding in again.findings if finding.fatal]
+
+
+def looking_at(history: History, vintage: Vintage, checked: Checked) -> set[Vintage]:
+    """Return the vintages that should be judged anew when one was."""
+    found = set(history.vintages.depending_on(vintage, set(vintage.institutions)))
+    return found | (set(history.vintages.around(vintage, LOOKED_AT)) if checked.stirs else set())
+
+
+def store(history: History, vintage: Vintage, checked: Checked) -> bool:
+    """Store a vintage with its Notes and its doubt, and return whether either changed."""
+    key = vintage.publisher, vintage.as_of
+    before = history.vintages.doubts.get(key)
+    changed = history.put(vintage, checked.records, NotesOfChecks(checked.findings))
+    history.vintages.doubts[key] = checked.doubt
+    return changed or before != checked.doubt

@@ -1,0 +1,145 @@
+"""Which vintages there are: a vintage is what one publisher said at one As_of. Loads tells them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from gdp.checks.contradictions import UNSETTLED
+from gdp.records import IMF_ITSELF, PAGE, CleanRecord, publisher_of
+from gdp.store.database import Connection
+
+END_OF_DAY = "T24"  # later than every moment of a day, so that As_of < day + END_OF_DAY is what stood at its end
+ANY = ""  # in the place of an institution: of whichever
+
+Which = tuple[str, bool, str, int, str]  # As_of, whether a page, publisher, and Source, by the revision's number
+
+
+class Vintage(NamedTuple):
+    """What one publisher said at one As_of: of which institutions, and where it is to be found."""
+
+    publisher: str
+    as_of: str
+    institutions: tuple[str, ...]
+    source: str
+
+
+class Vintages:
+    """The vintages of a database, found by publisher, institution and As_of."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._vintages: dict[tuple[str, str], Vintage] = {}
+        self._as_ofs: dict[tuple[str, str], list[str]] = {}  # by publisher and institution, in order
+        self.doubts: dict[tuple[str, str], str | None] = {}  # by publisher and As_of: what Loads says under Doubt
+        for publisher, as_of, institutions, source, doubt in connection.execute(
+            "SELECT Publisher, As_of, Institutions, Source, Doubt FROM Loads"
+            f" ORDER BY {connection.dialect.order_of_loads}"
+        ):
+            self.add(Vintage(publisher, as_of, tuple(institutions.split(", ")), source))
+            self.doubts[publisher, as_of] = doubt
+
+    def add(self, vintage: Vintage) -> None:
+        """Take up a vintage, in the place of what its publisher said at the same As_of."""
+        known = self._vintages.get((vintage.publisher, vintage.as_of))
+        self._vintages[vintage.publisher, vintage.as_of] = vintage
+        before = {*known.institutions, ANY} if known else set()
+        for institution in before ^ {*vintage.institutions, ANY}:
+            as_ofs = self._as_ofs.setdefault((vintage.publisher, institution), [])
+            if institution in (*vintage.institutions, ANY):
+                insort(as_ofs, vintage.as_of)
+            else:
+                as_ofs.remove(vintage.as_of)
+
+    def all(self) -> list[Vintage]:
+        """Return every vintage."""
+        return list(self._vintages.values())
+
+    def of(self, institution: str, publisher: str | None = None) -> list[Vintage]:
+        """Return the vintages that speak of an institution, oldest first."""
+        found = (v for v in self._vintages.values() if institution in v.institutions)
+        return sorted((v for v in found if publisher in (None, v.publisher)), key=lambda v: (v.as_of, v.publisher))
+
+    def institutions_of(self, publisher: str) -> list[str]:
+        """Return the institutions that a publisher ever spoke of."""
+        return [institution for whose, institution in self._as_ofs if whose == publisher and institution != ANY]
+
+    def at(self, publisher: str, as_of: str) -> Vintage | None:
+        """Return what a publisher said at an As_of, if anything."""
+        return self._vintages.get((publisher, as_of))
+
+    def before(self, publisher: str, institution: str, as_of: str) -> str | None:
+        """Return the As_of of the vintage before."""
+        as_ofs = self._as_ofs.get((publisher, institution), [])
+        place = bisect_left(as_ofs, as_of)
+        return as_ofs[place - 1] if place else None
+
+    def after(self, publisher: str, institution: str, as_of: str) -> Vintage | None:
+        """Return the vintage after."""
+        as_ofs = self._as_ofs.get((publisher, institution), [])
+        place = bisect_right(as_ofs, as_of)
+        return self._vintages[publisher, as_ofs[place]] if place < len(as_ofs) else None
+
+    def sound_before(self, publisher: str, institution: str, as_of: str, distance: int = 0) -> str | None:
+        """Return the As_of of the nearest earlier vintage that is not in doubt, or of the one so many before that."""
+        as_ofs = self._as_ofs.get((publisher, institution), [])
+        return self._sound(publisher, reversed(as_ofs[: bisect_left(as_ofs, as_of)]), distance)
+
+    def sound_after(self, publisher: str, institution: str, as_of: str, distance: int = 0) -> str | None:
+        """Return the As_of of the nearest later vintage that is not in doubt, or of the one so many after that."""
+        as_ofs = self._as_ofs.get((publisher, institution), [])
+        return self._sound(publisher, iter(as_ofs[bisect_right(as_ofs, as_of) :]), distance)
+
+    def _sound(self, publisher: str, as_ofs: Iterator[str], distance: int) -> str | None:
+        sound = (as_of for as_of in as_ofs if self.doubts.get((publisher, as_of)) in (None, UNSETTLED))
+        return next(islice(sound, distance, None), None)
+
+    def around(self, vintage: Vintage, number: int) -> list[Vintage]:
+        """Return so many vintages of the same publisher to each side of one."""
+        as_ofs = self._as_ofs[vintage.publisher, ANY]
+        first, last = bisect_left(as_ofs, vintage.as_of), bisect_right(as_ofs, vintage.as_of)
+        beside = as_ofs[max(0, first - number) : first] + as_ofs[last : last + number]
+        return [self._vintages[vintage.publisher, as_of] for as_of in beside]
+
+    def depending_on(self, vintage: Vintage, institutions: set[str]) -> list[Vintage]:
+        """Return the later vintages whose checks look at this one, or at what it replaces, oldest first.
+
+        Those are the publisher's next, until each of the institutions was spoken of again; and the pages of after the
+        IMF's release, where this is one or precedes it.
+        """
+        found: set[Vintage] = set()
+        waiting = set(institutions)
+        all_of_it = self._as_ofs.get((vintage.publisher, ANY), [])
+        for as_of in all_of_it[bisect_right(all_of_it, vintage.as_of) :]:
+            if not waiting:
+                break
+            following = self._vintages[vintage.publisher, as_of]
+            found.add(following)
+            waiting -= set(following.institutions)
+        if "IMF" in institutions:
+            release = vintage if vintage.publisher == IMF_ITSELF else self.after(IMF_ITSELF, "IMF", vintage.as_of)
+            if release:
+                found |= {page for page in self.of("IMF", PAGE) if page.as_of > release.as_of}
+        return sorted(found - {vintage})
+
+
+def vintage_of(records: list[CleanRecord]) -> Vintage:
+    """Return the vintage whose records these are."""
+    first = records[0]
+    institutions = tuple(sorted({record["Institution"] for record in records}))
+    return Vintage(publisher_of(first["Source"]), first["As_of"], institutions, first["Source"])
+
+
+def which(record: CleanRecord) -> Which:
+    """Return what tells a record's vintage: two revisions may have been saved in the same minute."""
+    publisher, source = publisher_of(record["Source"]), record["Source"]
+    return record["As_of"], publisher == PAGE, publisher, len(source), source
+
+
+def vintages_in(records: Iterable[CleanRecord]) -> list[tuple[Vintage, list[CleanRecord]]]:
+    """Return the vintages in a file, the oldest first and the IMF's own before the page that quotes it."""
+    by_vintage: dict[Which, list[CleanRecord]] = {}
+    for record in records:
+        by_vintage.setdefault(which(record), []).append(record)
+    return [(vintage_of(by_vintage[key]), by_vintage[key]) for key in sorted(by_vintage)]

@@ -1,0 +1,110 @@
+"""Every honest page loads, in any order and by single loads or together, and the order changes nothing."""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+import load
+from gdp.figures.cleaning import clean
+from gdp.records import write_records
+from gdp.running.journal import Journal
+from gdp.running.places import Place
+from gdp.sources.archive import page_lines
+from tests.conftest import SHARED_PAGES, query
+
+PAGES = (
+    "misjudged/2018-09-26_enwiki_rev861281423", "misjudged/2021-06-30_enwiki_rev1031213417",
+    "misjudged/2023-03-29_enwiki", "2023-09-02_enwiki_rev1171401355", "2024-06-30_enwiki_rev1231904749",
+    "2025-01-07_enwiki_rev1267927482", "2025-01-08_enwiki_rev1268126394",
+    "misjudged/2025-12-30_enwiki_rev1330242352", "2025-12-30_enwiki_rev1330326028",
+    "misjudged/2026-02-25_enwiki_rev1339672049_rebuilt",
+)  # fmt: skip
+FILES = [SHARED_PAGES / f"{page}.html.gz" for page in PAGES]
+needs_shared = pytest.mark.skipif(not all(map(Path.exists, FILES)), reason="../shared is not beside the project")
+
+
+@pytest.fixture(scope="module")
+def cleaned(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Return the clean file of each page, oldest page first."""
+    folder = tmp_path_factory.mktemp("clean")
+    files = []
+    for page in FILES:
+        raws = [json.loads(line) for line in page_lines(page, Path("raw.jsonl")).lines.splitlines()]
+        records = [outcome.record for outcome in map(clean, raws) if outcome.record and outcome.fate == "clean"]
+        files.append(folder / page.name.replace(".html.gz", ".json"))
+        write_records(files[-1], sorted(records, key=lambda record: record["GDP_USD_billion"], reverse=True))
+    return files
+
+
+def loaded(files: Iterable[Path], database: Path) -> Path:
+    """Load files one after another; none is refused."""
+    for file in files:
+        assert load.load(file, Place(database), Journal("load", quiet=True)).refused == []
+    return database
+
+
+def dump(database: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Return the rows of every table and view whose content the order of loading must not change."""
+    return {
+        name: query(database, f"SELECT * FROM {name} ORDER BY {order}")
+        for name, order in (("GDP_Estimates", "1, 2, 4, 7, 11"), ("Countries_by_GDP", "1"), ("GDP_Current", "1, 2, 3"))
+    }
+
+
+@needs_shared
+def test_the_real_pages_load_in_any_order_and_the_order_changes_nothing(
+    cleaned: list[Path], home: Path, tmp_path: Path
+) -> None:
+    expected = dump(loaded(cleaned, tmp_path / "oldest-first.db"))
+    assert {row[5] for row in expected["Countries_by_GDP"]} == {"2026-02-25T00:00:00Z"}
+    orders = [cleaned[::-1], *(random.Random(seed).sample(cleaned, len(cleaned)) for seed in range(10))]
+    for number, order in enumerate(orders):
+        found = dump(loaded(order, tmp_path / f"{number}.db"))
+        for name, rows in expected.items():
+            assert found[name] == rows, [path.name for path in order]
+
+
+@needs_shared
+def test_the_real_pages_load_together_as_one_after_another(cleaned: list[Path], home: Path, tmp_path: Path) -> None:
+    expected = dump(loaded(cleaned, tmp_path / "single.db"))
+    for seed in (1, 2):
+        stream = tmp_path / f"{seed}.jsonl"
+        shuffled = random.Random(seed).sample(cleaned, len(cleaned))
+        records = [record for path in shuffled for record in json.loads(path.read_text(encoding="utf-8"))]
+        write_records(stream, records)
+        assert dump(loaded([stream], tmp_path / f"{seed}.db")) == expected
+
+
+@needs_shared
+def test_the_page_with_an_uncited_column_gives_the_countries_that_have_a_source(
+    cleaned: list[Path], home: Path, tmp_path: Path
+) -> None:
+    database = loaded(cleaned[7:8], tmp_path / "uncited.db")
+    assert query(database, "SELECT count(*) FROM Countries_by_GDP") == [(194,)]
+    top = "SELECT GDP_USD_billion FROM Countries_by_GDP WHERE Region = 'North America' ORDER BY 1 DESC LIMIT 5"
+    assert sum(figure for (figure,) in query(database, top)) / 5 == pytest.approx(7003.68, abs=0.005)
+    found = json.loads((home / "results" / "Checks.json").read_text(encoding="utf-8"))["findings"]
+    assert "countries without a source" in {finding["check"] for finding in found}
+    loaded(cleaned[8:], database)
+
+
+@needs_shared
+def test_a_lying_vintage_in_the_database_shuts_out_no_honest_one(
+    cleaned: list[Path], home: Path, tmp_path: Path
+) -> None:
+    honest = json.loads(cleaned[8].read_text(encoding="utf-8"))
+    lying = tmp_path / "lying.json"
+    shifted = [{**r, "Year": r["Year"] + 1} if r["Institution"] == "IMF" else r for r in honest]
+    write_records(lying, [{**record, "As_of": "2025-12-29T00:00:00Z"} for record in shifted])
+    database = loaded([lying, cleaned[8], cleaned[9]], tmp_path / "lying.db")
+    with sqlite3.connect(database) as connection:
+        doubts = dict(connection.execute("SELECT substr(As_of, 1, 10), Doubt FROM Loads"))
+    assert set(doubts) == {"2025-12-29", "2025-12-30", "2026-02-25"}
+    (newest,) = query(database, "SELECT DISTINCT As_of FROM Countries_by_GDP")
+    assert newest == ("2026-02-25T00:00:00Z",)
