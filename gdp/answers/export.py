@@ -23,8 +23,8 @@ FIELDS = (
     ("Region", "string", "UN M49's region, the Americas split in two; empty where the country is not known"),
     ("Year", "integer", "the year that the estimate is for"),
     ("GDP_USD_billion", "number", "nominal GDP, billions of US dollars, two decimals, halves up"),
-    ("As_of", "string", "when the source said so: a day, or a moment in UTC"),
-    ("Source", "string", "where it is to be found: the page's revision, or the API's address"),
+    ("As_of", "string", "when the source said so, a day or a moment in UTC"),
+    ("Source", "string", "where it is to be found, the page's revision or the API's address"),
     ("Note", "string", "why the figure deserves doubt; empty where nothing is against it"),
 )
 

@@ -43,7 +43,7 @@ class Place(NamedTuple):
 
     def __str__(self) -> str:
         """Return the place as it may be told: without user, password and parameters."""
-        return str(self.path) if self.path else without_credentials(re.split(r"[?#]", self.url)[0])
+        return str(self.path) if self.path else re.split(r"[?#]", without_credentials(self.url))[0]
 
     @property
     def as_argument(self) -> str:

@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 
+from gdp.answers.export import FIELDS
 from tests.conftest import PROJECT, Run, query
 from tests.looked_at import make_past
 from tests.page_builder import SHIPPED
+from tests.store.loading import DATABASE, ask, load_page
 
-DATABASE = Path("sqliteDB") / "World_Economies.db"
 needs_pyarrow = pytest.mark.skipif(
     subprocess.run([sys.executable, "-c", "import pyarrow"], capture_output=True, check=False).returncode != 0,
     reason="requirements/export.txt is not installed",
@@ -29,11 +30,11 @@ needs_pyarrow = pytest.mark.skipif(
 
 
 @pytest.fixture
-def exported(run: Run, home: Path) -> Path:
+def exported(home: Path) -> Path:
     """Return the folder with what --export writes."""
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
-    done = run("load.py", "--export")
-    assert done.returncode == 0, done.stderr
+    load_page(home / DATABASE, SHIPPED)
+    done = ask("--export")
+    assert done.code == 0, done.err
     return home / "results"
 
 
@@ -43,7 +44,9 @@ def test_what_is_exported_is_what_is_loaded(exported: Path, home: Path) -> None:
 
     loaded = query(home / DATABASE, "SELECT * FROM Countries_by_GDP")
     with (exported / "Countries_by_GDP.csv").open(encoding="utf-8", newline="") as file:
-        written = [(*row[:3], int(row[3]), float(row[4])) for row in list(csv.reader(file))[1:]]
+        written = [
+            (*row[:3], int(row[3]), float(row[4]), *row[5:7], row[7] or None) for row in list(csv.reader(file))[1:]
+        ]
     assert written == loaded
     table = pq.read_table(exported / "Countries_by_GDP.parquet")
     assert [tuple(row.values()) for row in table.to_pylist()] == loaded
@@ -61,26 +64,33 @@ def test_frictionless_accepts_the_package_and_sees_a_damaged_file(exported: Path
 
 
 @needs_pyarrow
-def test_an_earlier_day_is_exported_as_it_was(run: Run, home: Path) -> None:
+def test_an_earlier_day_is_exported_as_it_was(home: Path) -> None:
     make_past(home)
-    assert run("load.py", "--export", "--as-of", "2025-01-01").returncode == 0
+    assert ask("--export", "--as-of", "2025-01-01").code == 0
     package = json.loads((home / "results" / "datapackage.json").read_text())
     assert package["title"].endswith("as of 2024-10-25")
 
 
 def test_without_pyarrow_export_says_what_to_install(run: Run, home: Path, tmp_path: Path) -> None:
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
+    load_page(home / DATABASE, SHIPPED)
     (tmp_path / "pyarrow.py").write_text("raise ImportError")
     done = run("load.py", "--export", PYTHONPATH=str(tmp_path))
     assert done.returncode == 2
     assert "pip install -r requirements/export.txt" in done.stderr
 
 
+def test_datasette_describes_the_columns_as_the_export_does() -> None:
+    yaml = pytest.importorskip("yaml")
+    tables = yaml.safe_load((PROJECT / "docs" / "datasette.yml").read_text())["databases"]["World_Economies"]["tables"]
+    described = {name: text.lower() for name, text in tables["Countries_by_GDP"]["columns"].items()}
+    assert described == {name: text.lower() for name, _, text in FIELDS}
+
+
 @pytest.fixture
-def datasette(run: Run, home: Path) -> Iterator[str]:
+def datasette(home: Path) -> Iterator[str]:
     """Yield the address of a real Datasette on the database, with our descriptions."""
     pytest.importorskip("datasette")
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
+    load_page(home / DATABASE, SHIPPED)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

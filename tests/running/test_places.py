@@ -1,0 +1,143 @@
+"""What a text names, and that a place is told without its credentials, whatever somebody writes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gdp.running.places import (
+    Place,
+    database_named,
+    file_named,
+    is_of_hadoop,
+    page_named,
+    stream_named,
+    without_credentials,
+)
+from tests.conftest import Run, snapshot
+
+
+@pytest.mark.parametrize(
+    ("named", "text", "place"),
+    [
+        (file_named, "results/a b.json", Path("results/a b.json")),
+        (file_named, "file:///tmp/a%20b.json", Path("/tmp/a b.json")),
+        (file_named, "FILE://localhost/tmp/x", Path("/tmp/x")),
+        (file_named, "a:b.json", Path("a:b.json")),
+        (page_named, "HTTPS://en.wikipedia.org/wiki/X", "https://en.wikipedia.org/wiki/X"),
+        (page_named, "http://127.0.0.1:8000/wiki/@X", "http://127.0.0.1:8000/wiki/@X"),
+        (page_named, "file:///tmp/x.html", "/tmp/x.html"),
+        (page_named, "data/x.html", "data/x.html"),
+        (stream_named, "x.jsonl.gz", "x.jsonl.gz"),
+        (stream_named, "file:///tmp/x.jsonl", "/tmp/x.jsonl"),
+        (stream_named, "hdfs://cluster/x", "hdfs://cluster/x"),
+        (stream_named, "S3A://bucket/x", "s3a://bucket/x"),
+        (database_named, "/tmp/y/../x.db", Place(Path("/tmp/x.db"))),
+        (database_named, "file:///tmp/x.db", Place(Path("/tmp/x.db"))),
+        (database_named, "sqlite:////tmp/x.db", Place(Path("/tmp/x.db"))),
+        (database_named, "sqlite:///x.db", Place(Path("x.db").absolute())),
+        (database_named, "Postgres://me@h/db", Place(None, "postgresql://me@h/db")),
+        (database_named, "postgresql://a:1,[::1]:2/db?x=y", Place(None, "postgresql://a:1,[::1]:2/db?x=y")),
+        (database_named, "postgresql:///db", Place(None, "postgresql:///db")),
+    ],
+)
+def test_every_scheme_that_is_known_names_its_place(named: Callable[[str], Any], text: str, place: Any) -> None:
+    assert named(text) == place
+
+
+@pytest.mark.parametrize(
+    ("named", "text"),
+    [
+        (file_named, "s3://me:secret@bucket/x"), (file_named, "http://me:secret@h/x"), (file_named, "file://server/x"),
+        (file_named, ""), (file_named, "a\0b"), (file_named, "postgresql://me:secret@h/x"),
+        (page_named, "ftp://me:secret@h/x"), (page_named, "http://"), (page_named, "http://me:secret@[::1/x"),
+        (page_named, "s3://bucket/x"), (page_named, "https:"),
+        (stream_named, "s3://me:secret@bucket/x"), (stream_named, "https://h/x"), (stream_named, "://me:secret@h"),
+        (database_named, "mysql://me:secret@h/db"), (database_named, "postgresql+psycopg://me:secret@h/db"),
+        (database_named, "jdbc:postgresql://me:secret@h/db"), (database_named, "s3a://me:secret@bucket/x"),
+        (database_named, "host=h user=me password=secret"), (database_named, "dbname = gdp password = 'secret'"),
+        (database_named, "postgresql://me:secret@h:port/db"), (database_named, "postgresql://me:secret@[::1/db"),
+        (database_named, "postgresql:me:secret@h"), (database_named, "sqlite://me:secret@h/x"),
+        (database_named, "sqlite:x.db"), (database_named, "mysql:secret"),
+    ],
+)  # fmt: skip
+def test_what_nothing_understands_is_wrong_usage_and_quotes_no_secret(named: Callable[[str], Any], text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError) as refused:
+        named(text)
+    assert "secret" not in str(refused.value) or text == "mysql:secret"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("postgresql://me:pw@h:5432/db", "postgresql://h:5432/db"),
+        ("postgresql://me:p@w@h/db", "postgresql://h/db"),
+        ("postgresql://me:p/w#?@h/db", "postgresql://h/db"),
+        ("https://h/x@y?title=Z&oldid=1", "https://h/x@y?title=Z&oldid=1"),
+        ("https://me:pw@h/x@y", "https://h/x@y"),
+        ("https://h/x?access_token=pw&a=b", "https://h/x?access_token=…&a=b"),
+        ("s3://key:pw@bucket/x", "s3://bucket/x"),
+        ("cannot reach https://me@h/x, or so", "cannot reach https://h/x, or so"),
+        ("user=me password='p w' host=h", "user=… password=… host=h"),
+        ("results/x@y.json", "results/x@y.json"),
+    ],
+)
+def test_a_place_is_told_without_its_credentials(text: str, told: str) -> None:
+    assert without_credentials(text) == told
+
+
+@given(st.from_regex(r"[A-Z][a-z]{3,8}", fullmatch=True), st.text("ab1:@/?#[]%&=._-", max_size=8))
+@example("Secret", "@")
+@example("Secret", "/")
+def test_no_password_whatever_signs_it_has_is_told_of_a_database(secret: str, signs: str) -> None:
+    url = f"postgresql://me:{secret}{signs}{secret}@h:5432/db"
+    try:
+        place = database_named(url)
+    except argparse.ArgumentTypeError as refused:
+        assert secret not in str(refused)
+        return
+    assert secret not in str(place)
+    assert secret not in place.scrubbed(f'FATAL: password "{secret}{signs}{secret}" of {url} is wrong')
+
+
+def test_what_only_hadoop_opens_is_known() -> None:
+    assert [is_of_hadoop(one) for one in ("hdfs://x", "s3a://x", "x.jsonl", None)] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("etl_process.py", "--database", "mysql://me:secret@h/db"),
+        ("etl_process.py", "--pages", "s3://me:secret@bucket/x"),
+        ("extract.py", "--output", "s3a://me:secret@bucket/x"),
+        ("extract.py", "--page", "gopher://me:secret@h"),
+        ("transform.py", "--input", "x.jsonl", "hdfs://me:secret@h/y"),
+        ("load.py", "--database", "host=h password=secret"),
+        ("load.py", "--datbase", "postgresql://me:secret@h/db"),
+        ("report.py", "--output", "http://me:secret@h/x"),
+    ],
+)  # fmt: skip
+def test_every_script_refuses_it_before_anything_is_made(command: tuple[str, ...], run: Run, home: Path) -> None:
+    done = run(*command)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "secret" not in done.stderr + done.stdout
+    assert snapshot(home) == {} and not (home / "log").exists()
+
+
+def test_status_max_age_and_the_last_line_speak_of_the_database_that_is_named(run: Run, home: Path) -> None:
+    from tests.page_builder import SHIPPED
+
+    done = run("etl_process.py", "--no-report", "--page", SHIPPED, "--database", home / "x.db")
+    assert f" and {home / 'x.db'};" in done.stderr and "World_Economies.db" not in done.stderr
+    here = run("etl_process.py", "--status", "--database", f"file://{home}/x.db")
+    assert "data as of 2025-12-30" in here.stdout
+    assert "no data loaded yet" in run("etl_process.py", "--status").stdout
+    old = run("etl_process.py", "--status", "--max-age", "1", "--database", home / "x.db")
+    assert old.returncode == 69 and str(home / "x.db") in old.stderr
+    assert "no data is loaded" in run("etl_process.py", "--status", "--max-age", "9999").stderr

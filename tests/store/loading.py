@@ -1,0 +1,67 @@
+"""Pages as clean files, made once for all tests, and the stages as functions: what is tested here is no process."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gdp.running.journal import Journal
+from gdp.running.places import Place
+from load import load, main
+from tests.conftest import PROJECT, SHARED_PAGES
+
+DATABASE = Path("sqliteDB") / "World_Economies.db"
+
+
+@lru_cache
+def clean_file_of(page: Path, source: str = "wikipedia") -> Path:
+    """Return the clean file of a saved page or answer, its Checks.json beside it."""
+    folder = Path(tempfile.mkdtemp(prefix="gdp-etl-clean-"))
+    environment = {**os.environ, "GDP_ETL_HOME": str(folder)}
+    for script in (("extract.py", "--source", source, "--page", str(page)), ("transform.py",)):
+        command = [sys.executable, str(PROJECT / script[0]), *script[1:], "--quiet"]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+    return folder / "results" / "Countries_by_GDP_Processed.json"
+
+
+def page_of(day: str) -> Path:
+    """Return the shared page of a day."""
+    (path,) = SHARED_PAGES.glob(f"{day}*")
+    return path
+
+
+def load_page(place: Place | Path, page: Path, source: str = "wikipedia", quiet: bool = True) -> Any:
+    """Load a saved page or answer; return what load returns."""
+    place = place if isinstance(place, Place) else Place(place)
+    return load(clean_file_of(page, source), place, Journal("load", quiet=quiet))
+
+
+class Answer(NamedTuple):
+    """How load.py ends, and what it prints."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def ask(*arguments: str | Path) -> Answer:
+    """Ask load.py a question, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return Answer(code, out.getvalue(), err.getvalue())
