@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
-from gdp.records import RawRecord
+from gdp.records import ESTIMATE, PROJECTION, RawRecord
 from gdp.sources import Extracted, Refused
 from gdp.sources.answers import checked_as_of, is_absent, plain
 from gdp.sources.releases import ReleaseMonth, known_day, last_day, of_day
@@ -22,7 +22,6 @@ WHOLE_DOLLARS = "U.S. dollars, whole units (current US$)"  # SDMX's values; its 
 WORLD = ("WEOWORLD", "G001", "001")  # the codes of the control total
 SAME_COUNTRY = {"KOS": "Kosovo", "UVK": "Kosovo", "XKX": "Kosovo"}  # codes that stand in one answer side by side
 TOO_SMALL = "--"  # less than half of the last digit that is printed
-ESTIMATE, PROJECTION = "estimate", "projection"
 
 
 class Series(NamedTuple):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import transform
 from gdp.records import SAID_TWICE
 from gdp.running.journal import Journal
-from gdp.store.database import Place
+from gdp.running.places import Place
 from load import load
 from tests.conftest import query
 from tests.make_data import make_records, records_a_page

@@ -26,8 +26,8 @@ from gdp.running import pieces
 from gdp.running.command_line import BulkOptions
 from gdp.running.journal import Journal
 from gdp.running.pieces import blocks_of, results_in_order
+from gdp.running.places import Place
 from gdp.sources.archive import extract_pages, pages_in
-from gdp.store.database import Place
 from load import load
 from tests.conftest import PROJECT, Run, query
 from tests.make_data import made_file, make_pages, make_records, records_a_page
