@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from gdp.sources import Refused, Unreachable, imf, world_bank
 from gdp.sources.outlook import Outlook, Series, extracted
 from gdp.sources.releases import ReleaseMonth, day_of, month_span, named_in, of_day, releases_between
 from tests import stand_ins
-from tests.conftest import Answer, Run, Server, records
+from tests.conftest import Answer, Run, Server, query, records
+from tests.store.loading import ask
 
 RAW = Path("results") / "Countries_by_GDP.json"
 TODAY = date(2026, 11, 25)
@@ -411,8 +412,6 @@ def test_releases_that_cannot_be_had_do_not_stop_the_others(run: Run, server: Se
     assert done.returncode == 69
     assert "2 of 4 releases could not be had: 2012-04 (SDMX WEO_2012_APR_VINTAGE: it answered 404" in done.stderr
     database = home / "sqliteDB" / "World_Economies.db"
-    from tests.conftest import query
-
     assert query(database, "SELECT DISTINCT As_of FROM Loads ORDER BY 1") == [("2012-10-31",), ("2013-04-16",)]
 
 
@@ -454,6 +453,21 @@ def test_a_series_that_dbnomics_holds_back_is_told(run: Run, server: Server, hom
     server.route = past(dbnomics=short)
     done = run("extract.py", "--source", "imf", "--release", "2013-04", **environment(server))
     assert done.returncode == 69 and "DBnomics: it sent 100 series of" in done.stderr
+
+
+def test_nobody_is_told_what_was_published_after_the_day_that_they_ask_about(
+    run: Run, server: Server, home: Path
+) -> None:
+    server.route = past()
+    done = run(
+        "etl_process.py", "--no-report", "--source", "imf", "--release", "2025-04..2026-04", **environment(server)
+    )
+    assert done.returncode == 0, done.stderr
+    for day, before in (("2025-10-14", "2025-04-22"), ("2026-04-14", "2025-10-14")):
+        eve = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
+        assert ask("--as-of", eve, "--json").json["As_of"] == before
+        assert ask("--as-of", day, "--json").json["As_of"] == day
+    assert ask("--as-of", "2025-04-21").code == 66
 
 
 # --- the World Bank's archives ----------------------------------------------------------------------------------------
