@@ -24,11 +24,13 @@ from gdp.running.places import (
     database_named,
     default_database,
     is_of_hadoop,
+    is_on_the_web,
     page_named,
     stream_named,
     without_credentials,
 )
-from gdp.running.stage import answer, leave, remember_run, run_stage
+from gdp.running.runs import remember_run
+from gdp.running.stage import answer, leave, run_stage
 from utils import (
     Exit,
     StageError,
@@ -93,6 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
     def work() -> None:
         journal.facts["run"] = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}, process {os.getpid()}"
         journal.log(f"{RULE} run of {journal.facts['run']} {RULE}")
+        refuse_missing(options)
         watch.warn_of_low_disk(journal)
         stages = stages_asked_for(options)
         with live.shown([stage.name for stage in stages], journal) as view:
@@ -170,7 +173,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
     """Return the stages to run, in order, with the arguments that are theirs.
 
-    BulkOptions pages go from stage to stage as streams, a record a line.
+    Many pages go from stage to stage as streams, a record a line.
     """
     quiet, force = ["--quiet"] * options.quiet, ["--force"] * options.force
     database = [f"--database={options.database.as_argument}"] if options.database else []
@@ -208,6 +211,16 @@ def given(options: argparse.Namespace, *names: str) -> list[str]:
     """Return those of the options that were given, as a stage takes them."""
     values = {name: getattr(options, name) for name in names}
     return [f"--{name.replace('_', '-')}={value}" for name, value in values.items() if value is not None]
+
+
+def refuse_missing(options: argparse.Namespace) -> None:
+    """Raise StageError (66) when a page or folder that the user named is not there: nothing else does in its place."""
+    if options.page and not is_on_the_web(options.page) and not Path(options.page).exists():
+        raise StageError(
+            Exit.NO_INPUT, f"{options.page} is not there; name another with --page, or none: the live page"
+        )
+    if options.pages and not is_of_hadoop(options.pages) and not Path(options.pages).is_dir():
+        raise StageError(Exit.NO_INPUT, f"{options.pages} is no folder of pages; name another with --pages")
 
 
 def catch_signals() -> None:
@@ -268,8 +281,8 @@ def record(stage: Stage, account: watch.Account, options: argparse.Namespace, jo
     if account.timed_out:
         facts["error"] = f"{stage.name} took longer than --timeout {options.timeout:g} s and was ended"
         journal.warn(facts["error"])
-    elif account.code > 128:  # a signal's, and the stage could not tell
-        facts.setdefault("error", f"{stage.name} was ended by signal {account.code - 128}")
+    elif account.signal:  # and the stage could not tell
+        facts.setdefault("error", f"{stage.name} was ended by {signal.Signals(account.signal).name}")
         journal.warn(facts["error"])
     watch.tell_spent(stage.name, account.spent, journal)
     remember_run(stage.name, account.spent, account.code, facts)

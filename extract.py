@@ -166,6 +166,7 @@ def extract(  # noqa: PLR0913, PLR0917 - as the command line has them
         for reason, count in reading.left_out.items():
             journal.warn(f"left out: {count} × {reason}")
     count, sha256 = write_records(target, (record for reading in readings for record in reading.records))
+    journal.settle()
     journal.note_output(target, count, sha256)
     journal.say(f"{count} raw records written to {target}")
     for failure in failures:
@@ -291,7 +292,7 @@ def fetch(url: str, journal: Journal) -> tuple[Page, Revision]:
         answer = wikipedia.fetch(url)
         revision = wikipedia.read_revision(wikipedia.decode(answer.content))
     except Unreachable as reason:
-        journal.facts["fetched"] = f"could not fetch: {reason}"
+        journal.facts["fetched"] = f"could not fetch: {without_credentials(str(reason))}"
         raise unreachable(host, reason, "try again later, or name a saved page with --page") from reason
     except Refused as reason:
         raise refusal(without_credentials(url), reason) from reason

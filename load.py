@@ -31,7 +31,7 @@ from gdp.store.taking import Taken, take_all
 from gdp.store.vintages import Vintage
 from utils import Exit, StageError, checks_file, clean_file, log_file, which_file, write_whole, writing
 
-MAX_NAMED = 10  # vintages that were not loaded; the log has them all
+MOST_WARNINGS = 10  # vintages that were not loaded; the log has them all
 
 
 class Loaded(NamedTuple):
@@ -169,6 +169,7 @@ def load(source: Path, database: Place, journal: Journal, force: bool = False) -
         changes = changed(before, ranking(history, newest))
     journal.facts["as_of"] = newest.as_of if newest else None
     loaded = sum(taken.loaded.values())
+    journal.settle()
     journal.note_output(database.path or str(database), loaded)
     journal.attempt(lambda: write_whole(checks_file(), as_checks(findings, which_file(source, sha256), left_out or {})))
     warn_of_unsourced(history, newest, taken, journal)
@@ -198,7 +199,7 @@ def findings_of_transform(source: Path, sha256: str, journal: Journal) -> tuple[
 
 def remarks_on(vintage: Vintage, taken: Taken, findings: list[Finding], left_out: dict[str, int] | None) -> Remarks:
     """Return what Loads tells of a vintage: what was found on it, and what was left out, if its file holds it alone."""
-    found = json.loads(taken.told[vintage])
+    found = json.loads(taken.found_in_short[vintage])
     found += [
         one.in_short() for one in findings
         if one.stage == "transform" and one.as_of == vintage.as_of and one.institution in vintage.institutions
@@ -220,15 +221,15 @@ def warn_of_unsourced(history: History, newest: Vintage | None, taken: Taken, jo
 
 def warn_of_refused(taken: Taken, journal: Journal) -> None:
     """Name the vintages that were not loaded, and what is in doubt of those that were; of very many, the first."""
-    told = [f"not loaded: {vintage.source}, as a later revision of the same minute is" for vintage in taken.outdated]
-    told += [f"loaded before, and now in doubt, as of {one.as_of}: {one}" for one in taken.later_fatal]
-    told += [f"not loaded: {vintage.source} as of {vintage.as_of}, for a fatal finding" for vintage in taken.refused]
-    for line in told[:MAX_NAMED]:
+    lines = [f"not loaded: {vintage.source}, as a later revision of the same minute is" for vintage in taken.outdated]
+    lines += [f"loaded before, and now in doubt, as of {one.as_of}: {one}" for one in taken.later_fatal]
+    lines += [f"not loaded: {vintage.source} as of {vintage.as_of}, for a fatal finding" for vintage in taken.refused]
+    for line in lines[:MOST_WARNINGS]:
         journal.warn(line)
-    for line in told[MAX_NAMED:]:
+    for line in lines[MOST_WARNINGS:]:
         journal.log(f"warning: {line}")
-    if len(told) > MAX_NAMED:
-        journal.warn(f"{len(told) - MAX_NAMED} more like these: they are in {log_file()}, why in {checks_file()}")
+    if len(lines) > MOST_WARNINGS:
+        journal.warn(f"{len(lines) - MOST_WARNINGS} more like these: they are in {log_file()}, why in {checks_file()}")
 
 
 def is_loaded(connection: Connection, sha256: str) -> bool:
@@ -236,17 +237,17 @@ def is_loaded(connection: Connection, sha256: str) -> bool:
     return connection.execute("SELECT 1 FROM Loads WHERE SHA256 = ?", (sha256,)).fetchone() is not None
 
 
-def tell_findings(findings: list[Finding], told_before: bool, taken: Taken, journal: Journal) -> None:
+def tell_findings(findings: list[Finding], loaded_before: bool, taken: Taken, journal: Journal) -> None:
     """Tell all findings together, on screen and in the log; those on an archive's older vintages by number.
 
     A quiet run repeats no warning about a file that was loaded before, or cron would mail the same lines every day.
     """
     current = {vintage.as_of for vintage in taken.newest.values()}
     for finding in (finding for finding in findings if finding.as_of in current):
-        (journal.say if told_before and not finding.fatal else journal.warn)(str(finding))
+        (journal.say if loaded_before and not finding.fatal else journal.warn)(str(finding))
     if taken.older:
-        told = ", ".join(f"{number:,} {check}" for check, number in taken.older.most_common())
-        journal.say(f"on {taken.number - len(taken.newest):,} older vintages, noted on their rows: {told}")
+        counts = ", ".join(f"{number:,} {check}" for check, number in taken.older.most_common())
+        journal.say(f"on {taken.number - len(taken.newest):,} older vintages, noted on their rows: {counts}")
     fatal = sum(finding.fatal for finding in findings)
     journal.say(f"checks: {fatal} fatal findings, {len(findings) - fatal} to look at")
 

@@ -97,6 +97,7 @@ def report(database: Place, target: Path, journal: Journal) -> None:
             kind = PLOTS[one.name]
             write_whole(target.parent / "plots" / f"{one.name}.{kind}", plots.as_file(one, kind))
     journal.facts["as_of"] = told.newest.as_of
+    journal.settle()
     journal.note_output(target, len(told.countries))
     if told.left_out_of_past:
         journal.say(f"{told.left_out_of_past:,} of {told.all_estimates:,} estimates, the oldest, are not in the page")

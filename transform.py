@@ -110,6 +110,7 @@ def tell(tally: Tally, source: str, target: Path | str, journal: Journal, sha256
 
     Where only Hadoop can open the target, load cannot be told of the findings on it.
     """
+    journal.settle()
     journal.note_output(target, tally.written, sha256)
     facts = {"input": source, "rows_in": tally.total, "rejected": tally.rejected, "as_of": tally.newest}
     journal.facts |= facts
@@ -149,8 +150,9 @@ def name_unknown(names: list[str], journal: Journal) -> None:
 def against_world(tally: Tally, journal: Journal) -> list[Finding]:
     """Log the newest sums beside their World rows, the control totals; return findings where any are apart."""
     findings: list[Finding] = []
+    newest = tally.newest
     for total in tally.control_totals():
-        if total.as_of == tally.newest:
+        if total.as_of == newest:
             share = f"{total.countries:.2f} billion USD, {total.countries / total.world:.3f} of World"
             when = f"{total.institution} {total.year} as of {total.as_of}"
             journal.log(f"{when}: the figures add up to {share} ({total.world:.2f})")

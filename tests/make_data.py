@@ -31,10 +31,8 @@ from tests.page_builder import Layout, Page, Series, build, page_of_facts, plain
 
 START = datetime(2012, 1, 15, 12, tzinfo=timezone.utc)
 STEP = timedelta(hours=12)  # between pages: ten thousand of them reach to 2025
-LAST_PAGE, PAGE_STEP = (
-    datetime(2025, 12, 30, tzinfo=timezone.utc),
-    timedelta(minutes=30),
-)  # all in the figures' own year
+LAST_PAGE = datetime(2025, 12, 30, tzinfo=timezone.utc)
+PAGE_STEP = timedelta(minutes=30)  # so that all are in the figures' own year
 REVISED = 0.01  # of the figures, from one page to the next
 MISSING, MARKED, ALIASED = 0.01, 0.1, 0.1
 UNKNOWN, BAD_FIGURE, BROKEN_LINE = 0.002, 0.003, 0.001  # all in all within the share that a run allows

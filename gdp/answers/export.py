@@ -64,7 +64,7 @@ def as_parquet(rows: list[Row]) -> bytes:
         remedy = "pip install -r requirements/export.txt"
         raise StageError(Exit.USAGE, f"pyarrow is not installed, which Parquet needs; {remedy}") from None
     types = {"string": pa.string(), "integer": pa.int32(), "number": pa.float64()}
-    schema = pa.schema([pa.field(name, types[kind], metadata={"description": told}) for name, kind, told in FIELDS])
+    schema = pa.schema([pa.field(name, types[kind], metadata={"description": what}) for name, kind, what in FIELDS])
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema), buffer)
     return buffer.getvalue()
@@ -72,7 +72,7 @@ def as_parquet(rows: list[Row]) -> bytes:
 
 def as_package(contents: dict[str, bytes], vintage: Vintage) -> bytes:
     """Return datapackage.json: where the figures are from, and each file with its size, hash and fields."""
-    fields: list[Row] = [{"name": name, "type": kind, "description": told} for name, kind, told in FIELDS]
+    fields: list[Row] = [{"name": name, "type": kind, "description": what} for name, kind, what in FIELDS]
     fields[0]["constraints"] = {"required": True, "unique": True}
     schema: Row = {"fields": fields, "primaryKey": ["Country"], "missingValues": [""]}
     described: list[Row] = [

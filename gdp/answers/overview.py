@@ -78,15 +78,15 @@ def overview(connection: Connection) -> Overview:
     if newest is None:
         raise StageError(Exit.NO_INPUT, "no IMF figures are loaded; run python etl_process.py first")
     countries = rows_of(connection, WITH_NOTES, **of_vintage(newest))
-    told = screens(connection, newest)
+    both = screens(connection, newest)
     changes = last_refresh(history, newest)
     tell_of_rows(countries, changes)
     return Overview(
         newest,
         datetime.now(timezone.utc),
         countries,
-        told["Countries_over_100_billion_USD"],
-        [_with_largest(row, countries) for row in told["Region_top_5_mean"]],
+        both["Countries_over_100_billion_USD"],
+        [_with_largest(row, countries) for row in both["Region_top_5_mean"]],
         changes,
         _loads(connection, "", MOST_LOADS),
         _loads(connection, "WHERE As_of = :as_of AND Publisher = :publisher", 1, newest)[0],

@@ -54,13 +54,13 @@ Tell = Callable[[], None]  # prints an answer, once the database is closed
 
 def show_load(connection: Connection, changes: Changes, as_json: bool, quiet: bool) -> Tell:
     """Return what prints both screens and what a load changed; a quiet run prints the JSON only, if asked to."""
-    told = screens(connection, History(connection).newest_imf())
+    both = screens(connection, History(connection).newest_imf())
 
     def tell() -> None:
         if as_json:
-            print(json.dumps({**told, "Changes": as_object(changes)}, indent=2))
+            print(json.dumps({**both, "Changes": as_object(changes)}, indent=2))
         elif not quiet:
-            show_screens(told)
+            show_screens(both)
             if changes.rows and changes.since:
                 show_change_table(changes, SHOWN_AFTER_A_LOAD)
 
@@ -71,8 +71,8 @@ def show_as_of(connection: Connection, day: str, as_json: bool) -> Tell:
     """Return what prints both screens as at the end of a day; raises StageError (66) before the first load."""
     history = History(connection)
     vintage = vintage_at(history, day)
-    told = screens(connection, vintage)
-    return lambda: print(json.dumps(told, indent=2)) if as_json else show_screens(told)
+    both = screens(connection, vintage)
+    return lambda: print(json.dumps(both, indent=2)) if as_json else show_screens(both)
 
 
 def vintage_at(history: History, day: str | None) -> Vintage:
@@ -103,10 +103,10 @@ def screens(connection: Connection, vintage: Vintage | None) -> Row:
     }
 
 
-def show_screens(told: Row) -> None:
+def show_screens(both: Row) -> None:
     """Print the two tables."""
-    large, regions = told["Countries_over_100_billion_USD"], told["Region_top_5_mean"]
-    day, since = (told["As_of"] or "never")[:10], told["Changed_since"]
+    large, regions = both["Countries_over_100_billion_USD"], both["Region_top_5_mean"]
+    day, since = (both["As_of"] or "never")[:10], both["Changed_since"]
     columns = ["Rank", "Country", "Region", "Year", "GDP_USD_billion", "Share", *["Change", "Moved"] * bool(since)]
     compared_with = f"; change since {since[:10]}" if since else ""
     show_table(
@@ -260,18 +260,23 @@ def show_comparison(connection: Connection, day: str | None, as_json: bool) -> T
     figures_of_page = figures(history.state(PAGE, "IMF", page.as_of))
     found = compared(figures_of_page, own)
     counts = {kind: sum(one.kind == kind for one in found) for kind in (AGREES, STALE, UNEXPLAINED)}
-    told = {"Page_as_of": page.as_of, "IMF_as_of": own.as_of, **counts, "not_there": len(figures_of_page) - len(found)}
+    counted = {
+        "Page_as_of": page.as_of,
+        "IMF_as_of": own.as_of,
+        **counts,
+        "not_there": len(figures_of_page) - len(found),
+    }
     if as_json:
         rows = [_compared_row(one) for one in found if one.kind != AGREES]
-        return lambda: print(json.dumps({**told, "Departures": rows}, indent=2))
-    return lambda: _show_compared(told, found)
+        return lambda: print(json.dumps({**counted, "Departures": rows}, indent=2))
+    return lambda: _show_compared(counted, found)
 
 
-def _show_compared(told: Row, found: list[Compared]) -> None:
+def _show_compared(counted: Row, found: list[Compared]) -> None:
     print(
-        f"The page of {told['Page_as_of'][:10]} against the IMF's release of {told['IMF_as_of'][:7]}:"
-        f" {told[AGREES]} agree, {told[STALE]} are stale, {told[UNEXPLAINED]} are unexplained,"
-        f" {told['not_there']} the IMF has no figure for"
+        f"The page of {counted['Page_as_of'][:10]} against the IMF's release of {counted['IMF_as_of'][:7]}:"
+        f" {counted[AGREES]} agree, {counted[STALE]} are stale, {counted[UNEXPLAINED]} are unexplained,"
+        f" {counted['not_there']} the IMF has no figure for"
     )
     for kind in (UNEXPLAINED, STALE):
         _show_departures(kind, [one for one in found if one.kind == kind])

@@ -17,7 +17,7 @@ from gdp.checks.findings import Finding, named
 from gdp.checks.series import MIN_PAIRS, Key, Series, Statement, Statements, log_ratio, median, series_of
 from gdp.checks.twice import figures_said
 from gdp.checks.witnesses import check_witnesses
-from gdp.records import CleanRecord
+from gdp.records import PAGE, CleanRecord, publisher_of
 
 # How many countries an institution has. Seen: IMF 190-195, World Bank 186-214, UN 208-213. The IMF's lists of 2005 had
 # about 175; an institution that is not named here is not counted.
@@ -152,9 +152,10 @@ def check_large_economies(series: Series) -> Iterable[Finding]:
 def check_outside(series: Series) -> Iterable[Finding]:
     """The IMF's outlook leaves the same territories out: with many of them it is another institution's list.
 
-    Fatal from the sixth on; held against all ten pages, none of which had any under the IMF's heading.
+    Fatal from the sixth on; held against all ten pages, none of which had any under the IMF's heading. What the IMF
+    itself answers stands under no heading.
     """
-    if series.institution != "IMF":
+    if series.institution != "IMF" or publisher_of(series.records[0]["Source"]) != PAGE:
         return
     outside = [r["Country"] for r in series.records if r["ISO3"] in OUTSIDE_THE_OUTLOOK and _is_in(series.figures, r)]
     if outside:

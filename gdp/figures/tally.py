@@ -10,7 +10,7 @@ from gdp.figures.cleaning import Fate
 from utils import MAX_NAMED
 
 BROKEN = "no record"  # the fate of what is no raw record at all
-MAX_UNKNOWN = 100  # how many unknown names are remembered, to be told
+MAX_UNKNOWN = 25  # how many unknown names are remembered, to be told; none of the shared pages has one
 
 Sums = dict[str, list[int]]  # by As_of, year and institution: hundredths of a billion, of the countries and of World
 

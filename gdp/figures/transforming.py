@@ -55,14 +55,13 @@ def transform_sorted(source: Path, target: Path, options: BulkOptions, journal: 
     as it was: 66 when `source` is missing, 65 when it is neither an array nor lines or when too much was set aside, 74
     when something cannot be written.
     """
-    lines, rejected, tally = b"", b"", Tally()
-    for block in _cleaned_blocks(source, journal):
-        lines += block.lines
-        rejected += rejected_lines(STAGE, block.rejects)
+    blocks, tally = list(_cleaned_blocks(source, journal)), Tally()
+    for block in blocks:
         tally.add(block.tally)
-    put_rejected(target, STAGE, [rejected])
+    put_rejected(target, STAGE, [rejected_lines(STAGE, block.rejects) for block in blocks if block.rejects])
     refuse(tally, str(source), options)
-    content = packed(joined(_in_order(lines.splitlines()), as_lines=is_stream(target)), target)
+    lines = _in_order([line for block in blocks for line in block.lines.splitlines()])
+    content = packed(joined(lines, as_lines=is_stream(target)), target)
     write_whole(target, content)
     return tally, hashlib.sha256(content).hexdigest()
 

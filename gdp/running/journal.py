@@ -10,7 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gdp.running.runs import warnings_of_last_run
 from utils import StageError, append_log, printable
+
+MOST_WARNINGS, MOST_CHARACTERS = 100, 500  # of a run that log/runs.jsonl remembers, and of each
 
 
 class Journal:
@@ -22,9 +25,11 @@ class Journal:
     def __init__(self, stage: str, quiet: bool = False) -> None:
         self.stage = stage
         self.quiet = quiet
-        self.facts: dict[str, Any] = {}
+        self.warnings: list[str] = []
+        self.facts: dict[str, Any] = {"warnings": self.warnings}
         self.lock: int | None = None
         self.settled = False
+        self._warned_before: list[str] | None = None
         self._watched: int | None = None  # the descriptor on which progress is sent
 
     def log(self, message: str) -> None:
@@ -48,19 +53,33 @@ class Journal:
             print(f"[{self.stage}] {printable(message)}", file=sys.stderr, flush=True)
 
     def warn(self, message: str) -> None:
-        """Tell of something that deserves a look: log and screen, quiet or not."""
+        """Tell of something that deserves a look: log and screen, quiet or not.
+
+        A quiet run does not say on the screen what the last run warned of too: cron would mail it every day.
+        """
         self.log(f"warning: {message}")
-        print(f"[{self.stage}] warning: {printable(message)}", file=sys.stderr, flush=True)
+        if len(self.warnings) < MOST_WARNINGS:
+            self.warnings.append(message[:MOST_CHARACTERS])
+        if not (self.quiet and self._was_warned_before(message)):
+            print(f"[{self.stage}] warning: {printable(message)}", file=sys.stderr, flush=True)
+
+    def _was_warned_before(self, message: str) -> bool:
+        if self._warned_before is None:
+            self._warned_before = warnings_of_last_run(self.stage)
+        return message[:MOST_CHARACTERS] in self._warned_before
 
     def note_input(self, path: Path, rows: int, sha256: str) -> None:
         """Remember the file that was read."""
         self.facts |= {"input": str(path), "input_sha256": sha256, "rows_in": rows, "bytes_in": path.stat().st_size}
 
     def note_output(self, place: Path | str, rows: int, sha256: str | None = None) -> None:
-        """Remember what was written; from here on nothing can undo it, nor should it fail the run."""
-        self.settled = True
+        """Remember what was written."""
         size = place.stat().st_size if isinstance(place, Path) else None
         self.facts |= {"output": str(place), "output_sha256": sha256, "rows_out": rows, "bytes_out": size}
+
+    def settle(self) -> None:
+        """Say that the output is in place: from here on nothing undoes it, and what cannot be logged is a warning."""
+        self.settled = True
 
     @property
     def is_watched(self) -> bool:

@@ -17,13 +17,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 from gdp.running.journal import Journal
 from gdp.running.stage import LIVE_VARIABLE
+from gdp.running.watch import Process
 from utils import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from gdp.running.watch import Process
 
 REFRESHES_A_SECOND = 5
 LAST_WORDS_S = 1.0  # how long to wait for the words of a stage that has ended, should it have left a child behind

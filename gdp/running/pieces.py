@@ -257,6 +257,8 @@ def put_rejected(target: Path, stage: str, lines: Iterable[bytes]) -> None:
 
     Raises StageError (74) when it cannot be written.
     """
+    if not lines and not rejected_file(target).exists():
+        return
     path, mine = rejected_file(target), json.dumps({"Stage": stage})[:-1].encode()
     others = path.open("rb") if path.exists() else io.BytesIO()
     with others, whole_file(path) as file:

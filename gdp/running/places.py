@@ -79,16 +79,22 @@ def file_named(text: str) -> Path:
 def page_named(text: str) -> str:
     """Return the path, or the http(s):// address, at which a page is read; raises ArgumentTypeError."""
     scheme, rest = _apart(text)
+    if scheme in ("", "file"):
+        return str(file_named(text))
     if scheme not in WEB:
-        return (
-            str(file_named(text)) if scheme in ("", "file") else _refused(text, scheme, "a path, file:// or http(s)://")
-        )
+        raise _unknown(text, scheme, "a path, file:// or http(s)://")
     try:
-        if not urlsplit(f"{scheme}:{rest}").hostname:
-            raise ValueError("it names no host")
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{without_credentials(text)} is no address: {error}") from None
+        host = urlsplit(f"{scheme}:{rest}").hostname
+    except ValueError:  # whose message may quote a password
+        host = None
+    if not host:
+        raise argparse.ArgumentTypeError(f"{without_credentials(text)} is no address: write https://HOST/PAGE")
     return f"{scheme}:{rest}"
+
+
+def is_on_the_web(page: str) -> bool:
+    """Tell whether a page that page_named returned is read at an address."""
+    return _apart(page)[0] in WEB
 
 
 def stream_named(text: str) -> str:
@@ -149,10 +155,6 @@ def _absolute(path: Path) -> Path:
 def _unknown(text: str, scheme: str, known: str) -> argparse.ArgumentTypeError:
     when = "not read or written yet" if scheme in NOT_YET else "not understood here"
     return argparse.ArgumentTypeError(f"{without_credentials(text)}: {scheme}:// is {when}; name {known}")
-
-
-def _refused(text: str, scheme: str, known: str) -> str:
-    raise _unknown(text, scheme, known)
 
 
 # --- how it is told ---------------------------------------------------------------------------------------------------

@@ -175,13 +175,13 @@ def _bar(what: str) -> Progress:
 
 def _sent(total: int, what: str, journal: Journal, done: int) -> Callable[[int], None]:
     """Return what sends progress to whoever started us, a few times a second."""
-    began, before, told = time.monotonic(), done, 0.0
+    began, before, sent_at = time.monotonic(), done, 0.0
 
     def advance(more: int) -> None:
-        nonlocal done, told
+        nonlocal done, sent_at
         done, now = done + more, time.monotonic()
-        if now - told >= SENT_EVERY_S:
-            told = now
+        if now - sent_at >= SENT_EVERY_S:
+            sent_at = now
             journal.send_progress(done, total, what, (total - done) * (now - began) / max(done - before, 1))
 
     return advance

@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, TextIO
 
 from gdp.running.journal import Journal
-from utils import Exit, StageError, append_line, log_file, runs_file, take_lock
+from gdp.running.runs import Spent, remember_run
+from utils import Exit, StageError, log_file, take_lock
 
 # etl_process.py starts a stage ahead of its turn, so that its imports overlap the stage before. This names three open
 # descriptors: the pipe on which the stage waits for its turn, the pipe that takes its facts, and the lock.
@@ -39,8 +40,8 @@ class Descriptors(NamedTuple):
 
 def handed_descriptors() -> Descriptors | None:
     """Return what the orchestrator handed us, or None where a person or cron started us."""
-    told = os.environ.pop(DESCRIPTORS_VARIABLE, None)
-    return Descriptors(*map(int, told.split(","))) if told else None
+    descriptors = os.environ.pop(DESCRIPTORS_VARIABLE, None)
+    return Descriptors(*map(int, descriptors.split(","))) if descriptors else None
 
 
 def wait_for_turn(handed: Descriptors) -> bool:
@@ -61,7 +62,7 @@ def wait_for_turn(handed: Descriptors) -> bool:
 
 def run_stage(journal: Journal, work: Callable[[], None], wait_s: float = 0) -> int:
     """Run a stage's work under the lock, between its start and end lines in the log; return its exit code."""
-    stand_in_for_closed_streams()
+    open_standard_streams()
     handed = handed_descriptors()
     if handed and not wait_for_turn(handed):
         return Exit.TERMINATED
@@ -88,24 +89,58 @@ def run_stage(journal: Journal, work: Callable[[], None], wait_s: float = 0) -> 
     return code
 
 
+class _Forgiving(io.TextIOWrapper):
+    """A standard stream that its reader may leave: from then on what is written goes nowhere, and nothing fails."""
+
+    def __init__(self, descriptor: int, forgiven: type[OSError], like: TextIO | None) -> None:
+        raw = open(descriptor, "wb", closefd=False)  # noqa: SIM115 - it lasts as long as we do
+        encoding = like.encoding if like else "utf-8"
+        # a name that the locale cannot write must not fail a run
+        super().__init__(raw, encoding=encoding, errors="backslashreplace", line_buffering=True)
+        self._descriptor, self._forgiven = descriptor, forgiven
+
+    def write(self, text: str) -> int:
+        """Write a text."""
+        try:
+            return super().write(text)
+        except self._forgiven:
+            self._give_up()
+            return len(text)
+
+    def flush(self) -> None:
+        """Write what is still held back."""
+        try:
+            super().flush()
+        except self._forgiven:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._descriptor)
+        os.close(nowhere)
+        super().flush()
+
+
 def answer(journal: Journal, work: Callable[[], None]) -> int:
     """Answer a question, which changes nothing and so needs no lock and has no start and end; return the exit code."""
-    stand_in_for_closed_streams()
+    open_standard_streams()
     return _outcome(journal, work)
 
 
-def stand_in_for_closed_streams() -> None:
-    """Open the standard streams that whoever started us has closed: the next file opened would take their place."""
+def open_standard_streams() -> None:
+    """Make the standard streams safe to write to, whoever reads them, and open those that our starter has closed.
+
+    Messages that nobody takes are in the log; results that nobody reads on are no failure, but on a full disk they are.
+    """
     for descriptor in (STDIN_DESCRIPTOR, STDOUT_DESCRIPTOR, STDERR_DESCRIPTOR):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name that the locale cannot write must not fail a run
-    sys.stdout = sys.stdout or open(STDOUT_DESCRIPTOR, "w", closefd=False)  # noqa: SIM115 - it lasts as long as we do
-    sys.stderr = sys.stderr or open(STDERR_DESCRIPTOR, "w", closefd=False)  # noqa: SIM115
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one, and no later file does
+    if sys.stdout is sys.__stdout__ and not isinstance(sys.stdout, _Forgiving):
+        sys.stdout = sys.__stdout__ = _Forgiving(STDOUT_DESCRIPTOR, BrokenPipeError, sys.stdout)  # type: ignore[misc]
+    if sys.stderr is sys.__stderr__ and not isinstance(sys.stderr, _Forgiving):
+        sys.stderr = sys.__stderr__ = _Forgiving(STDERR_DESCRIPTOR, OSError, sys.stderr)  # type: ignore[misc]
 
 
 def _outcome(journal: Journal, *steps: Callable[[], None]) -> int:
@@ -117,9 +152,6 @@ def _outcome(journal: Journal, *steps: Callable[[], None]) -> int:
         return journal.fail(error.code, str(error))
     except KeyboardInterrupt:
         return journal.fail(Exit.INTERRUPTED, "interrupted")
-    except BrokenPipeError:
-        # whoever read our output has seen enough of it; nothing is lost, and Python's own last flush must not complain
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:  # reading and writing files is told where it happens; what is left is standard output
         return journal.fail(Exit.CANNOT_WRITE, f"cannot write: {error}; make room there, then run again")
     except Exception as error:  # the last resort: a fault of ours is told in one line, its traceback kept in the log
@@ -138,34 +170,10 @@ def _remember_own_run(journal: Journal, started: datetime, wall_s: float, code: 
         remember_run(journal.stage, spent, code, journal.facts)
 
 
-class Spent(NamedTuple):
-    """What a process took: when it had its turn, how long, its CPU times, and the most memory that it held at once."""
-
-    started: datetime
-    wall_s: float
-    usage: resource.struct_rusage
-    peak_memory_mb: float
-
-
 def _own_peak_memory_mb() -> float:
     """Return the most that this program held: getrusage counts in what the program that started it held by then."""
-    told = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    return int(told.partition("VmHWM:")[2].split()[0]) / KIB_IN_MIB
-
-
-def remember_run(stage: str, spent: Spent, code: int, facts: dict[str, Any]) -> None:
-    """Append one object to log/runs.jsonl; raises StageError (74)."""
-    told = {
-        "stage": stage,
-        "started": f"{spent.started:%Y-%m-%dT%H:%M:%SZ}",
-        "exit_code": int(code),
-        "wall_s": round(spent.wall_s, 3),
-        "user_s": round(spent.usage.ru_utime, 3),
-        "system_s": round(spent.usage.ru_stime, 3),
-        "peak_memory_mb": round(spent.peak_memory_mb, 1),
-        **facts,
-    }
-    append_line(runs_file(), json.dumps(told, ensure_ascii=True))
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    return int(status.partition("VmHWM:")[2].split()[0]) / KIB_IN_MIB
 
 
 def leave(code: int) -> NoReturn:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timezone
 from typing import Any
 
 from gdp.running.places import Place
-from utils import Exit, StageError, runs_file
+from gdp.running.runs import Run, read_runs
+from utils import Exit
 
 STAGES = ("extract", "transform", "load", "report")
-Run = dict[str, Any]
 
 
 def status(database: Place) -> dict[str, Any]:
@@ -32,28 +31,6 @@ def status(database: Place) -> dict[str, Any]:
         "last_fetch": {key: fetched[-1].get(key) for key in ("started", "fetched")} if fetched else None,
         "last_failure": {k: failed[-1].get(k) for k in ("stage", "started", "exit_code", "error")} if failed else None,
     }
-
-
-def read_runs() -> list[Run]:
-    """Return the runs that are on record, oldest first; raises StageError (66) when there are none."""
-    runs: list[Run] = []
-    path = runs_file()
-    for name in (path.with_name(f"{path.name}.1"), path):
-        if name.exists():
-            runs += [
-                run for line in name.read_text(encoding="utf-8", errors="replace").splitlines() if (run := _run(line))
-            ]
-    if not runs:
-        raise StageError(Exit.NO_INPUT, f"{path} tells of no run; run python etl_process.py first")
-    return runs
-
-
-def _run(line: str) -> Run | None:
-    try:
-        run = json.loads(line)
-    except ValueError:  # a line that a full disk cut short
-        return None
-    return run if isinstance(run, dict) and {"stage", "started", "exit_code"} <= run.keys() else None
 
 
 def _in_short(run: Run | None) -> dict[str, Any] | None:

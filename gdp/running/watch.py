@@ -12,14 +12,12 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from gdp.running.journal import Journal
-from gdp.running.stage import DESCRIPTORS_VARIABLE, KIB_IN_MIB, Spent
+from gdp.running.runs import Spent
+from gdp.running.stage import DESCRIPTORS_VARIABLE, KIB_IN_MIB
 from utils import PROJECT, Exit, StageError, home
-
-if TYPE_CHECKING:
-    from gdp.running.live import View
 
 FIRST_SAMPLE_S = 1.0  # a run of one page is over before; sampling must not cost it anything
 GRACE_S = 5.0  # between asking a stage to end and ending it
@@ -70,16 +68,27 @@ class Process:
             self.facts = None
 
 
+class Onlooker(Protocol):
+    """Who shows a stage's process at work: it says where the process is to speak, and then follows it."""
+
+    def streams(self) -> dict[str, Any]:
+        """Return the arguments of Popen that name the process's standard streams and its environment."""
+
+    def follow(self, process: Process) -> None:
+        """Listen to a process."""
+
+
 class Account(NamedTuple):
-    """What became of a process: its exit code as a shell gives it, what it took, and what it told."""
+    """What became of a process: its exit code, the signal that ended it if one did, what it took, and its facts."""
 
     code: int
+    signal: int | None
     spent: Spent
     facts: dict[str, Any]
     timed_out: bool
 
 
-def start(name: str, arguments: list[str], lock: int, view: View | None = None) -> Process:
+def start(name: str, arguments: list[str], lock: int, view: Onlooker | None = None) -> Process:
     """Start a stage's process in a group of its own; it waits for its turn. Raises StageError (74) when it cannot."""
     handed: list[int] = []
     ours: list[int] = []
@@ -128,9 +137,17 @@ def take_turn(process: Process, timeout_s: float | None, interval_s: float, jour
     _, status, usage = os.wait4(process.popen.pid, 0)
     over.set()
     process.popen.returncode = os.waitstatus_to_exitcode(status)
-    code = process.popen.returncode if process.popen.returncode >= 0 else 128 - process.popen.returncode
+    code = exit_code_of(process.popen.returncode)
     spent = Spent(started, time.monotonic() - began, usage, usage.ru_maxrss / KIB_IN_MIB)
-    return Account(code, spent, _facts_of(process), timed_out.is_set())
+    killed_by = -process.popen.returncode if process.popen.returncode < 0 else None
+    return Account(code, killed_by, spent, _facts_of(process), timed_out.is_set())
+
+
+def exit_code_of(returncode: int) -> int:
+    """Return the exit code that tells of a process's end; a signal either interrupted or terminated it."""
+    if returncode >= 0:
+        return returncode
+    return Exit.INTERRUPTED if returncode == -signal.SIGINT else Exit.TERMINATED
 
 
 def _facts_of(process: Process) -> dict[str, Any]:
@@ -144,9 +161,11 @@ def _facts_of(process: Process) -> dict[str, Any]:
 
 def end_group(process: Process, over: threading.Event) -> None:
     """Ask a stage and all that it started to end, and end them when they have not within GRACE_S."""
-    for number, patience_s in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, 0.0)):
+    # one that was stopped hears SIGTERM only when it is told to go on
+    for numbers, patience_s in (((signal.SIGTERM, signal.SIGCONT), GRACE_S), ((signal.SIGKILL,), 0.0)):
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.popen.pid, number)
+            for number in numbers:
+                os.killpg(process.popen.pid, number)
         if over.wait(patience_s):
             return
 

@@ -182,6 +182,7 @@ def tell_pages(state: dict[str, Any], target: Path, journal: Journal, before: st
     """Tell how many records of how many pages there are."""
     pages, unread = state["pages"], state["unread"]
     journal.facts |= {"input": f"{pages} pages", "rows_in": pages, "unread": unread, "as_of": state["as_of"]}
+    journal.settle()
     journal.note_output(target, state["records"])
     written = f"{state['records']:,} raw records of {pages - unread:,} pages written to {target}"
     journal.say(f"{before}{written}; {unread:,} not read")

@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 
 from gdp.records import IMF_ITSELF
 from gdp.running.journal import Journal
+from gdp.running.places import without_credentials
 from gdp.sources import Extracted, Refused, Unreachable, imf, wdi_archive, world_bank
 from gdp.sources.answers import check_whole
 from gdp.sources.imf import Answer
@@ -51,7 +52,7 @@ def fetch_answer(source: str, journal: Journal, release: Span | None = None) -> 
         month = wanted_releases(source, release)[0] if release else None
         answer = ask(source, month)
     except Unreachable as reason:
-        journal.facts["fetched"] = f"could not fetch: {reason}"
+        journal.facts["fetched"] = f"could not fetch: {without_credentials(str(reason))}"
         raise unreachable(source, reason, "try again later, or name a kept answer with --page") from reason
     journal.say(f"{source}: {answer.sender} answered")
     page = Page(answer.content, f"the API of {source}", datetime.now(timezone.utc))

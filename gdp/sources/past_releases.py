@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gdp.records import IMF_ITSELF
 from gdp.running.journal import Journal
+from gdp.running.places import without_credentials
 from gdp.running.screen import progress
 from gdp.sources import Refused, Unreachable
 from gdp.sources.answers import check_whole
@@ -42,7 +43,7 @@ def fetch_releases(source: str, span: Span, pause_s: float | None, journal: Jour
             try:
                 paths[release] = _fetch(source, release, journal)
             except (Unreachable, Refused) as reason:
-                failed.append(f"{release} ({reason})")
+                failed.append(f"{release} ({without_credentials(str(reason))})")
                 journal.log(f"could not fetch {failed[-1]}")
             advance(1)
     journal.facts |= {"rows_in": len(wanted), "rows_out": len(paths)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from gdp.running.journal import Journal
+from gdp.running.places import without_credentials
 from gdp.sources import Extracted, Refused, Unreachable
 from gdp.sources.pages import Page, is_kept, keep
 from utils import Exit, StageError
@@ -37,7 +38,7 @@ def tell_reading(reading: Extracted, page: Page, journal: Journal) -> None:
 
 def unreachable(what: str, reason: Unreachable, remedy: str) -> StageError:
     """Return the error (69) for a source that cannot be reached."""
-    return StageError(Exit.UNREACHABLE, f"could not reach {what} ({reason}); {remedy}")
+    return StageError(Exit.UNREACHABLE, f"could not reach {what} ({without_credentials(str(reason))}); {remedy}")
 
 
 def refusal(location: str, reason: Refused) -> StageError:

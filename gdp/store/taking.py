@@ -40,7 +40,7 @@ class Taken:
         self.later_fatal: list[Finding] = []  # on vintages loaded before, in the light of what is loaded now
         self.older: Counter[str] = Counter()
         self.judged_anew: set[Vintage] = set()  # loaded before
-        self.told: dict[Vintage, str] = {}  # what was found on each, in short, as JSON
+        self.found_in_short: dict[Vintage, str] = {}  # what was found on each, in short, as JSON
         self._found: dict[Vintage, list[Finding]] = {}
 
     @property
@@ -52,7 +52,7 @@ class Taken:
         """Take note of a vintage and what was found on it."""
         self.number += 1
         self._found[vintage] = found
-        self.told[vintage] = json.dumps([finding.in_short() for finding in found])
+        self.found_in_short[vintage] = json.dumps([finding.in_short() for finding in found])
         before = self.newest.get(vintage.publisher)
         self.newest[vintage.publisher] = max(before or vintage, vintage)
         for older in {before, vintage} - {None, self.newest[vintage.publisher]}:

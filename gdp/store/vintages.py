@@ -33,8 +33,10 @@ class Vintages:
         self._vintages: dict[tuple[str, str], Vintage] = {}
         self._as_ofs: dict[tuple[str, str], list[str]] = {}  # by publisher and institution, in order
         self.doubts: dict[tuple[str, str], str | None] = {}  # by publisher and As_of: what Loads says under Doubt
+        # a question may be put to a database of an older version
+        doubts = "Doubt" if "doubt" in connection.columns("Loads") else "NULL"
         for publisher, as_of, institutions, source, doubt in connection.execute(
-            "SELECT Publisher, As_of, Institutions, Source, Doubt FROM Loads"
+            f"SELECT Publisher, As_of, Institutions, Source, {doubts} FROM Loads"
             f" ORDER BY {connection.dialect.order_of_loads}"
         ):
             self.add(Vintage(publisher, as_of, tuple(institutions.split(", ")), source))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from gdp.running.places import (
     stream_named,
     without_credentials,
 )
-from tests.conftest import Run, snapshot
+from tests.conftest import Answer, Run, Server, snapshot
+from tests.page_builder import SHIPPED
 
 
 @pytest.mark.parametrize(
@@ -130,9 +132,21 @@ def test_every_script_refuses_it_before_anything_is_made(command: tuple[str, ...
     assert snapshot(home) == {} and not (home / "log").exists()
 
 
-def test_status_max_age_and_the_last_line_speak_of_the_database_that_is_named(run: Run, home: Path) -> None:
-    from tests.page_builder import SHIPPED
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (404, 69)])
+def test_the_password_of_a_pages_address_is_sent_and_stands_nowhere(
+    status: int, code: int, server: Server, page_bytes: bytes, run: Run, home: Path
+) -> None:
+    plain = re.sub(rb'"wgRevisionId":\d+|oldid=\d+|<link rel="canonical"[^>]*>', b"", page_bytes)
+    server.answers = [Answer(status, plain)]
+    address = server.url.replace("http://", "http://somebody:hunter2@")
+    done = run("extract.py", "--page", f"{address}?token=hunter3")
+    assert done.returncode == code, done.stderr
+    files = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file() and path.suffix != ".gz")
+    for secret in ("hunter2", "hunter3", "somebody"):
+        assert secret not in done.stderr + done.stdout and secret.encode() not in files
 
+
+def test_status_max_age_and_the_last_line_speak_of_the_database_that_is_named(run: Run, home: Path) -> None:
     done = run("etl_process.py", "--no-report", "--page", SHIPPED, "--database", home / "x.db")
     assert f" and {home / 'x.db'};" in done.stderr and "World_Economies.db" not in done.stderr
     here = run("etl_process.py", "--status", "--database", f"file://{home}/x.db")

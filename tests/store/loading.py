@@ -22,9 +22,15 @@ DATABASE = Path("sqliteDB") / "World_Economies.db"
 
 
 @lru_cache
+def _folders() -> tempfile.TemporaryDirectory[str]:
+    """Return the folder of all clean files, which goes when the tests end."""
+    return tempfile.TemporaryDirectory(prefix="gdp-etl-clean-")
+
+
+@lru_cache
 def clean_file_of(page: Path, source: str = "wikipedia") -> Path:
     """Return the clean file of a saved page or answer, its Checks.json beside it."""
-    folder = Path(tempfile.mkdtemp(prefix="gdp-etl-clean-"))
+    folder = Path(tempfile.mkdtemp(dir=_folders().name))
     environment = {**os.environ, "GDP_ETL_HOME": str(folder)}
     release = ("--release", "2024-10") if source == "imf" else ()  # the one answer that there is does not name it
     for script in (("extract.py", "--source", source, "--page", str(page), *release), ("transform.py",)):
