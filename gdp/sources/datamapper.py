@@ -79,6 +79,7 @@ def outlook_of(told: dict[str, Any]) -> Outlook:
     outlook = Outlook(
         series, str(about.get("unit") or BILLIONS), f"{source}/{INDICATOR}",
         release=named_in(str(about.get("source"))), modified=day_of(str(about.get("last-modified"))),
+        fetched=day_of(str(told.get("fetched"))),
     )  # fmt: skip
     if not countries:
         outlook.left_out["list of countries: codes stand in the place of names"] += 1

@@ -87,17 +87,17 @@ def _checked(content: bytes, release: ReleaseMonth | None) -> bytes:
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def read(content: bytes, fetched: date, release: ReleaseMonth | None = None) -> Extracted:
+def read(content: bytes, today: date, release: ReleaseMonth | None = None) -> Extracted:
     """Return the records of an answer or a file; `release` is the one that the user says it is of.
 
     Raises Refused for what is neither, is cut short, or of another indicator or an unknown release.
     """
-    return extracted(outlook_of(content), fetched, release)
+    return extracted(outlook_of(content), today, release)
 
 
-def parse(told: Any, fetched: date, release: ReleaseMonth | None = None) -> Extracted:
+def parse(told: Any, today: date, release: ReleaseMonth | None = None) -> Extracted:
     """Return the records of JSON that was read; raises Refused."""
-    return extracted(_outlook_of_json(told), fetched, release)
+    return extracted(_outlook_of_json(told), today, release)
 
 
 def outlook_of(content: bytes) -> Outlook:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timezone
+from datetime import datetime, timezone
 
 from gdp.records import IMF_ITSELF, PAGE, WORLD_BANK_ITSELF
 from gdp.sources import Extracted, Refused, imf, wikipedia, world_bank
 from gdp.sources.answers import is_json, read_json
-from gdp.sources.pages import Page, is_kept_name
+from gdp.sources.pages import Page
 from gdp.sources.releases import ReleaseMonth
 from gdp.sources.rows import ZIP_MAGIC
 
@@ -53,11 +53,5 @@ def read_kind(page: Page, release: ReleaseMonth | None = None) -> Extracted:
 
 def read_answer(source: str, page: Page, release: ReleaseMonth | None = None) -> Extracted:
     """Return the records of an answer or file of the IMF's or the World Bank's; raises Refused."""
-    if source == IMF_ITSELF:
-        return imf.read(page.content, known_on(page), release)
-    return world_bank.read(page.content, known_on(page))
-
-
-def known_on(page: Page) -> date:
-    """Return the last day on which a content can have become known: that in the name that we gave it, else today."""
-    return page.saved.date() if is_kept_name(page.location) else datetime.now(timezone.utc).date()
+    today = datetime.now(timezone.utc).date()
+    return imf.read(page.content, today, release) if source == IMF_ITSELF else world_bank.read(page.content, today)

@@ -44,6 +44,7 @@ class Outlook:
     published: str | None = None
     release: ReleaseMonth | None = None
     modified: str | None = None
+    fetched: str | None = None
     left_out: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -52,13 +53,13 @@ class Outlook:
         return self.release or (of_day(self.published) if self.published else None)
 
 
-def extracted(outlook: Outlook, fetched: date, asked: ReleaseMonth | None) -> Extracted:
+def extracted(outlook: Outlook, today: date, asked: ReleaseMonth | None) -> Extracted:
     """Return the raw records of every country and year, and the World's; groups are left out and counted.
 
-    `asked` is the release that the user names; it was fetched, or is read, at the day `fetched`. Raises Refused where
+    `asked` is the release that the user names, and `today` the day: nothing can be of a later one. Raises Refused where
     nothing names the release, or the answer names another, or it has no figure.
     """
-    as_of = checked_as_of(_as_of(outlook, fetched, asked), fetched)
+    as_of = checked_as_of(_as_of(outlook, today, asked), today)
     left_out = Counter(outlook.left_out)
     records: list[RawRecord] = []
     seen: set[tuple[str, str]] = set()
@@ -111,11 +112,11 @@ def _end_year(text: str | None) -> int | None:
     return int(first[: 4 - len(last)] + last)
 
 
-def _as_of(outlook: Outlook, fetched: date, asked: ReleaseMonth | None) -> str:
+def _as_of(outlook: Outlook, today: date, asked: ReleaseMonth | None) -> str:
     """Return the day of publication: as the source says, else as is known, else when the figures were last changed.
 
-    Where nothing tells the day it is the last of the release's month, or today where that is to come, so that nobody
-    who asks what was known on a day is told what was published after it.
+    Where nothing tells the day it is the last of the release's month, or the day it was fetched where that was earlier,
+    so that nobody who asks what was known on a day is told what was published after it.
     """
     said = outlook.told_release
     if said and asked and said != asked:
@@ -123,7 +124,7 @@ def _as_of(outlook: Outlook, fetched: date, asked: ReleaseMonth | None) -> str:
     release = said or asked
     if release is None:
         raise Refused("nothing in it names the release that it is of; say which with --release, as 2025-10")
-    if f"{release}-01" > fetched.isoformat():
+    if f"{release}-01" > today.isoformat():
         raise Refused(f"it says that it is the release of {release}, which is to come")
     day = outlook.published or known_day(release) or outlook.modified
-    return day or min(last_day(*release), fetched.isoformat())
+    return day or min(last_day(*release), outlook.fetched or today.isoformat())

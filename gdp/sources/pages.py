@@ -91,11 +91,6 @@ def page_of(location: str, content: bytes, written: datetime) -> Page:
     return Page(content, location, _day_in(location.rpartition("/")[2]) or written)
 
 
-def is_kept_name(location: str) -> bool:
-    """Tell whether we gave a file its name, and so the day in it is the one that its content is of."""
-    return bool(_KEPT.fullmatch(location.rpartition("/")[2]))
-
-
 def _day_in(name: str) -> datetime | None:
     named = _DAY_IN_NAME.search(name)
     try:

@@ -7,12 +7,12 @@ now and then ("201703" is labelled "2017 Apr"). No version says on which day it 
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, datetime, timezone
 from typing import Any
 
 from gdp.sources import Refused, Unreachable
 from gdp.sources.answers import fetch_json, shaped
-from gdp.sources.releases import ReleaseMonth, last_day
+from gdp.sources.releases import ReleaseMonth, day_of, last_day
 from gdp.sources.world_bank import INDICATOR, MAX_PAGES, ROWS_A_PAGE, address, check_whole_answer
 from utils import MONTHS
 
@@ -36,7 +36,8 @@ def fetch(version: str) -> dict[str, Any]:
             break
     if str(told.get("total")) != str(len(data)):
         raise Unreachable(f"it sent {len(data)} rows of {told.get('total')}")
-    return {**told, "page": 1, "pages": 1, "source": {"id": SOURCE, "data": data}}
+    return {**told, "page": 1, "pages": 1, "source": {"id": SOURCE, "data": data},
+            "fetched": datetime.now(timezone.utc).date().isoformat()}  # fmt: skip
 
 
 def versions_between(first: ReleaseMonth, last: ReleaseMonth) -> list[str]:
@@ -50,7 +51,7 @@ def versions_between(first: ReleaseMonth, last: ReleaseMonth) -> list[str]:
     return sorted(version for version in named if re.fullmatch(r"\d{6}", version) and begin <= version <= end)
 
 
-def told_by_archive(told: dict[str, Any], fetched: date) -> dict[str, Any]:
+def told_by_archive(told: dict[str, Any], today: date) -> dict[str, Any]:
     """Return what a version says, as the API of the current one would have; raises Refused where that cannot be.
 
     What a row is of stands in concepts, in any order. Codes that were given up (ADO) stand beside those that are used.
@@ -66,7 +67,7 @@ def told_by_archive(told: dict[str, Any], fetched: date) -> dict[str, Any]:
             country, series, time, version = (concepts[name] for name in ("Country", "Series", "Time", "Version"))
         except KeyError as missing:
             raise Refused(f"a row has no {missing}: {str(one)[:60]}") from None
-        as_of.add(min(_last_day(*version), fetched.isoformat()))
+        as_of.add(min(_last_day(*version), day_of(str(told.get("fetched"))) or today.isoformat()))
         rows.append({
             "country": {"value": country[1]}, "indicator": {"id": series[0], "value": series[1]},
             "date": time[1], "value": one.get("value"),

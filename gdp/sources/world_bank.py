@@ -93,17 +93,17 @@ def _groups(base: str) -> list[str]:
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def read(content: bytes, fetched: date) -> Extracted:
+def read(content: bytes, today: date) -> Extracted:
     """Return the records of an answer or a file; raises Refused for what is neither, or is cut short."""
     if is_json(content):
-        return parse(read_json(content), fetched)
+        return parse(read_json(content), today)
     for table in tables_of(content):
         if told := _told_by_table(table):
-            return parse(told, fetched)
+            return parse(told, today)
     raise Refused("it is no answer of the World Bank's and no CSV of its site")
 
 
-def parse(told: Any, fetched: date) -> Extracted:
+def parse(told: Any, today: date) -> Extracted:
     """Return the figures of every country and year, and the World's, as raw records; groups are left out and counted.
 
     Raises Refused for what is not the World Bank's answer, or not all of it.
@@ -113,9 +113,9 @@ def parse(told: Any, fetched: date) -> Extracted:
     if isinstance(told, dict) and "source" in told:
         from gdp.sources.wdi_archive import told_by_archive
 
-        told = told_by_archive(told, fetched)
+        told = told_by_archive(told, today)
     rows = shaped(shaped(told, dict, "the answer").get("rows"), list, "rows")
-    as_of = checked_as_of(str(told.get("lastupdated")), fetched)
+    as_of = checked_as_of(str(told.get("lastupdated")), today)
     groups = {str(group) for group in shaped(told.get("groups") or [], list, "groups")} - {WORLD}
     left_out: Counter[str] = Counter()
     records: list[RawRecord] = []

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import sys
+import zipfile
 from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
@@ -18,6 +21,7 @@ from gdp.sources.releases import ReleaseMonth, day_of, month_span, named_in, of_
 from tests import stand_ins
 from tests.conftest import Answer, Run, Server, query, records
 from tests.store.loading import ask
+from utils import StageError
 
 RAW = Path("results") / "Countries_by_GDP.json"
 TODAY = date(2026, 11, 25)
@@ -505,3 +509,54 @@ def test_a_span_of_versions_is_those_that_the_archives_list(run: Run, server: Se
     assert sorted({r["As_of"] for r in found}) == ["2017-04-30", "2021-07-31"]
     done = run("extract.py", "--source", "world_bank", "--release", "2001-01..2001-12", **environment(server))
     assert done.returncode == 2 and "world_bank has no release of 2001-01..2001-12" in done.stderr
+
+
+# --- files and where they are kept ------------------------------------------------------------------------------------
+
+
+def test_an_answer_without_a_day_keeps_the_one_on_which_it_was_fetched() -> None:
+    told = {"values": {"NGDPD": stand_ins.imf_figures()}, "fetched": "2026-10-15",
+            "indicators": {"NGDPD": {"source": "World Economic Outlook (October 2026)"}}}  # fmt: skip
+    assert imf.parse(told, TODAY).records[0]["As_of"] == "2026-10-15"
+
+
+def test_an_xlsx_without_openpyxl_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(StageError, match="pip install -r requirements/xlsx.txt"):
+        imf.read(workbook(), TODAY)
+
+
+CSV_OF_SITE = """\ufeff"Data Source","World Development Indicators",
+
+"Last Updated Date","2024-11-13",
+
+"Country Name","Country Code","Indicator Name","Indicator Code","2022","2023",
+"Aruba","ABW","GDP (current US$)","NY.GDP.MKTP.CD","3279344544","3648573136",
+"Arab World","ARB","GDP (current US$)","NY.GDP.MKTP.CD","","1",
+"""
+
+
+def test_the_archive_that_the_world_banks_site_offers_is_read_as_it_comes(run: Run, home: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "API_NY.GDP.MKTP.CD_DS2_en_csv_v2_1.zip", "w") as archive:
+        archive.writestr(
+            "Metadata_Country_API_NY.GDP.MKTP.CD_DS2_en_csv_v2_1.csv", '"Country Code","Region"\n"ABW","x"\n'
+        )
+        archive.writestr("API_NY.GDP.MKTP.CD_DS2_en_csv_v2_1.csv", CSV_OF_SITE)
+    done = run("extract.py", "--page", tmp_path / "API_NY.GDP.MKTP.CD_DS2_en_csv_v2_1.zip")
+    assert done.returncode == 0, done.stderr
+    raw = [(r["Country"], r["Year"], r["GDP"], r["As_of"]) for r in records(home / RAW)]
+    assert raw[:2] == [("Aruba", "2022", "3279344544", "2024-11-13"), ("Aruba", "2023", "3648573136", "2024-11-13")]
+    with pytest.raises(Refused, match="the row of Arab World is cut short"):
+        world_bank.read(CSV_OF_SITE[:-12].encode(), TODAY)
+
+
+def test_a_release_of_nineteen_megabytes_is_read_packed_and_a_bomb_is_not(run: Run, home: Path, tmp_path: Path) -> None:
+    notes = "x" * 50_000  # what makes the IMF's own files large
+    rows = [*BULK[:2], *([[*BULK[1][:8], notes, *BULK[1][9:]]] * 400), *BULK[2:]]
+    text = "\n".join("\t".join(f'"{cell}"' if "," in cell else cell for cell in row) for row in rows)
+    (tmp_path / "WEOApr2013all.xls.gz").write_bytes(gzip.compress(text.encode("cp1252")))
+    done = run("extract.py", "--source", "imf", "--page", tmp_path / "WEOApr2013all.xls.gz")
+    assert done.returncode == 0 and len(records(home / RAW)) == 4, done.stderr
+    (tmp_path / "bomb.xls.gz").write_bytes(gzip.compress(b"0" * 70_000_000))
+    done = run("extract.py", "--source", "imf", "--page", tmp_path / "bomb.xls.gz")
+    assert done.returncode == 65 and "unpacks to over 60 MB" in done.stderr
