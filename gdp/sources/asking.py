@@ -8,7 +8,7 @@ from gdp.records import IMF_ITSELF
 from gdp.running.journal import Journal
 from gdp.running.places import without_credentials
 from gdp.sources import Extracted, Refused, Unreachable, imf, wdi_archive, world_bank
-from gdp.sources.answers import check_whole
+from gdp.sources.answers import MIN_COUNTRIES, check_whole
 from gdp.sources.imf import Answer
 from gdp.sources.kinds import read_answer
 from gdp.sources.pages import Page, kept_name
@@ -73,4 +73,7 @@ def read_file(source: str, page: Page, journal: Journal, release: Span | None = 
     except Refused as reason:
         raise refusal(page.location, reason) from reason
     tell_reading(reading, page, journal)
+    countries = len({record["Country"] for record in reading.records})
+    if countries < MIN_COUNTRIES:
+        journal.warn(f"{page.location} is about {countries} countries: a part of a release, and no vintage by itself")
     return reading

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime, timezone
 from functools import partial
 from typing import Any, NamedTuple
 
-from gdp.sources import Extracted, Refused, Unreachable, datamapper, dbnomics, sdmx, weo_files
+from gdp.sources import Extracted, NotThere, Refused, Unreachable, datamapper, dbnomics, sdmx, weo_files
 from gdp.sources.answers import is_json, read_json, refuse_web_page
 from gdp.sources.outlook import INDICATOR, Outlook, extracted
-from gdp.sources.releases import WITHOUT_GDP, ReleaseMonth
+from gdp.sources.releases import WITHOUT_GDP, ReleaseMonth, releases_between
 from gdp.sources.rows import tables_of
 
 
@@ -33,18 +33,20 @@ class Answer(NamedTuple):
 def fetch(release: ReleaseMonth | None = None) -> Answer:
     """Return the current release, or a past one, from the first source that has it.
 
-    Raises Unreachable, with what each of them said, when none has.
+    Raises NotThere, with what each of them said, when none has it, Unreachable when nobody answers at all.
     """
     if release == WITHOUT_GDP:
-        raise Unreachable(f"the release of {release} came without {INDICATOR}, as it was cut to six series")
+        raise NotThere(f"the release of {release} came without {INDICATOR}, as it was cut to six series")
     ways = _ways_to_past(release) if release else _ways_to_current()
     said: list[str] = []
+    silent = True
     for sender, ask in ways:
         try:
             return Answer(_checked(ask(), release), sender)
         except (Unreachable, Refused) as reason:
             said.append(f"{sender}: {reason}")
-    raise Unreachable("; ".join(said))
+            silent &= not isinstance(reason, NotThere | Refused)
+    raise (Unreachable if silent else NotThere)("; ".join(said))
 
 
 Ways = list[tuple[str, Callable[[], bytes]]]
@@ -64,9 +66,12 @@ def _ways_to_current() -> Ways:
 def _ways_to_past(release: ReleaseMonth) -> Ways:
     """Return whom to ask for a past release: its vintage, the current dataflow where that is still it, DBnomics."""
     vintage = sdmx.vintage(release)
+    today = datetime.now(timezone.utc)
+    since = list(releases_between(release, ReleaseMonth(today.year, today.month)))
+    may_be_current = len(since) <= 2  # it is the last one, or the last is not out yet
     return [
         (f"SDMX {vintage}", partial(sdmx.fetch, vintage)),
-        ("SDMX", sdmx.fetch),
+        *([("SDMX", sdmx.fetch)] if may_be_current else []),
         ("DBnomics", partial(_as_json, partial(dbnomics.fetch, release))),
     ]
 

@@ -9,7 +9,7 @@ from gdp.records import IMF_ITSELF
 from gdp.running.journal import Journal
 from gdp.running.places import without_credentials
 from gdp.running.screen import progress
-from gdp.sources import Refused, Unreachable
+from gdp.sources import NotThere, Refused, Unreachable
 from gdp.sources.answers import check_whole
 from gdp.sources.archive import paced
 from gdp.sources.asking import Span, ask, wanted_releases
@@ -18,6 +18,7 @@ from gdp.sources.pages import Page, keep, kept_name, kept_pages
 from gdp.sources.releases import WITHOUT_GDP, ReleaseMonth, known_day, last_day, releases_between
 from utils import Exit, StageError, first_few
 
+MAX_SILENT = 2  # releases in a row for which nobody answers at all: then there is no network
 PAUSE_S = 1.0  # neither the IMF nor DBnomics publishes a limit; a release is up to four requests
 
 
@@ -36,13 +37,19 @@ def fetch_releases(source: str, span: Span, pause_s: float | None, journal: Jour
     missing = [release for release in wanted if release not in paths]
     journal.say(f"{len(wanted)} releases: {len(paths)} kept already, {len(missing)} to fetch")
     failed: list[str] = []
+    silent = 0
     wait = paced(PAUSE_S if pause_s is None else pause_s)
     with progress(len(missing), "releases fetched", journal) as advance:
         for release in missing:
+            if silent == MAX_SILENT:
+                failed.append(f"{release} (not asked for, as nobody answers)")
+                continue
             wait()
             try:
                 paths[release] = _fetch(source, release, journal)
+                silent = 0
             except (Unreachable, Refused) as reason:
+                silent = 0 if isinstance(reason, NotThere | Refused) else silent + 1
                 failed.append(f"{release} ({without_credentials(str(reason))})")
                 journal.log(f"could not fetch {failed[-1]}")
             advance(1)
