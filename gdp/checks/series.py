@@ -20,7 +20,7 @@ class Statement(NamedTuple):
     """What a publisher states of one institution at one As_of, in billions of USD: what others are measured by.
 
     `figures` has every figure whose column has a source. `sound` has those that nothing is held against; where
-    something is, the last sound one of that country and year before, if there is one.
+    something is, the one that was said of that country and year before, if any was.
     """
 
     as_of: str

@@ -233,12 +233,13 @@ def check_moved(series: Series, doubted: Container[tuple[str, Key]]) -> Iterable
     }  # fmt: skip
     far, expected = _far({key: (now[key], figure) for key, figure in before.items()}, both)
     if far:
-        notes = {
-            key: f"was {before[key]:.2f} on {last.day}, now {now[key]:.2f} ({math.expm1(change):+.1%})"
-            for key, change in far.items()
-        }
+        notes = {key: _from_what_to_what(last.figures[key], last.day, now[key]) for key in far}
         seen = f"{len(far)} of {both} moved: {named(f'{country} {note}' for (country, _), note in notes.items())}"
         yield series.finding("moved since the last load", False, seen, expected, notes)
+
+
+def _from_what_to_what(before: float, day: str, now: float) -> str:
+    return f"was {before:.2f} on {day}, now {now:.2f} ({math.expm1(log_ratio(now, before)):+.1%})"
 
 
 def _far(pairs: Mapping[Key, tuple[float, float]], both: int) -> tuple[dict[Key, float], str]:

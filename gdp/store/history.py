@@ -134,16 +134,16 @@ class History:
         if not doubted:
             return Statement(as_of, said, said)
         sound = {key: figure for key, figure in said.items() if not is_doubted(rows[key].Note)}
-        return Statement(as_of, said, {**sound, **self._sound_before(doubted)})
+        return Statement(as_of, said, {**sound, **self._said_before(doubted)})
 
-    def _sound_before(self, doubted: list[Estimate]) -> dict[Key, float]:
-        """Return for figures in doubt what the row before said, where nothing is held against that."""
+    def _said_before(self, doubted: list[Estimate]) -> dict[Key, float]:
+        """Return for figures in doubt what was said of the same country and year before, under a source."""
         found: dict[Key, float] = {}
         for (publisher, institution, as_of), rows in groupby(sorted(doubted), _series_and_day):
             keys = {(row.Country, row.Year) for row in rows}
             ended = self._connection.execute(ENDED, (publisher, institution, as_of))
             for row in map(Estimate._make, ended):
-                if (row.Country, row.Year) in keys and not is_unsourced(row.Note) and not is_doubted(row.Note):
+                if (row.Country, row.Year) in keys and not is_unsourced(row.Note):
                     found[row.Country, row.Year] = row.GDP_USD_billion
         return found
 
@@ -177,12 +177,12 @@ class History:
 
     # --- writing ---
 
-    def put(self, vintage: Vintage, records: Iterable[CleanRecord], notes: NotesOfChecks) -> bool:
-        """Store what a vintage says, and return whether that changed a row.
+    def put(self, vintage: Vintage, records: Iterable[CleanRecord], notes: NotesOfChecks) -> set[str]:
+        """Store what a vintage says, and return the Until of every row that this changed.
 
         Loaded again, it was cleaned better, and replaces what was made of it before.
         """
-        changed = False
+        changed: set[str] = set()
         again = self.vintages.at(vintage.publisher, vintage.as_of)
         said: dict[str, Said] = {name: {} for name in vintage.institutions}
         for record in records:
@@ -201,14 +201,14 @@ class History:
             self._release = None
         return changed
 
-    def _store(self, rewrite: _Rewrite, changes: Iterable[tuple[set[Estimate], set[Estimate]]]) -> bool:
+    def _store(self, rewrite: _Rewrite, changes: Iterable[tuple[set[Estimate], set[Estimate]]]) -> set[str]:
         for stored, runs in changes:
             rewrite.gone += stored - runs
             rewrite.new += runs - stored
         self._newest.pop((rewrite.vintage.publisher, rewrite.institution), None)
         self._connection.executemany(REMOVE, (row.key for row in rewrite.gone))
         self._connection.add("GDP_Estimates", rewrite.new)
-        return bool(rewrite.gone or rewrite.new)
+        return {row.Until for row in (*rewrite.gone, *rewrite.new)}
 
     def remember(self, vintage: Vintage, file: str, sha256: str, rows: int, remarks: Remarks = NO_REMARKS) -> None:
         """Add a line to Loads: what was loaded when, from which file, with how many rows, and remarks."""

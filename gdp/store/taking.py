@@ -128,32 +128,39 @@ def take_in(history: History, vintage: Vintage, checked: Checked, taken: Taken) 
     """Store a vintage, and judge anew those that look at it, and then those that look at what changed."""
     replaced = history.vintages.at(vintage.publisher, vintage.as_of)
     institutions = {*vintage.institutions, *(replaced.institutions if replaced else ())}
-    store(history, vintage, checked)
-    waiting = set(history.vintages.depending_on(vintage, institutions))  # none where an archive is loaded in order
-    if checked.stirs:
-        waiting |= set(history.vintages.around(vintage, LOOKED_AT))
+    changed = store(history, vintage, checked)
+    waiting = looking_at(history, vintage, checked, changed)  # none where an archive is loaded in order
+    waiting |= set(history.vintages.depending_on(vintage, institutions))
     judged: Counter[Vintage] = Counter()
     while waiting:
         other = min(waiting, key=lambda one: (one.as_of, one.publisher))
         waiting.remove(other)
         judged[other] += 1
         again = check(history, other, history.records(other))
-        if store(history, other, again):
-            waiting |= {one for one in looking_at(history, other, again) if judged[one] < MOST_JUDGED}
+        changed = store(history, other, again)
+        waiting |= {one for one in looking_at(history, other, again, changed) if judged[one] < MOST_JUDGED}
         taken.judged_anew.add(other)
         taken.later_fatal += [finding for finding in again.findings if finding.fatal]
 
 
-def looking_at(history: History, vintage: Vintage, checked: Checked) -> set[Vintage]:
-    """Return the vintages that should be judged anew when one was."""
-    found = set(history.vintages.depending_on(vintage, set(vintage.institutions)))
+def looking_at(history: History, vintage: Vintage, checked: Checked, changed: set[str]) -> set[Vintage]:
+    """Return the vintages to judge anew as one was stored and rows changed: those at which the rows end, and the next.
+
+    Where it stirs its neighbours, as it contradicts one of them, those too.
+    """
+    if not changed:
+        return set()
+    ends = [history.vintages.at(vintage.publisher, until) for until in changed]
+    found = {end for end in ends if end and end.as_of > vintage.as_of}
+    for looked_at in (vintage, *tuple(found)):
+        found |= set(history.vintages.depending_on(looked_at, set(looked_at.institutions)))
     return found | (set(history.vintages.around(vintage, LOOKED_AT)) if checked.stirs else set())
 
 
-def store(history: History, vintage: Vintage, checked: Checked) -> bool:
-    """Store a vintage with its Notes and its doubt, and return whether either changed."""
+def store(history: History, vintage: Vintage, checked: Checked) -> set[str]:
+    """Store a vintage with Notes and doubt; return the Until of every row changed, and its As_of where the doubt did."""
     key = vintage.publisher, vintage.as_of
     before = history.vintages.doubts.get(key)
     changed = history.put(vintage, checked.records, NotesOfChecks(checked.findings))
     history.vintages.doubts[key] = checked.doubt
-    return changed or before != checked.doubt
+    return changed | ({vintage.as_of} if before != checked.doubt else set())

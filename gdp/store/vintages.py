@@ -94,8 +94,11 @@ class Vintages:
         return self._sound(publisher, iter(as_ofs[bisect_right(as_ofs, as_of) :]), distance)
 
     def _sound(self, publisher: str, as_ofs: Iterator[str], distance: int) -> str | None:
-        sound = (as_of for as_of in as_ofs if self.doubts.get((publisher, as_of)) in (None, UNSETTLED))
-        return next(islice(sound, distance, None), None)
+        return next(islice((as_of for as_of in as_ofs if self.is_sound(publisher, as_of)), distance, None), None)
+
+    def is_sound(self, publisher: str, as_of: str) -> bool:
+        """Tell whether a vintage is a measure for others: it may contradict another where nobody knows which lies."""
+        return self.doubts.get((publisher, as_of)) in (None, UNSETTLED)
 
     def around(self, vintage: Vintage, number: int) -> list[Vintage]:
         """Return so many vintages of the same publisher to each side of one."""
@@ -107,8 +110,8 @@ class Vintages:
     def depending_on(self, vintage: Vintage, institutions: set[str]) -> list[Vintage]:
         """Return the later vintages whose checks look at this one, or at what it replaces, oldest first.
 
-        Those are the publisher's next, until each of the institutions was spoken of again; and the pages of after the
-        IMF's release, where this is one or precedes it.
+        Those are the publisher's next, until each of the institutions was spoken of again in a vintage that measures
+        others; and the pages of after the IMF's release, where this is one or precedes it.
         """
         found: set[Vintage] = set()
         waiting = set(institutions)
@@ -118,7 +121,8 @@ class Vintages:
                 break
             following = self._vintages[vintage.publisher, as_of]
             found.add(following)
-            waiting -= set(following.institutions)
+            if self.is_sound(vintage.publisher, as_of):
+                waiting -= set(following.institutions)
         if "IMF" in institutions:
             release = vintage if vintage.publisher == IMF_ITSELF else self.after(IMF_ITSELF, "IMF", vintage.as_of)
             if release:
