@@ -82,7 +82,8 @@ def _of_page(page: dict[str, Any]) -> Iterator[_Listed]:
         saved = str(revision.get("timestamp"))
         if is_as_of(saved):
             stands = not any(revision.get(hidden) for hidden in HIDDEN) and REVERTED_TAG not in revision.get("tags", ())
-            yield _Listed(PastRevision(saved, int(revision["revid"])), revision.get("sha1"), stands)
+            sha1 = revision.get("sha1")
+            yield _Listed(PastRevision(saved, int(revision["revid"])), str(sha1) if sha1 else None, stands)
 
 
 def _reverted(listed: list[_Listed]) -> set[int]:

@@ -81,10 +81,10 @@ def told_by_archive(told: dict[str, Any], today: date) -> dict[str, Any]:
 
 
 def _concepts(row: Any) -> dict[str, tuple[str, str]]:
-    variables = row.get("variable") if isinstance(row, dict) else None
+    variables = shaped(shaped(row, dict, "a row").get("variable"), list, "what a row is of")
     return {
         str(one.get("concept")): (str(one.get("id")), str(one.get("value")))
-        for one in variables or () if isinstance(one, dict)
+        for one in variables if isinstance(one, dict)
     }  # fmt: skip
 
 

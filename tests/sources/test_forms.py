@@ -108,6 +108,7 @@ def test_json_of_sdmx_is_read_by_its_indices_and_literals() -> None:
         b"Country\tSubject Descriptor\tUnits\t2024\t2025\nKorea\tGross domestic product, current prices\tU.S. dollars",
         b"\xff\xfeC\x00o\x00u",
         b'[{"message": 7}]', b'[{"page": 1, "pages": 1, "total": 1}, [7]]', b'{"source": {"data": [7]}}',
+        b'{"source": {"data": [{"variable": true}]}}',
         b'{"rows": [{"country": {"value": "x"}, "value": 1}], "groups": 7}',
         b"", b"\0\0\0\0", b"a,b,c\n1,2,3\n",
     ],

@@ -44,6 +44,10 @@ def test_hidden_and_reverted_revisions_and_those_without_a_time_are_passed_over(
     assert listed(server, monkeypatch, revisions) == [1, 6]
 
 
+def test_marks_that_are_no_texts_do_no_harm(server: Server, monkeypatch: Any) -> None:
+    assert listed(server, monkeypatch, [{"sha1": ["a"]}, {"sha1": 7, "tags": []}, {"sha1": {}}]) == [1, 2, 3]
+
+
 def test_what_stands_between_a_text_and_the_same_text_again_was_reverted(server: Server, monkeypatch: Any) -> None:
     revisions = [{"sha1": mark} for mark in "avwabcb"]  # a, vandals, a again, b, a vandal, b again
     assert listed(server, monkeypatch, revisions) == [1, 4, 5, 7]
