@@ -1,7 +1,7 @@
 """Stage 1: what the sources say in, raw figures out.
 
 Reads  Wikipedia's "List of countries by GDP (nominal)", or the page given with --page; with --source also the IMF's and
-       the World Bank's own answers; with --archive every page kept
+       the World Bank's own answers and files, with --release those of the past; with --archive everything kept
 Writes results/Countries_by_GDP.json   every figure of every institution, as it stands
 Keeps  data/pages/                     everything fetched, compressed; with --revisions the page's past
 """
@@ -71,6 +71,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "Read the countries' nominal GDP from Wikipedia's list, or from the IMF or the World Bank, as it stands.",
         "python extract.py --page data/pages/2025-12-30_enwiki_rev1330326028.html.gz",
         "python extract.py --pages data/pages --output /tmp/raw.jsonl",
+        "python extract.py --source imf --release 2007-10..2026-04",
+        "python extract.py --source imf --page WEOApr2013all.xls",
     )
     add = parser.add_argument
     add_sources(parser)
