@@ -19,6 +19,8 @@ from gdp.sources.outlook import INDICATOR, Outlook, extracted
 from gdp.sources.releases import WITHOUT_GDP, ReleaseMonth, releases_between
 from gdp.sources.rows import tables_of
 
+ADDRESSES = SDMX_URL, DATAMAPPER_URL, DBNOMICS_URL = ("GDP_ETL_SDMX_URL", "GDP_ETL_IMF_URL", "GDP_ETL_DBNOMICS_URL")
+
 
 class Answer(NamedTuple):
     """What was sent, byte by byte or as one JSON, and who sent it."""
@@ -39,54 +41,60 @@ def fetch(release: ReleaseMonth | None = None) -> Answer:
         raise NotThere(f"the release of {release} came without {INDICATOR}, as it was cut to six series")
     ways = _ways_to_past(release) if release else _ways_to_current()
     said: list[str] = []
-    silent = True
+    silent, unnamed = True, None
     for sender, ask in ways:
         try:
-            return Answer(_checked(ask(), release), sender)
+            answer = Answer(ask(), sender)
+            if _release_of(answer, release):
+                return answer
+            unnamed = unnamed or answer
         except (Unreachable, Refused) as reason:
             said.append(f"{sender}: {reason}")
             silent &= not isinstance(reason, NotThere | Refused)
-    raise (Unreachable if silent else NotThere)("; ".join(said))
+    if unnamed:  # nobody else has one: reading it says what is missing
+        return unnamed
+    raise (Unreachable if silent else NotThere)("; ".join(said) or "its address is not among those that are named")
 
 
 Ways = list[tuple[str, Callable[[], bytes]]]
 
 
+def _is_asked(address: str) -> bool:
+    """Tell whether a source is asked: where somebody named addresses, only those that they named."""
+    return bool(os.environ.get(address)) or not any(map(os.environ.get, ADDRESSES))
+
+
 def _ways_to_current() -> Ways:
-    """Return whom to ask for the current release; where only one's address was named, that one alone."""
-    ways: Ways = []
-    if os.environ.get("GDP_ETL_SDMX_URL") or not os.environ.get("GDP_ETL_IMF_URL"):
-        ways.append(("SDMX", sdmx.fetch))
-    if os.environ.get("GDP_ETL_IMF_URL") or not os.environ.get("GDP_ETL_SDMX_URL"):
-        for base in datamapper.addresses():
-            ways.append((datamapper.called(base), partial(_as_json, partial(datamapper.fetch, base))))
+    """Return whom to ask for the current release."""
+    ways: Ways = [("SDMX", sdmx.fetch)] if _is_asked(SDMX_URL) else []
+    for base in datamapper.addresses() if _is_asked(DATAMAPPER_URL) else ():
+        ways.append((datamapper.called(base), partial(_as_json, partial(datamapper.fetch, base))))
     return ways
 
 
 def _ways_to_past(release: ReleaseMonth) -> Ways:
-    """Return whom to ask for a past release: its vintage, the current dataflow where that is still it, DBnomics."""
+    """Return whom to ask for a past release: its vintage, DBnomics, and whoever has the current one if that is it."""
     vintage = sdmx.vintage(release)
     today = datetime.now(timezone.utc)
     since = list(releases_between(release, ReleaseMonth(today.year, today.month)))
     may_be_current = len(since) <= 2  # it is the last one, or the last is not out yet
-    return [
-        (f"SDMX {vintage}", partial(sdmx.fetch, vintage)),
-        *([("SDMX", sdmx.fetch)] if may_be_current else []),
-        ("DBnomics", partial(_as_json, partial(dbnomics.fetch, release))),
-    ]
+    ways: Ways = [(f"SDMX {vintage}", partial(sdmx.fetch, vintage))] if _is_asked(SDMX_URL) else []
+    ways += _ways_to_current() if may_be_current else []
+    if _is_asked(DBNOMICS_URL):
+        ways.append(("DBnomics", partial(_as_json, partial(dbnomics.fetch, release))))
+    return ways
 
 
 def _as_json(ask: Callable[[], dict[str, Any]]) -> bytes:
     return json.dumps(ask(), ensure_ascii=False, indent=0).encode()
 
 
-def _checked(content: bytes, release: ReleaseMonth | None) -> bytes:
-    """Return an answer that can be followed, and is of the release asked for; raises Refused for another."""
-    outlook = outlook_of(content)
-    said = outlook.told_release
-    if release and said and said != release:
+def _release_of(answer: Answer, asked: ReleaseMonth | None) -> ReleaseMonth | None:
+    """Return the release that an answer names; raises Refused where it is not the one asked for, or cannot be read."""
+    said = outlook_of(answer.content).told_release
+    if asked and said and said != asked:
         raise Refused(f"it is of {said}")
-    return content
+    return said
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

@@ -185,6 +185,27 @@ def test_of_the_imfs_addresses_only_the_one_that_is_named_is_asked(run: Run, ser
     assert not [path for path in server.paths if "sdmx" in path]
 
 
+def test_a_live_answer_that_names_no_release_is_refused_unless_the_user_names_it(
+    run: Run, server: Server, home: Path
+) -> None:
+    server.route = servers(imf=stand_ins.imf(None))
+    done = run("extract.py", "--source", "imf", GDP_ETL_IMF_URL=f"{server.base}/imf")
+    assert done.returncode == 65 and "nothing in it names the release" in done.stderr and not (home / RAW).exists()
+    today = date.today()
+    asked = str([*releases_between(APRIL_2026, ReleaseMonth(today.year, today.month))][-1])
+    done = run("extract.py", "--source", "imf", "--release", asked, GDP_ETL_IMF_URL=f"{server.base}/imf")
+    assert done.returncode == 0, done.stderr
+    assert {r["As_of"][:7] for r in records(home / RAW)} == {asked}
+
+
+def test_an_answer_of_sdmx_without_its_day_gives_way_to_one_that_names_its_release(
+    run: Run, server: Server, home: Path
+) -> None:
+    server.route = servers(sdmx=stand_ins.sdmx({"WEO": ""}), imf=stand_ins.imf("World Economic Outlook (April 2026)"))
+    done = run("extract.py", "--source", "imf", **environment(server))
+    assert done.returncode == 0 and "imf: DataMapper answered" in done.stderr, done.stderr
+
+
 # --- past releases ----------------------------------------------------------------------------------------------------
 
 
