@@ -166,7 +166,9 @@ def test_an_archives_vandalised_page_is_left_out_and_the_others_are_loaded(
     assert run("extract.py", "--revisions", "2015-01-01..2015-04-30", *FAST, **environment(server)).returncode == 0
     page = next((home / "data" / "pages").glob("2015-02*"))
     text = gzip.decompress(page.read_bytes()).decode()
-    page.write_bytes(gzip.compress(text.replace("United States", "Utopia").encode()))
+    for name in ("United States", "China", "Japan", "Germany", "India", "France", "Italy", "Brazil", "Canada"):
+        text = text.replace(name, f"Utopia of {name}")  # one country never decides over a vintage
+    page.write_bytes(gzip.compress(text.encode()))
     done = run("etl_process.py", "--no-report", "--archive")
     assert done.returncode == 0, done.stderr
     assert "not loaded: https://en.wikipedia.org" in done.stderr and "as of 2015-02" in done.stderr
