@@ -124,6 +124,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--page", type=page_named, metavar="FILE_OR_URL", help="a saved page or an address (default: the live page)")
     add_sources(parser)
+    add("--release", metavar="MONTH[..MONTH]", help="with --source: a past release, or those of a span of months")
     add("--archive", action="store_true", help="take everything kept in data/pages through the stages")
     add("--pages", type=stream_named, metavar="DIR", help="take every page in a folder through the stages")
     add_bulk_options(parser)
@@ -166,7 +167,7 @@ def contradiction_in(options: argparse.Namespace) -> str | None:
         return "--pages: only --engine spark reads what Hadoop holds"
     if options.no_report and REPORT in (options.only, options.first):
         return "--no-report leaves out the stage that is asked for"
-    one_page = options.page is not None or bool(options.source)
+    one_page = options.page is not None or bool(options.source or options.release)
     many = options.archive or options.pages is not None
     begins_later = options.status or "extract" not in {stage.name for stage in stages_asked_for(options)}
     if one_page and begins_later:
@@ -186,10 +187,11 @@ def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
     raw, clean = between_stages(options)
     many = given(options, "workers", "max_rejected", "engine", "master")
     source = [f"--source={','.join(sources_of(options))}"] if options.source else []
-    archive = [*["--archive"] * options.archive, *given(options, "pages"), f"--output={raw}", *many]
-    one_page = [*given(options, "page"), *source, *given(options, "max_age")]
+    release = given(options, "release")
+    stream = [*["--archive"] * options.archive, *given(options, "pages"), *source, *release, f"--output={raw}", *many]
+    one_page = [*given(options, "page"), *source, *release, *given(options, "max_age")]
     stages = [
-        Stage("extract", None, [*(archive if options.archive or options.pages else one_page), *quiet]),
+        Stage("extract", None, [*(stream if is_stream_of_many(options) else one_page), *quiet]),
         Stage("transform", raw, [f"--input={raw}", f"--output={clean}", *many, *quiet]),
         Stage("load", clean, [f"--input={clean}", *database, *["--json"] * options.json, *force, *quiet]),
     ]
@@ -204,7 +206,12 @@ def between_stages(options: argparse.Namespace) -> tuple[Path, Path]:
     """Return where raw and clean records stand: for one page, for many, or for Spark."""
     if options.engine == "spark":
         return raw_parts(), clean_parts()
-    return (raw_stream(), clean_stream()) if options.archive or options.pages else (raw_file(), clean_file())
+    return (raw_stream(), clean_stream()) if is_stream_of_many(options) else (raw_file(), clean_file())
+
+
+def is_stream_of_many(options: argparse.Namespace) -> bool:
+    """Tell whether many pages, or the releases of a span, go from stage to stage a record a line."""
+    return bool(options.archive or options.pages or ".." in (options.release or ""))
 
 
 def given(options: argparse.Namespace, *names: str) -> list[str]:

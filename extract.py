@@ -1,7 +1,7 @@
 """Stage 1: what the sources say in, raw figures out.
 
 Reads  Wikipedia's "List of countries by GDP (nominal)", or the page given with --page; with --source also the IMF's and
-       the World Bank's own answers; with --archive every page kept
+       the World Bank's own answers and files, with --release those of the past; with --archive everything kept
 Writes results/Countries_by_GDP.json   every figure of every institution, as it stands
 Keeps  data/pages/                     everything fetched, compressed; with --revisions the page's past
 """
@@ -9,8 +9,6 @@ Keeps  data/pages/                     everything fetched, compressed; with --re
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import os
 import threading
 from collections.abc import Callable
@@ -35,14 +33,15 @@ from gdp.running.journal import Journal
 from gdp.running.places import is_of_hadoop, page_named, stream_named, without_credentials
 from gdp.running.screen import waiting
 from gdp.running.stage import leave, run_stage
-from gdp.sources import Extracted, Refused, Revision, Unreachable, imf, wikipedia, world_bank
-from gdp.sources.pages import Page, is_kept, keep, kept_name, kept_pages, open_page
+from gdp.sources import Extracted, Refused, Revision, Unreachable, wikipedia
+from gdp.sources.asking import Span, fetch_answer, read_file
+from gdp.sources.kinds import source_in
+from gdp.sources.pages import Page, kept_name, kept_pages, open_page
+from gdp.sources.releases import month_span
+from gdp.sources.telling import keep_once, refusal, tell_reading, unreachable
 from utils import Exit, StageError, pages_folder, raw_file, raw_parts, raw_stream
 
-FETCH = {IMF_ITSELF: imf.fetch, WORLD_BANK_ITSELF: world_bank.fetch}
-READ = {IMF_ITSELF: imf.read, WORLD_BANK_ITSELF: world_bank.read}
 WEB = ("http://", "https://")
-NOTHING_CHANGED = "fetched, and nothing changed"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,11 +54,13 @@ def main(arguments: list[str] | None = None) -> int:
         if options.revisions:
             from gdp.sources.archive import fetch_revisions
 
-            fetch_revisions(options.revisions, options.every, options.pause, journal)
+            fetch_revisions(options.revisions, options.every, options.pause, journal, options.anew)
         elif options.archive or options.pages:
             extract_many(options, journal)
+        elif options.release and options.release[0] != options.release[1]:
+            extract_releases(options, journal)
         else:
-            extract(sources_of(options) or [PAGE], options.page, target, options.max_age, journal)
+            extract(sources_of(options) or [PAGE], options.page, target, options.max_age, journal, options.release)
 
     return run_stage(journal, work, options.wait)
 
@@ -70,6 +71,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "Read the countries' nominal GDP from Wikipedia's list, or from the IMF or the World Bank, as it stands.",
         "python extract.py --page data/pages/2025-12-30_enwiki_rev1330326028.html.gz",
         "python extract.py --pages data/pages --output /tmp/raw.jsonl",
+        "python extract.py --source imf --release 2007-10..2026-04",
+        "python extract.py --source imf --page WEOApr2013all.xls",
     )
     add = parser.add_argument
     add_sources(parser)
@@ -81,11 +84,18 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     add("--output", type=stream_named, metavar="FILE", help="where raw records go (default: for transform)")
     add("--max-age", type=days, metavar="DAYS", help="when the network fails, refuse an older kept page")
+    add(
+        "--release",
+        type=months,
+        metavar="MONTH[..MONTH]",
+        help="a past release of the IMF, or version of the World Bank",
+    )
     past = parser.add_argument_group("the page's past")
     past.add_argument("--archive", action="store_true", help="read every page and answer that was kept, into .jsonl")
     past.add_argument("--pages", type=stream_named, metavar="DIR", help="read every page in a folder, into .jsonl")
     past.add_argument("--revisions", type=span, metavar="FROM..TO", help="fetch the page's revisions of these days")
     past.add_argument("--every", choices=("month", "quarter", "release"), default="month", help="the last one of each")
+    past.add_argument("--anew", action="store_true", help="with --revisions: fetch again what is kept but unreadable")
     past.add_argument("--pause", type=some_seconds, metavar="SECONDS", help="between requests (default: by the policy)")
     add_bulk_options(parser)
     options = parser.parse_args(arguments)
@@ -100,7 +110,26 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         parser.error(f"--archive and --pages write a record a line: name an --output that ends in {STREAMS[0]}")
     if options.page and len(sources_of(options)) > 1:
         parser.error("--page is of one source")
+    check_release(parser, options)
     return options
+
+
+def check_release(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End in wrong usage where --release has no source that has releases, or names several for one file."""
+    if options.release and sources_of(options) not in ([IMF_ITSELF], [WORLD_BANK_ITSELF]):
+        parser.error(f"--release is of one source: --source {IMF_ITSELF}, or --source {WORLD_BANK_ITSELF}")
+    if options.release and options.page and options.release[0] != options.release[1]:
+        parser.error("--page is of one release: name it as --release 2025-10")
+    if options.release and options.engine == "spark":
+        parser.error("--release is fetched one after another, and not by --engine spark")
+
+
+def months(text: str) -> Span:
+    """Return the first and last month of MONTH or MONTH..MONTH; raises ArgumentTypeError."""
+    try:
+        return month_span(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no month; write 2013-04, or 2007-10..2026-04") from None
 
 
 def span(text: str) -> tuple[str, str]:
@@ -111,7 +140,14 @@ def span(text: str) -> tuple[str, str]:
     return day(first), day(last)
 
 
-def extract(sources: list[str], page: str | None, target: Path, max_age_days: int | None, journal: Journal) -> None:
+def extract(  # noqa: PLR0913, PLR0917 - as the command line has them
+    sources: list[str],
+    page: str | None,
+    target: Path,
+    max_age_days: int | None,
+    journal: Journal,
+    release: Span | None = None,
+) -> None:
     """Read the sources into `target`; raises StageError, and leaves `target` as it was where none could be read.
 
     Where some could, their figures are written, and then the first failure is raised.
@@ -119,7 +155,9 @@ def extract(sources: list[str], page: str | None, target: Path, max_age_days: in
     readings: list[Extracted] = []
     failures: list[StageError] = []
     with waiting(f"asking {', '.join(sources)}", journal):
-        outcomes = side_by_side([partial(read_source, source, page, max_age_days, journal) for source in sources])
+        outcomes = side_by_side(
+            [partial(read_source, source, page, max_age_days, journal, release) for source in sources]
+        )
     for outcome in outcomes:
         (failures if isinstance(outcome, StageError) else readings).append(outcome)  # type: ignore[arg-type]
     for failure in failures[1:]:
@@ -157,6 +195,22 @@ def extract_many(options: argparse.Namespace, journal: Journal) -> None:
     extract_pages(paths, Path(options.output or raw_stream()), many, journal)
 
 
+def extract_releases(options: argparse.Namespace, journal: Journal) -> None:
+    """Fetch the past releases that are not kept yet, and read them, a record a line; raises StageError.
+
+    Where some could not be had the others are written, and then that is told (69).
+    """
+    from gdp.sources.archive import extract_pages
+    from gdp.sources.past_releases import fetch_releases
+
+    (source,) = sources_of(options)
+    paths, missing = fetch_releases(source, options.release, options.pause, journal)
+    if paths:
+        extract_pages(paths, Path(options.output or raw_stream()), bulk_options(options), journal)
+    if missing:
+        raise StageError(Exit.UNREACHABLE, missing)
+
+
 def side_by_side(tasks: list[Callable[[], Extracted]]) -> list[Extracted | StageError]:
     """Return what each task returns, or the StageError that it raises, done at once where there are several."""
 
@@ -182,43 +236,22 @@ def side_by_side(tasks: list[Callable[[], Extracted]]) -> list[Extracted | Stage
     return [outcomes[number] for number in range(len(tasks))]
 
 
-def read_source(source: str, page: str | None, max_age_days: int | None, journal: Journal) -> Extracted:
-    """Return what a source says: live, or in the file or at the address that `page` names; raises StageError."""
-    if source == PAGE:
-        if page is None:
-            return read_live_page(max_age_days, journal)
-        return read_url(page, journal) if page.startswith(WEB) else read_page(open_page(Path(page)), journal)
+def read_source(
+    source: str, page: str | None, max_age_days: int | None, journal: Journal, release: Span | None = None
+) -> Extracted:
+    """Return what a source says: live, or in the file or at the address that `page` names; raises StageError.
+
+    A file is of the source that its content tells, where none is named.
+    """
     if page is None:
-        return fetch_answer(source, journal)
+        return read_live_page(max_age_days, journal) if source == PAGE else fetch_answer(source, journal, release)
     if page.startswith(WEB):
+        if source == PAGE:
+            return read_url(page, journal)
         raise StageError(Exit.USAGE, f"--page {page} is an address; name a file that holds an answer of {source}")
-    return read_answer(source, open_page(Path(page)), journal)
-
-
-# --- the APIs ---------------------------------------------------------------------------------------------------------
-
-
-def fetch_answer(source: str, journal: Journal) -> Extracted:
-    """Return what the IMF or the World Bank answers, and keep it; raises StageError: 69 unreachable, 65 refused."""
-    try:
-        content = json.dumps(FETCH[source](), ensure_ascii=False, indent=0).encode()
-    except Unreachable as reason:
-        journal.facts["fetched"] = f"could not fetch: {reason}"
-        raise unreachable(source, reason, "try again later, or name a kept answer with --page") from reason
-    page = Page(content, f"the API of {source}", datetime.now(timezone.utc))
-    reading = read_answer(source, page, journal)
-    keep_once(kept_name(reading.records[0]["As_of"], content, source=source), page, f"the answer of {source}", journal)
-    return reading
-
-
-def read_answer(source: str, page: Page, journal: Journal) -> Extracted:
-    """Return what a kept answer of the IMF or the World Bank says; raises StageError (65) when it is refused."""
-    try:
-        reading = READ[source](page.content, page.saved.date())
-    except Refused as reason:
-        raise refusal(page.location, reason) from reason
-    tell_reading(reading, page, journal)
-    return reading
+    found = open_page(Path(page))
+    source = source_in(found.content) if source == PAGE else source
+    return read_page(found, journal) if source == PAGE else read_file(source, found, journal, release)
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
@@ -282,17 +315,6 @@ def keep_page(page: Page, revision: Revision, journal: Journal) -> None:
     keep_once(kept_name(str(day), page.content, revision.number), page, f"the page of {day}", journal)
 
 
-def keep_once(name: str, page: Page, what: str, journal: Journal) -> None:
-    """Keep something fetched, unless it is there already."""
-    if is_kept(name):
-        journal.facts["fetched"] = NOTHING_CHANGED
-        journal.say(f"{NOTHING_CHANGED}: {what} is kept already as {name}")
-        return
-    path = keep(name, page.content)
-    journal.facts["fetched"] = "fetched, new"
-    journal.say(f"fetched {what}, which is new; kept as {path}")
-
-
 def read_kept_page(failure: StageError, max_age_days: int | None, journal: Journal) -> Extracted:
     """Return what the newest kept page says, and tell its age; raises the `failure` (69) when none will do."""
     reason = str(failure).partition(";")[0]
@@ -324,31 +346,6 @@ def read_page(page: Page, journal: Journal) -> Extracted:
         journal.warn(f"{page.location} does not say when it was saved; took {page.saved:%Y-%m-%d %H:%M} for As_of")
     tell_reading(reading, page, journal)
     return reading
-
-
-# --- what is told -----------------------------------------------------------------------------------------------------
-
-
-def tell_reading(reading: Extracted, page: Page, journal: Journal) -> None:
-    """Tell what was read, on screen and in the run's facts."""
-    journal.facts |= {
-        "input": page.location,
-        "input_sha256": hashlib.sha256(page.content).hexdigest(),
-        "bytes_in": len(page.content),
-        "as_of": max(reading.records[0]["As_of"], journal.facts.get("as_of", "")),
-    }
-    countries = len({record["Country"] for record in reading.records})
-    journal.say(f"{len(reading.records)} figures of {countries} countries and aggregates read from {page.location}")
-
-
-def unreachable(what: str, reason: Unreachable, remedy: str) -> StageError:
-    """Return the error (69) for a source that cannot be reached."""
-    return StageError(Exit.UNREACHABLE, f"could not reach {what} ({without_credentials(str(reason))}); {remedy}")
-
-
-def refusal(location: str, reason: Refused) -> StageError:
-    """Return the error (65) for a page that cannot be read right."""
-    return StageError(Exit.BAD_DATA, f"{location} is refused: {reason}; look at it, or name an older page with --page")
 
 
 if __name__ == "__main__":

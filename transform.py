@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gdp.checks.findings import Finding, as_checks
-from gdp.checks.vintage import check_control_total
+from gdp.checks.vintage import check_control_totals
 from gdp.figures.cleaning import left_out
 from gdp.figures.countries import reference
 from gdp.figures.tally import MAX_UNKNOWN, Tally
@@ -150,13 +150,17 @@ def name_unknown(names: list[str], journal: Journal) -> None:
 def against_world(tally: Tally, journal: Journal) -> list[Finding]:
     """Log the newest sums beside their World rows, the control totals; return findings where any are apart."""
     findings: list[Finding] = []
+    of_vintage: dict[tuple[str, str], dict[int, tuple[float, float]]] = {}
     newest = tally.newest
     for total in tally.control_totals():
         if total.as_of == newest:
             share = f"{total.countries:.2f} billion USD, {total.countries / total.world:.3f} of World"
             when = f"{total.institution} {total.year} as of {total.as_of}"
             journal.log(f"{when}: the figures add up to {share} ({total.world:.2f})")
-        findings += check_control_total(total.institution, total.as_of, total.countries, total.world)
+        sums = of_vintage.setdefault((total.institution, total.as_of), {})
+        sums[total.year] = total.countries, total.world
+    for (institution, as_of), sums in of_vintage.items():
+        findings += check_control_totals(institution, as_of, sums)
     if findings:
         journal.log(f"apart from World: {first_few((f'{one.as_of}: {one}' for one in findings), '; ')}")
     return findings

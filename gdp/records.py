@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from utils import Exit, StageError, read_bytes, write_whole
 
@@ -27,6 +27,7 @@ class RawRecord(TypedDict):
     Institution: str
     Source: str
     As_of: str
+    Status: NotRequired[str | None]  # one of STATUSES; not written where the source does not say which
 
 
 class CleanRecord(TypedDict):
@@ -42,13 +43,20 @@ class CleanRecord(TypedDict):
     As_of: str
     Source: str
     Note: str | None
+    Status: NotRequired[str | None]  # one of STATUSES, or null; files from before it was kept have none
 
 
 INSTITUTIONS = ("IMF", "World Bank", "UN", "CIA")
 # Who says what an institution estimates: the page quotes all four, the IMF and the World Bank speak for themselves.
 PAGE, IMF_ITSELF, WORLD_BANK_ITSELF = "wikipedia", "imf", "world_bank"
 PUBLISHERS = (PAGE, IMF_ITSELF, WORLD_BANK_ITSELF)
-_HOSTS = (("https://www.imf.org/", IMF_ITSELF), ("https://api.worldbank.org/", WORLD_BANK_ITSELF))
+_HOSTS = (
+    ("https://www.imf.org/", IMF_ITSELF),
+    ("https://api.imf.org/", IMF_ITSELF),
+    ("https://api.db.nomics.world/v22/series/IMF/", IMF_ITSELF),  # the IMF's releases, kept by DBnomics
+    ("https://api.worldbank.org/", WORLD_BANK_ITSELF),
+)
+ESTIMATE, PROJECTION = STATUSES = ("estimate", "projection")  # up to the last year that the source calls actual; after
 FIRST_YEAR, LAST_YEAR = 1900, 2100  # national accounts begin in the 1930s; the IMF projects six years ahead
 MAX_BILLION_USD = 10_000_000  # eighty-five times the world's GDP of 2025
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -83,6 +91,7 @@ RAW_FIELDS: Fields = {
     "Country": _TEXT, "GDP": _TEXT, "Year": _TEXT_OR_NULL, "Column": _TEXT_OR_NULL,
     "Unit": _TEXT_OR_NULL, "Institution": _TEXT, "Source": _TEXT, "As_of": _TEXT,
 }  # fmt: skip
+MAY_BE_ABSENT: Fields = {"Status": _TEXT_OR_NULL}
 CLEAN_FIELDS: Fields = {
     "Country": _TEXT, "ISO3": _TEXT_OR_NULL, "Region": _TEXT_OR_NULL, "Subregion": _TEXT_OR_NULL,
     "Institution": _TEXT, "Year": (int,), "GDP_USD_billion": (int, float), "As_of": _TEXT, "Source": _TEXT,
@@ -175,7 +184,8 @@ def record_problem(record: object, fields: Fields) -> str | None:
     """Return what is wrong with the shape of a record, in a few words that name the field, or None."""
     if not isinstance(record, dict):
         return f"is not an object but {json.dumps(record, default=str)[:40]}"
-    for name, types in fields.items():
+    may_be_absent = {name: types for name, types in MAY_BE_ABSENT.items() if name in record}
+    for name, types in {**fields, **may_be_absent}.items():
         if name not in record:
             return f"field {name} is missing"
         # bool is an int to Python, but true is no year

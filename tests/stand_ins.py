@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from gdp.checks.vintage import OUTSIDE_THE_OUTLOOK
 from gdp.figures.countries import reference
 from tests.conftest import Answer
 from tests.page_builder import Layout, build, page_of_facts
@@ -31,7 +32,7 @@ def as_answer(told: Any, **headers: str) -> Answer:
 
 def imf_figures(first: int = 2020, last: int = 2031) -> dict[str, dict[str, float]]:
     """Return billions by code and year: a country each, Kosovo and Palestine under the IMF's own codes, and groups."""
-    codes = [code for code in CODES if code not in ("XKX", "PSE", "VEN")][:180]
+    codes = [code for code in CODES if code not in {"XKX", "PSE", "VEN"} | OUTSIDE_THE_OUTLOOK][:180]
     codes += ["UVK", "WBG", *({"USA", "CHN", "JPN", "DEU", "GBR", "FRA", "IND", "ITA", "BRA", "CAN", "RUS", "KOR",
                                "ESP", "AUS", "MEX", "TWN"} - set(codes))]  # fmt: skip
     years = range(first, last + 1)
@@ -80,6 +81,112 @@ def world_bank(per_page_as_text: bool = True, updated: str = "2026-04-08") -> Ro
         about = {"page": page, "pages": pages, "per_page": str(size) if per_page_as_text else size, "total": len(rows),
                  "sourceid": "2", "lastupdated": updated}  # fmt: skip
         return as_answer([about, rows[(page - 1) * size : page * size]])
+
+    return route
+
+
+def sdmx(flows: dict[str, str] | None = None, figures: dict[str, Any] | None = None) -> Route:
+    """Return SDMX's routes: each dataflow that stands, with its day of publication; an unknown one is 404, in JSON.
+
+    Values are whole dollars, groups have codes of their own, and the last actual year is in a Group.
+    """
+    published = {"WEO": "2026-04-14T13:00:00Z"} if flows is None else flows
+    values = imf_figures() if figures is None else figures
+
+    def route(path: str) -> Answer:
+        flow = path.partition("IMF.RES,")[2].partition("/")[0]
+        if flow not in published:
+            return Answer(404, json.dumps({"status": 404, "message": f"No such dataflow found: {flow}"}).encode())
+        return Answer(200, sdmx_xml(flow, published[flow], values).encode(), {"Content-Type": "application/xml"})
+
+    return route
+
+
+SDMX_CODES = {"UVK": "KOS", "WEOWORLD": "G001", "ADVEC": "G110", "NEWGRP": "G999"}
+
+
+def sdmx_xml(flow: str, published: str, figures: dict[str, Any], scale: str = "9") -> str:
+    """Return StructureSpecificData as the IMF sends it."""
+    namespace = "http://www.sdmx.org/resources/sdmxml/schemas/v2_1/message"
+    lines = [
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<message:StructureSpecificData xmlns:message="{namespace}">',
+        f'<message:Header><message:Structure><Ref agencyID="IMF.RES" id="{flow}" version="9.0.0"/></message:Structure>',
+        f'</message:Header><message:DataSet PUBLICATION_DATE="{published}" UPDATE_DATE="2026-04-15T13:00:00Z">',
+    ]
+    for code, series in figures.items():
+        key = f'COUNTRY="{SDMX_CODES.get(code, code)}" INDICATOR="NGDPD"'
+        last = "FY2023/24" if code == "IND" else "2024"
+        lines.append(f'<Group {key} LATEST_ACTUAL_ANNUAL_DATA="{last}"/><Series {key} FREQUENCY="A" SCALE="{scale}">')
+        lines += [
+            f'<Obs TIME_PERIOD="{year}" OBS_VALUE="{round(value * 1e9)}"/>' if value else f'<Obs TIME_PERIOD="{year}"/>'
+            for year, value in series.items()
+        ]
+        lines.append("</Series>")
+    return "\n".join([*lines, "</message:DataSet></message:StructureSpecificData>"])
+
+
+def dbnomics(releases: Sequence[str], figures: dict[str, Any] | None = None) -> Route:
+    """Return DBnomics' routes: a dataset a release, its series page by page, "NA" for none; an unknown one is 404."""
+    values = imf_figures() if figures is None else figures
+
+    def document(dataset: str, code: str) -> dict[str, Any]:
+        years = list(values[code])
+        number = "001" if code == "WEOWORLD" else code
+        return {
+            "dataset_code": dataset, "provider_code": "IMF", "series_code": f"{number}.NGDPD.us_dollars",
+            "series_name": f"{IMF_LABELS.get(code, code)} – Gross domestic product, current prices – U.S. dollars",
+            "period": [*years, "1979"], "value": [*(values[code][year] for year in years), "NA"],
+        }  # fmt: skip
+
+    def route(path: str) -> Answer:
+        dataset = path.partition("/series/IMF/")[2].partition("?")[0].partition("/")[0]
+        release = dataset.partition(":")[2]
+        if release not in releases:
+            return Answer(404, json.dumps({"message": f"Dataset {dataset} not found"}).encode())
+        if dataset.startswith("WEOAGG"):
+            found = [document(dataset, "WEOWORLD")]
+            return as_answer({"series": {"docs": found, "num_found": 1}})
+        asked = {name: int(told[0]) for name, told in parse_qs(urlsplit(path).query).items() if told[0].isdecimal()}
+        countries = [code for code in values if code not in GROUPS]
+        size = min(asked["limit"], 100)
+        page = [document(dataset, code) for code in countries[asked["offset"] : asked["offset"] + size]]
+        return as_answer({"series": {"docs": page, "num_found": len(countries), "offset": asked["offset"]}})
+
+    return route
+
+
+def wdi_archive(versions: dict[str, str], wrong: str = "") -> Route:
+    """Return the routes of the World Bank's archives: versions by number with their labels, page by page.
+
+    The order of the concepts changes from row to row, and Andorra stands there twice, without figures under ADO.
+    """
+    countries = {country.iso3: country.name for country in reference().countries.values()}
+    codes = [code for code in CODES if code not in ("TWN", "ESH", "ATA")][:217]
+
+    def rows(version: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        named = [("ADO", "Andorra"), ("WLD", "World"), *((code, countries[code]) for code in codes)]
+        for place, (code, name) in enumerate(named):
+            concepts = [
+                {"concept": "Country", "id": code, "value": name}, {"concept": "Time", "id": "YR2015", "value": "2015"},
+                {"concept": "Series", "id": "NY.GDP.MKTP.CD", "value": "GDP (current US$)"},
+                {"concept": "Version", "id": version, "value": versions[version]},
+            ]  # fmt: skip
+            turned = concepts[place % 4 :] + concepts[: place % 4]
+            found.append({"variable": turned, "value": None if code == "ADO" else 1e9 * (place + 1)})
+        return found
+
+    def route(path: str) -> Answer:
+        if "/version?" in path:
+            listed = [{"id": version, "value": label} for version, label in versions.items()]
+            return as_answer({"page": 1, "pages": 1, "source": [{"id": "57", "concept": [{"variable": listed}]}]})
+        version = path.partition("/version/")[2].partition("/")[0]
+        if version not in versions or version == wrong:
+            return as_answer([{"message": [{"id": "160", "key": "Data not found.", "value": "It was not found"}]}])
+        page, found = int(parse_qs(urlsplit(path).query)["page"][0]), rows(version)
+        about = {"page": page, "pages": -(-len(found) // 100), "per_page": "100", "total": len(found)}
+        data = found[(page - 1) * 100 : page * 100]
+        return as_answer({**about, "lastupdated": "2025-10-29", "source": {"id": "57", "data": data}})
 
     return route
 

@@ -86,11 +86,19 @@ def stated(series: Series) -> Statement:
     return Statement(series.as_of, series.figures, series.figures)
 
 
-def check_control_total(institution: str, as_of: str, total: float, world: float) -> Iterable[Finding]:
-    """The countries add up to the page's World row; that goes stale and has been mistyped, so it does not decide."""
+def check_control_totals(institution: str, as_of: str, sums: Mapping[int, tuple[float, float]]) -> Iterable[Finding]:
+    """The countries add up to the World row of each year; that goes stale and has been mistyped: it does not decide.
+
+    `sums` has the countries' sum and World's figure by year, in billions of USD; a vintage has one finding.
+    """
     low, high = WORLD_RATIO
-    if not low <= total / world <= high:
-        seen = f"the countries add up to {total / world:.3f} of World ({total:.2f} of {world:.2f} billion USD)"
+    apart = {year: total / world for year, (total, world) in sums.items() if not low <= total / world <= high}
+    if apart:
+        year = max(apart)
+        total, world = sums[year]
+        seen = f"the countries add up to {apart[year]:.3f} of World ({total:.2f} of {world:.2f} billion USD)"
+        if len(apart) > 1:
+            seen += f" in {year}, and to {min(apart.values()):.3f} to {max(apart.values()):.3f} in {len(apart)} years"
         yield Finding("sum against World", False, institution, as_of, seen, f"{low} to {high}", stage="transform")
 
 

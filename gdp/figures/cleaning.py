@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -23,6 +23,7 @@ from gdp.records import (
     INSTITUTIONS,
     LAST_YEAR,
     MAX_BILLION_USD,
+    STATUSES,
     CleanRecord,
     RawRecord,
     is_as_of,
@@ -70,9 +71,10 @@ class Judged(NamedTuple):
     year: int = 0
     cents: int = 0  # hundredths of a billion US dollars
     note: str | None = None
+    status: str | None = None
 
 
-RawFields = tuple[str, str, str | None, str | None, str | None, str, str, str]
+RawFields = tuple[str, str, str | None, str | None, str | None, str, str, str, str | None]
 ABSENT = Judged(Fate.ABSENT)
 
 
@@ -94,13 +96,17 @@ def clean(raw: RawRecord) -> Outcome:
         "As_of": facts.as_of,
         "Source": facts.source,
         "Note": judged.note,
+        "Status": judged.status,
     }
     return Outcome(judged.fate, record)
 
 
-fields_of: Callable[[Mapping[str, Any]], RawFields] = itemgetter(
-    "Country", "GDP", "Year", "Column", "Unit", "Institution", "Source", "As_of"
-)
+_always_there = itemgetter("Country", "GDP", "Year", "Column", "Unit", "Institution", "Source", "As_of")
+
+
+def fields_of(raw: Mapping[str, Any]) -> RawFields:
+    """Return the fields of a raw record in their order; the Status is null where it is absent."""
+    return (*_always_there(raw), raw.get("Status"))
 
 
 def judge(fields: RawFields) -> Judged:
@@ -109,7 +115,7 @@ def judge(fields: RawFields) -> Judged:
     The year of a figure stands in the cell's own brackets, else behind the name, else in the year cell, else in the
     heading, else in the caption. A page that states none (those before 2014) means the year it was saved in.
     """
-    country, gdp, *around = fields
+    country, gdp, *around, status = fields
     facts = column_facts(*around)
     figure = figure_of(gdp, facts.factor)
     if figure.cents is None:
@@ -120,13 +126,15 @@ def judge(fields: RawFields) -> Judged:
     if figure.year is None:
         stated, doubt = (named, None) if named.year is not None else (facts, facts.year_note)
     problem = named.problem or facts.problem or stated.year_problem
+    if status is not None and status not in STATUSES:
+        problem = f"Status is {status[:40]!r}, not one of {', '.join(STATUSES)}"
     if problem or stated.year is None:
         return Judged(Fate.REJECTED, problem)
     note = None
     if facts.unsourced or doubt or figure.note:
         note = "; ".join(text for text in (facts.unsourced, doubt, figure.note) if text)
     fate = Fate.AGGREGATE if named.is_aggregate else Fate.CLEAN
-    return Judged(fate, None, named, facts, stated.year, figure.cents, note)
+    return Judged(fate, None, named, facts, stated.year, figure.cents, note, status)
 
 
 # --- names ------------------------------------------------------------------------------------------------------------

@@ -29,15 +29,16 @@ from gdp.figures.cleaning import (
     judge,
 )
 from gdp.figures.tally import BROKEN, MAX_UNKNOWN, Tally
-from gdp.records import RAW_FIELDS, record_problem
+from gdp.records import MAY_BE_ABSENT, RAW_FIELDS, record_problem
 from gdp.running.pieces import BYTE_OFFSET, MAX_TEXT_CHARACTERS, Reject
 from utils import MAX_NAMED
 
 GDP, YEAR = b'", "GDP": "', b'", "Year": '  # what stands between the parts of a raw line
 # The types that a raw record's fields can have, all at once: quicker to look up than to check one by one.
 _TYPES = {
-    (str, str, year, column, unit, str, str, str)
+    (str, str, year, column, unit, str, str, str, status)
     for year in (str, type(None)) for column in (str, type(None)) for unit in (str, type(None))
+    for status in (str, type(None))
 }  # fmt: skip
 DAMAGED = "\ufffd".encode()  # what readers, Spark's among them, put in the place of bytes that are no text
 
@@ -76,7 +77,7 @@ class _Known:
                 known.clear()
         figures[gdp] = str(judged.cents / 100).encode(), judged.cents
         self.countries[country] = _text_of_country(named).encode()
-        before, behind = _text_of_column(facts, judged.year)
+        before, behind = _text_of_column(facts, judged.year, None, judged.status)
         self.columns[column] = column_name(facts, judged.year), before.encode(), behind.encode(), figures
 
 
@@ -93,7 +94,8 @@ def _mean_alone(country: bytes, gdp: bytes, column: bytes) -> bool:
         begin, figure, rest = (orjson.loads(text) for text in (country + b'"}', b'"%b"' % gdp, b'{"Year": ' + column))
     except orjson.JSONDecodeError:
         return False
-    return list(begin) == [*RAW_FIELDS][:1] and isinstance(figure, str) and list(rest) == [*RAW_FIELDS][2:]
+    around = [name for name in rest if name not in MAY_BE_ABSENT]
+    return list(begin) == [*RAW_FIELDS][:1] and isinstance(figure, str) and around == [*RAW_FIELDS][2:]
 
 
 _known = _Known()
@@ -218,7 +220,7 @@ def column_name(facts: ColumnFacts, year: int) -> str:
 
 def _line(judged: Judged, named: Named, facts: ColumnFacts) -> str:
     """Return a clean record as write_records writes it."""
-    before, behind = _text_of_column(facts, judged.year, judged.note)
+    before, behind = _text_of_column(facts, judged.year, judged.note, judged.status)
     return f"{_text_of_country(named)}{before}{judged.cents / 100}{behind}"
 
 
@@ -235,7 +237,7 @@ def _text_of_country(named: Named) -> str:
 
 
 @lru_cache(CACHED_COLUMNS)
-def _text_of_column(facts: ColumnFacts, year: int, note: str | None = None) -> tuple[str, str]:
-    said = {"As_of": facts.as_of, "Source": facts.source, "Note": note}
+def _text_of_column(facts: ColumnFacts, year: int, note: str | None, status: str | None) -> tuple[str, str]:
+    said = {"As_of": facts.as_of, "Source": facts.source, "Note": note, "Status": status}
     rest = json.dumps(said, ensure_ascii=False).removeprefix("{")
     return f', "Institution": "{facts.institution}", "Year": {year}, "GDP_USD_billion": ', f", {rest}\n"

@@ -8,11 +8,16 @@ from datetime import datetime
 
 from gdp.records import RawRecord
 
-SIZE_LIMIT_BYTES = 10_000_000  # of an answer, fetched or kept: twenty-five times the page of 2025
+SIZE_LIMIT_BYTES = 10_000_000  # of an answer that is fetched: twenty-five times the page of 2025
+FILE_LIMIT_BYTES = 60_000_000  # of a file, unpacked: three times the largest release of the World Economic Outlook
 
 
 class Unreachable(Exception):
     """A source could not be reached, or did not send all of its answer; the message is the reason, in a few words."""
+
+
+class NotThere(Unreachable):
+    """A source answered, and says that it has not got what it was asked for."""
 
 
 class Refused(Exception):

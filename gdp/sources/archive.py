@@ -12,42 +12,50 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gdp.records import IMF_ITSELF, PAGE, WORLD_BANK_ITSELF
+from gdp.records import IMF_ITSELF, WORLD_BANK_ITSELF
 from gdp.running.command_line import BulkOptions
 from gdp.running.journal import Journal
 from gdp.running.pieces import Growing, Reject, identity_of, packed, rejected_lines, results_in_order
 from gdp.running.screen import progress
-from gdp.sources import Refused, Unreachable, imf, wikipedia, world_bank
-from gdp.sources.pages import Page, keep, kept_name, kept_pages, kept_revisions, open_page, page_of, source_of
-from gdp.sources.revisions import PastRevision, fetch_revision, last_of_each, list_revisions
-from utils import Exit, StageError, first_few, raw_file, rejected_file
+from gdp.sources import NotThere, Refused, Unreachable
+from gdp.sources.kinds import read_kind
+from gdp.sources.pages import Page, keep, kept_name, kept_pages, kept_revisions, open_page, page_of
+from gdp.sources.revisions import PastRevision, by_period, fetch_revision, list_revisions
+from utils import Exit, StageError, first_few, pages_folder, raw_file, rejected_file
 
 # Wikimedia's limit of 2026 is 200 requests a minute for a client that gives a contact, and 10 for one that does not.
 PAUSE_S, PAUSE_WITHOUT_CONTACT_S = 60 / 150, 60 / 8
 STAGE = "extract"
+Wait = Callable[[], None]
+TRIES_A_PERIOD = 5  # revisions; who vandalises a page is reverted within a few
 PAGES, RECORDS, UNREAD = "pages", "records", "unread"  # what is counted
-PAGE_NAMES = (".html", ".html.gz", ".json", ".json.gz")
+# What a page, an answer or a file of figures is called; what it is, its content tells.
+FORMS = (".html", ".json", ".xml", ".csv", ".tsv", ".txt", ".xls", ".xlsx", ".zip", ".js", ".ts")
+PAGE_NAMES = (*FORMS, *(f"{form}.gz" for form in FORMS))
 
 
-def fetch_revisions(days: tuple[str, str], every: str, pause_s: float | None, journal: Journal) -> None:
+def fetch_revisions(
+    days: tuple[str, str], every: str, pause_s: float | None, journal: Journal, anew: bool = False
+) -> None:
     """Fetch the last revision of each period between two days that is not kept yet, one request at a time.
 
-    Raises StageError (69) at the end when some could not be had; run again, it goes on with what is missing.
+    Where that was deleted, or cannot be read, the one before it is taken. With `anew` what is kept and cannot be read
+    is fetched again. Raises StageError (69) at the end when some could not be had; run again, it goes on with those.
     """
     wait = paced(pause_s or (PAUSE_S if os.environ.get("GDP_ETL_CONTACT") else PAUSE_WITHOUT_CONTACT_S))
     try:
-        wanted = last_of_each(list_revisions(*days, wait), every)
+        wanted = by_period(list_revisions(*days, wait), every)
     except Unreachable as reason:
         raise StageError(
             Exit.UNREACHABLE, f"could not list the page's revisions ({reason}); try again later"
         ) from reason
-    kept = kept_revisions()
-    missing = [revision for revision in wanted if revision.number not in kept]
+    kept = {number for number, path in kept_revisions().items() if not (anew and problem_of(path))}
+    missing = [period for period in wanted if period[0].number not in kept]
     journal.say(
         f"{len(wanted)} revisions, the last of each {every} from {days[0]} to {days[1]}:"
         f" {len(wanted) - len(missing)} kept already, {len(missing)} to fetch"
     )
-    failed = fetch_all(missing, wait, journal)
+    failed = fetch_all(missing, kept, wait, journal)
     journal.facts |= {"rows_in": len(wanted), "rows_out": len(wanted) - len(failed)}
     if failed:
         raise StageError(
@@ -56,32 +64,50 @@ def fetch_revisions(days: tuple[str, str], every: str, pause_s: float | None, jo
         )
 
 
-def fetch_all(missing: list[PastRevision], wait: Callable[[], None], journal: Journal) -> list[str]:
-    """Fetch and keep revisions; return why some could not be had."""
+def fetch_all(missing: list[list[PastRevision]], kept: set[int], wait: Wait, journal: Journal) -> list[str]:
+    """Fetch and keep a revision of each period; return why some have none."""
     failed: list[str] = []
     with progress(len(missing), "revisions fetched", journal) as advance:
-        for revision in missing:
-            try:
-                content = fetch_twice(revision, wait)
-                keep(kept_name(revision.saved[:10], content, revision.number), content)
-            except (Unreachable, Refused) as reason:
-                failed.append(f"{revision.number} of {revision.saved[:10]} ({reason})")
-                journal.log(f"could not fetch revision {failed[-1]}")
+        for period in missing:
+            failed += fetch_last(period, kept, wait, journal)
             advance(1)
     return failed
 
 
-def fetch_twice(revision: PastRevision, wait: Callable[[], None]) -> bytes:
+def fetch_last(period: list[PastRevision], kept: set[int], wait: Wait, journal: Journal) -> list[str]:
+    """Fetch and keep the last revision of a period that can be had; return why there is none, or nothing.
+
+    Only where a revision is not there, or cannot be read, the one before will do: all else may pass, and is told.
+    """
+    reasons: list[str] = []
+    for revision in period[:TRIES_A_PERIOD]:
+        if revision.number in kept:
+            return []
+        try:
+            content = fetch_twice(revision, wait)
+            keep(kept_name(revision.saved[:10], content, revision.number), content)
+            return []
+        except (Unreachable, Refused) as reason:
+            reasons.append(f"{revision.number} of {revision.saved[:10]} ({reason})")
+            journal.log(f"could not fetch revision {reasons[-1]}")
+            if not isinstance(reason, NotThere | Refused):
+                break
+    return reasons[:1]
+
+
+def fetch_twice(revision: PastRevision, wait: Wait) -> bytes:
     """Return a revision's page; one that broke off on the way is asked for once more."""
     wait()
     try:
         return fetch_revision(revision)
+    except NotThere:
+        raise
     except Unreachable:
         wait()
         return fetch_revision(revision)
 
 
-def paced(pause_s: float) -> Callable[[], None]:
+def paced(pause_s: float) -> Wait:
     """Return a function that returns no sooner than `pause_s` after its last return."""
     last = -pause_s
 
@@ -183,18 +209,30 @@ def page_lines(path: Path, target: Path) -> PageLines:
     try:
         lines = lines_of(open_page(path))
     except (StageError, Refused) as problem:
-        return PageLines(b"", 0, "", f"{path} is refused: {problem}" if isinstance(problem, Refused) else str(problem))
+        said = f"{path} is refused: {problem}" if isinstance(problem, Refused) else str(problem)
+        return PageLines(b"", 0, "", said + remedy(path))
     return PageLines(packed("".join(lines).encode(), target), len(lines), json.loads(lines[0])["As_of"], None)
+
+
+def remedy(path: Path) -> str:
+    """Return how a revision that is kept and cannot be read is fetched anew; "" for what is no revision."""
+    day, _, name = path.name.partition("_")
+    is_kept = path.parent == pages_folder() and name.startswith("enwiki_rev")
+    return f"; fetch it anew with extract.py --revisions {day}..{day} --anew" if is_kept else ""
+
+
+def problem_of(path: Path) -> str | None:
+    """Return why something kept cannot be read, or None."""
+    try:
+        read_kind(open_page(path))
+    except (StageError, Refused) as problem:
+        return str(problem)
+    return None
 
 
 def lines_of(page: Page) -> list[str]:
     """Return the raw records of a kept page or answer as lines; raises Refused."""
-    source = source_of(page)
-    if source == PAGE:
-        reading = wikipedia.parse(page.content, page.location, page.saved)
-    else:
-        reading = (imf if source == IMF_ITSELF else world_bank).read(page.content, page.saved.date())
-    return [json.dumps(record, ensure_ascii=False) + "\n" for record in reading.records]
+    return [json.dumps(record, ensure_ascii=False) + "\n" for record in read_kind(page).records]
 
 
 # --- on Spark ---------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from gdp.sources import SIZE_LIMIT_BYTES, Unreachable
+from gdp.sources import SIZE_LIMIT_BYTES, NotThere, Unreachable
 
 CONNECT_TIMEOUT_S = 3.05  # a little over a multiple of 3, TCP's retransmission window, as requests' manual advises
 READ_TIMEOUT_S = 8.0
@@ -28,6 +28,7 @@ RETRY_AFTER_CAP_S = 10  # longer than this, and the deadline would pass while we
 # Fetching an archive takes its time: nobody waits at a screen, and being told to come back later is no failure.
 PATIENT_DEADLINE_S, PATIENT_RETRIES, PATIENT_RETRY_AFTER_CAP_S = 600.0, 8, 120
 RETRIED_STATUSES = (429, 500, 502, 503, 504)
+GONE_STATUSES = (404, 410)
 MAX_REDIRECTS = 5
 
 Result = TypeVar("Result")
@@ -86,6 +87,8 @@ def _download(url: str, patient: bool = False) -> Download:
             session.get(url, stream=True, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)) as answer,
         ):
             _check_way(url, answer)
+            if answer.status_code in GONE_STATUSES:
+                raise NotThere(f"it answered {answer.status_code} {answer.reason}".rstrip())
             if answer.status_code != requests.codes.ok:
                 raise Unreachable(f"it answered {answer.status_code} {answer.reason}".rstrip())
             return Download(answer.url, _read_body(answer), answer.headers.get("Last-Modified"))

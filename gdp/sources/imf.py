@@ -1,128 +1,146 @@
-"""The IMF's own figures: nominal GDP (NGDPD) of the World Economic Outlook, by the DataMapper's API.
+"""The IMF's own figures: nominal GDP (NGDPD) of the World Economic Outlook, from wherever they can be had.
 
-It serves the current release only, all years at once, in billions of US dollars. Countries and groups of countries come
-under codes side by side; other addresses of the same API label them, and say which release it is.
+The current release comes from the IMF's SDMX, else from its DataMapper; past ones from SDMX's vintages, else from
+DBnomics. A file is read by what is in it: an answer of any of these, or one of the IMF's own files.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import re
-from collections import Counter
-from datetime import date
-from typing import Any
+from collections.abc import Callable
+from datetime import date, datetime, timezone
+from functools import partial
+from typing import Any, NamedTuple
 
-from gdp.records import RawRecord
-from gdp.sources import Extracted, Refused, Unreachable
-from gdp.sources.answers import checked_as_of, fetch_json, read_json, shaped
-from utils import MONTHS
+from gdp.sources import Extracted, NotThere, Refused, Unreachable, datamapper, dbnomics, sdmx, weo_files
+from gdp.sources.answers import is_json, read_json, refuse_web_page
+from gdp.sources.outlook import INDICATOR, Outlook, extracted
+from gdp.sources.releases import WITHOUT_GDP, ReleaseMonth, releases_between
+from gdp.sources.rows import tables_of
 
-API_URL = "https://www.imf.org/external/datamapper/api/v1"
-INDICATOR = "NGDPD"
-UNIT = "Billions of U.S. dollars"  # the API's own words, for an answer that came without them
-WORLD = "WEOWORLD"  # kept among the countries: the control total
-ABOUT = ("countries", "groups", "regions", "indicators")
-ABOUT_DEADLINE_S = 5.0  # the figures are worth more than their labels
-MIN_COUNTRIES = 100  # the IMF has had over 180 members since 2000
-PROJECTED_YEARS = 5  # a release of 2024 reaches to 2029
-APRIL, OCTOBER = 4, 10  # the months of the two releases a year
+ADDRESSES = SDMX_URL, DATAMAPPER_URL, DBNOMICS_URL = ("GDP_ETL_SDMX_URL", "GDP_ETL_IMF_URL", "GDP_ETL_DBNOMICS_URL")
 
 
-def fetch() -> dict[str, Any]:
-    """Return the current release: the figures, and what the API tells about codes and release where it does.
+class Answer(NamedTuple):
+    """What was sent, byte by byte or as one JSON, and who sent it."""
 
-    Raises Unreachable when the figures cannot be had; their labels only make them easier to read.
+    content: bytes
+    sender: str
+
+
+# --- asking -----------------------------------------------------------------------------------------------------------
+
+
+def fetch(release: ReleaseMonth | None = None) -> Answer:
+    """Return the current release, or a past one, from the first source that has it.
+
+    Raises NotThere, with what each of them said, when none has it, Unreachable when nobody answers at all.
     """
-    base = os.environ.get("GDP_ETL_IMF_URL") or API_URL
-    told = _shaped_answer(fetch_json(f"{base}/{INDICATOR}"))
-    for name in ABOUT:
+    if release == WITHOUT_GDP:
+        raise NotThere(f"the release of {release} came without {INDICATOR}, as it was cut to six series")
+    ways = _ways_to_past(release) if release else _ways_to_current()
+    said: list[str] = []
+    silent, unnamed = True, None
+    for sender, ask in ways:
         try:
-            told[name] = fetch_json(f"{base}/{name}", deadline_s=ABOUT_DEADLINE_S).get(name, {})
-        except (Unreachable, AttributeError):
-            told[name] = {}
-    return {name: told[name] for name in ("values", *ABOUT)}
+            answer = Answer(ask(), sender)
+            if _release_of(answer, release):
+                return answer
+            unnamed = unnamed or answer
+        except (Unreachable, Refused) as reason:
+            said.append(f"{sender}: {reason}")
+            silent &= not isinstance(reason, NotThere | Refused)
+    if unnamed:  # nobody else has one: reading it says what is missing
+        return unnamed
+    raise (Unreachable if silent else NotThere)("; ".join(said) or "its address is not among those that are named")
 
 
-def _shaped_answer(told: object) -> dict[str, Any]:
-    values = told.get("values") if isinstance(told, dict) else None
-    if not isinstance(told, dict) or not isinstance(values, dict) or INDICATOR not in values:
-        raise Unreachable(f"its answer has no values of {INDICATOR}")
-    return told
+Ways = list[tuple[str, Callable[[], bytes]]]
 
 
-def read(content: bytes, fetched: date) -> Extracted:
-    """Return a kept answer's records; raises Refused."""
-    return parse(read_json(content), fetched)
+def _is_asked(address: str) -> bool:
+    """Tell whether a source is asked: where somebody named addresses, only those that they named."""
+    return bool(os.environ.get(address)) or not any(map(os.environ.get, ADDRESSES))
 
 
-def parse(told: Any, fetched: date) -> Extracted:
-    """Return the figures of every country and year, and the World's, as raw records; groups are left out and counted.
+def _ways_to_current() -> Ways:
+    """Return whom to ask for the current release."""
+    ways: Ways = [("SDMX", sdmx.fetch)] if _is_asked(SDMX_URL) else []
+    for base in datamapper.addresses() if _is_asked(DATAMAPPER_URL) else ():
+        ways.append((datamapper.called(base), partial(_as_json, partial(datamapper.fetch, base))))
+    return ways
 
-    `fetched` tells the release where the answer does not. Raises Refused for what is not the DataMapper's answer.
+
+def _ways_to_past(release: ReleaseMonth) -> Ways:
+    """Return whom to ask for a past release: its vintage, DBnomics, and whoever has the current one if that is it."""
+    vintage = sdmx.vintage(release)
+    today = datetime.now(timezone.utc)
+    since = list(releases_between(release, ReleaseMonth(today.year, today.month)))
+    may_be_current = len(since) <= 2  # it is the last one, or the last is not out yet
+    ways: Ways = [(f"SDMX {vintage}", partial(sdmx.fetch, vintage))] if _is_asked(SDMX_URL) else []
+    ways += _ways_to_current() if may_be_current else []
+    if _is_asked(DBNOMICS_URL):
+        ways.append(("DBnomics", partial(_as_json, partial(dbnomics.fetch, release))))
+    return ways
+
+
+def _as_json(ask: Callable[[], dict[str, Any]]) -> bytes:
+    return json.dumps(ask(), ensure_ascii=False, indent=0).encode()
+
+
+def _release_of(answer: Answer, asked: ReleaseMonth | None) -> ReleaseMonth | None:
+    """Return the release that an answer names; raises Refused where it is not the one asked for, or cannot be read."""
+    said = outlook_of(answer.content).told_release
+    if asked and said and said != asked:
+        raise Refused(f"it is of {said}")
+    return said
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def read(content: bytes, today: date, release: ReleaseMonth | None = None) -> Extracted:
+    """Return the records of an answer or a file; `release` is the one that the user says it is of.
+
+    Raises Refused for what is neither, is cut short, or of another indicator or an unknown release.
     """
-    values = shaped(told, dict, "the answer").get("values")
-    by_code = shaped(shaped(values, dict, "values").get(INDICATOR), dict, f"values of {INDICATOR}")
-    labels = {code: about.get("label") for code, about in _about(told, "countries").items()}
-    groups = {code: about.get("label") for name in ("groups", "regions") for code, about in _about(told, name).items()}
-    left_out: Counter[str] = Counter()
-    if not labels:
-        left_out["list of countries: codes stand in the place of names"] += 1
-    as_of = checked_as_of(_release(told, by_code, fetched), fetched)
-    unit = _about(told, "indicators").get(INDICATOR, {}).get("unit")
-    records: list[RawRecord] = []
-    for code, figures in by_code.items():
-        if not code.strip():
-            left_out["figures under an empty code"] += 1
-        elif code in groups and code != WORLD and code not in labels:
-            left_out["group of countries"] += 1
-        else:
-            name = str(labels.get(code) or groups.get(code) or code)
-            records += _records(name, shaped(figures, dict, f"figures of {code}"), str(unit or UNIT), as_of, left_out)
-    countries = len({record["Country"] for record in records})
-    if countries < MIN_COUNTRIES:
-        raise Refused(f"it has figures of {countries} countries, fewer than {MIN_COUNTRIES}")
-    return Extracted(records, left_out)
+    return extracted(outlook_of(content), today, release)
 
 
-def _about(told: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
-    about = told.get(name) or {}
-    return {code: entry for code, entry in about.items() if isinstance(entry, dict)} if isinstance(about, dict) else {}
+def parse(told: Any, today: date, release: ReleaseMonth | None = None) -> Extracted:
+    """Return the records of JSON that was read; raises Refused."""
+    return extracted(_outlook_of_json(told), today, release)
 
 
-def _records(country: str, figures: dict[str, Any], unit: str, as_of: str, left_out: Counter[str]) -> list[RawRecord]:
-    records: list[RawRecord] = []
-    for year, figure in figures.items():
-        if figure is None:
-            left_out["year without a figure"] += 1
-            continue
-        records.append({
-            "Country": country, "GDP": str(figure), "Year": year, "Column": None, "Unit": unit,
-            "Institution": "IMF", "Source": f"{API_URL}/{INDICATOR}", "As_of": as_of,
-        })  # fmt: skip
-    return records
+def outlook_of(content: bytes) -> Outlook:
+    """Return what an answer or a file says, told by what is in it; raises Refused."""
+    refuse_web_page(content, "figures")
+    if is_json(content):
+        return _outlook_of_json(read_json(content))
+    if content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
+        return sdmx.outlook_of_xml(content)
+    tables = tables_of(content)
+    if sdmx.is_sdmx_table(tables[0] if tables else []):
+        return sdmx.outlook_of_rows(tables[0])
+    if any(map(weo_files.layout_of, tables)):
+        return weo_files.outlook_of_tables(tables)
+    raise Refused("it is no answer of the IMF's and no file of its World Economic Outlook")
 
 
-_RELEASE = re.compile(rf"\b({MONTHS[APRIL - 1]}|{MONTHS[OCTOBER - 1]}) (20\d\d)\b")
-
-
-def _release(told: dict[str, Any], by_code: dict[str, Any], fetched: date) -> str:
-    """Return the first day of the month of the release.
-
-    The API names it beside the indicator. Without that, its last year tells the year, and the day it was fetched the
-    month: in October, before the release, the April's figures would be taken for October's, which the next run mends.
-    """
-    named = _RELEASE.search(str(_about(told, "indicators").get(INDICATOR, {}).get("source")))
-    if named:
-        return f"{named[2]}-{MONTHS.index(named[1]) + 1:02}-01"
-    years = [
-        int(y)
-        for figures in by_code.values()
-        if isinstance(figures, dict)
-        for y in figures
-        if re.fullmatch(r"\d{4}", y)
-    ]
-    if not years:
-        raise Refused("it has no year")
-    year = min(max(years) - PROJECTED_YEARS, fetched.year)
-    month = OCTOBER if year < fetched.year or fetched.month >= OCTOBER else APRIL
-    return f"{year}-{month:02}-01" if (year, month) <= (fetched.year, fetched.month) else f"{year - 1}-{OCTOBER}-01"
+def _outlook_of_json(told: Any) -> Outlook:
+    match told:
+        case dict() if "values" in told:
+            return datamapper.outlook_of(told)
+        case dict() if sdmx.is_sdmx_json(told):
+            return sdmx.outlook_of_json(told)
+        case dict() if dbnomics.is_dbnomics(told):
+            return dbnomics.outlook_of(told)
+        case [dict(), *_] if weo_files.layout_of(table := weo_files.as_table(told)):
+            return weo_files.outlook_of_tables([table])
+        case {"message": str(message)}:
+            raise Refused(f"it is an error: {message[:80]}")
+        case {"api": _, **others}:
+            about = " and ".join(map(str, others)) or "nothing: it has not got the country or the indicator"
+            raise Refused(f"it is the DataMapper's answer about {about}, and has no figures")
+    raise Refused(f"it is no answer of the IMF's: {json.dumps(told, default=str)[:60]}")

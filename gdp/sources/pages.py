@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from gdp.records import PAGE
-from gdp.sources import SIZE_LIMIT_BYTES
+from gdp.sources import FILE_LIMIT_BYTES
 from utils import SHIPPED_PAGES, Exit, StageError, pages_folder, read_bytes, write_whole
 
 GZIP_MAGIC = b"\x1f\x8b"
 # A page by its revision, or by its bytes where it tells none; an API's answer by its release and bytes.
 _KEPT = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)_(?:(?:enwiki_rev(?P<revision>\d+)|page_[0-9a-f]{8})\.html"
-    r"|(?P<source>imf|world_bank)_[0-9a-f]{8}\.json)\.gz"
+    r"|(?P<source>imf|world_bank)_[0-9a-f]{8}\.(?:json|xml))\.gz"
 )
 _DAY_IN_NAME = re.compile(r"(?<!\d)((?:19|20)\d\d-\d\d)(-\d\d)?(?!\d)")
 
@@ -36,7 +35,7 @@ def kept_name(day: str, content: bytes, revision: int | None = None, source: str
     """Return the name under which something fetched is kept."""
     mark = hashlib.sha256(content).hexdigest()[:8]
     if source:
-        return f"{day}_{source}_{mark}.json.gz"
+        return f"{day}_{source}_{mark}.{'xml' if content.lstrip().startswith(b'<') else 'json'}.gz"
     return f"{day}_enwiki_rev{revision}.html.gz" if revision else f"{day}_page_{mark}.html.gz"
 
 
@@ -64,10 +63,10 @@ def kept_pages(source: str | None = None) -> list[Path]:
     return sorted(found.values(), key=_as_of_and_revision)
 
 
-def kept_revisions() -> set[int]:
-    """Return the numbers of the revisions that are kept."""
-    names = (_KEPT.fullmatch(path.name) for path in kept_pages())
-    return {int(name["revision"]) for name in names if name and name["revision"]}
+def kept_revisions() -> dict[int, Path]:
+    """Return where the revisions that are kept are, by their numbers."""
+    names = ((_KEPT.fullmatch(path.name), path) for path in kept_pages())
+    return {int(name["revision"]): path for name, path in names if name and name["revision"]}
 
 
 def _as_of_and_revision(path: Path) -> tuple[str, int]:
@@ -92,12 +91,6 @@ def page_of(location: str, content: bytes, written: datetime) -> Page:
     return Page(content, location, _day_in(location.rpartition("/")[2]) or written)
 
 
-def source_of(page: Page) -> str:
-    """Return which source a kept page is of, told by its name."""
-    kept = _KEPT.fullmatch(page.location.rpartition("/")[2])
-    return (kept and kept["source"]) or PAGE
-
-
 def _day_in(name: str) -> datetime | None:
     named = _DAY_IN_NAME.search(name)
     try:
@@ -110,11 +103,11 @@ def decompressed(content: bytes, path: str) -> bytes:
     """Return what a gzip file holds; raises StageError (65) when it is cut short, damaged or larger than any page."""
     unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
-        page = unpack.decompress(content, SIZE_LIMIT_BYTES)
+        page = unpack.decompress(content, FILE_LIMIT_BYTES)
     except zlib.error as error:
         raise StageError(Exit.BAD_DATA, f"{path} is not a whole gzip file: {error}; fetch it again") from None
     if unpack.unconsumed_tail:
-        limit = f"{SIZE_LIMIT_BYTES // 1_000_000} MB"
+        limit = f"{FILE_LIMIT_BYTES // 1_000_000} MB"
         raise StageError(Exit.BAD_DATA, f"{path} unpacks to over {limit}, which no page has; fetch it again")
     if not unpack.eof:
         raise StageError(Exit.BAD_DATA, f"{path} is cut short; fetch it again")

@@ -22,6 +22,7 @@ from gdp.records import (
     LAST_YEAR,
     MAX_BILLION_USD,
     SAID_TWICE,
+    STATUSES,
     CleanRecord,
     bad_input,
     is_as_of,
@@ -190,7 +191,7 @@ def read_block(block: Block) -> ReadBlock:
             values = _fields(record)
         except (orjson.JSONDecodeError, LookupError, TypeError):
             return ReadBlock(b"", number, _problem_of_line(line))
-        if tuple(map(type, values)) not in _TYPES:
+        if tuple(map(type, values)) not in _TYPES or record.get("Status") not in _STATUSES:
             return ReadBlock(b"", number, _problem_of_line(line))
         country, _, _, _, institution, year, figure, now_as_of, now_source, _ = values
         seen = (now_as_of, institution) in right and country and not country.isspace()
@@ -209,7 +210,8 @@ def _problem_of_line(line: bytes) -> str:
     import orjson
 
     try:
-        return record_problem(orjson.loads(line), CLEAN_FIELDS) or "is no clean record"
+        record = orjson.loads(line)
+        return record_problem(record, CLEAN_FIELDS) or f"field Status is {str(record.get('Status'))[:40]!r}"
     except orjson.JSONDecodeError as error:
         return f"is not JSON: {error}"
 
@@ -226,6 +228,7 @@ def _problem_of_values(record: CleanRecord, right: set[Right]) -> str | None:
         "Institution": institution in INSTITUTIONS,
         "Country": bool(record["Country"].strip()),
         "As_of": is_as_of(as_of),
+        "Status": record.get("Status") in _STATUSES,
     }
     if all(is_right.values()):
         right.add((as_of, institution))
@@ -235,6 +238,7 @@ def _problem_of_values(record: CleanRecord, right: set[Right]) -> str | None:
 
 
 _fields = itemgetter(*CLEAN_FIELDS)
+_STATUSES = (None, *STATUSES)
 
 
 def _all_types() -> set[tuple[type, ...]]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LOCK_WAIT_S = 10.0  # how long another program may hold the database before we give up
 NAMES = (
     "As_of", "Institution", "ISO3", "Country", "Region", "Subregion", "Year", "GDP_USD_billion", "Note", "Source",
-    "Publisher", "Until", "Rank", "Mean_GDP_USD_billion", "Countries", "Share_percent", "Code",
+    "Publisher", "Until", "Status", "Rank", "Mean_GDP_USD_billion", "Countries", "Share_percent", "Code",
 )  # fmt: skip
 _AS_WE_WRITE = {name.lower(): name for name in NAMES}  # PostgreSQL folds names
 

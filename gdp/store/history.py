@@ -47,6 +47,7 @@ class Estimate(NamedTuple):
     Source: str
     Publisher: str
     Until: str
+    Status: str | None
 
     @property
     def key(self) -> tuple[str, str, str, int, str]:
@@ -54,9 +55,9 @@ class Estimate(NamedTuple):
         return self.As_of, self.Institution, self.Country, self.Year, self.Publisher
 
     @property
-    def facts(self) -> tuple[float, str | None]:
-        """Return what the source said: the figure, and its doubts about it; not what our checks found."""
-        return self.GDP_USD_billion, note_without_checks(self.Note)
+    def facts(self) -> tuple[float, str | None, str | None]:
+        """Return what the source said: the figure, its doubts about it, and its status; not what our checks found."""
+        return self.GDP_USD_billion, note_without_checks(self.Note), self.Status
 
 
 State = dict[Key, Estimate]
@@ -261,6 +262,7 @@ class _Rewrite:
             for key, now in said.items()
             if (row := before.get(key)) is None
             or row.GDP_USD_billion != now["GDP_USD_billion"]
+            or row.Status != now.get("Status")
             or (row.Note != now["Note"] and note_without_checks(row.Note) != now["Note"])
         ]
         return changed + [key for key in before if key not in said]
@@ -302,7 +304,7 @@ def figures(state: Mapping[Key, Estimate]) -> dict[Key, float]:
 
 def _estimate(record: CleanRecord, vintage: Vintage, notes: NotesOfChecks) -> Estimate:
     note = notes.added_to(record["Note"], record["Institution"], record["Country"], record["Year"])
-    said = {**record, "Note": note, "Publisher": vintage.publisher, "Until": STANDS}
+    said = {"Status": None, **record, "Note": note, "Publisher": vintage.publisher, "Until": STANDS}
     return Estimate._make([said[name] for name in Estimate._fields])
 
 
@@ -318,4 +320,5 @@ def _record(row: Estimate, vintage: Vintage) -> CleanRecord:
         "As_of": vintage.as_of,
         "Source": vintage.source,
         "Note": note_without_checks(row.Note),
+        "Status": row.Status,
     }

@@ -10,6 +10,7 @@ TABLES = (
         As_of {text} NOT NULL, Institution {text} NOT NULL, ISO3 {text}, Country {text} NOT NULL,
         Region {text}, Subregion {text}, Year INTEGER NOT NULL, GDP_USD_billion DOUBLE PRECISION NOT NULL, Note {text},
         Source {text} NOT NULL, Publisher {text} NOT NULL, Until {text} NOT NULL DEFAULT '9999-12-31',
+        Status {text},
         PRIMARY KEY (As_of, Institution, Country, Year, Publisher)
     ) {by_key}""",
     "CREATE INDEX IF NOT EXISTS GDP_Estimates_standing ON GDP_Estimates (Publisher, Institution, Until)",
@@ -25,8 +26,8 @@ TABLES = (
 ADDED_TO_LOADS = ("Left_out", "Findings", "Doubt")
 # '2024-07-01' BETWEEN First_day AND Last_day: what stood at the end of that day
 HISTORY = """
-    SELECT substr(As_of, 1, 10) AS First_day, {day_before} AS Last_day, GDP_Estimates.* FROM GDP_Estimates
-"""
+    SELECT substr(As_of, 1, 10) AS First_day, {day_before} AS Last_day, GDP_Estimates.* FROM GDP_Estimates -- and Status
+"""  # "and Status": PostgreSQL knows a view's columns as they were, until the view is another
 
 
 def create_tables(connection: Connection) -> None:
@@ -35,6 +36,8 @@ def create_tables(connection: Connection) -> None:
         _carry_over_countries(connection)
     for statement in TABLES:
         connection.execute(statement.format(**connection.dialect._asdict()))
+    if "status" not in connection.columns("GDP_Estimates"):  # null: what was loaded before did not say it
+        connection.execute(f"ALTER TABLE GDP_Estimates ADD COLUMN Status {connection.dialect.text}")
     for name in ADDED_TO_LOADS:
         if name.lower() not in connection.columns("Loads"):
             connection.execute(f"ALTER TABLE Loads ADD COLUMN {name} {connection.dialect.text}")

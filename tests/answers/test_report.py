@@ -634,7 +634,8 @@ def test_what_the_page_has_no_room_for_is_counted(past: Path, capsys: pytest.Cap
         for years in range(1, 41):
             database.execute(
                 "INSERT INTO GDP_Estimates SELECT As_of, Institution, ISO3, Country, Region, Subregion, Year - ? * 10,"
-                " GDP_USD_billion, Note, Source, Publisher, Until FROM GDP_Estimates WHERE Year > 2015", (years,),
+                " GDP_USD_billion, Note, Source, Publisher, Until, Status FROM GDP_Estimates WHERE Year > 2015",
+                (years,),
             )  # fmt: skip
     (number,) = query(home / DATABASE, "SELECT count(*) FROM GDP_Estimates")[0]
     assert number > 80_000

@@ -157,7 +157,7 @@ def test_the_countries_of_all_years_stand_against_one_world_row_and_year_by_year
         for found in both(raw):
             told = [line.partition("USD, ")[2].split(" ")[0] for line in found.said if "the figures add up" in line]
             assert told == share, found.said
-            assert len(found.findings) == share.count("0.111") + share.count("0.667")
+            assert len(found.findings) == (share != ["1.000"])  # one a vintage, however many years are apart
 
 
 def test_bytes_that_are_no_text_are_set_aside_in_an_array_too(tmp_path: Path) -> None:

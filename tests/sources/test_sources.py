@@ -11,6 +11,7 @@ import pytest
 from gdp.figures.cleaning import Fate, clean, hundredths_of_billions, unit_factor
 from gdp.sources import Refused, imf, world_bank
 from gdp.sources.answers import read_json
+from gdp.sources.releases import ReleaseMonth
 from tests import stand_ins
 from tests.conftest import PROJECT, Answer, Run, Server, query, records
 
@@ -37,10 +38,12 @@ def both(imf_route: stand_ins.Route, bank_route: stand_ins.Route) -> stand_ins.R
 def test_the_real_answer_of_january_2025_is_the_release_of_october_2024_without_aggregates(
     run: Run, home: Path
 ) -> None:
-    done = run("etl_process.py", "--no-report", "--source", "imf", "--page", REAL_ANSWER)
+    done = run("extract.py", "--source", "imf", "--page", REAL_ANSWER)
+    assert done.returncode == 65 and "nothing in it names the release" in done.stderr and not (home / RAW).exists()
+    done = run("etl_process.py", "--no-report", "--source", "imf", "--page", REAL_ANSWER, "--release", "2024-10")
     assert done.returncode == 0, done.stderr
     raw = records(home / RAW)
-    assert {(r["Column"], r["Unit"], r["As_of"]) for r in raw} == {(None, "Billions of U.S. dollars", "2024-10-01")}
+    assert {(r["Column"], r["Unit"], r["As_of"]) for r in raw} == {(None, "Billions of U.S. dollars", "2024-10-22")}
     codes = query(home / DATABASE, "SELECT DISTINCT ISO3 FROM GDP_Estimates WHERE Institution = 'IMF'")
     assert len(codes) == 196 and {("XKX",), ("PSE",), ("TWN",)} <= set(codes) and (None,) not in codes
     korea = "SELECT GDP_USD_billion FROM GDP_Estimates WHERE ISO3 = 'KOR' AND Year IN (1980, 2024) ORDER BY Year"
@@ -70,7 +73,7 @@ def test_both_apis_write_the_same_raw_records_with_the_sources_own_words(run: Ru
     }
     assert one["IMF"] | {"GDP": "1936.20900000000006", "Year": "2026"} == {
         "Country": "Korea, Republic of", "GDP": "1936.20900000000006", "Year": "2026", "Column": None,
-        "Unit": "Billions of U.S. dollars", "Institution": "IMF", "As_of": "2026-10-01",
+        "Unit": "Billions of U.S. dollars", "Institution": "IMF", "As_of": "2026-10-31",
         "Source": "https://www.imf.org/external/datamapper/api/v1/NGDPD",
     }  # fmt: skip
     assert (one["World Bank"]["Unit"], one["World Bank"]["As_of"]) == ("GDP (current US$)", "2026-04-08")
@@ -79,7 +82,7 @@ def test_both_apis_write_the_same_raw_records_with_the_sources_own_words(run: Ru
     assert "World" in {r["Country"] for r in raw}  # the control total
     assert sorted(path.name[:14] for path in (home / "data" / "pages").iterdir()) == [
         "2026-04-08_wor",
-        "2026-10-01_imf",
+        "2026-10-31_imf",
     ]
 
 
@@ -96,28 +99,19 @@ def test_kosovo_palestine_and_taiwan_come_out_right(run: Run, server: Server, ho
     assert not [row for row in found if row[1] is None or (row[0], row[1]) == ("World Bank", "TWN")]
 
 
-def test_an_answer_without_labels_or_release_is_read_by_its_codes_and_years() -> None:
+def test_an_answer_without_labels_is_read_by_its_codes() -> None:
     told = read_json(json.dumps({"values": {"NGDPD": stand_ins.imf_figures(last=2029)}}).encode())
-    reading = imf.parse(told, date(2025, 1, 20))
-    assert {record["As_of"] for record in reading.records} == {"2024-10-01"}
+    reading = imf.parse(told, date(2025, 1, 20), ReleaseMonth(2024, 10))
+    assert {record["As_of"] for record in reading.records} == {"2024-10-22"}
     fates = {record["Country"]: clean(record).fate for record in reading.records}
-    assert fates["KOR"] is Fate.CLEAN and fates["WEOWORLD"] is Fate.AGGREGATE and fates["ADVEC"] is Fate.AGGREGATE
+    assert fates["KOR"] is Fate.CLEAN and fates["World"] is Fate.AGGREGATE and fates["ADVEC"] is Fate.AGGREGATE
 
 
-@pytest.mark.parametrize(
-    ("last_year", "fetched", "release"),
-    [
-        (2029, date(2024, 4, 20), "2024-04-01"),
-        (2029, date(2024, 9, 30), "2024-04-01"),
-        (2029, date(2024, 10, 23), "2024-10-01"),
-        (2029, date(2025, 3, 1), "2024-10-01"),
-        (2030, date(2025, 2, 1), "2024-10-01"),
-        (2029, date(2031, 1, 1), "2024-10-01"),
-    ],
-)
-def test_the_release_is_told_by_the_last_year_and_the_day(last_year: int, fetched: date, release: str) -> None:
-    told = read_json(json.dumps({"values": {"NGDPD": stand_ins.imf_figures(last=last_year)}}).encode())
-    assert {record["As_of"] for record in imf.parse(told, fetched).records} == {release}
+@pytest.mark.parametrize("last_year", [2025, 2029, 2031])
+def test_no_year_and_no_day_tells_the_release_of_an_answer_that_does_not_name_it(last_year: int) -> None:
+    told = {"values": {"NGDPD": stand_ins.imf_figures(last=last_year)}}
+    with pytest.raises(Refused, match="nothing in it names the release that it is of; say which with --release"):
+        imf.parse(read_json(json.dumps(told).encode()), date(2026, 4, 20))
 
 
 def test_a_kept_answer_is_read_again_without_network(run: Run, server: Server, home: Path) -> None:
@@ -165,7 +159,9 @@ def test_an_api_in_trouble_is_told_for_what_it_is(
 def test_an_empty_code_and_years_without_a_figure_are_counted_and_left_out() -> None:
     figures: dict[str, dict[str, float | None]] = {**stand_ins.imf_figures(), "": {"2025": 1.0}}  # type: ignore[dict-item]
     figures["KOR"] = {"2025": 1790.0, "2026": None}
-    reading = imf.parse(read_json(json.dumps({"values": {"NGDPD": figures}}).encode()), date(2026, 11, 1))
+    reading = imf.parse(
+        read_json(json.dumps({"values": {"NGDPD": figures}}).encode()), date(2026, 11, 1), ReleaseMonth(2026, 10)
+    )
     names = "list of countries: codes stand in the place of names"
     assert reading.left_out == {"figures under an empty code": 1, "year without a figure": 1, names: 1}
 

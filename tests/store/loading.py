@@ -32,7 +32,8 @@ def clean_file_of(page: Path, source: str = "wikipedia") -> Path:
     """Return the clean file of a saved page or answer, its Checks.json beside it."""
     folder = Path(tempfile.mkdtemp(dir=_folders().name))
     environment = {**os.environ, "GDP_ETL_HOME": str(folder)}
-    for script in (("extract.py", "--source", source, "--page", str(page)), ("transform.py",)):
+    release = ("--release", "2024-10") if source == "imf" else ()  # the one answer that there is does not name it
+    for script in (("extract.py", "--source", source, "--page", str(page), *release), ("transform.py",)):
         command = [sys.executable, str(PROJECT / script[0]), *script[1:], "--quiet"]
         subprocess.run(command, env=environment, check=True, capture_output=True)
     return folder / "results" / "Countries_by_GDP_Processed.json"

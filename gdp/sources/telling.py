@@ -1,0 +1,46 @@
+"""What is told of a page or an answer: that it was fetched and kept, what was read in it, or why it could not be."""
+
+from __future__ import annotations
+
+import hashlib
+
+from gdp.running.journal import Journal
+from gdp.running.places import without_credentials
+from gdp.sources import Extracted, Refused, Unreachable
+from gdp.sources.pages import Page, is_kept, keep
+from utils import Exit, StageError
+
+NOTHING_CHANGED = "fetched, and nothing changed"
+
+
+def keep_once(name: str, page: Page, what: str, journal: Journal) -> None:
+    """Keep something fetched, unless it is there already."""
+    if is_kept(name):
+        journal.facts["fetched"] = NOTHING_CHANGED
+        journal.say(f"{NOTHING_CHANGED}: {what} is kept already as {name}")
+        return
+    path = keep(name, page.content)
+    journal.facts["fetched"] = "fetched, new"
+    journal.say(f"fetched {what}, which is new; kept as {path}")
+
+
+def tell_reading(reading: Extracted, page: Page, journal: Journal) -> None:
+    """Tell what was read, on screen and in the run's facts."""
+    journal.facts |= {
+        "input": page.location,
+        "input_sha256": hashlib.sha256(page.content).hexdigest(),
+        "bytes_in": len(page.content),
+        "as_of": max(reading.records[0]["As_of"], journal.facts.get("as_of", "")),
+    }
+    countries = len({record["Country"] for record in reading.records})
+    journal.say(f"{len(reading.records)} figures of {countries} countries and aggregates read from {page.location}")
+
+
+def unreachable(what: str, reason: Unreachable, remedy: str) -> StageError:
+    """Return the error (69) for a source that cannot be reached."""
+    return StageError(Exit.UNREACHABLE, f"could not reach {what} ({without_credentials(str(reason))}); {remedy}")
+
+
+def refusal(location: str, reason: Refused) -> StageError:
+    """Return the error (65) for a page that cannot be read right."""
+    return StageError(Exit.BAD_DATA, f"{location} is refused: {reason}; look at it, or name an older page with --page")
