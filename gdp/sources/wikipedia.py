@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from urllib.parse import quote
 
-from bs4 import BeautifulSoup
-
 from gdp.records import RawRecord
 from gdp.sources import Extracted, Refused, Revision, Unreachable
 from gdp.sources.headings import Column, Headings, find_headings, named_institutions, not_understood, read_columns
@@ -184,6 +182,8 @@ def _country_tables(tables: list[Table], page: str, left_out: Counter[str]) -> l
 
 def _institution_in_prose(page: str) -> str | None:
     """Return the one institution that the page names outside its tables: the page of 2005 says it nowhere else."""
+    from bs4 import BeautifulSoup  # only where a page is read as prose: its import costs more than the tables
+
     soup = BeautifulSoup(page, "lxml")
     for unread in soup.find_all(["table", "script", "style"]):
         unread.decompose()
