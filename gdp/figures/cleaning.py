@@ -7,6 +7,7 @@ that says there is no figure) or a reject with its reason. Nothing is dropped wi
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -172,9 +173,18 @@ _NO_FIGURE = frozenset(
     {"", "—", "–", "-", "−", "n/a", "na", "n.a.", "n.a", "..", "...", "…", "?", "no data", "none", "unknown"}
 )
 _GROUP_SPACE = re.compile(r"(?<=\d)[\s\u200b\u2060'’](?=\d{3}(?!\d))")  # thin, non-breaking, plain, Swiss
-_NUMBER = re.compile(r"(?:US)?\$?(\d[\d.,]*)(?:/(?:na|n/a))?", re.IGNORECASE)
+_NUMBER = re.compile(r"(\d[\d.,]*)(?:/(?:na|n/a))?", re.IGNORECASE)
+# What stands before a figure and says nothing of its size: an arrow, "about", the currency.
+_BEFORE = re.compile(r"(?:[▲▼△▽↑↓↗↘~≈∼]|ca?\.(?=\s*[\d$U])|US\s?\$|\$|USD\b|\s)+", re.IGNORECASE)
+# What stands behind it: an estimate's mark, a share or a rank in brackets, or an arrow.
+_BEHIND = re.compile(
+    r"(?:\s*(?:[▲▼△▽↑↓↗↘]|\(?\b(?:est\.?|estimated?|e|f|p)\)?(?![\w(])|\(\d{1,3}(?:\.\d+)?\s?%\)|\(#?\d{1,3}\)|\bUSD\b))+",
+    re.IGNORECASE,
+)
+_LEADING_DIGITS = re.compile(r"\d(?:[\d.,]|[\s\u200b\u2060'’](?=\d{3}(?!\d)))*")
+_RAISED_MARK = re.compile(r"(?<=\d)((?:,\d{3})+(?:\.\d+)?)\s\d{1,2}")  # "19,398,577 1": behind whole groups only
+_WELL_GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\d+(?:,\d{1,2})?")
 _DOTTED_GROUPS = re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?")
-_COMMA_GROUPS = re.compile(r"\d{1,3}(?:,\d{3})*(?:\.\d+)?|\d+(?:\.\d+)?")
 # How many billions a unit is; the last are the World Bank's own words for plain dollars. A page that names none has
 # always meant millions.
 _UNITS = (
@@ -202,7 +212,7 @@ class Figure(NamedTuple):
     problem: str | None = None
     year: int | None = None
     year_problem: str | None = None
-    note: str | None = None
+    note: str | None = None  # the editors' mark on this cell alone
 
 
 @lru_cache(CACHED_VALUES)
@@ -214,7 +224,7 @@ def figure_of(text: str, factor: Decimal) -> Figure:
         return Figure(None, str(error))
     in_brackets = _YEAR_IN_BRACKETS.search(_FOOTNOTE.sub(" ", text))
     year, problem = _checked(int(in_brackets[1])) if in_brackets else (None, None)
-    return Figure(cents, None, year, problem, grouping_note(text))
+    return Figure(cents, None, year, problem, unsourced_note(text, "figure"))
 
 
 def hundredths_of_billions(text: str, factor: Decimal) -> int | None:
@@ -226,6 +236,8 @@ def hundredths_of_billions(text: str, factor: Decimal) -> int | None:
     if figure.casefold() in _NO_FIGURE:
         return None
     found = _NUMBER.fullmatch(figure)
+    if found and not _WELL_GROUPED.fullmatch(found[1]) and not _DOTTED_GROUPS.fullmatch(found[1]):
+        raise Unreadable(f"GDP is {text[:40]!r}, whose digits are not grouped in threes: one may be a footnote's")
     number = _decimal(found[1], factor) if found else None
     if not number or number * factor > MAX_BILLION_USD:
         raise Unreadable(f"GDP is {text[:40]!r}, which is no figure")
@@ -235,6 +247,15 @@ def hundredths_of_billions(text: str, factor: Decimal) -> int | None:
 def figure_text(text: str) -> str:
     """Return a GDP cell without marks, spaces, hidden sort key ("7007…♠") and the year in brackets."""
     figure = _YEAR_IN_BRACKETS.sub(" ", without_marks(text)).rpartition("♠")[2].strip()
+    if not figure.isdecimal() and any(c.isdecimal() for c in figure):
+        figure = unicodedata.normalize("NFKC", figure)  # full-width digits
+        if start := _BEFORE.match(figure):
+            figure = figure[start.end() :]
+        digits = _LEADING_DIGITS.match(figure)
+        if digits and _BEHIND.fullmatch(figure, digits.end()):
+            figure = digits[0]
+        if mark := _RAISED_MARK.search(figure):
+            figure = figure[: mark.end(1)] if mark.end() == len(figure) else figure
     return _GROUP_SPACE.sub("", figure)
 
 
@@ -254,17 +275,17 @@ def _decimal(digits: str, factor: Decimal) -> Decimal | None:
     return Decimal(repr(float(number))) if len(number.as_tuple().digits) >= _DOUBLE_DIGITS else number
 
 
-def grouping_note(text: str) -> str | None:
-    """Return a Note when the commas of a figure stand where none belong: "1115,494,312" may have a digit too many."""
-    found = _NUMBER.fullmatch(figure_text(text))
-    if not found or "," not in found[1] or _COMMA_GROUPS.fullmatch(found[1]) or _DOTTED_GROUPS.fullmatch(found[1]):
-        return None
-    return f"written {found[1]}"
-
-
 # --- years ------------------------------------------------------------------------------------------------------------
 
 _YEARS = re.compile(r"(?<!\d)((?:19|20)\d\d)(?:\s?[-–—/]\s?((?:19|20)?\d\d)(?!\d))?(?!\d)")
+_SHORT_YEAR = re.compile(r"(?:\bFY\s?['’]?|(?<![\w)])['’])(\d\d)(?!\d)", re.IGNORECASE)  # FY25, '25
+_AROUND_YEAR = re.compile(r"^(?:FY\s?|c\.\s?)|\s?\(?(?:est\.?|estimates?|e|f|p)\)?$", re.IGNORECASE)
+# "2025, WEO April 2024", "2025 (April 2024)": when the estimate was made, not what for
+_RELEASE = re.compile(
+    r"(?:WEO|database|edition|as of|released?|updated|published|retrieved|accessed)[^\d\[]{0,30}(?:\d{1,2}\s)?(?:[A-Z][a-z]+\s)?(?:19|20)\d\d"
+    r"|\b(?:January|February|March|April|May|June|July|August|September|October|November|December)\s(?:19|20)\d\d",
+    re.IGNORECASE,
+)
 
 
 class ColumnFacts(NamedTuple):
@@ -306,7 +327,7 @@ def _stated_year(
             return _year_of_cell(year_cell), None, None
         for heading in headings:
             if heading and (year := year_of_heading(heading)):
-                return year, None, None
+                return year, None, _year_note(heading, year)
         year = _in_range(int(as_of[:4]))
         return year, None, f"no year stated; {year} is when the page was saved"
     except Unreadable as error:
@@ -314,7 +335,7 @@ def _stated_year(
 
 
 def _year_of_cell(text: str) -> int:
-    found = _YEARS.fullmatch(text)
+    found = _YEARS.fullmatch(_AROUND_YEAR.sub("", _long_years(text)))
     if not found:
         raise Unreadable(f"Year is {text[:40]!r}, which is no year")
     return _last_year(found)
@@ -323,10 +344,28 @@ def _year_of_cell(text: str) -> int:
 @lru_cache(CACHED_VALUES)
 def year_of_heading(text: str) -> int | None:
     """Return the year that a heading states, of a range ("2022–24") the last; raises Unreadable when it states two."""
-    years = {_last_year(found) for found in _YEARS.finditer(_FOOTNOTE.sub(" ", text))}
+    said = _long_years(_FOOTNOTE.sub(" ", text))
+    years = {_last_year(found) for found in _YEARS.finditer(_RELEASE.sub(" ", said))}
+    years = years or {_last_year(found) for found in _YEARS.finditer(said)}
     if len(years) > 1:
         raise Unreadable(f"the heading {text[:80]!r} states more than one year")
     return years.pop() if years else None
+
+
+def _long_years(text: str) -> str:
+    """Return a text in which "FY25" and "'25" are 2025."""
+    return _SHORT_YEAR.sub(r"20\1", text)
+
+
+def _year_note(heading: str, year: int) -> str | None:
+    """Return the Note of a heading that states two years: which was taken, and why."""
+    said = _long_years(_FOOTNOTE.sub(" ", heading))
+    if release := _RELEASE.search(said):
+        others = _YEARS.findall(release[0])
+        if any(int(first) != year for first, _ in others) and _YEARS.search(_RELEASE.sub(" ", said)):
+            return f"{year} taken for the year, {' '.join(release[0].split())} being when the estimate was made"
+    split = re.search(r"(?:19|20)\d\d/\d\d(?:\d\d)?", said)
+    return f"{year} taken for the year of {split[0]}, in which that ends" if split else None
 
 
 def _last_year(found: re.Match[str]) -> int:
@@ -350,13 +389,22 @@ def _checked(year: int) -> tuple[int, str | None]:
 
 # --- notes ------------------------------------------------------------------------------------------------------------
 
+# What editors write where they doubt the source; "needs update", "when?", "page needed" and "clarification needed" do not.
 _UNSOURCED = re.compile(
-    r"\[[^\[\]]*\b(?:citations?|sources?|references?)\s+(?:needed|missing)\b[^\[\]]*\]|\b(?:unsourced|uncited)\b",
+    r"\[[^\[\]]*\b(?:(?:citations?|sources?|references?|verification|attribution)\s+(?:needed|missing|required)"
+    r"|dubious|disputed|unreliable|failed\s+verification|not\s+in\s+(?:the\s+)?(?:citation|source)(?:\s+given)?|original\s+research"
+    r"|self[-\s]published|circular\s+(?:reference|reporting)|unverified|ai[-\s]generated|fabricated|predatory\s+publisher"
+    r"|deprecated\s+source)\b[^\[\]]*\]|\b(?:unsourced|uncited)\b",
     re.IGNORECASE,
 )
 
 
 @lru_cache(CACHED_VALUES)
-def unsourced_note(column: str | None) -> str | None:
-    """Return the Note of figures whose column the page itself marks as without a source."""
-    return UNSOURCED_NOTE if column and _UNSOURCED.search(column) else None
+def unsourced_note(text: str | None, of_what: str = "column") -> str | None:
+    """Return the Note of figures whose column, or of one figure whose cell, the page itself marks as of doubtful source."""
+    found = _UNSOURCED.search(text) if text else None
+    if not found:
+        return None
+    mark = found[0].strip("[]").replace(";", ",").strip()
+    usual = mark.casefold() in {"citation needed", "unsourced", "uncited"} and of_what == "column"
+    return UNSOURCED_NOTE if usual else f"{UNSOURCED_NOTE}: the {of_what} is marked {mark[:40]!r}"

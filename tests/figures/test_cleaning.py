@@ -43,7 +43,12 @@ def test_every_whole_million_becomes_billions_with_two_decimals_halves_up(millio
         ("77,460/Na", MILLIONS, 7746),
         ("98,964 (2024)", MILLIONS, 9896),
         ("7007304000000000000♠30,615,743", MILLIONS, 3061574),
-        ("1115,494,312", MILLIONS, 111549431),
+        ("19,398,577 1", MILLIONS, 1939858),
+        ("▲19,398,577", MILLIONS, 1939858),
+        ("≈US$ 30,615,743 (26.1%)", MILLIONS, 3061574),
+        ("c. 30,615,743 est.", MILLIONS, 3061574),
+        ("30,615,743 (1)", MILLIONS, 3061574),
+        ("３０,６１５,７４３ (e)", MILLIONS, 3061574),
         ("30\u2009615\u2009743", MILLIONS, 3061574),
         ("30\u00a0615\u00a0743", MILLIONS, 3061574),
         ("30\u202f615\u202f743[n 1]", MILLIONS, 3061574),
@@ -70,7 +75,7 @@ def test_a_known_sign_of_absence_is_no_figure(text: str) -> None:
     assert clean(raw(GDP=text)).fate is Fate.ABSENT
 
 
-@pytest.mark.parametrize("text", ["abc", "0", "-5", "1,2,x", "12 13", "98,964 2024", "1e9", "9" * 40, "∞"])
+@pytest.mark.parametrize("text", ["abc", "0", "-5", "1,2,x", "12 13", "98,964 2024", "1e9", "9" * 40, "∞", "4,125,2131", "1115,494,312"])
 def test_anything_else_is_set_aside_with_what_it_is(text: str) -> None:
     outcome = clean(raw(GDP=text))
     assert outcome.fate is Fate.REJECTED
@@ -116,12 +121,42 @@ def test_a_year_that_is_none_sets_the_record_aside(changes: dict[str, str]) -> N
     assert clean(raw(**changes)).fate is Fate.REJECTED
 
 
-def test_figures_of_an_uncited_column_and_odd_commas_carry_a_note() -> None:
+def test_figures_of_an_uncited_column_carry_a_note() -> None:
     uncited = clean(raw(Column="IMF(2026)[citation needed]")).record
-    odd = clean(raw(GDP="1115,494,312")).record
-    assert uncited and odd
-    assert uncited["Note"] == UNSOURCED_NOTE
-    assert odd["Note"] == "written 1115,494,312"
+    assert uncited and uncited["Note"] == UNSOURCED_NOTE
+
+
+DOUBTS = [
+    "dubious – discuss", "disputed", "unreliable source?", "failed verification", "better source needed", "sources needed",
+    "original research?", "verification needed", "self-published source?", "unsourced", "AI-generated?",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mark", DOUBTS)
+def test_a_mark_of_doubt_about_the_source_notes_the_column_or_the_one_figure(mark: str) -> None:
+    of_column, of_figure = clean(raw(Column=f"IMF (2025)[{mark}]")).record, clean(raw(GDP=f"1,234[{mark}]")).record
+    assert of_column and (of_column["Note"] or "").startswith(UNSOURCED_NOTE)
+    assert of_figure and (of_figure["Note"] or "").startswith(UNSOURCED_NOTE)
+
+
+@pytest.mark.parametrize("mark", ["needs update", "when?", "page needed", "clarification needed", "as of?"])
+def test_a_mark_that_asks_for_something_else_is_no_doubt_about_the_source(mark: str) -> None:
+    record = clean(raw(Column=f"IMF (2025)[{mark}]")).record
+    assert record and record["Note"] is None
+
+
+@pytest.mark.parametrize("year", ["2025e", "2025 est.", "FY2025", "FY25", "'25"])
+def test_a_year_is_read_however_it_is_written(year: str) -> None:
+    in_heading, in_cell = clean(raw(Column=f"IMF ({year})")).record, clean(raw(Year=year)).record
+    assert in_heading and in_cell
+    assert (in_heading["Year"], in_cell["Year"]) == (2025, 2025)
+
+
+@pytest.mark.parametrize(("heading", "year"), [("IMF (2025/26)", 2026), ("IMF (2025, WEO April 2024)", 2025)])
+def test_where_a_heading_states_two_years_the_note_says_which_was_taken(heading: str, year: int) -> None:
+    record = clean(raw(Column=heading)).record
+    assert record and record["Year"] == year
+    assert record["Note"] and record["Note"].startswith(f"{year} taken for the year")
 
 
 def test_world_is_a_control_total_and_no_country() -> None:
