@@ -1,7 +1,6 @@
 """HTML to tables of cells: what a reader would see, with rowspans and colspans laid out in a grid.
 
-BeautifulSoup holds the tree and lxml reads the page. In between, the builder below passes on tables, rows and cells
-with their visible text and nothing else: BeautifulSoup's cost is its objects, and a page is mostly flags and links.
+lxml builds the tree in C; what is hidden is cut out there, nested tables are taken apart, and each table is walked once.
 """
 
 from __future__ import annotations
@@ -11,9 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from bs4 import BeautifulSoup
-from bs4.builder._lxml import LXMLTreeBuilder
-from bs4.element import NavigableString, Tag
+from lxml import etree  # type: ignore[import-untyped]
 
 from gdp.sources import Refused
 
@@ -22,20 +19,15 @@ MAX_COLSPAN = 1000
 # The page of 2025 has 4,600 tags, 900 of them in cells; these bounds keep the worst page under 10 s and 500 MB.
 MAX_TAGS = 200_000
 MAX_GRID_CELLS = 200_000
-MAX_OPEN = 90  # a table, a row and a cell for each of 30 nested tables; the deepest page had two
+MAX_NESTED = 30  # the deepest page had two tables in each other
 
 _CELLS = ("td", "th")
-# What we pass on, and what each start tag closes where a page forgot to (or lxml did: after a <wbr> it nests cells).
-_CLOSES: dict[str, tuple[str, ...]] = {
-    "table": (), "caption": (*_CELLS, "tr"), "tr": (*_CELLS, "caption", "tr"), "td": _CELLS, "th": _CELLS,
-}  # fmt: skip
-_PASSED_ON = frozenset(_CLOSES)
-_WITH_TEXT = frozenset({*_CELLS, "caption"})
-_NEVER_SEEN = frozenset({"style", "script", "noscript", "template", "head"})
+_NEVER_SEEN = ("style", "script", "noscript", "template", "head")
 _HIDDEN_CLASS = re.compile(r"(?:^|\s)(?:sr-only|screen-reader-text|visually-hidden|sortkey|navbox\S*)(?:\s|$)")
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
-# Where a line or a raised mark begins, two words that meet are not one: "World<br>Bank", "884,387<sup>1</sup>".
-_BREAKS = frozenset({"br", "p", "div", "li", "sup"})
+_RAISED = re.compile(r"vertical-align\s*:\s*(?:super|sub|text-top|top)", re.IGNORECASE)
+# Where a line or a raised or small mark begins, two words that meet are not one: "World<br>Bank", "884,387<sup>1</sup>".
+_BREAKS = ("br", "p", "div", "li", "sup", "sub", "small")
 BREAK = "\u2028"
 _BETWEEN_WORDS = re.compile(rf"(?<=\w){BREAK}+(?=\w)")
 _WHITE_SPACE = re.compile(r"[ \t\r\n\f]+")  # what HTML folds; a non-breaking space is text
@@ -65,71 +57,6 @@ class Table:
     titles: list[str] = field(default_factory=list)
 
 
-class _VisibleTables(LXMLTreeBuilder):
-    """A tree builder that hears the whole page and passes on its tables' structure and visible text."""
-
-    def prepare_markup(self, *args: Any, **kwargs: Any) -> Any:
-        """Begin a page."""
-        self._hidden = 0  # how many open elements are hidden, the outermost of them included
-        self._open: list[str] = []  # the open elements of tables
-        return super().prepare_markup(*args, **kwargs)
-
-    def start(self, tag: str | bytes, attrs: Any, nsmap: Any = None) -> None:
-        """Hear a start tag."""
-        name = str(tag)
-        if self._hidden or name in _NEVER_SEEN or (attrs and _is_hidden(attrs)):
-            self._hidden += 1
-        elif name in _BREAKS:
-            self.data(BREAK)
-        elif name in _PASSED_ON:
-            while self._open and self._open[-1] in _CLOSES[name]:
-                self._close(self._open[-1])
-            self._open.append(name)
-            if len(self._open) > MAX_OPEN:
-                raise Refused(f"its tables are nested {MAX_OPEN // 3} deep and more")
-            spans = {key: value for key, value in attrs.items() if key.endswith("span")}
-            self._tree().handle_starttag(name, None, None, spans)
-
-    def end(self, tag: str | bytes) -> None:
-        """Hear an end tag; lxml sends one for every start tag, void and unclosed elements included."""
-        if self._hidden:
-            self._hidden -= 1
-        elif tag in _PASSED_ON:
-            self._close(str(tag))
-
-    def data(self, data: str | bytes) -> None:
-        """Hear text, and pass on what stands in a cell or a caption."""
-        if not self._hidden and self._open and self._open[-1] in _WITH_TEXT:
-            self._tree().handle_data(str(data))
-
-    def _close(self, name: str) -> None:
-        """Close the innermost element of that name, and all within it, unless it stands outside the innermost table."""
-        for place in range(len(self._open) - 1, -1, -1):
-            if self._open[place] == name:
-                del self._open[place:]
-                self._tree().handle_endtag(name, None)
-                return
-            if self._open[place] == "table":
-                return
-
-    def _tree(self) -> BeautifulSoup:
-        assert self.soup is not None
-        return self.soup
-
-    def comment(self, text: str | bytes) -> None:
-        """Comments are not text."""
-
-    def pi(self, target: str, data: str) -> None:
-        """Processing instructions are not text."""
-
-    def doctype(self, name: str, pubid: str, system: str) -> None:
-        """Nor is the doctype."""
-
-
-def _is_hidden(attributes: Any) -> bool:
-    return bool(_HIDDEN_CLASS.search(attributes.get("class", "")) or _HIDDEN_STYLE.search(attributes.get("style", "")))
-
-
 def visible_tables(page: str) -> list[Table]:
     """Return every table of a page, nested ones too, in the order of the page.
 
@@ -138,9 +65,103 @@ def visible_tables(page: str) -> list[Table]:
     tags = sum(1 for _ in _ANY_TAG.finditer(page))
     if tags > MAX_TAGS:
         raise Refused(f"it has {tags} tags, more than {MAX_TAGS}")
-    soup = BeautifulSoup(page, builder=_VisibleTables(multi_valued_attributes=None))
-    outermost = [_table(tag, []) for tag in soup.find_all("table", recursive=False)]
-    return [table for outer in outermost for table in _with_inner(outer)]
+    root = _tree(page)
+    if root is None:
+        return []
+    _cut_unseen(root)
+    _break_lines(root)
+    inner = _apart(root)
+    return [table for element in inner.get(None, []) for table in _with_inner(_table(element, [], inner))]
+
+
+def _tree(page: str) -> Any:
+    """Return the tree of a page that lxml builds in C, or None when nothing is in it; raises Refused for one too deep."""
+    parser = etree.HTMLParser(remove_comments=True, remove_pis=True, huge_tree=True, collect_ids=False, encoding="utf-8")
+    try:
+        root = etree.fromstring(page.encode("utf-8", "surrogatepass"), parser)
+    except etree.XMLSyntaxError as error:
+        raise Refused(f"it is not HTML: {error}") from None
+    if any("depth" in entry.message for entry in parser.error_log.filter_from_fatals()):
+        raise Refused("its elements are nested deeper than any real page's")
+    return root
+
+
+def _cut_unseen(root: Any) -> None:
+    """Cut out what a reader never sees; the text behind it stays."""
+    for element in [*root.iter(*_NEVER_SEEN)]:
+        _cut(element)
+    for element in _STYLED(root):
+        if _HIDDEN_CLASS.search(element.get("class", "")) or _HIDDEN_STYLE.search(element.get("style", "")):
+            _cut(element)
+
+
+def _cut(element: Any) -> None:
+    """Take an element out of the tree and leave the text behind it where it was."""
+    parent = element.getparent()
+    if parent is None:
+        return
+    if element.tail:
+        before = element.getprevious()
+        if before is None:
+            parent.text = (parent.text or "") + element.tail
+        else:
+            before.tail = (before.tail or "") + element.tail
+        element.tail = None
+    parent.remove(element)
+
+
+def _break_lines(root: Any) -> None:
+    """Put a BREAK where a line, a raised mark or a footnote's link begins."""
+    for element in root.iter(*_BREAKS):
+        if element.tag == "br":
+            element.tail = BREAK + (element.tail or "")
+        else:
+            element.text = BREAK + (element.text or "")
+    for element in _RAISED_OR_NOTE(root):
+        if element.tag == "a" or _RAISED.search(element.get("style", "")):
+            element.text = BREAK + (element.text or "")
+
+
+_STYLED = etree.XPath(
+    "//*[@style or contains(@class, 'sr-only') or contains(@class, 'screen-reader-text')"
+    " or contains(@class, 'visually-hidden') or contains(@class, 'sortkey') or contains(@class, 'navbox')]"
+)
+_RAISED_OR_NOTE = etree.XPath("//span[contains(@style, 'vertical-align')] | //a[contains(@href, '#cite_note')]")
+
+
+def _apart(root: Any) -> dict[Any, list[Any]]:
+    """Take all tables apart; return those of each cell, and under None those that stand in no table's cell."""
+    tables = list(root.iter("table"))
+    hosts: dict[Any, list[Any]] = {}
+    for table in tables:
+        if sum(1 for _ in table.iterancestors("table")) >= MAX_NESTED:
+            raise Refused(f"its tables are nested {MAX_NESTED} deep and more")
+        hosts.setdefault(_host(table), []).append(table)
+    for table in reversed(tables):
+        _cut(table)
+    for table in tables:
+        _straighten(table)
+    return hosts
+
+
+def _host(table: Any) -> Any:
+    """Return the cell that a table stands in, or None."""
+    return next(table.iterancestors(*_CELLS), None)
+
+
+def _straighten(table: Any) -> None:
+    """Put rows and cells beside each other that a page forgot to close (or lxml did: after a <wbr> it nests cells)."""
+    last_row: Any = None
+    last_cell: Any = None
+    for element in [*table.iter("tr", *_CELLS)]:
+        if element.tag == "tr":
+            if last_row is not None and last_row in element.iterancestors("tr"):
+                last_row.addnext(element)
+            last_row, last_cell = element, None
+        else:
+            if last_cell is not None and last_cell in element.iterancestors(*_CELLS):
+                last_cell.addnext(element)
+            last_cell = element
 
 
 def _with_inner(table: Table) -> Iterator[Table]:
@@ -150,54 +171,44 @@ def _with_inner(table: Table) -> Iterator[Table]:
             yield from _with_inner(inner)
 
 
-def _table(tag: Tag, titles: list[str]) -> Table:
-    caption = next((_own_text(child) for child in _children(tag) if child.name == "caption"), "")
-    own_rows = [child for child in _children(tag) if child.name == "tr"]
-    row_tags = [[cell for cell in _children(row) if cell.name in ("td", "th")] for row in own_rows]
-    cells = [[_cell(cell_tag) for cell_tag in row] for row in row_tags]
-    grid = lay_out(cells)
-    table = Table(grid, caption, titles)
-    _place_inner_tables(table, row_tags, cells)
+def _table(element: Any, titles: list[str], inner: dict[Any, list[Any]]) -> Table:
+    caption = next((_text(child) for child in element.iterchildren("caption")), "")
+    elements = [list(row.iterchildren(*_CELLS)) for row in element.iter("tr")]
+    cells = [[_cell(one) for one in row] for row in elements]
+    table = Table(lay_out(cells), caption, titles)
+    for row_number, row in enumerate(elements):
+        for one, cell in zip(row, cells[row_number], strict=True):
+            if one in inner:
+                over = [*titles, caption, *_texts_over(table, row_number, cell), cell.text]
+                cell.tables = [_table(child, [title for title in over if title], inner) for child in inner[one]]
     return table
 
 
-def _place_inner_tables(table: Table, row_tags: list[list[Tag]], cells: list[list[Cell]]) -> None:
-    for row_number, (tags, row) in enumerate(zip(row_tags, cells, strict=True)):
-        for tag, cell in zip(tags, row, strict=True):
-            inner = [child for child in _children(tag) if child.name == "table"]
-            if inner:
-                titles = [*table.titles, table.caption, *_texts_over(table, row_number, cell), cell.text]
-                cell.tables = [_table(child, [title for title in titles if title]) for child in inner]
-
-
 def _texts_over(table: Table, row_number: int, cell: Cell) -> list[str]:
-    """Return the texts that stand over a cell of a layout table, the topmost first."""
+    """Return the texts that stand over a cell of a layout table, the topmost first; a row may be shorter than others."""
     columns = [number for number, other in enumerate(table.rows[row_number]) if other is cell]
-    over = (row[column] for row in table.rows[:row_number] for column in columns)
+    over = (row[column] for row in table.rows[:row_number] for column in columns if column < len(row))
     return [other.text for other in dict.fromkeys(over) if other and other.text and not other.tables]
 
 
-def _children(tag: Tag) -> list[Tag]:
-    return [child for child in tag.contents if isinstance(child, Tag)]
-
-
-def _own_text(tag: Tag) -> str:
-    """Return the text of a tag less that of tables within, white space folded and trimmed as a browser would."""
-    text = "".join(child for child in tag.contents if isinstance(child, NavigableString))
+def _text(element: Any) -> str:
+    """Return the text of an element, white space folded and trimmed as a browser would."""
+    text = "".join(element.itertext()) if len(element) else element.text or ""
     if BREAK in text:
         text = _BETWEEN_WORDS.sub(" ", text).replace(BREAK, "")
     return _WHITE_SPACE.sub(" ", text).strip()
 
 
-def _cell(tag: Tag) -> Cell:
-    return Cell(_own_text(tag), tag.name == "th", _span(tag, "rowspan"), min(_span(tag, "colspan"), MAX_COLSPAN))
+def _cell(element: Any) -> Cell:
+    colspan = min(_span(element, "colspan"), MAX_COLSPAN)
+    return Cell(_text(element), element.tag == "th", _span(element, "rowspan"), colspan)
 
 
-def _span(tag: Tag, name: str) -> int:
+def _span(tag: Any, name: str) -> int:
     """Return a span as HTML reads it: the leading digits; 1 where there are none; 0 means "to the end" for rows."""
-    if name not in tag.attrs:
+    if (said := tag.get(name)) is None:
         return 1
-    digits = re.match(r"\s*(\d{1,9})", str(tag.attrs[name]))
+    digits = re.match(r"\s*(\d{1,9})", said)
     number = int(digits[1]) if digits else 1
     return number if number or name == "rowspan" else 1
 

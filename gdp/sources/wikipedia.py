@@ -16,15 +16,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from urllib.parse import quote
 
-from bs4 import BeautifulSoup
-
 from gdp.records import RawRecord
 from gdp.sources import Extracted, Refused, Revision, Unreachable
 from gdp.sources.headings import Column, Headings, find_headings, named_institutions, not_understood, read_columns
 from gdp.sources.http import Download, download
+from gdp.sources.identity import read_revision, refuse_other_page
 from gdp.sources.tables import Cell, Table, visible_tables
-from utils import MONTHS
-
 SITE_URL = "https://en.wikipedia.org"
 REVISION_URL = "https://en.wikipedia.org/w/index.php?title={title}&oldid={revision}"
 PAGE_TITLE = "List_of_countries_by_GDP_(nominal)"
@@ -77,9 +74,7 @@ def parse(content: bytes, location: str, as_of: datetime | None = None) -> Extra
     if not is_whole(page):
         raise Refused(f"the page breaks off after {len(content)} bytes")
     revision = read_revision(page)
-    title = revision.title or "".join(_HTML_TITLE.findall(page)[:1])
-    if re.search(r"(?<![^\W_])ppp(?![^\W_])|per[ _]capita", title, re.IGNORECASE):
-        raise Refused(f'the page is "{title}", not nominal GDP')
+    refuse_other_page(page, revision.title)
     saved = revision.saved or as_of
     if saved is None:
         raise Refused("the page does not say when it was saved")
@@ -107,35 +102,10 @@ def decode(content: bytes) -> str:
     return page
 
 
-_REVISION = re.compile(r'"wgRevisionId"\s*:\s*([1-9]\d{0,12})\b')
-_HTML_TITLE = re.compile(r"<title[^>]*>([^<]{1,200})")
-_TITLE = re.compile(r'"wgPageName"\s*:\s*"([^"\\]{1,200})"')
-_SAVED = re.compile(r"last (?:edited|modified) on (\d{1,2}) ([A-Z][a-z]+) (\d{4}), at (\d{1,2}):(\d{2})")
-_MODIFIED = re.compile(r'"dateModified"\s*:\s*"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z"')
-
-
-def read_revision(page: str) -> Revision:
-    """Return what a page says of its own revision."""
-    number, title = _REVISION.search(page), _TITLE.search(page)
-    return Revision(int(number[1]) if number else None, _saved(page), title[1] if title else None)
-
-
-def _saved(page: str) -> datetime | None:
-    try:
-        if footers := _SAVED.findall(page):
-            day, month, year, hour, minute = footers[-1]  # the footer's; a sentence of the article may say the like
-            return datetime(int(year), MONTHS.index(month) + 1, int(day), int(hour), int(minute), tzinfo=timezone.utc)
-        if found := _MODIFIED.search(page):
-            return datetime.fromisoformat(found[1]).replace(tzinfo=timezone.utc)
-    except ValueError:  # the 31st of June
-        pass
-    return None
-
-
 def _source(revision: Revision) -> str | None:
     if revision.number is None:
         return None
-    title = quote(revision.title or PAGE_TITLE, safe="()_,:-.'/")
+    title = quote((revision.title or PAGE_TITLE).replace(" ", "_"), safe="()_,:-.'/")
     return REVISION_URL.format(title=title, revision=revision.number)
 
 
@@ -184,6 +154,8 @@ def _country_tables(tables: list[Table], page: str, left_out: Counter[str]) -> l
 
 def _institution_in_prose(page: str) -> str | None:
     """Return the one institution that the page names outside its tables: the page of 2005 says it nowhere else."""
+    from bs4 import BeautifulSoup  # only where a page is read as prose: its import costs more than the tables
+
     soup = BeautifulSoup(page, "lxml")
     for unread in soup.find_all(["table", "script", "style"]):
         unread.decompose()
