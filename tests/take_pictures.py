@@ -26,7 +26,7 @@ from tests.page_builder import SHIPPED
 PICTURES = PROJECT / "docs" / "pictures"
 COLUMNS, LINES = 100, 44
 PATIENCE_S = 60
-SETTLED_MS = 200  # what is far down is laid out when come to
+SETTLED_MS = 200
 WEB_FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)  # a picture asks nobody for a font
 
 

@@ -136,12 +136,15 @@ def last_refresh(history: History, newest: Vintage | None) -> Changes:
 
 
 def tell_of_rows(rows: list[Row], changes: Changes) -> None:
-    """Add to each country's row what changed of it: Change, Changed_percent and Was_rank; None where nothing did."""
+    """Add to each country's row what changed of it; None where nothing did.
+
+    That is Change, Changed_percent, Was_rank, and the Note of the figure before, Was_Note.
+    """
     by_country = {row["Country"]: row for row in changes.rows} if changes.since else {}
     for row in rows:
         change = by_country.get(row["Country"], {})
-        row["Change"], row["Was_rank"] = change.get("Change"), change.get("Was_rank")
         row["Changed_percent"] = change.get("Revised_percent")
+        row |= {name: change.get(name) for name in ("Change", "Was_rank", "Was_Note")}
 
 
 def as_object(changes: Changes) -> Row:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from markupsafe import escape
 
 from gdp.records import INSTITUTIONS
+from utils import printable
 
 Row = dict[str, Any]
 
@@ -244,8 +245,13 @@ def _svg(drawing: Drawing, colour: Callable[[str], str], ground: str = "") -> st
     written = "".join(_written(shape, colour) for shape in drawing.shapes)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {drawing.width:g} {drawing.height:g}"'
-        f' font-family="system-ui, sans-serif" role="img" aria-label="{escape(drawing.told)}">{ground}{written}</svg>'
+        f' font-family="system-ui, sans-serif" role="img" aria-label="{_words(drawing.told)}">{ground}{written}</svg>'
     )
+
+
+def _words(text: str) -> str:
+    """Return a text as it stands in SVG: XML knows no control characters, however written."""
+    return escape(printable(text))
 
 
 def _written(shape: Shape, colour: Callable[[str], str]) -> str:
@@ -254,11 +260,11 @@ def _written(shape: Shape, colour: Callable[[str], str]) -> str:
         case Text(x, y, words, _, size, anchor, bold):
             weight = ' font-weight="bold"' if bold else ""
             place = f'x="{x:g}" y="{y:g}" font-size="{size:g}" text-anchor="{anchor}"'
-            return f"<text {place}{weight} {fill}>{escape(words)}</text>"
+            return f"<text {place}{weight} {fill}>{_words(words)}</text>"
         case Box(x, y, width, height):
             return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" {fill}/>'
         case Land(path, _, code, told):
-            return f'<path data-code="{escape(code)}" d="{path}" {fill}><title>{escape(told)}</title></path>'
+            return f'<path data-code="{escape(code)}" d="{path}" {fill}><title>{_words(told)}</title></path>'
         case Dot(x, y, radius, _, code, told):
             place = f'cx="{x:g}" cy="{y:g}" r="{radius:g}"'
-            return f'<circle data-code="{escape(code)}" {place} {fill}><title>{escape(told)}</title></circle>'
+            return f'<circle data-code="{escape(code)}" {place} {fill}><title>{_words(told)}</title></circle>'

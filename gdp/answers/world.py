@@ -75,7 +75,7 @@ def without_place(countries: Sequence[Row]) -> list[str]:
 
 def class_of(billion_usd: float) -> int:
     """Return which class a figure is in, from 0."""
-    return sum(billion_usd >= low for low in CLASSES_BILLION_USD) - 1
+    return sum(billion_usd >= low for low in CLASSES_BILLION_USD[1:])
 
 
 def classes() -> list[str]:

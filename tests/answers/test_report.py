@@ -446,6 +446,8 @@ def test_a_doubted_figure_is_marked_wherever_it_stands_also_as_what_was_before(m
     (ethiopia,) = re.findall(r"<tr><th[^>]*><a href=\"#country=ETH\">.*?</tr>", changes)
     was, now = ethiopia.split("(2025)")[1:3]
     assert "in doubt: check: found altered" in was and "in doubt: check: 109.49 stands apart" in now
+    (row,) = re.findall(r'<tr id="country=ETH".*?</tr>', text)
+    assert ' %</span><span title="in doubt: check: found altered">*</span>' in row
     assert "109*" in (made.parent / "plots" / "gdp_over_100b.svg").read_text()
 
 
@@ -484,7 +486,7 @@ def hostile(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GDP_ETL_HOME", str(folder))
         shutil.copytree(made.parents[1], folder, dirs_exist_ok=True)
-        evil = "=1+1</script><img src=x onerror=alert(1)> $x_{$ 대한민국 &quot; \"'"
+        evil = "=1+1\x01\x0b</script><img src=x onerror=alert(1)> $x_{$ 대한민국 &quot; \"'"
         nameless = 'x,y"><img src=x onerror=alert(1)>'
         with sqlite3.connect(folder / DATABASE) as database:
             database.execute("UPDATE GDP_Estimates SET Country = ?, Note = ? WHERE ISO3 = 'KOR'", (evil, evil))
