@@ -49,7 +49,10 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def prepared(options: argparse.Namespace, journal: Journal) -> Callable[[], None]:
-    """Return the work, its modules imported and the page's template ready: that may happen while load is at work."""
+    """Return the work, its modules imported and the page's template ready: while load may be at work.
+
+    The work raises StageError: 2 where a package is missing, and as report does.
+    """
     try:
         from gdp.answers import overview, page  # noqa: F401
 

@@ -45,7 +45,7 @@ def tables_of(content: bytes) -> list[Table]:
 
 
 def decoded(content: bytes) -> str:
-    """Return a text of a file: UTF-16 with a mark or without, UTF-8, else Latin-1 as Windows has it."""
+    """Return a text of a file: UTF-16 with a mark or without, UTF-8, else Latin-1 as Windows has it; raises Refused."""
     head = content[:PROBED_BYTES]
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         encoding = "utf-16"

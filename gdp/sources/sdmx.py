@@ -67,6 +67,7 @@ class _Found:
             self.others.add(of.get("INDICATOR", "nothing named"))
 
     def outlook(self) -> Outlook:
+        """Return what was found as an outlook; raises Refused where it holds no figure of nominal GDP."""
         if not self.figures:
             named = f"{', '.join(sorted(self.others)[:3])}, not {INDICATOR}" if self.others else "no figure"
             raise Refused(f"it has {named}")
