@@ -35,6 +35,7 @@ from gdp.running.journal import Journal
 from gdp.running.screen import waiting
 from gdp.running.stage import leave, run_stage
 from gdp.sources import Extracted, Refused, Revision, Unreachable, imf, wikipedia, world_bank
+from gdp.sources.identity import read_revision
 from gdp.sources.pages import Page, is_kept, keep, kept_name, kept_pages, open_page
 from utils import Exit, StageError, pages_folder, raw_file, raw_parts, raw_stream
 
@@ -250,7 +251,7 @@ def fetch(url: str, journal: Journal) -> tuple[Page, Revision]:
         raise StageError(Exit.USAGE, f"{url} is no address: {error}; name another with --page") from None
     try:
         answer = wikipedia.fetch(url)
-        revision = wikipedia.read_revision(wikipedia.decode(answer.content))
+        revision = read_revision(wikipedia.decode(answer.content))
     except Unreachable as reason:
         journal.facts["fetched"] = f"could not fetch: {reason}"
         raise unreachable(host, reason, "try again later, or name a saved page with --page") from reason

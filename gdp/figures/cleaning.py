@@ -178,7 +178,8 @@ _NUMBER = re.compile(r"(\d[\d.,]*)(?:/(?:na|n/a))?", re.IGNORECASE)
 _BEFORE = re.compile(r"(?:[▲▼△▽↑↓↗↘~≈∼]|ca?\.(?=\s*[\d$U])|US\s?\$|\$|USD\b|\s)+", re.IGNORECASE)
 # What stands behind it: an estimate's mark, a share or a rank in brackets, or an arrow.
 _BEHIND = re.compile(
-    r"(?:\s*(?:[▲▼△▽↑↓↗↘]|\(?\b(?:est\.?|estimated?|e|f|p)\)?(?![\w(])|\(\d{1,3}(?:\.\d+)?\s?%\)|\(#?\d{1,3}\)|\bUSD\b))+",
+    r"(?:\s*(?:[▲▼△▽↑↓↗↘]|\(?\b(?:est\.?|estimated?|e|f|p)\)?(?![\w(])"
+    r"|\(\d{1,3}(?:\.\d+)?\s?%\)|\(#?\d{1,3}\)|\bUSD\b))+",
     re.IGNORECASE,
 )
 _LEADING_DIGITS = re.compile(r"\d(?:[\d.,]|[\s\u200b\u2060'’](?=\d{3}(?!\d)))*")
@@ -282,7 +283,8 @@ _SHORT_YEAR = re.compile(r"(?:\bFY\s?['’]?|(?<![\w)])['’])(\d\d)(?!\d)", re.
 _AROUND_YEAR = re.compile(r"^(?:FY\s?|c\.\s?)|\s?\(?(?:est\.?|estimates?|e|f|p)\)?$", re.IGNORECASE)
 # "2025, WEO April 2024", "2025 (April 2024)": when the estimate was made, not what for
 _RELEASE = re.compile(
-    r"(?:WEO|database|edition|as of|released?|updated|published|retrieved|accessed)[^\d\[]{0,30}(?:\d{1,2}\s)?(?:[A-Z][a-z]+\s)?(?:19|20)\d\d"
+    r"(?:WEO|database|edition|as of|released?|updated|published|retrieved|accessed)[^\d\[]{0,30}"
+    r"(?:\d{1,2}\s)?(?:[A-Z][a-z]+\s)?(?:19|20)\d\d"
     r"|\b(?:January|February|March|April|May|June|July|August|September|October|November|December)\s(?:19|20)\d\d",
     re.IGNORECASE,
 )
@@ -389,11 +391,13 @@ def _checked(year: int) -> tuple[int, str | None]:
 
 # --- notes ------------------------------------------------------------------------------------------------------------
 
-# What editors write where they doubt the source; "needs update", "when?", "page needed" and "clarification needed" do not.
+# What editors write where they doubt the source; "needs update", "when?" and "page needed" ask for something else.
 _UNSOURCED = re.compile(
     r"\[[^\[\]]*\b(?:(?:citations?|sources?|references?|verification|attribution)\s+(?:needed|missing|required)"
-    r"|dubious|disputed|unreliable|failed\s+verification|not\s+in\s+(?:the\s+)?(?:citation|source)(?:\s+given)?|original\s+research"
-    r"|self[-\s]published|circular\s+(?:reference|reporting)|unverified|ai[-\s]generated|fabricated|predatory\s+publisher"
+    r"|dubious|disputed|unreliable|failed\s+verification|not\s+in\s+(?:the\s+)?(?:citation|source)(?:\s+given)?"
+    r"|original\s+research"
+    r"|self[-\s]published|circular\s+(?:reference|reporting)|unverified|ai[-\s]generated"
+    r"|fabricated|predatory\s+publisher"
     r"|deprecated\s+source)\b[^\[\]]*\]|\b(?:unsourced|uncited)\b",
     re.IGNORECASE,
 )
@@ -401,7 +405,7 @@ _UNSOURCED = re.compile(
 
 @lru_cache(CACHED_VALUES)
 def unsourced_note(text: str | None, of_what: str = "column") -> str | None:
-    """Return the Note of figures whose column, or of one figure whose cell, the page itself marks as of doubtful source."""
+    """Return the Note of figures whose column or cell the page itself marks as of doubtful source."""
     found = _UNSOURCED.search(text) if text else None
     if not found:
         return None

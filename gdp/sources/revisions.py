@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 from gdp.records import is_as_of
 from gdp.sources import Unreachable
 from gdp.sources.answers import fetch_json
-from gdp.sources.wikipedia import PAGE_TITLE, fetch, read_revision, site
+from gdp.sources.identity import read_revision
+from gdp.sources.wikipedia import PAGE_TITLE, fetch, site
 from gdp.sources.wikipedia import decode as decoded
 
 MAX_LAG_S = 5  # Wikimedia's advice: when its copies lag more than this, we come back later

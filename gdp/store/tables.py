@@ -42,7 +42,8 @@ def create_tables(connection: Connection) -> None:
 
 # Of a Note in a database from before figures had an Until, what transform said; the rest was found by the checks.
 _SAID_BY_TRANSFORM = re.compile(
-    rf"{UNSOURCED_NOTE}[^;]*|no year stated; \d{{4}} is when the page was saved|\d{{4}} taken for the year[^;]*|written [\d.,]+|said twice"
+    rf"{UNSOURCED_NOTE}[^;]*|no year stated; \d{{4}} is when the page was saved"
+    rf"|\d{{4}} taken for the year[^;]*|written [\d.,]+|said twice"
 )
 
 
