@@ -22,22 +22,24 @@ _INSTITUTIONS = {
     "CIA": re.compile(r"\bcia\b|\bworld factbook\b"),
 }
 _COUNTRY = re.compile(
-    r"^(?:country|countries|nations?|economy|economies|location|(?:sovereign |member )?states?|territor(?:y|ies)|name)\b(?!.*\b(?:group(?:ing)?|code|region)s?\b)"
+    r"^(?:country|countries|nations?|econom(?:y|ies)|location|(?:sovereign |member )?states?|territor(?:y|ies)|name)\b"
+    r"(?!.*\b(?:group(?:ing)?|code|region)s?\b)"
 )
 _YEAR = re.compile(r"^(?:years?|date|period)\b")
 _FIGURE = re.compile(r"\bgdp\b|estimate|forecast|projection|nominal|million|billion|\$|\busd\b|\bvalue\b|\bfigure")
 _OTHER = re.compile(
-    r"rank|^#|income group|member|geoscheme|classification|^no\.?$|region|continent|\bsource|\bnotes?\b|\bref|population|\bcode\b|\bflag\b|capital\b|revision|updated"
+    r"rank|^#|income group|member|geoscheme|classification|^no\.?$|region|continent"
+    r"|\bsource|\bnotes?\b|\bref|population|\bcode\b|\bflag\b|capital\b|revision|updated"
 )
 _OTHER_MEASURE = re.compile(
-    r"per[ -]capita|per head|per person|\bppp\b|purchasing|growth|change|\bshare\b|%|per ?cent|difference|\breal\b|\bdebt\b"
-    r"|\bgn[ip]\b|gross national|constant|\b(?:19|20)\d\d (?:us\s?\$|usd|us dollars|dollars|prices)"
+    r"per[ -]capita|per head|per person|\bppp\b|purchasing|growth|change|\bshare\b|%|per ?cent|difference|\breal\b"
+    r"|\bdebt\b|\bgn[ip]\b|gross national|constant|\b(?:19|20)\d\d prices"
 )
 _CURRENCY = re.compile(r"€|\beuros?\b|\beur\b|£|\bgbp\b|¥|\byuan\b|\bint(?:ernational|l)?\.? ?(?:\$|dollars?\b)")
 # Said over a whole table, these make it another list than ours.
 _OTHER_LIST = re.compile(
-    r"per[ -]capita|per head|per person|\bppp\b|purchasing|\breal\b|constant|\bgrowth\b|\bgn[ip]\b|gross national|\bdebt\b"
-    r"|informal|shadow econom|\b(?:19|20)\d\d (?:us\s?\$|usd|us dollars|dollars|prices)"
+    r"per[ -]capita|per head|per person|\bppp\b|purchasing|\breal\b|constant|\bgrowth\b|\bgn[ip]\b|gross national"
+    r"|\bdebt\b|informal|shadow econom|\b(?:19|20)\d\d prices"
 )
 _ANY_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _ONLY_A_YEAR = re.compile(r"(?:19|20)\d\d(?:\s?[-–/]\s?\d{2,4})?")

@@ -1,6 +1,6 @@
 """HTML to tables of cells: what a reader would see, with rowspans and colspans laid out in a grid.
 
-lxml builds the tree in C; what is hidden is cut out there, nested tables are taken apart, and each table is walked once.
+lxml builds the tree in C; what is hidden is cut out there, nested tables are taken apart, each is walked once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NEVER_SEEN = ("style", "script", "noscript", "template", "head")
 _HIDDEN_CLASS = re.compile(r"(?:^|\s)(?:sr-only|screen-reader-text|visually-hidden|sortkey|navbox\S*)(?:\s|$)")
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _RAISED = re.compile(r"vertical-align\s*:\s*(?:super|sub|text-top|top)", re.IGNORECASE)
-# Where a line or a raised or small mark begins, two words that meet are not one: "World<br>Bank", "884,387<sup>1</sup>".
+# Where a line, a raised or small mark begins, words that meet are not one: "World<br>Bank", "884,387<sup>1</sup>".
 _BREAKS = ("br", "p", "div", "li", "sup", "sub", "small")
 BREAK = "\u2028"
 _BETWEEN_WORDS = re.compile(rf"(?<=\w){BREAK}+(?=\w)")
@@ -75,8 +75,10 @@ def visible_tables(page: str) -> list[Table]:
 
 
 def _tree(page: str) -> Any:
-    """Return the tree of a page that lxml builds in C, or None when nothing is in it; raises Refused for one too deep."""
-    parser = etree.HTMLParser(remove_comments=True, remove_pis=True, huge_tree=True, collect_ids=False, encoding="utf-8")
+    """Return the tree of a page that lxml builds, or None when nothing is in it; raises Refused for one too deep."""
+    parser = etree.HTMLParser(
+        remove_comments=True, remove_pis=True, huge_tree=True, collect_ids=False, encoding="utf-8"
+    )
     try:
         root = etree.fromstring(page.encode("utf-8", "surrogatepass"), parser)
     except etree.XMLSyntaxError as error:
@@ -185,7 +187,7 @@ def _table(element: Any, titles: list[str], inner: dict[Any, list[Any]]) -> Tabl
 
 
 def _texts_over(table: Table, row_number: int, cell: Cell) -> list[str]:
-    """Return the texts that stand over a cell of a layout table, the topmost first; a row may be shorter than others."""
+    """Return the texts that stand over a cell of a layout table, the topmost first (rows differ in width)."""
     columns = [number for number, other in enumerate(table.rows[row_number]) if other is cell]
     over = (row[column] for row in table.rows[:row_number] for column in columns if column < len(row))
     return [other.text for other in dict.fromkeys(over) if other and other.text and not other.tables]

@@ -22,6 +22,7 @@ from gdp.sources.headings import Column, Headings, find_headings, named_institut
 from gdp.sources.http import Download, download
 from gdp.sources.identity import read_revision, refuse_other_page
 from gdp.sources.tables import Cell, Table, visible_tables
+
 SITE_URL = "https://en.wikipedia.org"
 REVISION_URL = "https://en.wikipedia.org/w/index.php?title={title}&oldid={revision}"
 PAGE_TITLE = "List_of_countries_by_GDP_(nominal)"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import gzip
 import re
+from datetime import datetime, timezone
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import pytest
 
-from gdp.sources import Extracted, wikipedia
+from gdp.figures.cleaning import clean, named_of
+from gdp.sources import Extracted, Refused, wikipedia
 from tests.conftest import SHARED_PAGES, Run, query, records, shared_pages
 from tests.page_builder import SHIPPED, page_of_facts, shipped_page
 
@@ -35,6 +37,32 @@ def test_every_figure_of_every_institution_of_the_last_page_is_read() -> None:
         text, column = got[institution, fact["country"]]
         assert text == fact["cell_text"].removesuffix("N/a")
         assert fact["year"] in (text + str(column)) or text == "—"
+
+
+ALL_PAGES = [*shared_pages(), *sorted((SHARED_PAGES / "misjudged").glob("*.html.gz"))]
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda path: path.name[:-8])
+def test_every_figure_of_every_real_page_is_that_of_the_facts(page: Path) -> None:
+    saved = datetime.fromisoformat(page.name[:10]).replace(tzinfo=timezone.utc)
+    outcomes = map(clean, wikipedia.parse(gzip.decompress(page.read_bytes()), str(page), saved).records)
+    figures = [outcome.record for outcome in outcomes if outcome.record]
+    got = {(r["Institution"], r["Country"], r["Year"]): r["GDP_USD_billion"] for r in figures}
+    facts = SHARED_PAGES.parent / "facts" / "pages" / page.name.replace(".html.gz", ".csv")
+    with facts.open(encoding="utf-8", newline="") as file:
+        want = {
+            (row["institution"], named_of(row["country"]).name, int(row["year"])): (int(row["gdp_million"]) + 5)
+            // 10
+            / 100
+            for row in csv.DictReader(file)
+        }
+    assert got == want
+
+
+@pytest.mark.parametrize("page", sorted((SHARED_PAGES / "others").glob("*.html.gz")), ids=lambda path: path.name[:-8])
+def test_a_real_page_of_another_list_is_refused_by_its_name(page: Path) -> None:
+    with pytest.raises(Refused, match='expected "List of countries by GDP'):
+        read(page)
 
 
 @needs_shared
