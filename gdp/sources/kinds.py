@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timezone
 
 from gdp.records import IMF_ITSELF, PAGE, WORLD_BANK_ITSELF
-from gdp.sources import Extracted, Refused, imf, wikipedia, world_bank
+from gdp.sources import Extracted, Refused, imf, wdi_archive, wikipedia, world_bank
 from gdp.sources.answers import is_json, read_json
 from gdp.sources.pages import Page
 from gdp.sources.releases import ReleaseMonth
@@ -54,4 +54,6 @@ def read_kind(page: Page, release: ReleaseMonth | None = None) -> Extracted:
 def read_answer(source: str, page: Page, release: ReleaseMonth | None = None) -> Extracted:
     """Return the records of an answer or file of the IMF's or the World Bank's; raises Refused."""
     today = datetime.now(timezone.utc).date()
-    return imf.read(page.content, today, release) if source == IMF_ITSELF else world_bank.read(page.content, today)
+    if source == IMF_ITSELF:
+        return imf.read(page.content, today, release)
+    return wdi_archive.read(page.content, today)

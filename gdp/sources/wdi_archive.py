@@ -10,8 +10,8 @@ import re
 from datetime import date, datetime, timezone
 from typing import Any
 
-from gdp.sources import Refused, Unreachable
-from gdp.sources.answers import fetch_json, shaped
+from gdp.sources import Extracted, Refused, Unreachable, world_bank
+from gdp.sources.answers import fetch_json, is_json, read_json, shaped
 from gdp.sources.releases import ReleaseMonth, day_of, last_day
 from gdp.sources.world_bank import INDICATOR, MAX_PAGES, ROWS_A_PAGE, address, check_whole_answer
 from utils import MONTHS
@@ -49,6 +49,14 @@ def versions_between(first: ReleaseMonth, last: ReleaseMonth) -> list[str]:
         raise Unreachable(f"its answer holds no list of versions: {str(told)[:60]}") from None
     begin, end = (f"{month.year}{month.month:02}" for month in (first, last))
     return sorted(version for version in named if re.fullmatch(r"\d{6}", version) and begin <= version <= end)
+
+
+def read(content: bytes, today: date) -> Extracted:
+    """Return the records of what the World Bank says, of today or out of its archives; raises Refused."""
+    told = read_json(content) if is_json(content) else None
+    if isinstance(told, dict) and "source" in told:
+        return world_bank.parse(told_by_archive(told, today), today)
+    return world_bank.read(content, today)
 
 
 def told_by_archive(told: dict[str, Any], today: date) -> dict[str, Any]:

@@ -110,10 +110,6 @@ def parse(told: Any, today: date) -> Extracted:
     """
     if isinstance(told, list):
         told = _whole_answer(*two_parts(told))
-    if isinstance(told, dict) and "source" in told:
-        from gdp.sources.wdi_archive import told_by_archive
-
-        told = told_by_archive(told, today)
     rows = shaped(shaped(told, dict, "the answer").get("rows"), list, "rows")
     as_of = checked_as_of(str(told.get("lastupdated")), today)
     groups = {str(group) for group in shaped(told.get("groups") or [], list, "groups")} - {WORLD}

@@ -7,35 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gdp.running.places import Place
+from gdp.store.dialects import LOCK_WAIT_S, Dialect, one_line_errors
 from utils import Exit, StageError
 
 if TYPE_CHECKING:
     from gdp.store.postgres import Postgres
 
-LOCK_WAIT_S = 10.0  # how long another program may hold the database before we give up
 NAMES = (
     "As_of", "Institution", "ISO3", "Country", "Region", "Subregion", "Year", "GDP_USD_billion", "Note", "Source",
     "Publisher", "Until", "Status", "Rank", "Mean_GDP_USD_billion", "Countries", "Share_percent", "Code",
 )  # fmt: skip
 _AS_WE_WRITE = {name.lower(): name for name in NAMES}  # PostgreSQL folds names
-
-Values = Sequence[object] | Mapping[str, object]
-
-
-class Dialect(NamedTuple):
-    """What the two databases write differently."""
-
-    text: str  # compared byte by byte, as dates in ISO 8601 must be
-    by_key: str
-    number: str  # a column that counts the lines of Loads, where rows have no number of their own
-    order_of_loads: str
-    day_before: str
-    can_add_key: bool  # to a table that is there
 
 
 SQLITE = Dialect(
@@ -96,17 +83,6 @@ def opened(place: Place) -> Iterator[Connection]:
 
 def _open_file(path: Path) -> Sqlite:
     return sqlite3.connect(path.absolute(), timeout=LOCK_WAIT_S, isolation_level=None, factory=Sqlite)
-
-
-@contextlib.contextmanager
-def one_line_errors(place: Place, kind: type[Exception]) -> Iterator[None]:
-    """Turn the database's own errors within into the one-line StageError (74) that names the place."""
-    try:
-        yield
-    except kind as error:
-        remedy = "if it is full or in use, make room or free it; else name another with --database"
-        reason = place.scrubbed(" ".join(str(error).split()))
-        raise StageError(Exit.CANNOT_WRITE, f"cannot use {place}: {reason}; {remedy}") from error
 
 
 @contextlib.contextmanager

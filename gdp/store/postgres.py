@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from gdp.running.places import Place
-from gdp.store.database import LOCK_WAIT_S, Dialect, Values, one_line_errors
+from gdp.store.dialects import LOCK_WAIT_S, Dialect, Values, one_line_errors
 from utils import Exit, StageError
 
 try:

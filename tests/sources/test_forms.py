@@ -15,7 +15,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from gdp.sources import Refused, imf, world_bank
+from gdp.sources import Refused, imf, wdi_archive, world_bank
 from tests import stand_ins
 from tests.conftest import Run, records
 from utils import StageError
@@ -114,7 +114,7 @@ def test_json_of_sdmx_is_read_by_its_indices_and_literals() -> None:
     ],
 )  # fmt: skip
 def test_a_broken_or_hostile_file_is_refused_and_nothing_worse(content: bytes) -> None:
-    for read in (imf.read, world_bank.read):
+    for read in (imf.read, wdi_archive.read):
         with pytest.raises(Refused):
             read(content, TODAY)
 

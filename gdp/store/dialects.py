@@ -1,0 +1,36 @@
+"""What SQLite and PostgreSQL have in common, and what they write differently."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from gdp.running.places import Place
+from utils import Exit, StageError
+
+LOCK_WAIT_S = 10.0  # how long another program may hold the database before we give up
+
+Values = Sequence[object] | Mapping[str, object]
+
+
+class Dialect(NamedTuple):
+    """What the two databases write differently."""
+
+    text: str  # compared byte by byte, as dates in ISO 8601 must be
+    by_key: str
+    number: str  # a column that counts the lines of Loads, where rows have no number of their own
+    order_of_loads: str
+    day_before: str
+    can_add_key: bool  # to a table that is there
+
+
+@contextlib.contextmanager
+def one_line_errors(place: Place, kind: type[Exception]) -> Iterator[None]:
+    """Turn the database's own errors within into the one-line StageError (74) that names the place."""
+    try:
+        yield
+    except kind as error:
+        remedy = "if it is full or in use, make room or free it; else name another with --database"
+        reason = place.scrubbed(" ".join(str(error).split()))
+        raise StageError(Exit.CANNOT_WRITE, f"cannot use {place}: {reason}; {remedy}") from error
