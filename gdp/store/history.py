@@ -139,7 +139,7 @@ class History:
     def _said_before(self, doubted: list[Estimate]) -> dict[Key, float]:
         """Return for figures in doubt what was said of the same country and year before, under a source."""
         found: dict[Key, float] = {}
-        for (publisher, institution, as_of), rows in groupby(sorted(doubted), _series_and_day):
+        for (publisher, institution, as_of), rows in groupby(sorted(doubted, key=_series_and_day), _series_and_day):
             keys = {(row.Country, row.Year) for row in rows}
             ended = self._connection.execute(ENDED, (publisher, institution, as_of))
             for row in map(Estimate._make, ended):
