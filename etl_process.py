@@ -339,7 +339,7 @@ def ping(url: str | None, ending: str, journal: Journal) -> None:
     try:
         call(url.rstrip("/") + ending)
     except Unreachable as reason:
-        journal.warn(f"could not call --ping {without_credentials(url)}: {without_credentials(str(reason))}")
+        journal.warn(f"could not call {without_credentials(url)}: {without_credentials(str(reason))}")
 
 
 if __name__ == "__main__":

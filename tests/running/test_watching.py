@@ -210,7 +210,7 @@ def test_status_tells_success_age_and_failure_and_fails_past_max_age(run: Run, h
     assert told.returncode == 0
     assert re.search(r"load       last done 20.*, 615 rows as of 2025-12-30T20:09:00Z", told.stdout)
     assert re.search(r"data as of 2025-12-30T20:09:00Z, \d+ days old", told.stdout)
-    assert re.search(r"last failure 20.*: \[extract\] exit 66, /no/such/page is not there", told.stdout)
+    assert re.search(r"last failure 20.*: \[etl\] exit 66, /no/such/page is not there", told.stdout)
     machine = json.loads(run("etl_process.py", "--no-report", "--status", "--json").stdout)
     assert machine["stages"]["extract"]["rows_out"] == 666
     assert run("etl_process.py", "--no-report", "--status", "--max-age", "30").returncode == 69
