@@ -12,7 +12,7 @@ import argparse
 import os
 import threading
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,8 @@ from gdp.sources.telling import keep_once, refusal, tell_reading, unreachable
 from utils import Exit, StageError, pages_folder, raw_file, raw_parts, raw_stream
 
 WEB = ("http://", "https://")
+
+FIRST_DAY = datetime(2001, 1, 15, tzinfo=timezone.utc)  # Wikipedia's: no page was changed before
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -302,11 +304,13 @@ def fetch(url: str, journal: Journal) -> tuple[Page, Revision]:
 
 
 def last_modified(header: str | None) -> datetime:
-    """Return the moment in a Last-Modified header, or now."""
+    """Return the moment in a Last-Modified header, or now where it is none that a page can have been changed in."""
+    now = datetime.now(timezone.utc)
     try:
-        return parsedate_to_datetime(header or "").astimezone(timezone.utc)
-    except ValueError:
-        return datetime.now(timezone.utc)
+        moment = parsedate_to_datetime(header or "").astimezone(timezone.utc)
+        return moment if FIRST_DAY <= moment <= now + timedelta(days=1) else now
+    except (ValueError, OverflowError):  # no date, or one that no calendar has
+        return now
 
 
 def keep_page(page: Page, revision: Revision, journal: Journal) -> None:

@@ -23,7 +23,7 @@ from gdp.running.journal import Journal
 from gdp.running.places import Place, database_named, default_database, file_named
 from gdp.running.stage import answer, leave, run_stage
 from gdp.store.clean_file import CleanFile
-from gdp.store.database import asked, opened, transaction
+from gdp.store.database import asked, opened, sound, transaction
 from gdp.store.headlines import put_current_view, replace_countries
 from gdp.store.history import History, Remarks
 from gdp.store.tables import create_tables
@@ -147,8 +147,9 @@ def load(source: Path, database: Place, journal: Journal, force: bool = False) -
     with opened(database) as connection, transaction(connection):
         create_tables(connection)
         put_current_view(connection)
-        history = History(connection)
-        before = ranking(history, history.newest_imf())
+        with sound(database):
+            history = History(connection)
+            before = ranking(history, history.newest_imf())
         history, taken = take_all(connection, clean, force)
         sha256 = clean.sha256
         journal.note_input(source, clean.count, sha256)

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import re
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
@@ -270,15 +271,40 @@ def which_file(path: Path, sha256: str | None = None) -> str:
     return f"sha256:{sha256}" if sha256 else stamp_of(path)
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return a file's bytes; raises StageError: 66 when it is not there or cannot be read, 74 out of descriptors."""
+_KINDS = (
+    (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)  # fmt: skip
+
+
+def open_to_read(path: Path) -> IO[bytes]:
+    """Return a file, open to read; raises StageError: 66 not there, cannot be read, no file; 74 out of descriptors.
+
+    What has no end, as a pipe or a device, is no file; nobody waits for its other end.
+    """
     try:
-        return path.read_bytes()
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
         raise StageError(Exit.NO_INPUT, f"{path} is not there; run the stage that writes it, or name another") from None
     except OSError as error:
         code = Exit.CANNOT_WRITE if error.errno in (errno.EMFILE, errno.ENFILE) else Exit.NO_INPUT
         raise StageError(code, f"cannot read {path}: {error.strerror}; name a file that can be read") from error
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "something else")
+        raise StageError(Exit.NO_INPUT, f"{path} is {kind}, not a file; name a file")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_bytes(path: Path, limit_bytes: int | None = None) -> bytes:
+    """Return a file's bytes; raises StageError as open_to_read does, and 65 where it is larger than a limit."""
+    with open_to_read(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if limit_bytes is not None and size > limit_bytes:
+            limit = f"{limit_bytes // 1_000_000} MB"
+            raise StageError(Exit.BAD_DATA, f"{path} has {size:,} bytes, over the limit of {limit}; name another")
+        return file.read()
 
 
 # --- lock -------------------------------------------------------------------------------------------------------------
@@ -295,7 +321,7 @@ def take_lock(wait_s: float) -> int:
     path = lock_file()
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)  # a link may lead to others' files
     deadline = time.monotonic() + wait_s
     while not _locked(descriptor):
         if time.monotonic() >= deadline:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -58,6 +58,9 @@ _HOSTS = (
 )
 ESTIMATE, PROJECTION = STATUSES = ("estimate", "projection")  # up to the last year that the source calls actual; after
 FIRST_YEAR, LAST_YEAR = 1900, 2100  # national accounts begin in the 1930s; the IMF projects six years ahead
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+LINE_LIMIT_BYTES = 1_000_000  # of a record in a stream, which has some 500
+MAX_NAME_CHARACTERS, MAX_TEXT_CHARACTERS = 200, 2_000  # of a country's name, and of any other field
 MAX_BILLION_USD = 10_000_000  # eighty-five times the world's GDP of 2025
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _AS_OF = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\dZ)?")
@@ -69,6 +72,11 @@ def is_as_of(text: str) -> bool:
         return bool(_AS_OF.fullmatch(text) and datetime.fromisoformat(text.replace("Z", "+00:00")))
     except ValueError:
         return False
+
+
+def is_to_come(as_of: str) -> bool:
+    """Tell whether an As_of is after tomorrow: somewhere it is tomorrow already."""
+    return as_of[:10] > (datetime.now(timezone.utc) + timedelta(days=1)).date().isoformat()
 
 
 STREAMS = (".jsonl", ".jsonl.gz", ".jsonl.zst")
@@ -180,6 +188,14 @@ def bad_input(path: Path, problem: str) -> StageError:
     return StageError(Exit.BAD_DATA, f"{path} {problem}; run the stage that writes it again")
 
 
+def length_problem(country: str, texts: Iterable[object]) -> str | None:
+    """Return that a record's text is longer than any honest one, or None: names have 60 characters, headings 200."""
+    if len(country) > MAX_NAME_CHARACTERS:
+        return f"field Country has {len(country):,} characters, over {MAX_NAME_CHARACTERS}"
+    longest = max((len(text) for text in texts if isinstance(text, str)), default=0)
+    return f"a field has {longest:,} characters, over {MAX_TEXT_CHARACTERS}" if longest > MAX_TEXT_CHARACTERS else None
+
+
 def record_problem(record: object, fields: Fields) -> str | None:
     """Return what is wrong with the shape of a record, in a few words that name the field, or None."""
     if not isinstance(record, dict):
@@ -193,7 +209,7 @@ def record_problem(record: object, fields: Fields) -> str | None:
             return f"field {name} is {json.dumps(record[name], default=str)[:40]}"
         if isinstance(record[name], str) and not record[name].isascii() and _SURROGATE.search(record[name]):
             return f"field {name} is no text: {json.dumps(record[name])[:40]}"
-    return None
+    return length_problem(record["Country"], record.values())
 
 
 def _no_constant(name: str) -> None:

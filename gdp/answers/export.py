@@ -16,6 +16,7 @@ from gdp.store.vintages import Vintage
 from utils import Exit, StageError, write_whole, writing
 
 NAME = "Countries_by_GDP"
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet begins to reckon
 # Name, Frictionless type and what it is, with its unit; docs/datasette.yml says the same, and a test holds it to this.
 FIELDS = (
     ("Country", "string", "the country's name, as the reference table has it"),
@@ -51,8 +52,13 @@ def as_csv(rows: list[Row]) -> bytes:
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow([name for name, _, _ in FIELDS])
     for row in rows:
-        lines.writerow([f"{row[name]:.2f}" if kind == "number" else row[name] for name, kind, _ in FIELDS])
+        lines.writerow([f"{row[name]:.2f}" if kind == "number" else _as_text(row[name]) for name, kind, _ in FIELDS])
     return text.getvalue().encode()
+
+
+def _as_text(value: object) -> object:
+    """Return a cell that no spreadsheet takes for a formula: a name may come from a page that anybody edits."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_SIGNS) else value
 
 
 def as_parquet(rows: list[Row]) -> bytes:
@@ -92,7 +98,8 @@ def as_package(contents: dict[str, bytes], vintage: Vintage) -> bytes:
     package = {
         "name": "countries-by-gdp",
         "title": f"Countries by nominal GDP, as of {vintage.as_of[:10]}",
-        "description": "The IMF's estimates by country, in billions of US dollars.",
+        "description": "The IMF's estimates by country, in billions of US dollars."
+        " In CSV an apostrophe stands before a text that begins with = + - @, so that no spreadsheet takes it for a formula.",
         "created": vintage.as_of if "T" in vintage.as_of else f"{vintage.as_of}T00:00:00Z",
         "sources": [{"title": vintage.publisher, "path": vintage.source}],
         "resources": resources,

@@ -228,6 +228,8 @@ def _country(connection: Connection, name: str) -> tuple[str, str]:
     """Return the code and the name of a country, however it is called; a name that no table knows may be loaded."""
     from gdp.figures.countries import reference
 
+    if any("\ud800" <= letter <= "\udfff" for letter in name):  # bytes that are no text, which no database takes
+        raise StageError(Exit.USAGE, f"{name!r} is no name; give a country's name, or its code, such as KOR")
     if country := reference().find(name):
         return country.iso3, country.name
     if rows_of(connection, "SELECT 1 FROM GDP_Estimates WHERE Country = :name LIMIT 1", name=name):

@@ -27,6 +27,7 @@ from gdp.records import (
     CleanRecord,
     RawRecord,
     is_as_of,
+    is_to_come,
 )
 
 WORLD = ("World", "WEOWORLD")  # the control total, and its code where the IMF's answer came without names
@@ -325,6 +326,8 @@ def column_facts(  # noqa: PLR0913, PLR0917 - these are the record's fields
     problem = None
     if not is_as_of(as_of):
         problem = f"As_of is {as_of[:40]!r}, which is no date"
+    elif is_to_come(as_of):
+        problem = f"As_of is {as_of[:40]!r}, which is to come"
     elif institution not in INSTITUTIONS:
         problem = f"Institution is {institution[:40]!r}, not one of {', '.join(INSTITUTIONS)}"
     stated, year_problem, note = (None, None, None) if problem else _stated_year(year, (column, unit), as_of)

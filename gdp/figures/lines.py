@@ -29,7 +29,14 @@ from gdp.figures.cleaning import (
     judge,
 )
 from gdp.figures.tally import BROKEN, MAX_UNKNOWN, Tally
-from gdp.records import MAY_BE_ABSENT, RAW_FIELDS, record_problem
+from gdp.records import (
+    BYTE_ORDER_MARK,
+    LINE_LIMIT_BYTES,
+    MAY_BE_ABSENT,
+    RAW_FIELDS,
+    length_problem,
+    record_problem,
+)
 from gdp.running.pieces import BYTE_OFFSET, MAX_TEXT_CHARACTERS, Reject
 from utils import MAX_NAMED
 
@@ -116,7 +123,10 @@ class _Block:
     def judge(self, number: int, line: bytes) -> None:
         """Take in a line that is not put together of known parts."""
         self.judged += 1
-        fields, problem = _fields(line)
+        text = line.removeprefix(BYTE_ORDER_MARK).strip()
+        if not text:
+            return
+        fields, problem = _fields(text)
         if fields is None:
             self.fates[BROKEN] += 1
             self.rejects.append((number, problem))
@@ -192,6 +202,8 @@ def _tally_of(block: _Block, rejects: list[Reject]) -> Tally:
 
 def _fields(line: bytes) -> tuple[RawFields | None, str]:
     """Return the fields of a raw line, or why it is no raw record."""
+    if len(line) > LINE_LIMIT_BYTES:
+        return None, f"is a line of over {LINE_LIMIT_BYTES:,} bytes, where a record has some hundred"
     try:
         if DAMAGED in line:
             raise UnicodeError
@@ -203,7 +215,8 @@ def _fields(line: bytes) -> tuple[RawFields | None, str]:
     try:
         fields = fields_of(raw)
         if tuple(map(type, fields)) in _TYPES:
-            return fields, ""
+            problem = length_problem(fields[0], fields)
+            return (None, problem) if problem else (fields, "")
     except (LookupError, TypeError):
         pass
     problem = record_problem(raw, RAW_FIELDS)

@@ -157,6 +157,7 @@ def transform_on_spark(sources: list[str], target: str, master: str, options: Bu
         refuse(tally, ", ".join(sources), options)
         return tally
 
+    spark.refuse_filled(target)
     with spark.started(master, journal) as context:
         parts = [spark.lines_of(context, source).mapPartitions(partial(clean_partition, source)) for source in sources]
         return spark.write(context.union(parts), target, STAGE, added_up)

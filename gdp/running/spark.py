@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import sys
@@ -39,6 +40,9 @@ QUIET_LOG = (
     "appender.console.name = console\nappender.console.target = SYSTEM_ERR\n"
     "appender.console.layout.type = PatternLayout\nappender.console.layout.pattern = %m%n\n"
 )
+
+_PART = re.compile(r"\.?_?part-[^/]*|\.?_SUCCESS(?:\.crc)?|\.part-[^/]*\.crc")
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # fcntl.h, linux/fs.h
 
 Given = tuple[str, str]  # what it is for, and the text
 Result = TypeVar("Result")
@@ -233,6 +237,38 @@ def _write_parts(lines: RDD[str], target: Path) -> None:
     with writing(target):
         shutil.rmtree(part, ignore_errors=True)
         lines.saveAsTextFile(part.as_uri())
-        if target.is_dir():
-            shutil.rmtree(target)
+        put_in_place(part, target.absolute())
+
+
+def refuse_filled(target: str) -> None:
+    """Raise StageError (74) where a local output stands already and holds anything but parts: it is somebody else's."""
+    folder = Path(target)
+    if is_remote(target) or not os.path.lexists(folder):
+        return
+    is_ours = folder.is_dir() and not folder.is_symlink()
+    others = [path.name for path in folder.iterdir() if not _PART.fullmatch(path.name)] if is_ours else [folder.name]
+    if others:
+        raise StageError(
+            Exit.CANNOT_WRITE, f"cannot write {target}: it holds {others[0]}, no part; name another folder"
+        )
+
+
+def put_in_place(part: Path, target: Path) -> None:
+    """Put a folder in the place of another and remove that; killed at any moment, the one or the other is there.
+
+    Raises OSError.
+    """
+    if target.is_dir():
+        exchange(part, target)
+        shutil.rmtree(part)
+    else:
         part.rename(target)
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Let two folders change names at once, as only the kernel can: renameat2(2). Raises OSError."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
@@ -129,6 +130,7 @@ class PageLines(NamedTuple):
     records: int
     as_of: str
     problem: str | None
+    fault: str = ""  # the traceback, where it is a fault of ours
 
 
 def pages_in(folder: Path) -> list[Path]:
@@ -170,6 +172,8 @@ def extract_pages(paths: list[Path], target: Path, options: BulkOptions, journal
             rejected = b""
             if page.problem:
                 journal.warn(page.problem)
+                for line in page.fault.splitlines():
+                    journal.log(line)
                 state["unread"] += 1
                 rejected = rejected_lines(STAGE, [Reject(str(path), page.problem)])
             growing.add(page.lines, rejected, lambda: state)
@@ -211,6 +215,9 @@ def page_lines(path: Path, target: Path) -> PageLines:
     except (StageError, Refused) as problem:
         said = f"{path} is refused: {problem}" if isinstance(problem, Refused) else str(problem)
         return PageLines(b"", 0, "", said + remedy(path))
+    except Exception as error:  # one page must not cost the others; what went wrong is told, its traceback logged
+        said = f"{path} is set aside for a fault of ours: {error!r}; please report it with the log"
+        return PageLines(b"", 0, "", said, traceback.format_exc())
     return PageLines(packed("".join(lines).encode(), target), len(lines), json.loads(lines[0])["As_of"], None)
 
 
@@ -254,6 +261,7 @@ def extract_on_spark(folder: str, target: str, master: str, options: BulkOptions
         refuse_pages(counts[UNREAD], counts[UNREAD] + counts[PAGES], options, beside)
         return counts
 
+    spark.refuse_filled(target)
     with spark.started(master, journal) as context:
         remote = spark.is_remote(folder)
         paths = [] if remote else pages_in(Path(folder.removeprefix("file://")))
@@ -273,5 +281,9 @@ def read_partition(pages: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, st
             lines = lines_of(page_of(path, bytes(content), datetime.now(timezone.utc)))
         except (StageError, Refused) as problem:
             yield from given(b"", rejected_lines(STAGE, [Reject(path, str(problem))]), {UNREAD: 1})
+            continue
+        except Exception as error:  # as in page_lines
+            reject = Reject(path, f"a fault of ours: {error!r}", text=traceback.format_exc())
+            yield from given(b"", rejected_lines(STAGE, [reject]), {UNREAD: 1})
             continue
         yield from given("".join(lines).encode(), b"", {PAGES: 1, RECORDS: len(lines)})

@@ -80,7 +80,7 @@ def open_page(path: Path) -> Page:
 
     Where it does not say when it was saved, its name may, and else the file's own date does.
     """
-    content = read_bytes(path)
+    content = read_bytes(path, FILE_LIMIT_BYTES)
     return page_of(str(path), content, datetime.fromtimestamp(path.stat().st_mtime, timezone.utc))
 
 

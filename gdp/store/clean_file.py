@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from gdp.records import (
+    BYTE_ORDER_MARK,
     CLEAN_FIELDS,
     FIRST_YEAR,
     INSTITUTIONS,
     LAST_YEAR,
+    LINE_LIMIT_BYTES,
     MAX_BILLION_USD,
     SAID_TWICE,
     STATUSES,
@@ -27,6 +29,8 @@ from gdp.records import (
     bad_input,
     is_as_of,
     is_stream,
+    is_to_come,
+    length_problem,
     read_records,
     record_problem,
 )
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
 
     from gdp.running.pieces import Block
 
+LONG_LINE_BYTES = 450  # shorter ones hold no name and no text that is too long
 CLEAN_BLOCK_BYTES = 250_000  # some eight hundred records, which the processor's cache holds
 READERS = 2  # processes; what is done with the records takes longer than to read them
 PARTS = "part-*"  # what Spark calls the files in its output folder
@@ -184,16 +189,24 @@ def read_block(block: Block) -> ReadBlock:
 
     runs: list[Run] = []
     right: set[Right] = set()
-    as_of = source = number = None
-    for number, line in enumerate(block.read().splitlines(), 1):
+    as_of = source = None
+    number = 0
+    for line in block.read().splitlines():
+        if not line.strip():
+            continue
+        number += 1
+        if len(line) > LINE_LIMIT_BYTES:
+            return ReadBlock(b"", number, f"is a line of over {LINE_LIMIT_BYTES:,} bytes")
         try:
-            record = orjson.loads(line)
+            record = orjson.loads(line.removeprefix(BYTE_ORDER_MARK))
             values = _fields(record)
         except (orjson.JSONDecodeError, LookupError, TypeError):
             return ReadBlock(b"", number, _problem_of_line(line))
         if tuple(map(type, values)) not in _TYPES or record.get("Status") not in _STATUSES:
             return ReadBlock(b"", number, _problem_of_line(line))
         country, _, _, _, institution, year, figure, now_as_of, now_source, _ = values
+        if len(line) > LONG_LINE_BYTES and (problem := length_problem(country, values)):
+            return ReadBlock(b"", number, problem)
         seen = (now_as_of, institution) in right and country and not country.isspace()
         in_range = seen and 0 <= figure <= MAX_BILLION_USD and FIRST_YEAR <= year <= LAST_YEAR
         if not in_range and (problem := _problem_of_values(record, right)):
@@ -203,14 +216,14 @@ def read_block(block: Block) -> ReadBlock:
             runs.append([])
         record["As_of"], record["Source"] = as_of, source  # packed once a run, and not once a record
         runs[-1].append(record)
-    return ReadBlock(marshal.dumps(runs), number or 0)
+    return ReadBlock(marshal.dumps(runs), number)
 
 
 def _problem_of_line(line: bytes) -> str:
     import orjson
 
     try:
-        record = orjson.loads(line)
+        record = orjson.loads(line.removeprefix(BYTE_ORDER_MARK))
         return record_problem(record, CLEAN_FIELDS) or f"field Status is {str(record.get('Status'))[:40]!r}"
     except orjson.JSONDecodeError as error:
         return f"is not JSON: {error}"
@@ -227,7 +240,7 @@ def _problem_of_values(record: CleanRecord, right: set[Right]) -> str | None:
         "Year": FIRST_YEAR <= record["Year"] <= LAST_YEAR,
         "Institution": institution in INSTITUTIONS,
         "Country": bool(record["Country"].strip()),
-        "As_of": is_as_of(as_of),
+        "As_of": is_as_of(as_of) and not is_to_come(as_of),
         "Status": record.get("Status") in _STATUSES,
     }
     if all(is_right.values()):

@@ -95,7 +95,19 @@ def asked(place: Place) -> Iterator[Connection]:
         if "publisher" not in connection.columns("Loads"):
             raise nothing
         connection.execute("BEGIN")  # one state for all questions, whatever is loaded meanwhile
-        yield connection
+        with sound(place):
+            yield connection
+
+
+@contextlib.contextmanager
+def sound(place: Place) -> Iterator[None]:
+    """Turn what comes of rows that no load of ours writes into the one-line StageError (65) that names the place."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        remedy = "load into another with --database, or restore this one"
+        message = f"{place} holds what no load writes, as somebody changed it by hand: {error!r}; {remedy}"
+        raise StageError(Exit.BAD_DATA, message) from error
 
 
 @contextlib.contextmanager
