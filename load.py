@@ -103,7 +103,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 def answer_question(options: argparse.Namespace, database: Place) -> None:
     """Answer the question that was asked; raises StageError where the answer was never loaded."""
     tell = ask(options, database)
-    tell()
+    with sound(database):
+        tell()
 
 
 def ask(options: argparse.Namespace, database: Place) -> Callable[[], None]:

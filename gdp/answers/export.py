@@ -98,8 +98,8 @@ def as_package(contents: dict[str, bytes], vintage: Vintage) -> bytes:
     package = {
         "name": "countries-by-gdp",
         "title": f"Countries by nominal GDP, as of {vintage.as_of[:10]}",
-        "description": "The IMF's estimates by country, in billions of US dollars."
-        " In CSV an apostrophe stands before a text that begins with = + - @, so that no spreadsheet takes it for a formula.",
+        "description": "The IMF's estimates by country, in billions of US dollars. In CSV an apostrophe stands before a"
+        " text that begins with = + - @, so that no spreadsheet takes it for a formula.",
         "created": vintage.as_of if "T" in vintage.as_of else f"{vintage.as_of}T00:00:00Z",
         "sources": [{"title": vintage.publisher, "path": vintage.source}],
         "resources": resources,

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import orjson
 
+from gdp.figures.amounts import CACHED_VALUES, figure_of
 from gdp.figures.cleaning import (
     CACHED_COLUMNS,
-    CACHED_VALUES,
     WORLD,
     ColumnFacts,
     Fate,
@@ -25,7 +25,6 @@ from gdp.figures.cleaning import (
     Named,
     RawFields,
     fields_of,
-    figure_of,
     judge,
 )
 from gdp.figures.tally import BROKEN, MAX_UNKNOWN, Tally

@@ -16,19 +16,10 @@ from typing import Any
 from gdp.figures.lines import CleanedBlock, clean_lines
 from gdp.figures.tally import Tally
 from gdp.records import is_stream, joined, lines_of_array
+from gdp.running.blocks import Block, blocks_of, packed
 from gdp.running.command_line import BulkOptions
 from gdp.running.journal import Journal
-from gdp.running.pieces import (
-    RECORD,
-    Block,
-    Growing,
-    blocks_of,
-    identity_of,
-    packed,
-    put_rejected,
-    rejected_lines,
-    results_in_order,
-)
+from gdp.running.pieces import RECORD, Growing, identity_of, put_rejected, rejected_lines, results_in_order
 from gdp.running.screen import progress
 from utils import Exit, StageError, write_whole
 

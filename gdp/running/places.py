@@ -31,6 +31,8 @@ _SECRET_PARAMETER = re.compile(
     r"(?P<value>'[^']*'|[^&#;\s'\"]*)",
     re.IGNORECASE,
 )
+# A query may be a token and nothing else, and so may what follows a #.
+_BARE_PARAMETER = re.compile(r"(?<=[?&#])[^=&#\s'\"]+(?=[&#\s'\"]|$)")
 _HOSTS_AND_PORTS = re.compile(r"(?:(?:\[[0-9a-f:.%]+\]|[^\s:\[\]@/,]*)(?::\d*)?(?:,|$))+", re.IGNORECASE)
 HIDDEN = "…"
 
@@ -125,6 +127,8 @@ def database_named(text: str) -> Place:
         if scheme not in ("", "file"):
             raise _unknown(text, scheme, "a path, file://, sqlite:///PATH or postgresql://")
         return Place(_absolute(file_named(text)))
+    if rest.partition("?")[0].count("@") > 1:
+        raise argparse.ArgumentTypeError("it has more than one @: write one in a user or a password as %40")
     url = f"postgresql:{rest}"
     authority = re.split(r"[/?#]", rest.removeprefix("//").rpartition("@")[2], maxsplit=1)[0]
     if not rest.startswith("//") or not _HOSTS_AND_PORTS.fullmatch(authority):
@@ -167,7 +171,8 @@ def without_credentials(text: str) -> str:
         scheme, rest = found["scheme"] or "", found["rest"]
         return f"{scheme}//{rest[_end_of_user(scheme, rest) :]}"
 
-    return _SECRET_PARAMETER.sub(rf"\g<name>{HIDDEN}", f" {_URL.sub(told, text)}")[1:]
+    shown = _SECRET_PARAMETER.sub(rf"\g<name>{HIDDEN}", f" {_URL.sub(told, text)}")[1:]
+    return _URL.sub(lambda found: _BARE_PARAMETER.sub(HIDDEN, found[0]), shown)
 
 
 def _end_of_user(scheme: str, rest: str) -> int:

@@ -248,9 +248,7 @@ def refuse_filled(target: str) -> None:
     is_ours = folder.is_dir() and not folder.is_symlink()
     others = [path.name for path in folder.iterdir() if not _PART.fullmatch(path.name)] if is_ours else [folder.name]
     if others:
-        raise StageError(
-            Exit.CANNOT_WRITE, f"cannot write {target}: it holds {others[0]}, no part; name another folder"
-        )
+        raise StageError(Exit.CANNOT_WRITE, f"cannot write {target}: it holds {others[0]}, not parts; name another")
 
 
 def put_in_place(part: Path, target: Path) -> None:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gdp.records import IMF_ITSELF, WORLD_BANK_ITSELF
+from gdp.running.blocks import packed
 from gdp.running.command_line import BulkOptions
 from gdp.running.journal import Journal
-from gdp.running.pieces import Growing, Reject, identity_of, packed, rejected_lines, results_in_order
+from gdp.running.pieces import Growing, Reject, identity_of, rejected_lines, results_in_order
 from gdp.running.screen import progress
 from gdp.sources import NotThere, Refused, Unreachable
 from gdp.sources.kinds import read_kind

@@ -18,7 +18,15 @@ from urllib.parse import quote
 
 from gdp.records import RawRecord
 from gdp.sources import Extracted, Refused, Revision, Unreachable
-from gdp.sources.headings import Column, Headings, find_headings, named_institutions, not_understood, read_columns
+from gdp.sources.headings import (
+    Column,
+    Headings,
+    find_headings,
+    folded,
+    named_institutions,
+    not_understood,
+    read_columns,
+)
 from gdp.sources.http import Download, download
 from gdp.sources.identity import read_revision, refuse_other_page
 from gdp.sources.tables import Cell, Table, visible_tables
@@ -28,7 +36,7 @@ REVISION_URL = "https://en.wikipedia.org/w/index.php?title={title}&oldid={revisi
 PAGE_TITLE = "List_of_countries_by_GDP_(nominal)"
 
 MIN_IMF_COUNTRIES = 100  # every page since 2005 had 170 and more; the IMF has had over 180 members since 2000
-EXCERPT_SHARE = 0.5  # a second table with fewer rows than this share of the first ("the ten largest") repeats it
+EXCERPT_SHARE = 0.5  # of the countries of a table: with more of them in a longer one, it is an excerpt of that
 BROKEN_ROW = "row of another width"
 MAX_REASON_CHARACTERS = 1000
 MAX_BROKEN_ROW_SHARE = 0.02  # an editor's slip in a row or two is set aside; more, and it is the reading that is wrong
@@ -127,7 +135,7 @@ class _CountryTable:
 
 
 def _country_tables(tables: list[Table], page: str, left_out: Counter[str]) -> list[_CountryTable]:
-    """Return the tables of figures by country; beside one for the same institution, a much shorter one is left out."""
+    """Return the tables of figures by country, without what is an excerpt of a longer one for the same institution."""
     of_the_page = functools.cache(lambda: _institution_in_prose(page))
     found: list[_CountryTable] = []
     for table in tables:
@@ -142,15 +150,27 @@ def _country_tables(tables: list[Table], page: str, left_out: Counter[str]) -> l
             left_out.update(
                 f"column of figures not understood: {text!r}" for text in not_understood(table, headings, columns)
             )
-    longest: Counter[str] = Counter()
-    for ours in found:
-        for column in ours.columns:
-            longest[column.institution] = max(longest[column.institution], len(ours.rows))
-    for ours in found:
-        kept = [c for c in ours.columns if len(ours.rows) > EXCERPT_SHARE * longest[c.institution]]
+    _leave_out_excerpts(found, left_out)
+    return [ours for ours in found if ours.columns]
+
+
+def _leave_out_excerpts(tables: list[_CountryTable], left_out: Counter[str]) -> None:
+    """Leave out, and count, the columns of tables that say again what a longer one says of the same countries.
+
+    A table with other countries is part of the list: territories by themselves, its second half, a table a letter.
+    """
+    seen: dict[str, set[str]] = {}  # by institution: the countries of the longer tables
+    for ours in sorted(tables, key=lambda one: len(one.rows), reverse=True):
+        names = {folded(_country(row, ours)) for row in ours.rows if not _row_problem(row, ours)}
+        again = {
+            column.institution for column in ours.columns
+            if len(names & seen.get(column.institution, set())) > EXCERPT_SHARE * len(names)
+        }  # fmt: skip
+        for institution in {column.institution for column in ours.columns}:
+            seen[institution] = seen.get(institution, set()) | names
+        kept = [column for column in ours.columns if column.institution not in again]
         left_out["column of an excerpt"] += len(ours.columns) - len(kept)
         ours.columns[:] = kept
-    return [ours for ours in found if ours.columns]
 
 
 def _institution_in_prose(page: str) -> str | None:

@@ -40,7 +40,7 @@ from gdp.store.vintages import Which, vintages_in, which
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from gdp.running.pieces import Block
+    from gdp.running.blocks import Block
 
 LONG_LINE_BYTES = 450  # shorter ones hold no name and no text that is too long
 CLEAN_BLOCK_BYTES = 250_000  # some eight hundred records, which the processor's cache holds
@@ -120,7 +120,8 @@ class CleanFile:
         """Yield a stream's records in runs, read by other processes; a thread takes the hash meanwhile."""
         from concurrent.futures import ThreadPoolExecutor
 
-        from gdp.running.pieces import blocks_of, results_in_order
+        from gdp.running.blocks import blocks_of
+        from gdp.running.pieces import results_in_order
 
         paths = sorted(self.source.glob(PARTS), key=_first_as_of) if self.source.is_dir() else [self.source]
         if not paths:

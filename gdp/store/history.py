@@ -21,10 +21,10 @@ from gdp.records import IMF_ITSELF, CleanRecord, is_unsourced
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import COUNTRIES, HEADLINES, newest_vintages, of_vintage
 from gdp.store.tables import STANDS
-from gdp.store.vintages import Vintage, Vintages
+from gdp.store.vintages import Vintage, Vintages, changed_by_hand
 
-STATE = "SELECT * FROM GDP_Estimates WHERE Publisher = ? AND Institution = ? AND As_of <= ? AND Until > ?"
-ENDED = "SELECT * FROM GDP_Estimates WHERE Publisher = ? AND Institution = ? AND Until = ?"
+STATE = "SELECT {} FROM GDP_Estimates WHERE Publisher = ? AND Institution = ? AND As_of <= ? AND Until > ?"
+ENDED = "SELECT {} FROM GDP_Estimates WHERE Publisher = ? AND Institution = ? AND Until = ?"
 REMOVE = "DELETE FROM GDP_Estimates WHERE As_of = ? AND Institution = ? AND Country = ? AND Year = ? AND Publisher = ?"
 RANKED = f"""
     WITH Headlines AS ({HEADLINES})
@@ -83,6 +83,7 @@ class History:
         # what an archive that is loaded in order asks for again and again
         self._newest: dict[tuple[str, str], tuple[str, State]] = {}
         self._release: Release | None = None
+        self._columns: str | None = None  # of GDP_Estimates, as a question names them
 
     def newest_imf(self, before: str = STANDS, publisher: str | None = None) -> Vintage | None:
         """Return the newest vintage, from before a moment, that has headlines of the IMF's: one publisher's or any."""
@@ -98,8 +99,20 @@ class History:
         newest_as_of, newest = self._newest.get((publisher, institution), (None, {}))
         if as_of == newest_as_of:
             return newest
-        rows = self._connection.execute(STATE, (publisher, institution, as_of, as_of))
-        return {(row.Country, row.Year): row for row in map(Estimate._make, rows)}
+        rows = self._estimates(STATE, (publisher, institution, as_of, as_of))
+        return {(row.Country, row.Year): row for row in rows}
+
+    def _estimates(self, question: str, values: tuple[str, ...]) -> list[Estimate]:
+        """Return rows of GDP_Estimates, also of an older version's; raises StageError (65) for what no load writes."""
+        if self._columns is None:
+            there = self._connection.columns("GDP_Estimates")
+            names = (name if name.lower() in there else f"NULL AS {name}" for name in Estimate._fields)
+            self._columns = ", ".join(names)
+        rows = [Estimate._make(row) for row in self._connection.execute(question.format(self._columns), values)]
+        for row in rows:
+            if not isinstance(row.GDP_USD_billion, int | float) or not isinstance(row.Year, int):
+                raise changed_by_hand(f"GDP_Estimates has {row.GDP_USD_billion!r} for {row.Country} {row.Year!r}"[:200])
+        return rows
 
     def records(self, vintage: Vintage) -> list[CleanRecord]:
         """Return all that a vintage says as clean records, without the Notes of checks, in the order of its figures."""
@@ -141,8 +154,7 @@ class History:
         found: dict[Key, float] = {}
         for (publisher, institution, as_of), rows in groupby(sorted(doubted, key=_series_and_day), _series_and_day):
             keys = {(row.Country, row.Year) for row in rows}
-            ended = self._connection.execute(ENDED, (publisher, institution, as_of))
-            for row in map(Estimate._make, ended):
+            for row in self._estimates(ENDED, (publisher, institution, as_of)):
                 if (row.Country, row.Year) in keys and not is_unsourced(row.Note):
                     found[row.Country, row.Year] = row.GDP_USD_billion
         return found

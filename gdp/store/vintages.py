@@ -8,8 +8,9 @@ from itertools import islice
 from typing import NamedTuple
 
 from gdp.checks.contradictions import UNSETTLED
-from gdp.records import IMF_ITSELF, PAGE, CleanRecord, publisher_of
+from gdp.records import IMF_ITSELF, PAGE, PUBLISHERS, CleanRecord, is_as_of, publisher_of
 from gdp.store.database import Connection
+from utils import Exit, StageError
 
 END_OF_DAY = "T24"  # later than every moment of a day, so that As_of < day + END_OF_DAY is what stood at its end
 ANY = ""  # in the place of an institution: of whichever
@@ -26,6 +27,12 @@ class Vintage(NamedTuple):
     source: str
 
 
+def changed_by_hand(what: str) -> StageError:
+    """Return the error (65) for a row that no load of ours writes."""
+    remedy = "restore the database, or load into another with --database"
+    return StageError(Exit.BAD_DATA, f"somebody changed the database by hand: {what}; {remedy}")
+
+
 class Vintages:
     """The vintages of a database, found by publisher, institution and As_of."""
 
@@ -39,6 +46,8 @@ class Vintages:
             f"SELECT Publisher, As_of, Institutions, Source, {doubts} FROM Loads"
             f" ORDER BY {connection.dialect.order_of_loads}"
         ):
+            if publisher not in PUBLISHERS or not is_as_of(str(as_of)) or not isinstance(institutions, str):
+                raise changed_by_hand(f"Loads has a line of {str(publisher)[:20]!r} as of {str(as_of)[:20]!r}")
             self.add(Vintage(publisher, as_of, tuple(institutions.split(", ")), source))
             self.doubts[publisher, as_of] = doubt
 

@@ -9,8 +9,9 @@ FAMILY = "other people's things"
 SECRET = "hunter2"
 FOREIGN = (
     f"mysql://me:{SECRET}@host/db", f"postgresql+psycopg://me:{SECRET}@host/db", f"oracle://me:{SECRET}@host/db",
-    f"s3a://{SECRET}/db", f"s3://{SECRET}/db", f"ftp://me:{SECRET}@host/db", f"host=x user=me password={SECRET}",
-    f"redis://:{SECRET}@host", f"sqlite+pysqlite:///{SECRET}.db",
+    f"s3a://me:{SECRET}@bucket/db", f"s3://me:{SECRET}@bucket/db", f"ftp://me:{SECRET}@host/db",
+    f"host=x user=me password={SECRET}",
+    f"redis://:{SECRET}@host", "sqlite+pysqlite:///x.db",
 )  # fmt: skip
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdp.figures.cleaning import Fate, clean, figure_of, hundredths_of_billions, named_of, unit_factor
+from gdp.figures.amounts import figure_of, hundredths_of_billions, unit_factor
+from gdp.figures.cleaning import Fate, clean, named_of
 from gdp.figures.countries import fold, reference
 from gdp.records import UNSOURCED_NOTE, RawRecord, is_unsourced
 from tests.conftest import SHARED_PAGES
@@ -110,12 +111,17 @@ def test_anything_else_is_set_aside_with_what_it_is(text: str) -> None:
         ({"Column": "IMF (2024 est.)[1]"}, 2024),
         ({"Column": "IMF (2024e)"}, 2024),
         ({"Column": "IMF (FY24)"}, 2024),
-        ({"Column": "IMF (FY2023/24)"}, 2024),
     ],
 )
 def test_the_year_comes_from_the_cell_then_the_year_cell_then_the_heading(changes: dict[str, str], year: int) -> None:
     record = clean(raw(**changes)).record
     assert record and (record["Year"], record["Note"]) == (year, None)
+
+
+def test_of_a_year_that_is_two_the_note_says_which_was_taken() -> None:
+    record = clean(raw(Column="IMF (FY2023/24)")).record
+    assert record and record["Year"] == 2024
+    assert record["Note"] == "the heading states 2023/24; the later year is taken"
 
 
 def test_a_year_behind_the_name_counts_before_the_heading_and_is_taken_off() -> None:

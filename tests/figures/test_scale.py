@@ -23,9 +23,10 @@ from gdp.figures.cleaning import Fate, clean
 from gdp.figures.lines import clean_lines
 from gdp.figures.transforming import transform_stream
 from gdp.running import pieces
+from gdp.running.blocks import blocks_of
 from gdp.running.command_line import BulkOptions
 from gdp.running.journal import Journal
-from gdp.running.pieces import blocks_of, results_in_order
+from gdp.running.pieces import results_in_order
 from gdp.running.places import Place
 from gdp.sources.archive import extract_pages, pages_in
 from load import load

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gdp.figures.cleaning import Fate, clean, hundredths_of_billions, unit_factor
+from gdp.figures.amounts import hundredths_of_billions, unit_factor
+from gdp.figures.cleaning import Fate, clean
 from gdp.sources import Refused, imf, world_bank
 from gdp.sources.answers import read_json
 from gdp.sources.releases import ReleaseMonth

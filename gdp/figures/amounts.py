@@ -1,0 +1,124 @@
+"""What a cell with a figure says: hundredths of a billion US dollars, exactly, or why it is no figure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple
+
+from gdp.figures.doubts import source_note
+from gdp.figures.years import FOOTNOTE, MARKS, YEAR_IN_BRACKETS, Unreadable, checked_year, without_marks
+from gdp.records import MAX_BILLION_USD
+
+CACHED_VALUES = 16_384  # distinct texts that are understood once; a page has a few hundred
+
+NO_FIGURE = frozenset(
+    {"", "—", "–", "-", "−", "n/a", "na", "n.a.", "n.a", "..", "...", "…", "?", "no data", "none", "unknown"}
+)
+_GROUP_SPACE = re.compile(r"(?<=\d)[\s\u200b\u2060'’](?=\d{3}(?!\d))")  # thin, non-breaking, plain, Swiss
+_NUMBER = re.compile(r"(?:US)?\$?(\d[\d.,]*)(?:/(?:na|n/a))?", re.IGNORECASE)
+_DOTTED_GROUPS = re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?")
+_COMMA_GROUPS = re.compile(r"\d{1,3}(?:,\d{3})*(?:\.\d+)?|\d+(?:\.\d+)?")
+_MARK_INSIDE = re.compile(rf"\d\s*(?:{FOOTNOTE.pattern}|{MARKS.pattern})+\s*\d")
+_WIDE = {"\uff0c": ",", "\uff0e": ".", "\uff04": "$"}
+# What a reader passes over. "Int$" is not here: it is purchasing power; nor is "<", which is no figure.
+_BEFORE = re.compile(
+    r"(?:(?:US\s?\$|USD|\$|[~≈≃▲▼△▽↑↓]|approx\.?|circa|ca?\.|est\.?|increase|decrease|steady)\s*)+(?=\d)", re.IGNORECASE
+)
+# Shares and ranks in brackets, and the marks of estimates; a list has no rank over 299.
+_BEHIND = re.compile(
+    r"(?<=\d)(?:\s*(?:USD|US\$|[▲▼△▽↑↓]|est\.?|\((?:est\.?|[efp]|\d+(?:\.\d+)?\s?%|[12]?\d?\d(?:st|nd|rd|th)?)\)|e)|\s+a)+$",
+    re.IGNORECASE,
+)
+# How many billions a unit is; the last are the World Bank's own words for plain dollars. A page that names none has
+# always meant millions.
+_UNITS = (
+    (re.compile(r"\btrillions?\b|\btn\b", re.IGNORECASE), Decimal(1000)),
+    (re.compile(r"\bbillions?\b|\bbn\b", re.IGNORECASE), Decimal(1)),
+    (re.compile(r"\bmillions?\b|\bm[mn]\b|\$mm?\b", re.IGNORECASE), Decimal("1e-3")),
+    (re.compile(r"\bthousands?\b", re.IGNORECASE), Decimal("1e-6")),
+    (re.compile(r"\bcurrent US\$", re.IGNORECASE), Decimal("1e-9")),
+)
+_MILLION = Decimal("1e-3")
+_DOUBLE_DIGITS = 17  # a number in more digits is a binary double written out
+
+
+@lru_cache(CACHED_VALUES)
+def unit_factor(column: str | None, unit: str | None) -> Decimal:
+    """Return how many billions of US dollars one of the source's units is: the heading tells, or else the caption."""
+    named = [factor for text in (column, unit) if text for pattern, factor in _UNITS if pattern.search(text)]
+    return named[0] if named else _MILLION
+
+
+class Figure(NamedTuple):
+    """What a GDP cell says: hundredths of a billion US dollars, the year in its brackets, and what is odd about it."""
+
+    cents: int | None
+    problem: str | None = None
+    year: int | None = None
+    year_problem: str | None = None
+    note: str | None = None
+
+
+@lru_cache(CACHED_VALUES)
+def figure_of(text: str, factor: Decimal) -> Figure:
+    """Return what a GDP cell says, in a unit that is `factor` billions of US dollars."""
+    try:
+        cents = hundredths_of_billions(text, factor)
+    except Unreadable as error:
+        return Figure(None, str(error))
+    in_brackets = YEAR_IN_BRACKETS.search(FOOTNOTE.sub(" ", text))
+    year, problem = checked_year(int(in_brackets[1])) if in_brackets else (None, None)
+    return Figure(cents, None, year, problem, source_note(text))
+
+
+def hundredths_of_billions(text: str, factor: Decimal) -> int | None:
+    """Return a figure in hundredths of a billion US dollars, halves up, exactly; None for a known sign of absence.
+
+    Raises Unreadable for anything else: "abc" is no figure, nor is 0 or a negative number.
+    """
+    figure = figure_text(text)
+    if figure.casefold() in NO_FIGURE:
+        return None
+    found = _NUMBER.fullmatch(figure)
+    if found and not _is_well_grouped(found[1]):
+        raise Unreadable(f"GDP is {text[:40]!r}, whose commas do not stand in threes; a footnote may be stuck to it")
+    number = _decimal(found[1], factor) if found else None
+    if not number or number * factor > MAX_BILLION_USD:
+        raise Unreadable(f"GDP is {text[:40]!r}, which is no figure")
+    return int(number * factor * 100 + Decimal("0.5"))
+
+
+def figure_text(text: str) -> str:
+    """Return a GDP cell without marks, spaces, hidden sort key ("7007…♠"), what stands around it and its year."""
+    if _MARK_INSIDE.search(text):
+        return text  # its two halves are not one figure
+    figure = YEAR_IN_BRACKETS.sub(" ", without_marks(text)).rpartition("♠")[2]
+    figure = _BEHIND.sub("", _BEFORE.sub("", "".join(map(_plain_digit, figure)).strip())).strip()
+    return _GROUP_SPACE.sub("", figure)
+
+
+def _plain_digit(character: str) -> str:
+    return str(unicodedata.decimal(character)) if character.isdecimal() else _WIDE.get(character, character)
+
+
+def _is_well_grouped(digits: str) -> bool:
+    return "," not in digits or bool(_COMMA_GROUPS.fullmatch(digits) or _DOTTED_GROUPS.fullmatch(digits))
+
+
+def _decimal(digits: str, factor: Decimal) -> Decimal | None:
+    """Return the number that digits with separators mean, or None.
+
+    A dot before three digits is a thousands separator, unless it stands alone in a figure in billions: nobody gives
+    thousandths of a million, and the IMF gives thousandths of a billion.
+    """
+    if _DOTTED_GROUPS.fullmatch(digits) and (digits.count(".") > 1 or "," in digits or factor < 1):
+        digits = digits.replace(".", "").replace(",", ".")
+    digits = digits.replace(",", "")
+    if not re.fullmatch(r"\d+(?:\.\d+)?", digits):
+        return None
+    number = Decimal(digits)
+    # the IMF sends 9.095 as 9.0950000000000006394884621840901672840118408203125
+    return Decimal(repr(float(number))) if len(number.as_tuple().digits) >= _DOUBLE_DIGITS else number
