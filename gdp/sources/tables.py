@@ -62,7 +62,7 @@ def visible_tables(page: str) -> list[Table]:
 
     Raises Refused when the page has more tags, or its spans make more cells, than any real one could.
     """
-    tags = sum(1 for _ in _ANY_TAG.finditer(page))
+    tags = len(_ANY_TAG.findall(page))
     if tags > MAX_TAGS:
         raise Refused(f"it has {tags} tags, more than {MAX_TAGS}")
     root = _tree(page)
@@ -92,7 +92,8 @@ def _cut_unseen(root: Any) -> None:
     """Cut out what a reader never sees; the text behind it stays."""
     for element in [*root.iter(*_NEVER_SEEN)]:
         _cut(element)
-    for element in _STYLED(root):
+    around = {element for table in root.iter("table") for element in table.iterancestors()}
+    for element in (*_HIDDEN_PERHAPS(root), *around):  # what stands neither in a table nor around one is not read
         if _HIDDEN_CLASS.search(element.get("class", "")) or _HIDDEN_STYLE.search(element.get("style", "")):
             _cut(element)
 
@@ -124,11 +125,11 @@ def _break_lines(root: Any) -> None:
             element.text = BREAK + (element.text or "")
 
 
-_STYLED = etree.XPath(
-    "//*[@style or contains(@class, 'sr-only') or contains(@class, 'screen-reader-text')"
-    " or contains(@class, 'visually-hidden') or contains(@class, 'sortkey') or contains(@class, 'navbox')]"
+_HIDDEN_PERHAPS = etree.XPath("//table/descendant-or-self::*[@style or @class]")
+_STRING = etree.XPath("string()", smart_strings=False)
+_RAISED_OR_NOTE = etree.XPath(
+    "//table//span[contains(@style, 'vertical-align')] | //table//a[contains(@href, '#cite_note')]"
 )
-_RAISED_OR_NOTE = etree.XPath("//span[contains(@style, 'vertical-align')] | //a[contains(@href, '#cite_note')]")
 
 
 def _apart(root: Any) -> dict[Any, list[Any]]:
@@ -195,7 +196,7 @@ def _texts_over(table: Table, row_number: int, cell: Cell) -> list[str]:
 
 def _text(element: Any) -> str:
     """Return the text of an element, white space folded and trimmed as a browser would."""
-    text = "".join(element.itertext()) if len(element) else element.text or ""
+    text = str(_STRING(element)) if len(element) else element.text or ""
     if BREAK in text:
         text = _BETWEEN_WORDS.sub(" ", text).replace(BREAK, "")
     return _WHITE_SPACE.sub(" ", text).strip()

@@ -63,13 +63,17 @@ def fetch(url: str, patient: bool = False) -> Download:
 
 
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_HTML = re.compile(r"<html", re.IGNORECASE)
 
 
 def is_whole(page: str) -> bool:
     """Tell whether a page reaches its end: <html> is closed behind the last table; a bare table closes too."""
-    page = _COMMENT.sub("", page.lower())
-    if "<html" in page:
-        return page.rfind("</html>") > page.rfind("<table")
+    if "<!--" in page:
+        page = _COMMENT.sub("", page)
+    if _HTML.search(page):
+        end = page.rfind("</html>")
+        return (end if end >= 0 else page.lower().rfind("</html>")) > page.rfind("<table")
+    page = page.lower()
     return page.count("<table") == page.count("</table>")
 
 
