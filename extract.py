@@ -33,7 +33,7 @@ from gdp.running.journal import Journal
 from gdp.running.places import is_of_hadoop, page_named, stream_named, without_credentials
 from gdp.running.screen import waiting
 from gdp.running.stage import leave, run_stage
-from gdp.sources import Extracted, Refused, Revision, Unreachable, identity, wikipedia
+from gdp.sources import Extracted, Refused, Revision, Unreachable, forms, identity, wikipedia
 from gdp.sources.asking import Span, fetch_answer, read_file
 from gdp.sources.kinds import source_in
 from gdp.sources.pages import Page, kept_name, kept_pages, open_page
@@ -294,7 +294,7 @@ def fetch(url: str, journal: Journal) -> tuple[Page, Revision]:
         raise StageError(Exit.USAGE, f"{url} is no address: {error}; name another with --page") from None
     try:
         answer = wikipedia.fetch(url)
-        revision = identity.read_revision(wikipedia.decode(answer.content))
+        revision = identity.read_revision(forms.decode(answer.content))
     except Unreachable as reason:
         journal.facts["fetched"] = f"could not fetch: {without_credentials(str(reason))}"
         raise unreachable(host, reason, "try again later, or name a saved page with --page") from reason

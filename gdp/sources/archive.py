@@ -32,7 +32,7 @@ Wait = Callable[[], None]
 TRIES_A_PERIOD = 5  # revisions; who vandalises a page is reverted within a few
 PAGES, RECORDS, UNREAD = "pages", "records", "unread"  # what is counted
 # What a page, an answer or a file of figures is called; what it is, its content tells.
-FORMS = (".html", ".json", ".xml", ".csv", ".tsv", ".txt", ".xls", ".xlsx", ".zip", ".js", ".ts")
+FORMS = (".mhtml", ".mht", ".html", ".json", ".xml", ".csv", ".tsv", ".txt", ".xls", ".xlsx", ".zip", ".js", ".ts")
 PAGE_NAMES = (*FORMS, *(f"{form}.gz" for form in FORMS))
 
 

@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timezone
 
 from gdp.records import IMF_ITSELF, PAGE, WORLD_BANK_ITSELF
-from gdp.sources import Extracted, Refused, imf, wdi_archive, wikipedia, world_bank
+from gdp.sources import Extracted, Refused, forms, imf, wdi_archive, wikipedia, world_bank
 from gdp.sources.answers import is_json, read_json
 from gdp.sources.pages import Page
 from gdp.sources.releases import ReleaseMonth
@@ -40,6 +40,8 @@ def _source_of_json(content: bytes) -> str:
         told = read_json(content)
     except Refused:  # which reading it will say again
         return IMF_ITSELF
+    if forms.is_page_in_json(told):
+        return PAGE
     return WORLD_BANK_ITSELF if world_bank.is_of_world_bank(told) else IMF_ITSELF
 
 

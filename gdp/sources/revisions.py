@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 from gdp.records import is_as_of
 from gdp.sources import Refused, Unreachable
 from gdp.sources.answers import fetch_json
+from gdp.sources.forms import decode as decoded
 from gdp.sources.identity import read_revision
 from gdp.sources.wikipedia import PAGE_TITLE, fetch, parse, site
-from gdp.sources.wikipedia import decode as decoded
 
 MAX_LAG_S = 5  # Wikimedia's advice: when its copies lag more than this, we come back later
 LAG_PAUSE_S = 5.0  # the least that it asks for

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from gdp.records import RawRecord
 from gdp.sources import Extracted, Refused, Revision, Unreachable
+from gdp.sources.forms import decode, page_in
 from gdp.sources.headings import (
     Column,
     Headings,
@@ -83,7 +84,7 @@ def parse(content: bytes, location: str, as_of: datetime | None = None) -> Extra
     `location` is told as the Source of a page that does not say its revision; `as_of` serves where it does not say
     when it was saved. Raises Refused, with what was found, when it is not this page or cannot be read right.
     """
-    page = decode(content)
+    page = page_in(content)
     if not is_whole(page):
         raise Refused(f"the page breaks off after {len(content)} bytes")
     revision = read_revision(page)
@@ -101,18 +102,6 @@ def parse(content: bytes, location: str, as_of: datetime | None = None) -> Extra
     records = [record for ours in found for record in _records(ours, source, stamp, left_out)]
     _refuse_too_few(records, tables, left_out)
     return Extracted(records, +left_out, revision)
-
-
-def decode(content: bytes) -> str:
-    """Return a page as text: UTF-8, as MediaWiki sends it, or UTF-16 where its mark says so; raises Refused."""
-    utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    try:
-        page = content.decode("utf-16" if utf16 else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Refused(f"the page is not text in UTF-8: byte {error.start} is {content[error.start]:#04x}") from None
-    if "\0" in page:
-        raise Refused(f"the page is not text: character {page.index(chr(0))} is NUL")
-    return page
 
 
 def _source(revision: Revision) -> str | None:

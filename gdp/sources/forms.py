@@ -1,0 +1,120 @@
+"""The page inside whatever it was saved or sent as: MediaWiki's JSON, a browser's .mhtml, or HTML as it is."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from datetime import timezone
+from typing import Any
+
+from gdp.sources import FILE_LIMIT_BYTES, Refused
+
+MAX_PARTS = 500  # of an .mhtml: a saved page has some fifty pictures and styles
+_MIME = re.compile(
+    rb"(?:[\w-]+:[^\n]*\r?\n(?:[ \t][^\n]*\r?\n)*){1,60}?content-type:\s*multipart/related", re.IGNORECASE
+)
+_PROBED_BYTES = 8_000
+# What people have saved in its place, by its first bytes.
+_OTHER_KINDS = (
+    (b"%PDF", "a PDF"), (b"PK\x03\x04", "a zip archive or an office document"), (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"), (b"GIF8", "a picture"), (b"RIFF", "a picture"), (b"{\\rtf", "a text document"),
+    (b"\xd0\xcf\x11\xe0", "an office document"), (b"SQLite format 3", "a database"), (b"BZh", "a packed file"),
+    (b"7z\xbc\xaf", "a packed file"), (b"\xfd7zXZ", "a packed file"), (b"(\xb5/\xfd", "a packed file"),
+)  # fmt: skip
+_AS_PAGE = """<html><head><title>{title}</title><script>{{"wgPageName":{name},"wgRevisionId":{revision}}}</script>
+{saved}</head><body>{body}</body></html>"""
+
+
+def page_in(content: bytes) -> str:
+    """Return the page's HTML; raises Refused for what holds none, saying what it is."""
+    start = content.removeprefix(b"\xef\xbb\xbf").lstrip()[:_PROBED_BYTES]
+    kind = next((name for magic, name in _OTHER_KINDS if start.startswith(magic)), None)
+    if kind:
+        raise Refused(f"it is {kind}, where a web page should be")
+    if start[:1] in (b"{", b"["):
+        return _page_in_json(content)
+    if _HEADER.match(start) and b"multipart/related" in start.lower():
+        return _page_in_mhtml(content)
+    page = decode(content)
+    if page.strip() and "<" not in page:
+        raise Refused(f"it is plain text, where a web page should be: {' '.join(page.split())[:60]!r}")
+    return page
+
+
+def decode(content: bytes) -> str:
+    """Return a page as text: UTF-8, as MediaWiki sends it, or UTF-16 where its mark says so; raises Refused."""
+    utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    try:
+        page = content.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Refused(f"the page is not text in UTF-8: byte {error.start} is {content[error.start]:#04x}") from None
+    if "\0" in page:
+        raise Refused(f"the page is not text: character {page.index(chr(0))} is NUL")
+    return page
+
+
+def is_page_in_json(told: Any) -> bool:
+    """Tell whether JSON is MediaWiki's: a parsed page, a page of its REST interface, or an error of it."""
+    return isinstance(told, dict) and ("parse" in told or "html" in told or _error_of(told) is not None)
+
+
+def _error_of(told: dict[str, Any]) -> str | None:
+    error = told.get("error")
+    if isinstance(error, dict) and "code" in error:
+        return f"{error['code']}: {error.get('info')}"
+    return str(told["messageTranslations"]) if "messageTranslations" in told else None
+
+
+def _page_in_json(content: bytes) -> str:
+    try:
+        told = json.loads(decode(content))
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"it begins like JSON and is none: {error}") from None
+    if not is_page_in_json(told):
+        raise Refused(f"it is JSON without a page in it: {json.dumps(told)[:60]}")
+    if problem := _error_of(told):
+        raise Refused(f"it is an error of MediaWiki's, {problem[:100]}")
+    parsed = told["parse"] if isinstance(told.get("parse"), dict) else told
+    text = parsed.get("text", parsed.get("html"))
+    body = text.get("*") if isinstance(text, dict) else text
+    if not isinstance(body, str):
+        raise Refused("it is MediaWiki's answer without the page's text: ask it with prop=text")
+    latest = parsed.get("latest") if isinstance(parsed.get("latest"), dict) else {}
+    revision, saved = parsed.get("revid") or latest.get("id"), latest.get("timestamp")
+    return _as_page(str(parsed.get("title") or ""), revision, saved, body)
+
+
+def _as_page(title: str, revision: object, saved: object, body: str) -> str:
+    """Return a page that says of itself what MediaWiki's answer said beside it."""
+    if "</html>" in body.lower():
+        return body
+    return _AS_PAGE.format(
+        title=html.escape(title), name=json.dumps(title.replace(" ", "_")) if title else "null",
+        revision=revision if isinstance(revision, int) else "null", body=body,
+        saved=f'<meta property="dc:modified" content="{html.escape(str(saved))}">' if saved else "",
+    )  # fmt: skip
+
+
+def _page_in_mhtml(content: bytes) -> str:
+    """Return the first page among the parts; the day it was saved serves where the page does not say its own."""
+    import email
+    import email.utils
+
+    message = email.message_from_bytes(content)
+    parts = [part for number, part in enumerate(message.walk()) if number < MAX_PARTS]
+    page = next((part for part in parts if part.get_content_type() in ("text/html", "application/xhtml+xml")), None)
+    text = page.get_payload(decode=True) if page else None
+    if page is None or not isinstance(text, bytes):
+        raise Refused(f"it is an .mhtml without a web page among its {len(parts)} parts")
+    if len(text) > FILE_LIMIT_BYTES:
+        raise Refused(f"its page has over {FILE_LIMIT_BYTES // 1_000_000} MB")
+    try:
+        decoded = text.decode(page.get_content_charset() or "utf-8")
+    except (UnicodeDecodeError, LookupError) as error:
+        raise Refused(f"its page is not text: {error}") from None
+    try:
+        saved = email.utils.parsedate_to_datetime(str(message["Date"])).astimezone(timezone.utc)
+        return f'{decoded}<meta property="dc:modified" content="{saved:%Y-%m-%dT%H:%M:%S}"></html>'
+    except (ValueError, TypeError, OverflowError):
+        return decoded

@@ -1,0 +1,105 @@
+"""The same page in whatever form it was saved or sent gives the same figures, and what is no page is named."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from datetime import datetime, timezone
+from email.message import EmailMessage
+
+import pytest
+
+from gdp.records import PAGE
+from gdp.sources import Extracted, Refused, wikipedia
+from gdp.sources.kinds import source_in
+from tests.page_builder import SHIPPED
+
+PLAIN = gzip.decompress(SHIPPED.read_bytes()).decode()
+REVISION, DAY = 1330326028, datetime(2025, 12, 30, 20, 9, tzinfo=timezone.utc)
+BODY = PLAIN[PLAIN.index("<body") : PLAIN.index("</body>")].partition(">")[2]
+WITHOUT_FOOTER = re.sub(r"<footer>.*?</footer>", "", BODY, flags=re.DOTALL)
+TITLE = "List of countries by GDP (nominal)"
+
+
+def read(content: bytes, saved: datetime = DAY) -> Extracted:
+    assert source_in(content) == PAGE
+    return wikipedia.parse(content, "somewhere", saved)
+
+
+def figures(extracted: Extracted) -> list[tuple[str, str, str, str | None]]:
+    return [(r["Country"], r["GDP"], r["Institution"], r["Year"]) for r in extracted.records]
+
+
+def action_parse(version: int) -> bytes:
+    text = {"*": WITHOUT_FOOTER} if version == 1 else WITHOUT_FOOTER
+    return json.dumps({"parse": {"title": TITLE, "pageid": 1, "revid": REVISION, "text": text}}).encode()
+
+
+def rest_html() -> bytes:
+    latest = {"id": REVISION, "timestamp": "2025-12-30T20:09:00Z"}
+    return json.dumps({"id": 1, "title": TITLE, "latest": latest, "html": WITHOUT_FOOTER}).encode()
+
+
+def parsoid() -> bytes:
+    about = f'about="https://en.wikipedia.org/wiki/Special:Redirect/revision/{REVISION}"'
+    head = f'<link rel="dc:isVersionOf" href="//en.wikipedia.org/wiki/{TITLE.replace(" ", "_")}"/>'
+    saved = '<meta property="dc:modified" content="2025-12-30T20:09:00.000Z"/>'
+    return f"<!DOCTYPE html><html {about}><head>{saved}{head}</head><body>{WITHOUT_FOOTER}</body></html>".encode()
+
+
+def mhtml() -> bytes:
+    message = EmailMessage()
+    message["From"], message["Subject"] = "<Saved by Blink>", f"{TITLE} - Wikipedia"
+    message["Date"] = "Tue, 30 Dec 2025 22:09:00 +0200"
+    message.add_related(PLAIN.encode(), "text", "html", cte="quoted-printable", params={"charset": "utf-8"})
+    message.add_related(b"\x89PNG" * 10, "image", "png")
+    return bytes(message).replace(b"\n", b"\r\n")
+
+
+def archived() -> bytes:
+    toolbar = (
+        '<div id="wm-ipp-base"><table><tr><td>Jan</td><td><table><tr><td>1</td></tr></table></td></tr></table></div>'
+    )
+    return (
+        PLAIN.replace("<body>", f"<body>{toolbar}")
+        .replace("/wiki/", "/web/20251231/https://en.wikipedia.org/wiki/")
+        .encode()
+    )
+
+
+def sorted_copy() -> bytes:
+    rows = re.findall(r"<tr>\n<td.*?</tr>", PLAIN, re.DOTALL)
+    return PLAIN.replace("".join(rows), "\n".join(sorted(rows))).encode()
+
+
+FORMS = {
+    "action=parse": action_parse(1), "action=parse, second version": action_parse(2), "REST": rest_html(),
+    "Parsoid": parsoid(), "mhtml": mhtml(), "an archive's copy": archived(), "a sorted copy": sorted_copy(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_form_of_the_page_gives_its_figures_its_day_and_its_revision(form: str) -> None:
+    found = read(FORMS[form])
+    assert sorted(figures(found)) == sorted(figures(read(PLAIN.encode())))
+    assert {record["As_of"] for record in found.records} == {"2025-12-30T20:09:00Z"}
+    assert {record["Source"].rpartition("=")[2] for record in found.records} == {str(REVISION)}
+
+
+NO_PAGES = {
+    b"%PDF-1.7 ...": "it is a PDF", b"PK\x03\x04....": "a zip archive or an office document",
+    b"\x89PNG\r\n": "a picture",
+    b'{"error": {"code": "missingtitle", "info": "no such page"}}': "an error of MediaWiki's, missingtitle",
+    b'{"parse": {"title": "List of countries by GDP (PPP)", "text": "<p></p>"}}': "(PPP)\", not nominal GDP",
+    b'{"parse": {"title": "x"}}': "without the page's text", b'{"html": 5}': "without the page's text",
+    b"{broken": "begins like JSON and is none", b"just words": "plain text",
+    b"MIME-Version: 1.0\nContent-Type: multipart/related; boundary=x\n\n--x\nContent-Type: text/css\n\na{}\n--x--\n":
+        "without a web page among its 2 parts",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", NO_PAGES)
+def test_what_is_no_page_is_named_as_what_it_is(content: bytes) -> None:
+    with pytest.raises(Refused, match=re.escape(NO_PAGES[content])):
+        wikipedia.parse(content, "somewhere", DAY)
