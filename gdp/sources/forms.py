@@ -11,9 +11,7 @@ from typing import Any
 from gdp.sources import FILE_LIMIT_BYTES, Refused
 
 MAX_PARTS = 500  # of an .mhtml: a saved page has some fifty pictures and styles
-_MIME = re.compile(
-    rb"(?:[\w-]+:[^\n]*\r?\n(?:[ \t][^\n]*\r?\n)*){1,60}?content-type:\s*multipart/related", re.IGNORECASE
-)
+_HEADER = re.compile(rb"[\w-]+:\s")
 _PROBED_BYTES = 8_000
 # What people have saved in its place, by its first bytes.
 _OTHER_KINDS = (

@@ -56,6 +56,10 @@ class Sqlite(sqlite3.Connection):
         """Begin to write; nobody else can until we are done."""
         self.execute("BEGIN IMMEDIATE")
 
+    def begin_to_read(self) -> None:
+        """Begin to ask: one state for all questions, whatever is loaded meanwhile."""
+        self.execute("BEGIN")
+
     def add(self, table: str, rows: Sequence[Sequence[object]]) -> None:
         """Add rows to a table."""
         if rows:
@@ -77,8 +81,13 @@ def opened(place: Place) -> Iterator[Connection]:
         with server(place) as connection:
             yield connection
         return
-    with one_line_errors(place, sqlite3.Error), contextlib.closing(_open_file(place.path)) as file:
+    with one_line_errors(place, sqlite3.Error, _code_of), contextlib.closing(_open_file(place.path)) as file:
         yield file
+
+
+def _code_of(error: Exception) -> Exit:
+    is_held = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return Exit.LOCKED if is_held else Exit.CANNOT_WRITE
 
 
 def _open_file(path: Path) -> Sqlite:
@@ -94,7 +103,7 @@ def asked(place: Place) -> Iterator[Connection]:
     with opened(place) as connection:
         if "publisher" not in connection.columns("Loads"):
             raise nothing
-        connection.execute("BEGIN")  # one state for all questions, whatever is loaded meanwhile
+        connection.begin_to_read()
         with sound(place):
             yield connection
 

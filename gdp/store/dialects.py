@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from gdp.running.places import Place
@@ -25,12 +25,19 @@ class Dialect(NamedTuple):
     can_add_key: bool  # to a table that is there
 
 
+REMEDIES = {
+    Exit.CANNOT_WRITE: "if it is full, make room; else name another with --database",
+    Exit.LOCKED: "another program holds it: run again when that is done",
+    Exit.UNREACHABLE: "it went away; see that it is running, then run again: nothing was changed",
+}
+
+
 @contextlib.contextmanager
-def one_line_errors(place: Place, kind: type[Exception]) -> Iterator[None]:
-    """Turn the database's own errors within into the one-line StageError (74) that names the place."""
+def one_line_errors(place: Place, kind: type[Exception], code_of: Callable[[Exception], Exit]) -> Iterator[None]:
+    """Turn the database's own errors within into the one-line StageError that names the place and what to do."""
     try:
         yield
     except kind as error:
-        remedy = "if it is full or in use, make room or free it; else name another with --database"
+        code = code_of(error)
         reason = place.scrubbed(" ".join(str(error).split()))
-        raise StageError(Exit.CANNOT_WRITE, f"cannot use {place}: {reason}; {remedy}") from error
+        raise StageError(code, f"cannot use {place}: {reason}; {REMEDIES[code]}") from error

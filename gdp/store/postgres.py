@@ -67,9 +67,14 @@ class Postgres:
             self.execute(f"COMMENT ON VIEW {name} IS '{quoted}'")
 
     def begin(self) -> None:
-        """Begin to write; nobody else can until we are done."""
+        """Begin to write; nobody else can until we are done, and who holds a lock for long is not waited for."""
         self.execute("BEGIN")
+        self.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT_S:g}s'")
         self.execute("SELECT pg_advisory_xact_lock(?)", (ADVISORY_LOCK,))
+
+    def begin_to_read(self) -> None:
+        """Begin to ask: one state for all questions, whatever is loaded meanwhile."""
+        self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
     def add(self, table: str, rows: Sequence[Sequence[object]]) -> None:
         """Add rows to a table, in bulk."""
@@ -78,8 +83,9 @@ class Postgres:
                 copy.write_row(row)
 
     def rollback(self) -> None:
-        """Undo what was done since begin."""
-        self._connection.rollback()
+        """Undo what was done since begin; where the server is gone it has done so."""
+        with contextlib.suppress(psycopg.Error):
+            self._connection.rollback()
 
     def close(self) -> None:
         """Close the connection."""
@@ -104,5 +110,12 @@ def server(place: Place) -> Iterator[Postgres]:
         raise StageError(
             Exit.UNREACHABLE, f"cannot reach {place}: {reason}; is it running, and the URL right?"
         ) from None
-    with one_line_errors(place, psycopg.Error), contextlib.closing(connection):
+    with one_line_errors(place, psycopg.Error, _code_of), contextlib.closing(connection):
         yield connection
+
+
+def _code_of(error: Exception) -> Exit:
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return Exit.LOCKED
+    is_gone = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return Exit.UNREACHABLE if is_gone and not isinstance(error, psycopg.errors.DiskFull) else Exit.CANNOT_WRITE

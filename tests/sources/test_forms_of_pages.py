@@ -58,14 +58,9 @@ def mhtml() -> bytes:
 
 
 def archived() -> bytes:
-    toolbar = (
-        '<div id="wm-ipp-base"><table><tr><td>Jan</td><td><table><tr><td>1</td></tr></table></td></tr></table></div>'
-    )
-    return (
-        PLAIN.replace("<body>", f"<body>{toolbar}")
-        .replace("/wiki/", "/web/20251231/https://en.wikipedia.org/wiki/")
-        .encode()
-    )
+    toolbar = "<div><table><tr><td>Jan</td><td><table><tr><td>1</td></tr></table></td></tr></table></div>"
+    rewritten = PLAIN.replace("/wiki/", "/web/20251231/https://en.wikipedia.org/wiki/")
+    return rewritten.replace("<body>", f"<body>{toolbar}").encode()
 
 
 def sorted_copy() -> bytes:

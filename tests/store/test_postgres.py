@@ -14,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from gdp.running.places import Place
+from gdp.running.places import Place, database_named
+from gdp.store.database import asked, opened
 from tests.conftest import Run, query, shared_pages
 from tests.page_builder import SHIPPED
 from tests.sources.test_sources import REAL_ANSWER
 from tests.store.loading import ask, load_page, page_of
+from utils import Exit, StageError
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib/postgresql").exists() else []
 pytestmark = pytest.mark.skipif(
@@ -190,3 +192,57 @@ def test_a_server_that_is_not_there_is_told_in_one_line_without_the_password(run
         and "me" not in re.findall(r"\w+", done.stderr + log)
         and "Traceback" not in log
     )
+
+
+def test_a_lock_that_another_holds_is_given_up_with_75_and_an_idle_reader_is_none(
+    database: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psycopg
+
+    from gdp.store import postgres as ours
+
+    load_page(database_named(database), SHIPPED)
+    with psycopg.connect(database) as reader, psycopg.connect(database) as holder:
+        reader.execute("SELECT count(*) FROM countries_by_gdp")  # and stays in its transaction
+        load_page(database_named(database), SHIPPED)
+        holder.execute("LOCK TABLE gdp_estimates IN ACCESS EXCLUSIVE MODE")
+        monkeypatch.setattr(ours, "LOCK_WAIT_S", 0.05)
+        with pytest.raises(StageError, match="another program holds it") as given_up:
+            load_page(database_named(database), SHIPPED)
+        assert given_up.value.code == Exit.LOCKED
+
+
+def test_a_reader_at_repeatable_read_sees_the_countries_of_before_whole(database: str, home: Path) -> None:
+    import psycopg
+
+    load_page(database_named(database), SHIPPED)
+    with psycopg.connect(database) as reader:
+        reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        before = reader.execute("SELECT country, gdp_usd_billion FROM countries_by_gdp ORDER BY 1").fetchall()
+        load_page(database_named(database), SHIPPED)
+        assert reader.execute("SELECT country, gdp_usd_billion FROM countries_by_gdp ORDER BY 1").fetchall() == before
+        assert len(before) == 194
+
+
+def test_a_question_reads_one_snapshot_and_writes_nothing(database: str, home: Path) -> None:
+    load_page(database_named(database), SHIPPED)
+    with asked(database_named(database)) as connection:
+        first = connection.execute("SELECT count(*) FROM Loads").fetchone()
+        load_page(database_named(database), SHIPPED)
+        assert connection.execute("SELECT count(*) FROM Loads").fetchone() == first
+        with pytest.raises(Exception, match="read-only transaction"):
+            connection.execute("DELETE FROM Loads")
+
+
+def test_a_server_that_goes_away_in_the_middle_is_unreachable_in_one_line(database: str, home: Path) -> None:
+    import psycopg
+
+    load_page(database_named(database), SHIPPED)
+    with pytest.raises(StageError, match="it went away") as gone, opened(database_named(database)) as connection:
+        connection.begin()
+        with psycopg.connect(database, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        connection.execute("DELETE FROM Countries_by_GDP")
+    assert gone.value.code == Exit.UNREACHABLE
+    with opened(database_named(database)) as connection:
+        assert connection.execute("SELECT count(*) FROM Countries_by_GDP").fetchone() == (194,)
