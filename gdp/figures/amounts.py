@@ -32,6 +32,8 @@ _BEHIND = re.compile(
     r"(?<=\d)(?:\s*(?:USD|US\$|[▲▼△▽↑↓]|est\.?|\((?:est\.?|[efp]|\d+(?:\.\d+)?\s?%|[12]?\d?\d(?:st|nd|rd|th)?)\)|e)|\s+a)+$",
     re.IGNORECASE,
 )
+# "4,125,213 1": behind whole groups of three, a digit that stands apart is a footnote's.
+_RAISED_DIGIT = re.compile(r"(?<=\d)((?:,\d{3})+)\s\d{1,2}$")
 # How many billions a unit is; the last are the World Bank's own words for plain dollars. A page that names none has
 # always meant millions.
 _UNITS = (
@@ -97,7 +99,7 @@ def figure_text(text: str) -> str:
         return text  # its two halves are not one figure
     figure = YEAR_IN_BRACKETS.sub(" ", without_marks(text)).rpartition("♠")[2]
     figure = _BEHIND.sub("", _BEFORE.sub("", "".join(map(_plain_digit, figure)).strip())).strip()
-    return _GROUP_SPACE.sub("", figure)
+    return _GROUP_SPACE.sub("", _RAISED_DIGIT.sub(r"\1", figure))
 
 
 def _plain_digit(character: str) -> str:
