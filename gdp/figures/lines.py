@@ -122,7 +122,8 @@ class _Block:
     def judge(self, number: int, line: bytes) -> None:
         """Take in a line that is not put together of known parts."""
         self.judged += 1
-        text = line.removeprefix(BYTE_ORDER_MARK).strip()
+        is_too_long = len(line) > LINE_LIMIT_BYTES  # and may stand here without its end
+        text = line if is_too_long else line.removeprefix(BYTE_ORDER_MARK).strip()
         if not text:
             return
         fields, problem = _fields(text)

@@ -17,12 +17,13 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gdp.running.journal import Journal
 from gdp.running.pieces import put_rejected
-from utils import PROJECT, Exit, StageError, our_files, raw_file, writing
+from utils import PROJECT, Exit, StageError, our_files, raw_file, read_bytes, writing
 
 if TYPE_CHECKING:
     from pyspark import RDD, SparkContext
@@ -67,14 +68,20 @@ def files_in(context: SparkContext, folder: str) -> RDD[tuple[str, bytes]]:
     return context.binaryFiles(folder, context.defaultParallelism * TASKS_A_CORE)
 
 
-def local_files(context: SparkContext, paths: list[Path]) -> RDD[tuple[str, bytes]]:
+def local_files(context: SparkContext, paths: list[Path], limit_bytes: int) -> RDD[tuple[str, bytes]]:
     """Return files of this machine, each with its path, in their order, for which load is quickest."""
     tasks = min(len(paths), context.defaultParallelism * TASKS_A_CORE)
-    return context.parallelize([str(path.absolute()) for path in paths], tasks).map(_with_content)
+    return context.parallelize([str(path.absolute()) for path in paths], tasks).map(
+        partial(_with_content, limit_bytes=limit_bytes)
+    )
 
 
-def _with_content(path: str) -> tuple[str, bytes]:
-    return path, Path(path).read_bytes()
+def _with_content(path: str, limit_bytes: int) -> tuple[str, bytes]:
+    """Return a file's path and bytes; none of what is no file, or larger than a page: that is told where it is read."""
+    try:
+        return path, read_bytes(Path(path), limit_bytes)
+    except StageError:
+        return path, b""
 
 
 def given(lines: bytes, rejected: bytes, counted: Any) -> Iterator[Given]:
@@ -246,27 +253,41 @@ def refuse_filled(target: str) -> None:
     if is_remote(target) or not os.path.lexists(folder):
         return
     is_ours = folder.is_dir() and not folder.is_symlink()
-    others = [path.name for path in folder.iterdir() if not _PART.fullmatch(path.name)] if is_ours else [folder.name]
+    others = [path.name for path in folder.iterdir() if not _is_part(path)] if is_ours else [folder.name]
     if others:
         raise StageError(Exit.CANNOT_WRITE, f"cannot write {target}: it holds {others[0]}, not parts; name another")
+
+
+def _is_part(path: Path) -> bool:
+    return bool(_PART.fullmatch(path.name)) and path.is_file() and not path.is_symlink()
 
 
 def put_in_place(part: Path, target: Path) -> None:
     """Put a folder in the place of another and remove that; killed at any moment, the one or the other is there.
 
-    Raises OSError.
+    Raises OSError, and StageError (74) where somebody has put something into the old one meanwhile, which then stays.
     """
-    if target.is_dir():
-        exchange(part, target)
-        shutil.rmtree(part)
-    else:
+    if not target.is_dir():
         part.rename(target)
+        return
+    exchange(part, target)
+    if not all(map(_is_part, part.iterdir())):
+        exchange(part, target)
+        refuse_filled(str(target))
+    shutil.rmtree(part)
 
 
 def exchange(one: Path, other: Path) -> None:
-    """Let two folders change names at once, as only the kernel can: renameat2(2). Raises OSError."""
+    """Let two folders change names at once, as Linux's kernel can: renameat2(2); elsewhere one after the other.
+
+    Raises OSError.
+    """
     import ctypes
 
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 and not renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE):
+        return
+    aside = one.with_name(f"{one.name}.aside")
+    other.rename(aside)
+    one.rename(other)
+    aside.rename(one)

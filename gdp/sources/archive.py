@@ -19,7 +19,7 @@ from gdp.running.command_line import BulkOptions
 from gdp.running.journal import Journal
 from gdp.running.pieces import Growing, Reject, identity_of, rejected_lines, results_in_order
 from gdp.running.screen import progress
-from gdp.sources import NotThere, Refused, Unreachable
+from gdp.sources import FILE_LIMIT_BYTES, NotThere, Refused, Unreachable
 from gdp.sources.kinds import read_kind
 from gdp.sources.pages import Page, keep, kept_name, kept_pages, kept_revisions, open_page, page_of
 from gdp.sources.revisions import PastRevision, by_period, fetch_revision, list_revisions
@@ -266,7 +266,7 @@ def extract_on_spark(folder: str, target: str, master: str, options: BulkOptions
     with spark.started(master, journal) as context:
         remote = spark.is_remote(folder)
         paths = [] if remote else pages_in(Path(folder.removeprefix("file://")))
-        pages = spark.files_in(context, folder) if remote else spark.local_files(context, paths)
+        pages = spark.files_in(context, folder) if remote else spark.local_files(context, paths, FILE_LIMIT_BYTES)
         counts = spark.write(pages.mapPartitions(read_partition), target, STAGE, added_up)
     read, unread = counts[PAGES], counts[UNREAD]
     journal.facts |= {"input": folder, "rows_in": read + unread, "unread": unread, "output": target}

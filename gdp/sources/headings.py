@@ -32,17 +32,20 @@ _OTHER = re.compile(
     r"|\bsource|\bnotes?\b|\bref|population|\bcode\b|\bflag\b|capital\b|revision|updated"
 )
 _OTHER_MEASURE = re.compile(
-    r"per[ -]capita|per head|per person|\bppp\b|purchasing|growth|change|\bshare\b|%|per ?cent|difference|\breal\b"
-    r"|\bdebt\b|\bgn[ip]\b|gross national|constant|\b(?:19|20)\d\d prices"
+    r"per[ -]capita|per head|per person|per inhabitant|\bppp\b|purchasing|growth|change"
+    r"|\bshare\b|%|per ?cent|difference|\breal\b"
+    r"|\bdebt\b|\bgn[ip]\b|gross national|constant|chained|\b(?:19|20)\d\d prices"
 )
 _CURRENCY = re.compile(r"€|\beuros?\b|\beur\b|£|\bgbp\b|¥|\byuan\b|\bint(?:ernational|l)?\.? ?(?:\$|dollars?\b)")
 # Said over a whole table, these make it another list than ours.
 _OTHER_LIST = re.compile(
-    r"per[ -]capita|per head|per person|\bppp\b|purchasing|\breal\b|constant|\bgrowth\b|\bgn[ip]\b|gross national"
+    r"per[ -]capita|per head|per person|per inhabitant|\bppp\b|purchasing"
+    r"|\breal\b|constant|chained|\bgrowth\b|\bgn[ip]\b|gross national"
     r"|\bdebt\b|informal|shadow econom|\b(?:19|20)\d\d prices"
 )
 _ANY_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _ONLY_A_YEAR = re.compile(r"(?:19|20)\d\d(?:\s?[-–/]\s?\d{2,4})?")
+_ONLY_NUMBERED = re.compile(r"[(\[]?\d{1,2}[)\].]?")
 _LARGE_FIGURE = re.compile(r"\d{1,3}(?:[,. ]\d{3})+|\d{5,}")
 _FIGURE_OR_NONE = re.compile(r"\D{0,5}\d[\d.,'\s]*|[-–—−]|n\.?/?a\.?|\.\.|…", re.IGNORECASE)
 
@@ -93,14 +96,14 @@ def named_institutions(text: str) -> list[str]:
 
 def find_headings(table: Table) -> Headings | None:
     """Return the headings of a table, or None when none says "country" or the caption says that it is another list."""
-    caption = folded(table.caption)
-    if _OTHER_LIST.search(caption) or _CURRENCY.search(caption):
+    said_over_it = folded(f"{table.section} {table.caption}")
+    if _OTHER_LIST.search(said_over_it) or _CURRENCY.search(folded(table.caption)):
         return None
     for number, row in enumerate(table.rows):
         anchor = next((cell for cell in row if cell and _is_country_heading(cell, row)), None)
         if anchor:
             first_row = _first_row(table, number, anchor)
-            lines = table.rows[:first_row]
+            lines = [row for row in table.rows[:first_row] if len(set(row)) > 1]  # none across the table
             over = [_distinct([line[column] for line in lines if column < len(line)]) for column in range(len(row))]
             return Headings(over, [column for column, cell in enumerate(row) if cell is anchor], first_row)
     return None
@@ -131,7 +134,8 @@ def _is_heading_row(row: list[Cell | None], anchor_row: list[Cell | None], ancho
 
 
 def _distinct(cells: list[Cell | None]) -> list[Cell]:
-    return list(dict.fromkeys(cell for cell in cells if cell))
+    """Return the headings over a column, without those that only number it: "(1) (2) (3)"."""
+    return list(dict.fromkeys(cell for cell in cells if cell and not _ONLY_NUMBERED.fullmatch(cell.text)))
 
 
 # --- what they say ----------------------------------------------------------------------------------------------------

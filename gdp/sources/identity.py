@@ -23,7 +23,8 @@ _OUR_TITLES = frozenset(
 _SITE_NAME = re.compile(r"\s+[-–—|]\s+(?:wikipedia|wikiwand|wiki).*$", re.IGNORECASE)
 # What only another list's name has, where nothing but the title in the browser's tab says which page it is.
 _OTHER_LIST = re.compile(
-    r"\bppp\b|purchasing power|per[ -]capita|per head|per person|\bpast\b|projected|informal|shadow|\bdebt\b|largest"
+    r"\bppp\b|purchasing power|per[ -]capita|per head|per person|per inhabitant|chained"
+    r"|\bpast\b|projected|informal|shadow|\bdebt\b|largest"
     r"|historical|\bgni\b|\bgnp\b|gross national|\bsector|\breal\b|growth"
     r"|\b(?:african?|asian?|europe(?:an)?|oceania"
     r"|american?|arab|latin|caribbean|eu|states? and territories|provinces?|cities)\b",
@@ -37,6 +38,7 @@ _TITLES = (
     re.compile(
         r"""<link\b[^>]*\bhref=["'][^"']*/wiki/([^"'?#]{1,300})["'][^>]*\brel=["']?(?:canonical|dc:isVersionOf)""", re.I
     ),
+    re.compile(r"""<link\b[^>]*\brel=["']?canonical["']?[^>]*\bhref=["'][^"']*[?;&]title=([^"'&#]{1,300})""", re.I),
     re.compile(r"""Retrieved from[^<]{0,20}<a[^>]*[?;&]title=([^"'&#]{1,300})"""),
     re.compile(r"""<meta\b[^>]*\bproperty=["']og:title["'][^>]*\bcontent=["']([^"']{1,200})""", re.IGNORECASE),
 )  # fmt: skip

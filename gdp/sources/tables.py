@@ -55,6 +55,7 @@ class Table:
     rows: list[list[Cell | None]]
     caption: str
     titles: list[str] = field(default_factory=list)
+    section: str = ""  # the heading of the article's section that it stands in
 
 
 def visible_tables(page: str) -> list[Table]:
@@ -70,8 +71,24 @@ def visible_tables(page: str) -> list[Table]:
         return []
     _cut_unseen(root)
     _break_lines(root)
+    sections = _sections(root)
     inner = _apart(root)
-    return [table for element in inner.get(None, []) for table in _with_inner(_table(element, [], inner))]
+    outermost = [(_table(element, [], inner), sections.get(element, "")) for element in inner.get(None, [])]
+    found = [(table, section) for outer, section in outermost for table in _with_inner(outer)]
+    for table, section in found:
+        table.section = section
+    return [table for table, _ in found]
+
+
+def _sections(root: Any) -> dict[Any, str]:
+    """Return by table the heading that stands last before it."""
+    section, found = "", {}
+    for element in root.iter("table", "h1", "h2", "h3", "h4", "h5", "h6"):
+        if element.tag == "table":
+            found[element] = section
+        elif not any(True for _ in element.iterancestors("table")):
+            section = _text(element)
+    return found
 
 
 def _tree(page: str) -> Any:

@@ -36,13 +36,14 @@ from gdp.records import (
 )
 from gdp.running.journal import Journal
 from gdp.store.vintages import Which, vintages_in, which
+from utils import StageError, open_to_read
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from gdp.running.blocks import Block
 
-LONG_LINE_BYTES = 450  # shorter ones hold no name and no text that is too long
+LONG_LINE_BYTES = 200  # shorter ones hold no name and no text that is too long
 CLEAN_BLOCK_BYTES = 250_000  # some eight hundred records, which the processor's cache holds
 READERS = 2  # processes; what is done with the records takes longer than to read them
 PARTS = "part-*"  # what Spark calls the files in its output folder
@@ -193,10 +194,11 @@ def read_block(block: Block) -> ReadBlock:
     as_of = source = None
     number = 0
     for line in block.read().splitlines():
-        if not line.strip():
+        is_too_long = len(line) > LINE_LIMIT_BYTES  # and may stand here without its end
+        if not is_too_long and not line.strip():
             continue
         number += 1
-        if len(line) > LINE_LIMIT_BYTES:
+        if is_too_long:
             return ReadBlock(b"", number, f"is a line of over {LINE_LIMIT_BYTES:,} bytes")
         try:
             record = orjson.loads(line.removeprefix(BYTE_ORDER_MARK))
@@ -271,9 +273,9 @@ def _first_as_of(part: Path) -> tuple[str, str]:
     import orjson
 
     try:
-        with part.open("rb") as file:
-            return str(orjson.loads(file.readline())["As_of"]), part.name
-    except (OSError, orjson.JSONDecodeError, LookupError, TypeError):  # what is wrong is told when it is read
+        with open_to_read(part) as file:
+            return str(orjson.loads(file.readline(LINE_LIMIT_BYTES))["As_of"]), part.name
+    except (StageError, OSError, ValueError, LookupError, TypeError):  # what is wrong is told when it is read
         return "", part.name
 
 

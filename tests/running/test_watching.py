@@ -7,9 +7,11 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,11 +30,10 @@ def runs(home: Path) -> list[dict[str, object]]:
 
 
 @pytest.fixture
-def fifo(tmp_path: Path) -> Path:
-    """Return a page that never comes: extract waits for ever for somebody to write."""
-    path = tmp_path / "page.html"
-    os.mkfifo(path)
-    return path
+def unanswered() -> Iterator[str]:
+    """Yield the address of a page that does not come for a while: somebody takes the call and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/page"
 
 
 def started(*arguments: str | Path) -> subprocess.Popen[str]:
@@ -48,10 +49,12 @@ def started(*arguments: str | Path) -> subprocess.Popen[str]:
 # --- two at once ------------------------------------------------------------------------------------------------------
 
 
-def test_of_twenty_starts_at_once_exactly_one_works_and_the_others_name_it(run: Run, home: Path, fifo: Path) -> None:
+def test_of_twenty_starts_at_once_exactly_one_works_and_the_others_name_it(
+    run: Run, home: Path, unanswered: str
+) -> None:
     def start(_: int) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, ETL, "--no-report", "--page", str(fifo)],
+            [sys.executable, ETL, "--no-report", "--page", unanswered],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -76,10 +79,10 @@ def test_of_twenty_starts_at_once_exactly_one_works_and_the_others_name_it(run: 
 
 @pytest.mark.parametrize("script", ["extract.py", "transform.py", "load.py"])
 def test_a_stage_by_hand_takes_the_lock_too_and_waits_for_it_when_told(
-    script: str, run: Run, home: Path, fifo: Path
+    script: str, run: Run, home: Path, unanswered: str
 ) -> None:
     assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
-    holder = started("--page", fifo)
+    holder = started("--page", unanswered)
     page = ["--page", SHIPPED] if script == "extract.py" else []
     assert run(script, *page).returncode == 75
     waiting = subprocess.Popen([sys.executable, str(PROJECT / script), "--wait", "20", *map(str, page)])
@@ -90,9 +93,9 @@ def test_a_stage_by_hand_takes_the_lock_too_and_waits_for_it_when_told(
 
 
 def test_every_child_holds_the_lock_by_an_open_descriptor_and_leaves_when_the_orchestrator_is_killed(
-    run: Run, home: Path, fifo: Path
+    run: Run, home: Path, unanswered: str
 ) -> None:
-    holder = started("--page", fifo)
+    holder = started("--page", unanswered)
     children = psutil.Process(holder.pid).children()
     assert len(children) == 2
     for child in children:
@@ -112,8 +115,10 @@ def gone(process: psutil.Process) -> bool:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_all_children_and_the_exit_code_tells(number: int, code: int, home: Path, fifo: Path) -> None:
-    process = started("--page", fifo)
+def test_a_signal_ends_all_children_and_the_exit_code_tells(
+    number: int, code: int, home: Path, unanswered: str
+) -> None:
+    process = started("--page", unanswered)
     children = psutil.Process(process.pid).children(recursive=True)
     assert len(children) == 2
     process.send_signal(number)
@@ -123,19 +128,19 @@ def test_a_signal_ends_all_children_and_the_exit_code_tells(number: int, code: i
     assert not any(child.is_running() for child in children)
 
 
-def test_a_stage_that_hangs_is_ended_with_its_group_and_the_run_goes_on(run: Run, home: Path, fifo: Path) -> None:
+def test_a_stage_that_hangs_is_ended_with_its_group_and_the_run_goes_on(run: Run, home: Path, unanswered: str) -> None:
     assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
-    done = run("etl_process.py", "--no-report", "--page", fifo, "--timeout", "1")
+    done = run("etl_process.py", "--no-report", "--page", unanswered, "--timeout", "1")
     assert done.returncode == 143
     assert "extract took longer than --timeout 1 s and was ended" in done.stderr
     assert "load       done" in done.stderr
-    mine = [p for p in psutil.process_iter(["cmdline"]) if str(fifo) in " ".join(p.info["cmdline"] or [])]
+    mine = [p for p in psutil.process_iter(["cmdline"]) if unanswered in " ".join(p.info["cmdline"] or [])]
     assert mine == []
     assert next(run for run in reversed(runs(home)) if run["stage"] == "extract")["exit_code"] == 143
 
 
-def test_a_stage_that_ignores_sigterm_is_killed(run: Run, home: Path, fifo: Path) -> None:
-    process = started("--page", fifo, "--timeout", "2")
+def test_a_stage_that_ignores_sigterm_is_killed(run: Run, home: Path, unanswered: str) -> None:
+    process = started("--page", unanswered, "--timeout", "2")
     (extract, *_) = psutil.Process(process.pid).children()
     extract.suspend()
     process.communicate(timeout=20)
@@ -167,8 +172,8 @@ def test_the_memory_of_the_program_that_starts_a_run_is_not_counted_as_its_own(h
     assert [one["stage"] for one in runs(home) if float(str(one["peak_memory_mb"])) > 500] == []
 
 
-def test_a_run_that_could_not_start_is_on_record_too(run: Run, home: Path, fifo: Path) -> None:
-    holder = started("--page", fifo)
+def test_a_run_that_could_not_start_is_on_record_too(run: Run, home: Path, unanswered: str) -> None:
+    holder = started("--page", unanswered)
     assert run("etl_process.py", "--no-report").returncode == 75
     holder.terminate()
     holder.communicate(timeout=10)
@@ -176,8 +181,8 @@ def test_a_run_that_could_not_start_is_on_record_too(run: Run, home: Path, fifo:
     assert "another run is at work" in str(refused["error"])
 
 
-def test_resources_are_sampled_on_the_interval_while_a_stage_runs(home: Path, fifo: Path) -> None:
-    process = started("--page", fifo, "--monitor-interval", "0.3")
+def test_resources_are_sampled_on_the_interval_while_a_stage_runs(home: Path, unanswered: str) -> None:
+    process = started("--page", unanswered, "--monitor-interval", "0.3")
     time.sleep(1.5)
     process.terminate()
     process.communicate(timeout=10)

@@ -148,6 +148,10 @@ def every() -> list[Variant]:
     found += [Variant(f"first column {name}", first_column(name)(PAGE), READ) for name in FIRST_COLUMNS]
     found += [Variant(f"heading {text}", heading("IMF<br />(2025)", text)(PAGE), READ) for text in YEARS]
     found += [Variant(f"name with {n}", PAGE.replace('"x">India<', f'"x">{t}<'), READ) for n, t in NAMES.items()]
+    found += [
+        Variant(f"section {text}", before_table(f"<h2>{text}</h2>")(BARE), REFUSED)
+        for text in (*OTHER_QUANTITIES, "GDP per inhabitant", "GDP in chained 2015 dollars")
+    ]
     caption = "GDP forecast or estimate (million US$) by country"
     found += [Variant(f"caption {text}", BARE.replace(caption, text), REFUSED) for text in OTHER_QUANTITIES]
     found += [
@@ -172,6 +176,12 @@ def _of_tables() -> list[Variant]:
         ),
         "a blank row": (rows_changed(lambda r: [*r[:9], "<tr><td></td><td></td><td></td><td></td></tr>", *r[9:]]), READ),
         "numbers under the headings": (under_headings("(1)", "(2)", "(3)", "(4)"), READ),
+        "numbers under the headings, as headings": (
+            lambda page: page.replace(HEAD, HEAD + "<tr><th>(1)</th><th>(2)</th><th>(3)</th><th>(4)</th></tr>"), READ,
+        ),
+        "a sub-heading across as the first row": (
+            lambda page: page.replace(HEAD, HEAD + "<tr><th colspan=4>Sovereign states</th></tr>"), READ,
+        ),
         "units under the headings": (under_headings("", "US$ million", "US$ million", "US$ million"), READ),
         "a column of regions": (column_beside("UN region", "Asia"), READ),
         "a column of ranks": (column_beside("Rank", "7"), READ),
