@@ -1,6 +1,6 @@
 """Pages that nobody has written yet: each is read exactly as its model says, or refused; never read wrong.
 
-The ordinary run draws 300 examples; `HYPOTHESIS_PROFILE=thorough python -m pytest tests/sources/test_made_up_pages.py`
+The ordinary run draws 100 examples; `HYPOTHESIS_PROFILE=thorough python -m pytest tests/sources/test_made_up_pages.py`
 draws 10,000.
 """
 
@@ -41,7 +41,7 @@ from tests.page_builder import (
 from tests.sources.test_layouts import meant, read
 
 settings.register_profile(
-    "ordinary", max_examples=300, deadline=None, report_multiple_bugs=False, suppress_health_check=list(HealthCheck)
+    "ordinary", max_examples=100, deadline=None, report_multiple_bugs=False, suppress_health_check=list(HealthCheck)
 )
 settings.register_profile("thorough", settings.get_profile("ordinary"), max_examples=10_000)
 made_up = settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "ordinary"))
