@@ -294,7 +294,7 @@ def fetch(url: str, journal: Journal) -> tuple[Page, Revision]:
         raise StageError(Exit.USAGE, f"{url} is no address: {error}; name another with --page") from None
     try:
         answer = wikipedia.fetch(url)
-        revision = identity.read_revision(forms.decode(answer.content))
+        revision = identity.read_revision(forms.page_in(answer.content))
     except Unreachable as reason:
         journal.facts["fetched"] = f"could not fetch: {without_credentials(str(reason))}"
         raise unreachable(host, reason, "try again later, or name a saved page with --page") from reason

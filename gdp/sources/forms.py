@@ -88,18 +88,29 @@ def _as_page(title: str, revision: object, saved: object, body: str) -> str:
     if "</html>" in body.lower():
         return body
     return _AS_PAGE.format(
-        title=html.escape(title), name=json.dumps(title.replace(" ", "_")) if title else "null",
+        title=html.escape(title), name=_in_script(title) if title else "null",
         revision=revision if isinstance(revision, int) else "null", body=body,
         saved=f'<meta property="dc:modified" content="{html.escape(str(saved))}">' if saved else "",
     )  # fmt: skip
 
 
+def _in_script(title: str) -> str:
+    """Return a title as a script's text: no quote or tag of it ends that, and its letters stay letters."""
+    return json.dumps(html.escape(title.replace(" ", "_")), ensure_ascii=False)
+
+
 def _page_in_mhtml(content: bytes) -> str:
-    """Return the first page among the parts; the day it was saved serves where the page does not say its own."""
+    """Return the first page among the parts; the day it was saved serves where the page does not say its own.
+
+    Nothing is added that closes the page: whether it reaches its end is to be told afterwards.
+    """
     import email
     import email.utils
 
-    message = email.message_from_bytes(content)
+    try:
+        message = email.message_from_bytes(content)
+    except RecursionError:
+        raise Refused("it is an .mhtml of parts within parts without end") from None
     parts = [part for number, part in enumerate(message.walk()) if number < MAX_PARTS]
     page = next((part for part in parts if part.get_content_type() in ("text/html", "application/xhtml+xml")), None)
     text = page.get_payload(decode=True) if page else None
@@ -113,6 +124,6 @@ def _page_in_mhtml(content: bytes) -> str:
         raise Refused(f"its page is not text: {error}") from None
     try:
         saved = email.utils.parsedate_to_datetime(str(message["Date"])).astimezone(timezone.utc)
-        return f'{decoded}<meta property="dc:modified" content="{saved:%Y-%m-%dT%H:%M:%S}"></html>'
+        return f'{decoded}<meta property="dc:modified" content="{saved:%Y-%m-%dT%H:%M:%S}">'
     except (ValueError, TypeError, OverflowError):
         return decoded

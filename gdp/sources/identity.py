@@ -30,28 +30,34 @@ _OTHER_LIST = re.compile(
     r"|american?|arab|latin|caribbean|eu|states? and territories|provinces?|cities)\b",
     re.IGNORECASE,
 )
-# Where a page says which page it is, the most certain first: MediaWiki's own variable, Parsoid, links to itself.
+# Where a page says which page it is, the most certain first: MediaWiki's own variable, Parsoid, links to itself. Each
+# pattern looks within one tag, and no further than a tag is long, so that ten megabytes of "<link" take no longer.
+_LINK = r"<link\b(?=[^<>]{0,500}?\brel="
+_ON_SITE = r"""/wiki/([^"'?#<>]{1,300})"""
+_IN_QUERY = r"""[?;&]title=([^"'&#<>]{1,300})"""
 _TITLES = (
     re.compile(r'"wgPageName"\s*:\s*"([^"\\]{1,200})"'),
-    re.compile(r"""<link\b[^>]*\brel=["']?dc:isVersionOf["']?[^>]*\bhref=["'][^"']*/wiki/([^"'?#]{1,300})""", re.I),
-    re.compile(r"""<link\b[^>]*\brel=["']?canonical["']?[^>]*\bhref=["'][^"']*/wiki/([^"'?#]{1,300})""", re.IGNORECASE),
-    re.compile(
-        r"""<link\b[^>]*\bhref=["'][^"']*/wiki/([^"'?#]{1,300})["'][^>]*\brel=["']?(?:canonical|dc:isVersionOf)""", re.I
+    *(
+        re.compile(rf"""{_LINK}["']?{rel}\b)[^<>]{{0,500}}?\bhref=["'][^"'<>]{{0,300}}{address}""", re.IGNORECASE)
+        for rel, address in (("dc:isVersionOf", _ON_SITE), ("canonical", _ON_SITE), ("canonical", _IN_QUERY))
     ),
-    re.compile(r"""<link\b[^>]*\brel=["']?canonical["']?[^>]*\bhref=["'][^"']*[?;&]title=([^"'&#]{1,300})""", re.I),
-    re.compile(r"""Retrieved from[^<]{0,20}<a[^>]*[?;&]title=([^"'&#]{1,300})"""),
-    re.compile(r"""<meta\b[^>]*\bproperty=["']og:title["'][^>]*\bcontent=["']([^"']{1,200})""", re.IGNORECASE),
+    re.compile(rf"""Retrieved from[^<]{{0,20}}<a[^<>]{{0,500}}?{_IN_QUERY}"""),
+    re.compile(
+        r"""<meta\b(?=[^<>]{0,500}?\bproperty=["']og:title["'])[^<>]{0,500}?\bcontent=["']([^"'<>]{1,200})""", re.I
+    ),
 )  # fmt: skip
-_TAB_TITLE = re.compile(r"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
+_WIKIPEDIAS = re.compile(r"\s[-–—]\s+(?:Wikipedia|Wikiwand)\b", re.IGNORECASE)
+_TAB_TITLE = re.compile(r"<title[^<>]{0,200}>([^<]{1,200})", re.IGNORECASE)
 _REVISIONS = (
     re.compile(r'"wgRevisionId"\s*:\s*([1-9]\d{0,12})\b'),
-    re.compile(r"""\babout=["'][^"']*Special:Redirect/revision/([1-9]\d{0,12})\b"""),
-    re.compile(r"""Retrieved from[^<]{0,20}<a[^>]*[?;&]oldid=([1-9]\d{0,12})\b"""),
+    re.compile(r"""\babout=["'][^"'<>]{0,300}Special:Redirect/revision/([1-9]\d{0,12})\b"""),
+    re.compile(r"""Retrieved from[^<]{0,20}<a[^<>]{0,500}?[?;&]oldid=([1-9]\d{0,12})\b"""),
 )
-_SAVED = re.compile(r"last (?:edited|modified) on (\d{1,2}) ([A-Z][a-z]+) (\d{4}), at (\d{1,2}):(\d{2})")
+_SAVED = re.compile(r"[Ll]ast (?:edited|modified) on (\d{1,2}) ([A-Z][a-z]+) (\d{4}), at (\d{1,2}):(\d{2})")
 _MODIFIED = (
-    re.compile(r"""property=["']dc:modified["'][^>]*content=["'](\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)"""),
     re.compile(r'"dateModified"\s*:\s*"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z"'),
+    # the last: what an .mhtml says of its own saving is written so where the page says nothing (forms.py)
+    re.compile(r"""property=["']dc:modified["'][^<>]{0,200}?content=["'](\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)"""),
 )
 
 
@@ -73,8 +79,15 @@ def refuse_other_page(page: str, title: str | None) -> None:
             raise Refused(f'the page is "{title}", not nominal GDP: expected "{OUR_TITLE}"')
         return
     tab = _TAB_TITLE.search(page)
-    if tab and _OTHER_LIST.search(_folded(tab[1])):
+    if tab and _is_another(tab[1]):
         raise Refused(f'the page is "{html.unescape(tab[1]).strip()}", not nominal GDP: expected "{OUR_TITLE}"')
+
+
+def _is_another(tab: str) -> bool:
+    """Tell whether the title in the browser's tab is another page's: to the letter where it is Wikipedia's own."""
+    if _WIKIPEDIAS.search(html.unescape(tab)):
+        return _folded(tab) not in _OUR_TITLES
+    return bool(_OTHER_LIST.search(_folded(tab)))
 
 
 def _folded(title: str) -> str:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from gdp.records import RawRecord
 from gdp.sources import Extracted, Refused, Revision, Unreachable
-from gdp.sources.forms import decode, page_in
+from gdp.sources.forms import page_in
 from gdp.sources.headings import (
     Column,
     Headings,
@@ -54,23 +54,25 @@ def page_url() -> str:
 
 
 def fetch(url: str, patient: bool = False) -> Download:
-    """Return the whole page at `url`; raises Unreachable also when the page breaks off before its end."""
+    """Return the whole page at `url`, in whatever form it is sent.
+
+    Raises Unreachable also when the page breaks off before its end, and Refused when it is no page.
+    """
     answer = download(url, patient)
     if not answer.content.strip():
         raise Unreachable("it sent an empty page")
-    if not is_whole(decode(answer.content)):
+    if not is_whole(page_in(answer.content)):
         raise Unreachable(f"its page broke off after {len(answer.content)} bytes")
     return answer
 
 
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _HTML = re.compile(r"<html", re.IGNORECASE)
 
 
 def is_whole(page: str) -> bool:
     """Tell whether a page reaches its end: <html> is closed behind the last table; a bare table closes too."""
-    if "<!--" in page:
-        page = _COMMENT.sub("", page)
+    before, *comments = page.split("<!--")  # no pattern: it would look for each one's end to the end of the page
+    page = before + "".join(comment.partition("-->")[2] for comment in comments)
     if _HTML.search(page):
         end = page.rfind("</html>")
         return (end if end >= 0 else page.lower().rfind("</html>")) > page.rfind("<table")

@@ -98,3 +98,48 @@ NO_PAGES = {
 def test_what_is_no_page_is_named_as_what_it_is(content: bytes) -> None:
     with pytest.raises(Refused, match=re.escape(NO_PAGES[content])):
         wikipedia.parse(content, "somewhere", DAY)
+
+
+@pytest.mark.parametrize("share", [0.45, 0.6, 0.8])
+def test_an_mhtml_that_breaks_off_is_refused_and_not_read_as_a_shorter_list(share: float) -> None:
+    whole = FORMS["mhtml"]
+    with pytest.raises(Refused, match="breaks off"):
+        wikipedia.parse(whole[: int(len(whole) * share)], "somewhere", DAY)
+
+
+def test_the_page_says_better_than_the_mhtml_around_it_when_it_was_saved() -> None:
+    told = '<script>{"dateModified":"2025-12-30T20:09:00Z"}</script>'
+    page = PLAIN.replace(PLAIN[PLAIN.index("<footer>") : PLAIN.index("</footer>")], f"<footer>{told}")
+    sent = b"MIME-Version: 1.0\nDate: Mon, 05 Jan 2026 09:00:00 +0000\nContent-Type: multipart/related; boundary=x\n\n"
+    part = b"--x\nContent-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n"
+    found = read(sent + part + page.encode() + b"\n--x--\n")
+    assert {record["As_of"] for record in found.records} == {"2025-12-30T20:09:00Z"}
+
+
+OTHERS = ("Lista de países por PIB (nominal)", "Talk:List of countries by GDP (nominal)", "User:X/sandbox",
+          "List of countries by total wealth", 'The "richest" countries')  # fmt: skip
+
+
+@pytest.mark.parametrize("title", OTHERS)
+def test_another_page_is_refused_by_its_name_in_json_and_in_the_tab(title: str) -> None:
+    in_json = json.dumps({"parse": {"title": title, "text": WITHOUT_FOOTER}})
+    in_tab = f"<html><head><title>{title} - Wikipedia</title></head><body>{WITHOUT_FOOTER}</body></html>"
+    for page in (in_json, in_tab):
+        with pytest.raises(Refused, match="not nominal GDP"):
+            wikipedia.parse(page.encode(), "somewhere", DAY)
+
+
+ENDLESS = ("<!--", "<title ", "<meta ", "<link ", "Retrieved from<a ", "property='dc:modified' ",
+           "<link rel='canonical' href='", "<link rel=canonical ")  # fmt: skip
+
+
+@pytest.mark.parametrize("said", ENDLESS)
+def test_what_is_said_half_a_million_times_and_never_ended_is_read_once(said: str) -> None:
+    with pytest.raises(Refused):
+        wikipedia.parse(f"<html>{said * 500_000}</html>".encode(), "somewhere", DAY)
+
+
+def test_an_mhtml_of_parts_within_parts_is_refused() -> None:
+    deep = "".join(f"Content-Type: multipart/related; boundary=b{n}\n\n--b{n}\n" for n in range(3000))
+    with pytest.raises(Refused, match="parts within parts"):
+        wikipedia.parse(deep.encode(), "somewhere", DAY)
