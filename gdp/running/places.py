@@ -11,7 +11,7 @@ import os
 import re
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from utils import database_file
 
@@ -33,6 +33,7 @@ _SECRET_PARAMETER = re.compile(
 )
 # A query may be a token and nothing else, and so may what follows a #.
 _BARE_PARAMETER = re.compile(r"(?<=[?&#])[^=&#\s'\"]+(?=[&#\s'\"]|$)")
+_ENDS_A_URL = re.compile(r"[\s'\"<>]")  # in running text, and so it must not stand in one
 _HOSTS_AND_PORTS = re.compile(r"(?:(?:\[[0-9a-f:.%]+\]|[^\s:\[\]@/,]*)(?::\d*)?(?:,|$))+", re.IGNORECASE)
 HIDDEN = "…"
 
@@ -69,12 +70,10 @@ def file_named(text: str) -> Path:
     if not scheme:
         return Path(text)
     if scheme != "file":
-        raise _unknown(text, scheme, "a path or file://")
+        raise _unknown(rest, scheme, "a path or file://")
     host, slash, path = rest.removeprefix("//").partition("/") if rest.startswith("//") else ("", "", rest)
     if host not in ("", "localhost") or not slash + path:
-        raise argparse.ArgumentTypeError(
-            f"{without_credentials(text)} names no file of this machine: file:///PATH does"
-        )
+        raise argparse.ArgumentTypeError("it names no file of this machine: file:///PATH does")
     return Path(unquote(slash + path))
 
 
@@ -84,13 +83,15 @@ def page_named(text: str) -> str:
     if scheme in ("", "file"):
         return str(file_named(text))
     if scheme not in WEB:
-        raise _unknown(text, scheme, "a path, file:// or http(s)://")
+        raise _unknown(rest, scheme, "a path, file:// or http(s)://")
     try:
         host = urlsplit(f"{scheme}:{rest}").hostname
     except ValueError:  # whose message may quote a password
         host = None
     if not host:
-        raise argparse.ArgumentTypeError(f"{without_credentials(text)} is no address: write https://HOST/PAGE")
+        raise argparse.ArgumentTypeError(
+            f"{without_credentials(f'{scheme}:{rest}')} is no address: write https://HOST/PAGE"
+        )
     return f"{scheme}:{rest}"
 
 
@@ -125,7 +126,7 @@ def database_named(text: str) -> Place:
         return Place(_absolute(Path(rest[3:])))
     if scheme not in POSTGRESQL:
         if scheme not in ("", "file"):
-            raise _unknown(text, scheme, "a path, file://, sqlite:///PATH or postgresql://")
+            raise _unknown(rest, scheme, "a path, file://, sqlite:///PATH or postgresql://")
         return Place(_absolute(file_named(text)))
     if rest.partition("?")[0].count("@") > 1:
         raise argparse.ArgumentTypeError("it has more than one @: write one in a user or a password as %40")
@@ -142,23 +143,29 @@ def default_database() -> Place:
 
 
 def _apart(text: str) -> tuple[str, str]:
-    """Return a text's scheme in lower case, or "", and what follows its colon; raises ArgumentTypeError."""
+    """Return a text's scheme in lower case, or "", and what follows its colon; raises ArgumentTypeError.
+
+    Of a URL, blanks and quotes come back as %20 and the like: it means the same, and is told from the text around it.
+    """
     if not text.strip() or "\0" in text:
         raise argparse.ArgumentTypeError("an empty text names no place")
     found = _SCHEME.match(text.strip())
     if not found:
         return "", text
     scheme = (found[1] if found[1] is not None else found[2][:-1]).lower()
-    return scheme or "://", text.strip()[len(scheme) + 1 :]
+    rest = text.strip()[len(scheme) + 1 :]
+    if scheme not in ("file", "sqlite"):
+        rest = _ENDS_A_URL.sub(lambda sign: quote(sign[0]), rest)
+    return scheme or "://", rest
 
 
 def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - Path's own keeps "..", and one file then has two names
 
 
-def _unknown(text: str, scheme: str, known: str) -> argparse.ArgumentTypeError:
+def _unknown(rest: str, scheme: str, known: str) -> argparse.ArgumentTypeError:
     when = "not read or written yet" if scheme in NOT_YET else "not understood here"
-    return argparse.ArgumentTypeError(f"{without_credentials(text)}: {scheme}:// is {when}; name {known}")
+    return argparse.ArgumentTypeError(f"{without_credentials(f'{scheme}:{rest}')}: {scheme}:// is {when}; name {known}")
 
 
 # --- how it is told ---------------------------------------------------------------------------------------------------

@@ -5,23 +5,24 @@ from __future__ import annotations
 from gdp.store.database import Connection
 
 STANDS = "9999-12-31"  # Until, of what still stands: later than every As_of, so that one comparison tells
-TABLES = (
-    """CREATE TABLE IF NOT EXISTS GDP_Estimates (
+TABLES = {
+    "GDP_Estimates": """CREATE TABLE GDP_Estimates (
         As_of {text} NOT NULL, Institution {text} NOT NULL, ISO3 {text}, Country {text} NOT NULL,
         Region {text}, Subregion {text}, Year INTEGER NOT NULL, GDP_USD_billion DOUBLE PRECISION NOT NULL, Note {text},
         Source {text} NOT NULL, Publisher {text} NOT NULL, Until {text} NOT NULL DEFAULT '9999-12-31',
         Status {text},
         PRIMARY KEY (As_of, Institution, Country, Year, Publisher)
     ) {by_key}""",
-    "CREATE INDEX IF NOT EXISTS GDP_Estimates_standing ON GDP_Estimates (Publisher, Institution, Until)",
-    "CREATE TABLE IF NOT EXISTS Loads (Loaded_at {text} NOT NULL, File {text} NOT NULL, SHA256 {text} NOT NULL,"
+    "GDP_Estimates_standing": "CREATE INDEX IF NOT EXISTS GDP_Estimates_standing"
+    " ON GDP_Estimates (Publisher, Institution, Until)",
+    "Loads": "CREATE TABLE Loads (Loaded_at {text} NOT NULL, File {text} NOT NULL, SHA256 {text} NOT NULL,"
     " As_of {text} NOT NULL, Rows INTEGER NOT NULL, Publisher {text} NOT NULL, Institutions {text} NOT NULL,"
     " Source {text} NOT NULL, Left_out {text}, Findings {text}, Doubt {text}{number})",
     # with row numbers in SQLite, so that rows come out as they were put in: highest first
-    "CREATE TABLE IF NOT EXISTS Countries_by_GDP (Country {text} NOT NULL PRIMARY KEY, ISO3 {text}, Region {text},"
-    " Year INTEGER NOT NULL, GDP_USD_billion DOUBLE PRECISION NOT NULL, As_of {text} NOT NULL, Source {text} NOT NULL,"
-    " Note {text})",
-)
+    "Countries_by_GDP": "CREATE TABLE Countries_by_GDP (Country {text} NOT NULL PRIMARY KEY, ISO3 {text},"
+    " Region {text}, Year INTEGER NOT NULL, GDP_USD_billion DOUBLE PRECISION NOT NULL,"
+    " As_of {text} NOT NULL, Source {text} NOT NULL, Note {text})",
+}
 # JSON: what transform left out and how often, and what the checks found; and why the vintage is no measure for others
 ADDED_TO_LOADS = ("Left_out", "Findings", "Doubt")
 # '2024-07-01' BETWEEN First_day AND Last_day: what stood at the end of that day
@@ -34,8 +35,10 @@ def create_tables(connection: Connection) -> None:
     """Create what is not there yet, and carry over what is of an older version, within the caller's transaction."""
     if (columns := connection.columns("Countries_by_GDP")) and "as_of" not in columns:
         _carry_over_countries(connection)
-    for statement in TABLES:
-        connection.execute(statement.format(**connection.dialect._asdict()))
+    for name, statement in TABLES.items():
+        # asked first: to a server, creating what is there is a lock against all writers, and a right not all roles have
+        if not connection.columns(name):
+            connection.execute(statement.format(**connection.dialect._asdict()))
     if "status" not in connection.columns("GDP_Estimates"):  # null: what was loaded before did not say it
         connection.execute(f"ALTER TABLE GDP_Estimates ADD COLUMN Status {connection.dialect.text}")
     for name in ADDED_TO_LOADS:

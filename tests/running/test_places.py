@@ -66,6 +66,8 @@ def test_every_scheme_that_is_known_names_its_place(named: Callable[[str], Any],
         (database_named, "host=h user=me password=secret"), (database_named, "dbname = gdp password = 'secret'"),
         (database_named, "postgresql://me:secret@h:port/db"), (database_named, "postgresql://me:secret@[::1/db"),
         (database_named, "postgresql:me:secret@h"), (database_named, "sqlite://me:secret@h/x"),
+        (database_named, "mysql://me:1 secret@h/db"), (page_named, "ftp://me:'secret@h/x"),
+        (file_named, "file://me:1 secret@h/x"), (page_named, "http://me:1 secret@[::1/x"),
         (database_named, "sqlite:x.db"), (database_named, "mysql:secret"),
     ],
 )  # fmt: skip
@@ -94,7 +96,8 @@ def test_a_place_is_told_without_its_credentials(text: str, told: str) -> None:
     assert without_credentials(text) == told
 
 
-@given(st.from_regex(r"[A-Z][a-z]{3,8}", fullmatch=True), st.text("ab1:@/?#[]%&=._-", max_size=8))
+@given(st.from_regex(r"[A-Z][a-z]{3,8}", fullmatch=True), st.text("ab1:@/?#[]%&=._- \t'\"<>", max_size=8))
+@example("Secret", " 1")
 @example("Secret", "@")
 @example("Secret", "/")
 def test_no_password_whatever_signs_it_has_is_told_of_a_database(secret: str, signs: str) -> None:

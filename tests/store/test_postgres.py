@@ -212,6 +212,35 @@ def test_a_lock_that_another_holds_is_given_up_with_75_and_an_idle_reader_is_non
         assert given_up.value.code == Exit.LOCKED
 
 
+def test_a_load_into_tables_that_are_there_waits_for_no_writer_of_other_rows(
+    database: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psycopg
+
+    from gdp.store import postgres as ours
+
+    load_page(database_named(database), SHIPPED)
+    monkeypatch.setattr(ours, "LOCK_WAIT_S", 1.0)
+    with psycopg.connect(database) as writer:
+        writer.execute("UPDATE gdp_estimates SET note = note WHERE false")  # its lock stays until it commits
+        load_page(database_named(database), SHIPPED)
+
+
+def test_a_role_that_may_only_read_and_write_rows_loads_into_tables_that_are_there(database: str, home: Path) -> None:
+    import psycopg
+
+    load_page(database_named(database), SHIPPED)
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("CREATE ROLE clerk LOGIN")
+        try:
+            owner.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO clerk")
+            owner.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO clerk")
+            load_page(database_named(database.replace("//postgres@", "//clerk@")), SHIPPED)
+        finally:
+            owner.execute("DROP OWNED BY clerk")
+            owner.execute("DROP ROLE clerk")
+
+
 def test_a_reader_at_repeatable_read_sees_the_countries_of_before_whole(database: str, home: Path) -> None:
     import psycopg
 
