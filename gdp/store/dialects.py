@@ -28,7 +28,7 @@ class Dialect(NamedTuple):
 REMEDIES = {
     Exit.CANNOT_WRITE: "if it is full, make room; else name another with --database",
     Exit.LOCKED: "another program holds it: run again when that is done",
-    Exit.UNREACHABLE: "it went away; see that it is running, then run again: nothing was changed",
+    Exit.UNREACHABLE: "it went away; see that it is running, then run again, which does no harm if this was loaded",
 }
 
 
