@@ -16,8 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.page_builder import SHIPPED
+
+# The ordinary run draws the same examples each time, so that a change is judged by what it changed;
+# HYPOTHESIS_PROFILE=thorough draws others, and many.
+settings.register_profile(
+    "ordinary", max_examples=100, derandomize=True, deadline=None, report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+settings.register_profile("thorough", settings.get_profile("ordinary"), max_examples=10_000, derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ordinary"))
 
 PROJECT = Path(__file__).parents[1]
 SHARED_PAGES = PROJECT.parent / "shared" / "pages"

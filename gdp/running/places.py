@@ -25,7 +25,7 @@ _SCHEME = re.compile(rf"([^/\s]*?)://|((?:{'|'.join(BY_NAME_ALONE)}):)", re.IGNO
 _DSN = re.compile(
     r"(?:^|\s)(?:host|hostaddr|port|dbname|user|password|passfile|service|sslmode)\s*=(?=\s*\S)", re.IGNORECASE
 )
-_URL = re.compile(r"(?P<scheme>[a-z][\w+.:-]*:)?//(?P<rest>[^\s'\"<>]+)", re.IGNORECASE)
+_URL = re.compile(r"(?P<scheme>[a-z][\w+.:-]*:)?//(?P<rest>[^\s'\"<>]+)", re.IGNORECASE | re.ASCII)
 _SECRET_PARAMETER = re.compile(
     r"(?P<name>[?&#;\s][^=&#;\s]*(?:user|passw|pwd|passfile|token|secret|key|sig|credential|auth|login)[^=&#;\s]*=)"
     r"(?P<value>'[^']*'|[^&#;\s'\"]*)",
@@ -33,7 +33,8 @@ _SECRET_PARAMETER = re.compile(
 )
 # A query may be a token and nothing else, and so may what follows a #.
 _BARE_PARAMETER = re.compile(r"(?<=[?&#])[^=&#\s'\"]+(?=[&#\s'\"]|$)")
-_ENDS_A_URL = re.compile(r"[\s'\"<>]")  # in running text, and so it must not stand in one
+_ENDS_A_URL = re.compile(r"[\s'\"<>]", re.ASCII)  # in running text, and so it must not stand in one
+_PUT_FOR_IT = re.compile(r"%(?:2[027]|3[CE]|0[9A-D])")
 _HOSTS_AND_PORTS = re.compile(r"(?:(?:\[[0-9a-f:.%]+\]|[^\s:\[\]@/,]*)(?::\d*)?(?:,|$))+", re.IGNORECASE)
 HIDDEN = "…"
 
@@ -55,7 +56,8 @@ class Place(NamedTuple):
 
     def scrubbed(self, text: str) -> str:
         """Return what somebody else says of this place without the credentials in its URL."""
-        secrets = {unquote(secret) for secret in _credentials(self.url)} | _credentials(self.url)
+        stands = _credentials(self.url)
+        secrets = stands | {unquote(secret) for secret in stands} | {_as_typed(secret) for secret in stands}
         for secret in sorted(secrets, key=len, reverse=True):
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
         return without_credentials(text)
@@ -195,6 +197,11 @@ def _end_of_user(scheme: str, rest: str) -> int:
     if scheme.lower().rstrip(":") in WEB and "@" in authority:
         return authority.rindex("@") + 1
     return rest.rindex("@") + 1
+
+
+def _as_typed(secret: str) -> str:
+    """Return a part of a URL with the blanks and quotes that _apart wrote as %20 and the like, and nothing else, back."""
+    return _PUT_FOR_IT.sub(lambda sign: unquote(sign[0]), secret)
 
 
 def _credentials(url: str) -> set[str]:

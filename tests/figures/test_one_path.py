@@ -124,14 +124,14 @@ def both(raw: list[Any], *arguments: str) -> tuple[Outcome, Outcome]:
     return found[0], found[1]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(raw_records(), st.sampled_from([(), ("--max-rejected", "1"), ("--max-rejected", "0.3")]))
 def test_an_array_and_a_stream_of_any_records_come_to_the_same(raw: list[Any], arguments: tuple[str, ...]) -> None:
     array, stream = both(raw, *arguments)
     assert array == stream
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(raw_records())
 def test_every_record_of_either_kind_is_accounted_for(raw: list[Any]) -> None:
     for found in both(raw, "--max-rejected", "1"):

@@ -100,6 +100,9 @@ def test_a_place_is_told_without_its_credentials(text: str, told: str) -> None:
 @example("Secret", " 1")
 @example("Secret", "@")
 @example("Secret", "/")
+@example(
+    "Aaaa", '"%'
+)  # %Aa is no sign of UTF-8: the password comes back as neither of what stood there nor what it means
 def test_no_password_whatever_signs_it_has_is_told_of_a_database(secret: str, signs: str) -> None:
     url = f"postgresql://me:{secret}{signs}{secret}@h:5432/db"
     try:

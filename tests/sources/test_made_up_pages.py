@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import random
 import re
 import time
@@ -18,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 from hypothesis.vendor.pretty import RepresentationPrinter
 
@@ -39,12 +38,6 @@ from tests.page_builder import (
     short,
 )
 from tests.sources.test_layouts import meant, read
-
-settings.register_profile(
-    "ordinary", max_examples=100, deadline=None, report_multiple_bugs=False, suppress_health_check=list(HealthCheck)
-)
-settings.register_profile("thorough", settings.get_profile("ordinary"), max_examples=10_000)
-made_up = settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "ordinary"))
 
 NAMES = sorted({country.name for country in reference().countries.values()})
 NOTES = ["", "", "", "[n 1]", "[n 11][n 12]", "†", "[a]", "[r 2]"]
@@ -183,7 +176,6 @@ def _meant(page: Page) -> Meaning:
     return {key: (texts.get(key, text), value) for key, (text, value) in values.items()}
 
 
-@made_up
 @given(pages())
 def test_a_made_up_page_is_read_exactly_or_refused(drawn: Drawn) -> None:
     try:
@@ -239,7 +231,6 @@ Damage = Callable[[bytes, random.Random], bytes]
 DAMAGES: list[Damage] = [tag_lost, tag_doubled, cells_swapped, span_added, bytes_changed]
 
 
-@made_up
 @given(st.sampled_from(range(len(REAL))), st.integers(0, 2**32))
 def test_a_page_that_is_cut_anywhere_is_refused(number: int, seed: int) -> None:
     page = cut(REAL[number], random.Random(seed))
@@ -247,7 +238,6 @@ def test_a_page_that_is_cut_anywhere_is_refused(number: int, seed: int) -> None:
         wikipedia.parse(page, "a page", datetime.now(timezone.utc))
 
 
-@made_up
 @given(
     st.sampled_from(range(len(REAL))), st.lists(st.sampled_from(DAMAGES), min_size=1, max_size=4), st.integers(0, 2**32)
 )

@@ -115,7 +115,7 @@ figures = st.dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(figures, min_size=1, max_size=4), st.randoms(use_true_random=False))
 def test_the_view_the_table_and_the_checks_choose_alike(
     tmp_path_factory: pytest.TempPathFactory, vintages: list[Said], chance: Any
