@@ -200,7 +200,7 @@ def _end_of_user(scheme: str, rest: str) -> int:
 
 
 def _as_typed(secret: str) -> str:
-    """Return a part of a URL with the blanks and quotes that _apart wrote as %20 and the like, and nothing else, back."""
+    """Return a part of a URL with blanks and quotes where _apart wrote %20 and the like, all else as it stands."""
     return _PUT_FOR_IT.sub(lambda sign: unquote(sign[0]), secret)
 
 
