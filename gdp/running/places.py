@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
+from gdp.running.storage import Stored, Where, is_store
 from utils import database_file
 
 WEB = ("http", "https")
 POSTGRESQL = ("postgresql", "postgres")
-HADOOP = ("hdfs", "s3a", "abfs", "abfss", "gs", "viewfs")  # what Spark's own file systems open
-NOT_YET = ("s3",)
-BY_NAME_ALONE = (*WEB, *POSTGRESQL, *HADOOP, *NOT_YET, "file", "sqlite", "mysql", "mariadb", "jdbc", "ftp")
+STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "hdfs")  # those among what fsspec opens that people meet
+BY_NAME_ALONE = (*WEB, *POSTGRESQL, *STORES, "file", "sqlite", "mysql", "mariadb", "jdbc", "ftp")
 # A scheme ends in ://; some people write only the colon, which a file's name may have too.
 _SCHEME = re.compile(rf"([^/\s]*?)://|((?:{'|'.join(BY_NAME_ALONE)}):)", re.IGNORECASE)
 _DSN = re.compile(
@@ -79,13 +79,11 @@ def file_named(text: str) -> Path:
     return Path(unquote(slash + path))
 
 
-def page_named(text: str) -> str:
-    """Return the path, or the http(s):// address, at which a page is read; raises ArgumentTypeError."""
+def page_named(text: str) -> str | Where:
+    """Return the http(s):// address, or the file, at which a page is read; raises ArgumentTypeError."""
     scheme, rest = _apart(text)
-    if scheme in ("", "file"):
-        return str(file_named(text))
     if scheme not in WEB:
-        raise _unknown(rest, scheme, "a path, file:// or http(s)://")
+        return stream_named(text)
     try:
         host = urlsplit(f"{scheme}:{rest}").hostname
     except ValueError:  # whose message may quote a password
@@ -97,22 +95,30 @@ def page_named(text: str) -> str:
     return f"{scheme}:{rest}"
 
 
-def is_on_the_web(page: str) -> bool:
-    """Tell whether a page that page_named returned is read at an address."""
-    return _apart(page)[0] in WEB
+def stream_named(text: str) -> Where:
+    """Return the file, or folder of parts, that a path or a URL of fsspec's names; raises ArgumentTypeError."""
+    place = folder_named(text)
+    if isinstance(place, Stored) and not place.folder:
+        raise argparse.ArgumentTypeError(f"{place} names no file: write {place}/NAME")
+    return place
 
 
-def stream_named(text: str) -> str:
-    """Return the path of a stream or a folder, or the URL that Spark's Hadoop opens; raises ArgumentTypeError."""
+def folder_named(text: str) -> Where:
+    """Return the folder, which may be a whole bucket, that a path or a URL names; raises ArgumentTypeError."""
     scheme, rest = _apart(text)
-    if scheme in HADOOP:
-        return f"{scheme}:{rest}"
-    return str(file_named(text))
-
-
-def is_of_hadoop(place: str | None) -> bool:
-    """Tell whether a place that stream_named returned is one that only Hadoop can open."""
-    return place is not None and _apart(place)[0] in HADOOP
+    if scheme in ("", "file"):
+        return file_named(text)
+    shown = without_credentials(f"{scheme}:{rest}")
+    try:
+        if not is_store(scheme):
+            raise _unknown(rest, scheme, "a path, file://, or what fsspec opens, as s3://BUCKET/NAME")
+    except ImportError as error:
+        raise argparse.ArgumentTypeError(f"{shown} cannot be opened here: {error}") from None
+    if re.match("//[^/]*:[^/]*@", rest):
+        raise argparse.ArgumentTypeError(f"{shown}: credentials come from the environment, and not from a URL")
+    if not rest.startswith("//") or not rest.strip("/"):
+        raise argparse.ArgumentTypeError(f"{shown} names nothing: write {scheme}://BUCKET/NAME")
+    return Stored(f"{scheme}:{_as_typed(rest).rstrip('/')}")
 
 
 def database_named(text: str) -> Place:
@@ -166,8 +172,8 @@ def _absolute(path: Path) -> Path:
 
 
 def _unknown(rest: str, scheme: str, known: str) -> argparse.ArgumentTypeError:
-    when = "not read or written yet" if scheme in NOT_YET else "not understood here"
-    return argparse.ArgumentTypeError(f"{without_credentials(f'{scheme}:{rest}')}: {scheme}:// is {when}; name {known}")
+    shown = without_credentials(f"{scheme}:{rest}")
+    return argparse.ArgumentTypeError(f"{shown}: {scheme}:// is not understood here; name {known}")
 
 
 # --- how it is told ---------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from gdp.running.storage import MANIFEST
 from tests.conftest import Run, query
 from tests.make_data import make_pages, make_records, records_a_page
 
@@ -88,12 +89,13 @@ def test_too_many_bad_lines_fail_on_spark_too_and_leave_no_parts(run: Run, home:
     strict = ("--max-rejected", "0.0001")
     done = run("transform.py", "--input", tmp_path / "raw.jsonl", "--output", tmp_path / "parts", *LOCAL, *strict)
     assert done.returncode == 65 and "over --max-rejected" in done.stderr and "Traceback" not in done.stderr
-    assert not (tmp_path / "parts").exists()
+    assert not (tmp_path / "parts" / MANIFEST).exists()
+    assert run("load.py", "--input", tmp_path / "parts").returncode == 66
 
 
 def test_a_missing_input_and_a_missing_java_are_told_in_one_line(run: Run, home: Path, tmp_path: Path) -> None:
     done = run("transform.py", "--input", tmp_path / "none.jsonl", "--output", tmp_path / "parts", *LOCAL)
-    assert done.returncode == 66 and "does not exist" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 66 and "is not there" in done.stderr and "Traceback" not in done.stderr
     (tmp_path / "raw.jsonl").write_text("{}\n")
     no_java = {"JAVA_HOME": str(tmp_path), "PATH": "/nowhere"}
     done = run("transform.py", "--input", tmp_path / "raw.jsonl", "--output", tmp_path / "parts", *LOCAL, **no_java)
