@@ -8,11 +8,19 @@ It forgets all when it ends. The bucket `forbidden` is nobody's; /requests tells
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import subprocess
+import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.cluster import wait_for_port
 
 Told = Callable[..., Any]
 ERROR = "<?xml version='1.0' encoding='UTF-8'?><Error><Code>{0}</Code><Message>{0}</Message></Error>"
@@ -49,6 +57,22 @@ class Store:
     def _answer(self, method: str, start: Told, status: str, body: str) -> list[bytes]:
         start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
         return [body.encode() * (method != "HEAD")]
+
+
+@contextlib.contextmanager
+def started(port: int, refuse_one_in: int = 0) -> Iterator[dict[str, str]]:
+    """Yield what the environment must have for a store of its own, with a bucket `gdp`, in a process of its own."""
+    command = [sys.executable, __file__, "--port", str(port), "--refuse-one-in", str(refuse_one_in)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        wait_for_port(port)
+        yield {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "hunter2",
+        }  # fmt: skip
+    finally:
+        process.kill()
+        process.wait()
 
 
 def main() -> None:

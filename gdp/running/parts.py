@@ -23,7 +23,10 @@ from utils import Exit, StageError, open_to_read, read_bytes, whole_file, write_
 
 SPOOLED_BYTES = 8_000_000  # of a part in memory, before it goes to the disk of who makes it
 AT_ONCE = 16  # requests on their way
-_OURS = re.compile(r"(?:part|_rejected|_note)-[0-9a-f]{16}-\d{5}-[0-9a-f]{16}\.jsonl?")
+_OURS = re.compile(
+    r"(?:part|_rejected|_note)-[0-9a-f]{16}-\d{5}-[0-9a-f]{16}\.jsonl?"
+    r"|\.(?:part-|_rejected-|_note-|_manifest).*\.tmp"  # half written, by who was killed
+)
 
 Note = dict[str, Any]  # of a part: task, names of lines and rejected (or null), bytes, first line's As_of, counted
 
