@@ -29,8 +29,9 @@ from gdp.running.command_line import (
     some_seconds,
     sources_of,
 )
+from gdp.running.credentials import without_credentials
 from gdp.running.journal import Journal
-from gdp.running.places import folder_named, page_named, stream_named, without_credentials
+from gdp.running.places import folder_named, page_named, stream_named
 from gdp.running.screen import waiting
 from gdp.running.stage import leave, run_stage
 from gdp.running.storage import PARTS, Where

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 from gdp.checks.findings import Finding, as_checks
 from gdp.checks.vintage import check_control_totals
@@ -23,7 +24,7 @@ from gdp.running.journal import Journal
 from gdp.running.pieces import rejected_file
 from gdp.running.places import stream_named
 from gdp.running.stage import leave, run_stage
-from gdp.running.storage import PARTS, Where, stands_for
+from gdp.running.storage import Where, stands_for
 from utils import (
     MAX_NAMED,
     checks_file,
@@ -90,7 +91,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def holds_lines(source: Where) -> bool:
     """Tell whether a source holds a record a line: a stream, or a folder of parts."""
-    return is_stream(source) or source.name.endswith(PARTS) or source.is_dir()
+    if isinstance(source, Path):
+        return is_stream(source) or source.is_dir()
+    return source.suffix != ".json"
 
 
 # --- what is told -----------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from gdp.records import PUBLISHERS
-from gdp.running.places import without_credentials
+from gdp.running.credentials import without_credentials
 from gdp.running.storage import PARTS
 from utils import Exit, StageError
 

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from gdp.running.credentials import without_credentials
 from utils import Exit, StageError, open_to_read
 
 if TYPE_CHECKING:
@@ -96,8 +97,10 @@ class Stored(NamedTuple):
 
     def stat(self) -> Facts:
         """Return what the store tells of it."""
+        if self.known:
+            return self.known
         with self._told() as (system, path):
-            return self.known or _facts(system.info(path))
+            return _facts(system.info(path))
 
     @property
     def stamp(self) -> str:
@@ -186,7 +189,7 @@ class Stored(NamedTuple):
 
     def _problem(self, error: Exception) -> StageError | None:
         """Return the error that tells what a store's library raised; None for what is no library's, but our fault."""
-        said = re.sub(r"//[^/\s]*@|[?][^\s\"']*", "", next(iter(str(error).splitlines()), "")) or type(error).__name__
+        said = without_credentials(next(iter(str(error).splitlines()), type(error).__name__))
         name = type(error).__name__
         if isinstance(error, ImportError) or (isinstance(error, OSError) and _NO_LIBRARY.search(said)):
             return StageError(Exit.USAGE, f"{self} cannot be opened here: {said}; install that, or name another")

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gdp.running.credentials import without_credentials
 from gdp.running.places import (
     Place,
     database_named,
@@ -19,7 +20,6 @@ from gdp.running.places import (
     folder_named,
     page_named,
     stream_named,
-    without_credentials,
 )
 from gdp.running.storage import Stored
 from tests.conftest import Answer, Run, Server, snapshot
@@ -40,7 +40,8 @@ from tests.page_builder import SHIPPED
         (page_named, "S3://bucket/x y.html", Stored("s3://bucket/x y.html")),
         (stream_named, "x.jsonl.gz", Path("x.jsonl.gz")),
         (stream_named, "file:///tmp/x.jsonl", Path("/tmp/x.jsonl")),
-        (stream_named, "ftp://me@server/x", Stored("ftp://me@server/x")),
+        (stream_named, "ftp://me@server:21/x", Stored("ftp://me@server:21/x")),
+        (stream_named, "s3://bucket/a@b:c.jsonl", Stored("s3://bucket/a@b:c.jsonl")),
         (folder_named, "s3://bucket/", Stored("s3://bucket")),
         (database_named, "/tmp/y/../x.db", Place(Path("/tmp/x.db"))),
         (database_named, "file:///tmp/x.db", Place(Path("/tmp/x.db"))),
@@ -63,7 +64,9 @@ def test_every_scheme_that_is_known_names_its_place(named: Callable[[str], Any],
         (page_named, "ftp://me:secret@h/x"), (page_named, "http://"), (page_named, "http://me:secret@[::1/x"),
         (page_named, "https:"), (stream_named, "s3://bucket"), (stream_named, "s3:bucket/x"), (folder_named, "s3://"),
         (stream_named, "memory://bucket/x"), (stream_named, "simplecache::s3://bucket/x"), (stream_named, "xyz://h/x"),
-        (stream_named, "s3://me:secret@bucket/x"), (stream_named, "https://h/x"), (stream_named, "://me:secret@h"),
+        (stream_named, "s3://me:secret@bucket/x"), (stream_named, "s3://me:1/secret@bucket/x"),
+        (stream_named, "ftp://me:1/secret@h/x"), (stream_named, "ftp://me:secret/@h/x"),
+        (stream_named, "https://h/x"), (stream_named, "://me:secret@h"),
         (database_named, "mysql://me:secret@h/db"), (database_named, "postgresql+psycopg://me:secret@h/db"),
         (database_named, "jdbc:postgresql://me:secret@h/db"), (database_named, "s3a://me:secret@bucket/x"),
         (database_named, "host=h user=me password=secret"), (database_named, "dbname = gdp password = 'secret'"),
