@@ -39,8 +39,19 @@ class Given(NamedTuple):
     counted: Any
 
 
+class Task(NamedTuple):
+    """What makes one part: its number, and what of the input goes into it, as a stage's work takes it."""
+
+    number: int
+    reads: Any
+
+    def __str__(self) -> str:
+        return f"part {self.number}"
+
+
 Work = Callable[[Any], Iterator[Given]]
-Run = Callable[[Callable[[Any], Note | StageError], Sequence[Any]], Iterator[Note | StageError]]
+Make = Callable[[Task], Note | StageError]
+Run = Callable[[Make, Sequence[Task]], Iterator[Note | StageError]]
 
 
 class Parts:
@@ -49,8 +60,8 @@ class Parts:
     def __init__(self, folder: Where, stage: str, identity: str) -> None:
         self._folder, self._stage, self._identity = folder, stage, identity[:16]
 
-    def make(self, tasks: Sequence[Any], work: Work, run: Run, journal: Journal) -> list[Note]:
-        """Make a part of each task, those that are not done yet; return the notes of all, in the order of the tasks.
+    def make(self, inputs: Sequence[Any], work: Work, run: Run, journal: Journal) -> list[Note]:
+        """Make a part of each input, those that are not done yet; return the notes of all, in the order of the inputs.
 
         Raises StageError where one cannot be made; those that are done stay, for the next time.
         """
@@ -59,17 +70,17 @@ class Parts:
                 self._folder.mkdir(parents=True, exist_ok=True)
         done = self._done_before()
         if done:
-            journal.say(f"going on: {len(done)} of {len(tasks)} parts were done before")
-        todo = [numbered for numbered in enumerate(tasks) if numbered[0] not in done]
+            journal.say(f"going on: {len(done)} of {len(inputs)} parts were done before")
+        todo = [Task(number, reads) for number, reads in enumerate(inputs) if number not in done]
         make = partial(_make_part, folder=self._folder, identity=self._identity, work=work)
         for note in run(make, todo) if todo else ():
             if isinstance(note, StageError):
                 raise note
             done[note["task"]] = note
-        return [done[number] for number in range(len(tasks))]
+        return [done[number] for number in range(len(inputs))]
 
     def _done_before(self) -> dict[int, Note]:
-        """Return the notes of the parts of the same tasks that are there already, by the number of the task."""
+        """Return the notes of the parts of the same tasks that are there already, by the number of the input."""
         folder = self._folder
         names = sorted(place.name for place in folder.iterdir()) if folder.exists() else []
         if MANIFEST in names and (manifest := _manifest(folder))["identity"] == self._identity:
@@ -107,7 +118,7 @@ def _lines_of(places: Iterable[Where]) -> Iterator[bytes]:
 def on_this_machine(workers: int, journal: Journal) -> Run:
     """Return what makes parts by several processes of this machine."""
 
-    def run(make: Callable[[Any], Note | StageError], todo: Sequence[Any]) -> Iterator[Note | StageError]:
+    def run(make: Make, todo: Sequence[Task]) -> Iterator[Note | StageError]:
         with progress(len(todo), "parts made", journal) as advance:
             for _, note in results_in_order(make, todo, workers, journal):
                 yield note
@@ -116,24 +127,23 @@ def on_this_machine(workers: int, journal: Journal) -> Run:
     return run
 
 
-def _make_part(numbered: tuple[int, Any], folder: Where, identity: str, work: Work) -> Note | StageError:
+def _make_part(task: Task, folder: Where, identity: str, work: Work) -> Note | StageError:
     """Put what a task gives into the folder under a new name, and then a note of it; return that, or what is wrong."""
     import tempfile
 
-    number, task = numbered
-    name = f"{identity}-{number:05}-{os.urandom(8).hex()}"
+    name = f"{identity}-{task.number:05}-{os.urandom(8).hex()}"
     counted = []
     try:
         with (
             tempfile.SpooledTemporaryFile(SPOOLED_BYTES) as lines,
             tempfile.SpooledTemporaryFile(SPOOLED_BYTES) as rest,
         ):
-            for given in work(task):
+            for given in work(task.reads):
                 lines.write(given.lines)
                 rest.write(given.rejected)
                 counted.append(given.counted)
             note = {
-                "task": number, "counted": counted, "bytes": lines.tell(), "as_of": _first_as_of(lines),
+                "task": task.number, "counted": counted, "bytes": lines.tell(), "as_of": _first_as_of(lines),
                 "lines": _put(lines, folder / f"part-{name}.jsonl"),
                 "rejected": _put(rest, folder / f"_rejected-{name}.jsonl"),
             }  # fmt: skip

@@ -13,12 +13,12 @@ import sys
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gdp.running.journal import Journal
-from gdp.running.parts import Note, Run
+from gdp.running.parts import Make, Note, Run, Task
 from utils import PROJECT, Exit, StageError, our_files
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ QUIET_LOG = (
 def on_spark(master: str, journal: Journal) -> Run:
     """Return what makes parts by tasks of Spark; it raises StageError as `started` does."""
 
-    def run(make: Callable[[Any], Note | StageError], todo: Sequence[Any]) -> Iterator[Note | StageError]:
+    def run(make: Make, todo: Sequence[Task]) -> Iterator[Note | StageError]:
         with started(master, journal) as context:
             made: list[Note | StageError] = context.parallelize(todo, len(todo)).map(make).collect()
         yield from made

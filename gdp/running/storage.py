@@ -11,6 +11,7 @@ import functools
 import io
 import os
 import re
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -160,7 +161,8 @@ class Stored(NamedTuple):
             of_server = self.url.partition(":")[0] in FILE_SERVERS
             now = f"{folder}/.{name}.{os.getpid()}.tmp" if of_server else path
             if of_server:
-                system.makedirs(folder, exist_ok=True)
+                with contextlib.suppress(Exception):  # another made it just now; all else is told when we write
+                    system.makedirs(folder, exist_ok=True)
             file = system.open(now, "wb", block_size=PIECE_BYTES)
             try:
                 yield file
@@ -177,7 +179,9 @@ class Stored(NamedTuple):
     def _told(self) -> Iterator[tuple[Any, str]]:
         """Yield the file system and our path there; what it raises is told in one line, with the exit code."""
         try:
-            system = _system(self.url.partition(":")[0], self.url.split("/")[2])
+            scheme = self.url.partition(":")[0]
+            one_at_a_time = threading.get_ident() if scheme in FILE_SERVERS else 0
+            system = _system(scheme, self.url.split("/")[2], one_at_a_time)
             yield system, system._strip_protocol(self.url)
         except (StageError, GeneratorExit):
             raise
@@ -237,8 +241,8 @@ Where = Path | Stored
 
 
 @functools.cache
-def _system(scheme: str, host: str) -> Any:
-    """Return the file system of a scheme, the same for all threads of a process."""
+def _system(scheme: str, host: str, _thread: int) -> Any:
+    """Return the file system of a scheme; threads may share that of an object store, and no connection to a server."""
     import fsspec
 
     system, _ = fsspec.url_to_fs(f"{scheme}://{host}/", use_listings_cache=False)  # others write there too
