@@ -23,7 +23,7 @@ from gdp.running.journal import Journal
 from gdp.running.places import Place, database_named, default_database, file_named
 from gdp.running.stage import answer, leave, run_stage
 from gdp.store.clean_file import CleanFile
-from gdp.store.database import asked, opened, sound, transaction
+from gdp.store.database import asked, loading, sound
 from gdp.store.headlines import put_current_view, replace_countries
 from gdp.store.history import History, Remarks
 from gdp.store.tables import create_tables
@@ -145,7 +145,7 @@ def load(source: Path, database: Place, journal: Journal, force: bool = False) -
     if database.path:
         with writing(database.path):
             database.path.parent.mkdir(parents=True, exist_ok=True)
-    with opened(database) as connection, transaction(connection):
+    with loading(database, clean.size_bytes) as connection:
         create_tables(connection)
         put_current_view(connection)
         with sound(database):

@@ -79,7 +79,8 @@ def is_to_come(as_of: str) -> bool:
     return as_of[:10] > (datetime.now(timezone.utc) + timedelta(days=1)).date().isoformat()
 
 
-STREAMS = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+PACKED = (".gz", ".zst")
+STREAMS = (".jsonl", *(f".jsonl{packed}" for packed in PACKED))
 
 
 def is_stream(path: Path) -> bool:

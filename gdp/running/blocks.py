@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from gdp.records import LINE_LIMIT_BYTES
+from gdp.records import LINE_LIMIT_BYTES, PACKED
 from utils import Exit, StageError, open_to_read
 
 RAW_BLOCK_BYTES = 4_000_000  # some ten thousand records: a tenth of a second's work, and 40 MB a process
@@ -43,7 +43,7 @@ def blocks_of(path: Path, block_bytes: int = RAW_BLOCK_BYTES) -> Iterator[Block]
     Raises StageError: 66 not there, or no file; 65 when it cannot be unpacked.
     """
     try:
-        yield from (_unpacked_blocks if path.suffix in (".gz", ".zst") else _plain_blocks)(path, block_bytes)
+        yield from (_unpacked_blocks if path.suffix in PACKED else _plain_blocks)(path, block_bytes)
     except OSError as error:
         raise StageError(Exit.NO_INPUT, f"{path} cannot be read: {error}; name another") from error
 

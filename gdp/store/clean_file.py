@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import marshal
 import sqlite3
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -23,6 +24,7 @@ from gdp.records import (
     LAST_YEAR,
     LINE_LIMIT_BYTES,
     MAX_BILLION_USD,
+    PACKED,
     SAID_TWICE,
     STATUSES,
     CleanRecord,
@@ -73,6 +75,13 @@ class CleanFile:
         self.count = 0
         self.sha256 = ""
         self._journal = journal
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the size of the records; of packed ones and of parts no less than very many would have."""
+        if self.source.is_dir() or self.source.suffix in PACKED:
+            return sys.maxsize
+        return self.source.stat().st_size if self.source.exists() else 0
 
     def vintages(self) -> Iterator[list[CleanRecord]]:
         """Yield the records of each vintage.
