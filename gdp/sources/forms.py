@@ -68,6 +68,8 @@ def _page_in_json(content: bytes) -> str:
     try:
         told = json.loads(decode(content))
     except (ValueError, RecursionError) as error:
+        if content.lstrip().startswith(b"{|"):
+            raise Refused("it is wikitext, the article's source, where a web page should be") from None
         raise Refused(f"it begins like JSON and is none: {error}") from None
     if not is_page_in_json(told):
         raise Refused(f"it is JSON without a page in it: {json.dumps(told)[:60]}")

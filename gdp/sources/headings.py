@@ -16,14 +16,15 @@ from gdp.sources.tables import Cell, Table
 
 _FOOTNOTE = re.compile(r"\[[^\[\]]*\]")
 _INSTITUTIONS = {
-    "IMF": re.compile(r"\bimf\b|\binternational\s*monetary\s*fund\b"),
+    "IMF": re.compile(r"\bimf\b|\bi\.\s?m\.\s?f\.|\bint(?:ernational|l|['’]l)?\.?\s*monetary\s*fund\b"),
     "World Bank": re.compile(r"\bworld\s*bank\b|\bwbg?\b|\bwdi\b|\bworld development indicators\b"),
     "UN": re.compile(r"\bunited\s*nations\b|\bun\b|\bu\.\s?n\.|\bunsd\b"),
     "CIA": re.compile(r"\bcia\b|\bworld factbook\b"),
 }
 _COUNTRY = re.compile(
-    r"^(?:country|countries|nations?|econom(?:y|ies)|location|(?:sovereign |member )?states?|territor(?:y|ies)|name)\b"
-    r"(?!.*\b(?:group(?:ing)?|code|region)s?\b)"
+    r"^(?:(?:sovereign |member )?(?:country|countries|states?|nations?)|econom(?:y|ies)|location|territor(?:y|ies)|name"
+    r"|entity|entities|jurisdictions?|dependenc(?:y|ies)|area|place)\b"
+    r"(?!.*\b(?:group(?:ing)?|code)s?\b)(?!(?!.*(?:/|\bor|\band|&) ?regions?\b).*\bregions?\b)"
 )
 _YEAR = re.compile(r"^(?:years?|date|period)\b")
 _FIGURE = re.compile(r"\bgdp\b|estimate|forecast|projection|nominal|million|billion|\$|\busd\b|\bvalue\b|\bfigure")
