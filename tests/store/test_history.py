@@ -21,10 +21,10 @@ from gdp.store.database import opened
 from gdp.store.history import History
 from gdp.store.vintages import END_OF_DAY
 from load import load
-from tests.conftest import PROJECT, Run, query, shared_pages
+from tests.conftest import PROJECT, Run, page_of, query, shared_pages
 from tests.page_builder import SHIPPED
 from tests.sources.test_sources import REAL_ANSWER
-from tests.store.loading import DATABASE, ask, clean_file_of, load_page, page_of
+from tests.store.loading import DATABASE, ask, clean_file_of, load_page
 from utils import take_lock
 
 ALTERED = {

@@ -16,16 +16,9 @@ from gdp.records import write_records
 from gdp.running.journal import Journal
 from gdp.running.places import Place
 from gdp.sources.archive import page_lines
-from tests.conftest import SHARED_PAGES, query
+from tests.conftest import MISJUDGED, PAGES, SHARED_PAGES, query
 
-PAGES = (
-    "misjudged/2018-09-26_enwiki_rev861281423", "misjudged/2021-06-30_enwiki_rev1031213417",
-    "misjudged/2023-03-29_enwiki", "2023-09-02_enwiki_rev1171401355", "2024-06-30_enwiki_rev1231904749",
-    "2025-01-07_enwiki_rev1267927482", "2025-01-08_enwiki_rev1268126394",
-    "misjudged/2025-12-30_enwiki_rev1330242352", "2025-12-30_enwiki_rev1330326028",
-    "misjudged/2026-02-25_enwiki_rev1339672049_rebuilt",
-)  # fmt: skip
-FILES = [SHARED_PAGES / f"{page}.html.gz" for page in PAGES]
+FILES = sorted((SHARED_PAGES / f"{page}.html.gz" for page in (*PAGES, *MISJUDGED)), key=lambda path: path.name)
 needs_shared = pytest.mark.skipif(not all(map(Path.exists, FILES)), reason="../shared is not beside the project")
 
 

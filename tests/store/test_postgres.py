@@ -23,11 +23,11 @@ from gdp.store.headlines import replace_countries
 from gdp.store.history import History
 from gdp.store.tables import create_tables
 from gdp.store.taking import take_each
-from tests.conftest import PROJECT, Run, query, shared_pages
+from tests.conftest import PROJECT, Run, page_of, query, shared_pages
 from tests.page_builder import SHIPPED
 from tests.sources.test_sources import REAL_ANSWER
 from tests.store.archives import an_archive, archive
-from tests.store.loading import ask, load_page, page_of
+from tests.store.loading import ask, load_page
 from utils import Exit, StageError
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib/postgresql").exists() else []
