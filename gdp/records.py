@@ -148,7 +148,7 @@ def lines_of_array(path: Path) -> tuple[list[bytes], str]:
 
     Raises StageError: 66 when the file is missing, 65 when it is no array. Bytes that are no text become U+FFFD.
     """
-    content = read_bytes(path)
+    content = read_bytes(path, ARRAY_LIMIT_BYTES)
     text = content.decode("utf-8-sig", "replace")
     try:
         records = json.loads(text)
