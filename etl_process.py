@@ -143,6 +143,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         help="where load keeps its tables: a file or postgresql://…",
     )
     add("--force", action="store_true", help="load in spite of fatal findings, and note them on the rows")
+    add("--no-history", action="store_true", help="leave out the past that comes with the suite, in an empty database")
     add("--no-report", action="store_true", help="end with load: write no page and no plots")
     add("--json", action="store_true", help="print the results as one JSON object")
     add("--timeout", type=some_seconds, metavar="SECONDS", help="end a stage that takes longer")
@@ -181,7 +182,7 @@ def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
 
     Many pages go from stage to stage as streams, a record a line.
     """
-    quiet, force = ["--quiet"] * options.quiet, ["--force"] * options.force
+    quiet, force = ["--quiet"] * options.quiet, ["--force"] * options.force + ["--no-history"] * options.no_history
     database = [f"--database={options.database.as_argument}"] if options.database else []
     raw, clean = between_stages(options)
     many = given(options, "workers", "max_rejected", "engine", "master")

@@ -85,6 +85,10 @@ class History:
         self._release: Release | None = None
         self._columns: str | None = None  # of GDP_Estimates, as a question names them
 
+    def is_empty(self) -> bool:
+        """Tell whether nothing was ever loaded."""
+        return self._connection.execute("SELECT 1 FROM Loads LIMIT 1").fetchone() is None
+
     def newest_imf(self, before: str = STANDS, publisher: str | None = None) -> Vintage | None:
         """Return the newest vintage, from before a moment, that has headlines of the IMF's: one publisher's or any."""
         known = [one for one in newest_vintages(self._connection, "IMF", before) if publisher in (None, one[0])]

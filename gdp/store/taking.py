@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from gdp.checks.contradictions import LOOKED_AT, UNSETTLED
@@ -22,6 +22,7 @@ from gdp.store.database import Connection
 from gdp.store.history import History
 from gdp.store.vintages import Vintage, vintage_of
 
+Begin = Callable[[History, Vintage], None]  # what is done with all that is loaded before the first of a file
 MOST_JUDGED = 3  # times that one load may judge a vintage anew: two that wait for each other must not go on for ever
 
 
@@ -82,15 +83,25 @@ class Checked(NamedTuple):
         return fatal or next((UNSETTLED for finding in self.findings if finding.check == UNSETTLED), None)
 
 
-def take_all(connection: Connection, clean_file: CleanFile, force: bool) -> tuple[History, Taken]:
-    """Store every vintage of a file that has no fatal finding, or all where forced; return what is known then."""
+def take_all(connection: Connection, clean_file: CleanFile, force: bool, begin: Begin) -> tuple[History, Taken]:
+    """Store every vintage of a file that has no fatal finding, or all where forced; return what is known then.
+
+    `begin` is called when the first is known, before it is stored: twice where the file is to be sorted first.
+    """
     connection.execute("SAVEPOINT before_reading")
     with contextlib.suppress(Mixed):
         history = History(connection)
-        return history, take_each(history, clean_file.vintages(), force)
+        return history, take_each(history, _begun(history, clean_file.vintages(), begin), force)
     connection.execute("ROLLBACK TO before_reading")
     history = History(connection)
-    return history, take_each(history, clean_file.sorted_vintages(), force)
+    return history, take_each(history, _begun(history, clean_file.sorted_vintages(), begin), force)
+
+
+def _begun(history: History, vintages: Iterable[list[CleanRecord]], begin: Begin) -> Iterator[list[CleanRecord]]:
+    for number, records in enumerate(vintages):
+        if number == 0:
+            begin(history, vintage_of(records))
+        yield records
 
 
 def take_each(history: History, vintages: Iterable[list[CleanRecord]], force: bool) -> Taken:
