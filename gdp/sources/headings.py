@@ -148,17 +148,20 @@ def read_columns(table: Table, headings: Headings, of_the_page: Callable[[], str
     Raises Refused when a column's institution or its year could be either of two.
     """
     kinds = [_kind(table, headings, column) for column in range(len(headings.over))]
-    told = {
+    institutions = {
         column: _institution(table, headings.over[column], of_the_page)
         for column, kind in enumerate(kinds)
         if kind is _Kind.FIGURE
     }
-    parents = {column: parent for column, (_, parent, _) in told.items()}
+    parents = {column: parent for column, (_, parent, _) in institutions.items()}
     years = _years_beside(headings, [c for c, kind in enumerate(kinds) if kind is _Kind.YEAR], parents)
-    headed = {column: " ".join([*told[column][2], *(cell.text for cell in headings.over[column])]) for column in told}
+    headed = {
+        column: " ".join([*institutions[column][2], *(cell.text for cell in headings.over[column])])
+        for column in institutions
+    }
     return [
         Column(column, years.get(column), institution, headed[column])
-        for column, (institution, _, _) in told.items()
+        for column, (institution, _, _) in institutions.items()
         if institution
     ]
 
