@@ -23,10 +23,8 @@ from gdp.running.places import (
     Place,
     database_named,
     default_database,
-    is_of_hadoop,
-    is_on_the_web,
+    folder_named,
     page_named,
-    stream_named,
 )
 from gdp.running.runs import remember_run
 from gdp.running.stage import answer, leave, run_stage
@@ -125,7 +123,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add_sources(parser)
     add("--release", metavar="MONTH[..MONTH]", help="with --source: a past release, or those of a span of months")
     add("--archive", action="store_true", help="take everything kept in data/pages through the stages")
-    add("--pages", type=stream_named, metavar="DIR", help="take every page in a folder through the stages")
+    add("--pages", type=folder_named, metavar="DIR", help="take every page in a folder through the stages")
     add_bulk_options(parser)
     some = parser.add_mutually_exclusive_group()
     some.add_argument("--from", dest="first", choices=NAMES, help="begin with this stage")
@@ -163,8 +161,6 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def contradiction_in(options: argparse.Namespace) -> str | None:
     """Return what is wrong with options that do not go together, or None."""
-    if is_of_hadoop(options.pages) and options.engine != "spark":
-        return "--pages: only --engine spark reads what Hadoop holds"
     if options.no_report and REPORT in (options.only, options.first):
         return "--no-report leaves out the stage that is asked for"
     one_page = options.page is not None or bool(options.source or options.release)
@@ -217,16 +213,19 @@ def is_stream_of_many(options: argparse.Namespace) -> bool:
 def given(options: argparse.Namespace, *names: str) -> list[str]:
     """Return those of the options that were given, as a stage takes them."""
     values = {name: getattr(options, name) for name in names}
-    return [f"--{name.replace('_', '-')}={value}" for name, value in values.items() if value is not None]
+    return [
+        f"--{name.replace('_', '-')}={getattr(value, 'as_argument', value)}"
+        for name, value in values.items() if value is not None
+    ]  # fmt: skip
 
 
 def refuse_missing(options: argparse.Namespace) -> None:
     """Raise StageError (66) when a page or folder that the user named is not there: nothing else does in its place."""
-    if options.page and not is_on_the_web(options.page) and not Path(options.page).exists():
+    if isinstance(options.page, Path) and not options.page.exists():
         raise StageError(
             Exit.NO_INPUT, f"{options.page} is not there; name another with --page, or none: the live page"
         )
-    if options.pages and not is_of_hadoop(options.pages) and not Path(options.pages).is_dir():
+    if isinstance(options.pages, Path) and not options.pages.is_dir():
         raise StageError(Exit.NO_INPUT, f"{options.pages} is no folder of pages; name another with --pages")
 
 

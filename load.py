@@ -20,8 +20,9 @@ from gdp.answers.changes import Changes, Ranking, changed, ranking, summary
 from gdp.checks.findings import Finding, as_checks
 from gdp.running.command_line import command_line, day
 from gdp.running.journal import Journal
-from gdp.running.places import Place, database_named, default_database, file_named
+from gdp.running.places import Place, database_named, default_database, stream_named
 from gdp.running.stage import answer, leave, run_stage
+from gdp.running.storage import Where, stands_for
 from gdp.store.clean_file import CleanFile
 from gdp.store.database import asked, loading, sound
 from gdp.store.headlines import put_current_view, replace_countries
@@ -30,7 +31,7 @@ from gdp.store.past import take_past
 from gdp.store.tables import create_tables
 from gdp.store.taking import Taken, take_all
 from gdp.store.vintages import Vintage
-from utils import Exit, StageError, checks_file, clean_file, log_file, which_file, write_whole, writing
+from utils import Exit, StageError, checks_file, clean_file, log_file, read_bytes, which_file, write_whole, writing
 
 MOST_WARNINGS = 10  # vintages that were not loaded; the log has them all
 
@@ -73,7 +74,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "python load.py --export",
     )
     add = parser.add_argument
-    add("--input", type=file_named, metavar="FILE", help="clean records (default: transform's)")
+    add("--input", type=stream_named, metavar="FILE", help="clean records (default: transform's)")
     add(
         "--database",
         type=database_named,
@@ -138,7 +139,7 @@ def export_countries(options: argparse.Namespace, database: Place, journal: Jour
 # --- loading ----------------------------------------------------------------------------------------------------------
 
 
-def load(source: Path, database: Place, journal: Journal, force: bool = False, with_past: bool = False) -> Loaded:
+def load(source: Where, database: Place, journal: Journal, force: bool = False, with_past: bool = False) -> Loaded:
     """Load the clean records of `source`, all or none; raises StageError, and leaves the database as it was.
 
     What the checks find is told on screen, in the log and in results/Checks.json. A fatal finding stops its vintage,
@@ -172,7 +173,11 @@ def load(source: Path, database: Place, journal: Journal, force: bool = False, w
             refuse_all(as_checks(findings, which_file(source, sha256), left_out or {}), findings)
         for vintage, rows in taken.loaded.items():
             history.remember(
-                vintage, str(source.absolute()), sha256, rows, remarks_on(vintage, taken, findings, left_out)
+                vintage,
+                str(source.absolute() if isinstance(source, Path) else source),
+                sha256,
+                rows,
+                remarks_on(vintage, taken, findings, left_out),
             )
         history.remember_doubts({*taken.loaded, *taken.judged_anew})
         newest = history.newest_imf()
@@ -192,15 +197,15 @@ def load(source: Path, database: Place, journal: Journal, force: bool = False, w
 # --- findings ---------------------------------------------------------------------------------------------------------
 
 
-def findings_of_transform(source: Path, sha256: str, journal: Journal) -> tuple[list[Finding], dict[str, int] | None]:
+def findings_of_transform(source: Where, sha256: str, journal: Journal) -> tuple[list[Finding], dict[str, int] | None]:
     """Return what transform tells of this very file: what it found, as it alone sees the World row, and left out."""
     path = source.with_name(checks_file().name)
     try:
-        told = json.loads(path.read_bytes())
-        if told["clean_file"] in (which_file(source, sha256), which_file(source)):
+        told = json.loads(read_bytes(path))
+        if told["clean_file"] in (which_file(source, sha256), which_file(stands_for(source))):
             found = [Finding.from_json(finding) for finding in told["findings"] if finding["stage"] == "transform"]
             return found, dict(told["left_out"])
-    except (OSError, ValueError, LookupError, TypeError):
+    except (StageError, OSError, ValueError, LookupError, TypeError):
         pass
     journal.warn(f"{path} does not speak of this file: its sum was not compared with World; run transform.py again")
     return [], None

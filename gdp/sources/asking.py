@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from gdp.records import IMF_ITSELF
+from gdp.running.credentials import without_credentials
 from gdp.running.journal import Journal
-from gdp.running.places import without_credentials
 from gdp.sources import Extracted, Refused, Unreachable, imf, wdi_archive, world_bank
 from gdp.sources.answers import MIN_COUNTRIES, check_whole
 from gdp.sources.imf import Answer

@@ -6,8 +6,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from gdp.records import IMF_ITSELF
+from gdp.running.credentials import without_credentials
 from gdp.running.journal import Journal
-from gdp.running.places import without_credentials
 from gdp.running.screen import progress
 from gdp.sources import NotThere, Refused, Unreachable
 from gdp.sources.answers import check_whole

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from operator import itemgetter
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from gdp.records import (
@@ -37,8 +36,8 @@ from gdp.records import (
     record_problem,
 )
 from gdp.running.journal import Journal
+from gdp.running.storage import Where
 from gdp.store.vintages import Which, vintages_in, which
-from utils import StageError, open_to_read
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
 LONG_LINE_BYTES = 200  # shorter ones hold no name and no text that is too long
 CLEAN_BLOCK_BYTES = 250_000  # some eight hundred records, which the processor's cache holds
 READERS = 2  # processes; what is done with the records takes longer than to read them
-PARTS = "part-*"  # what Spark calls the files in its output folder
 
 
 Run = list[CleanRecord]  # of one As_of and Source, as they follow one another
@@ -70,7 +68,7 @@ class ReadBlock(NamedTuple):
 class CleanFile:
     """The clean records of a file, and after reading them how many they were and the file's SHA-256."""
 
-    def __init__(self, source: Path, journal: Journal) -> None:
+    def __init__(self, source: Where, journal: Journal) -> None:
         self.source = source
         self.count = 0
         self.sha256 = ""
@@ -81,14 +79,14 @@ class CleanFile:
         """Return the size of the records; of packed ones and of parts no less than very many would have."""
         if self.source.is_dir() or self.source.suffix in PACKED:
             return sys.maxsize
-        return self.source.stat().st_size if self.source.exists() else 0
+        return int(self.source.stat().st_size) if self.source.exists() else 0
 
     def vintages(self) -> Iterator[list[CleanRecord]]:
         """Yield the records of each vintage.
 
         Raises StageError: 66 when the file is missing, 65 for anything but clean records; Mixed where those are mixed.
         """
-        if self.source.is_dir() or is_stream(self.source):
+        if is_stream(self.source) or self.source.is_dir():
             yield from self._in_turn(self._runs())
             return
         records, self.sha256 = read_records(self.source, CLEAN_FIELDS)
@@ -130,14 +128,13 @@ class CleanFile:
         """Yield a stream's records in runs, read by other processes; a thread takes the hash meanwhile."""
         from concurrent.futures import ThreadPoolExecutor
 
-        from gdp.running.blocks import blocks_of
+        from gdp.running.blocks import blocks_in
+        from gdp.running.parts import parts_in
         from gdp.running.pieces import results_in_order
 
-        paths = sorted(self.source.glob(PARTS), key=_first_as_of) if self.source.is_dir() else [self.source]
-        if not paths:
-            raise bad_input(self.source, "holds no parts")
-        self.count, digest, hashed, of_part = 0, hashlib.sha256(), None, Counter[Path]()
-        blocks = (block for path in paths for block in blocks_of(path, CLEAN_BLOCK_BYTES))
+        paths = [self.source] if is_stream(self.source) else parts_in(self.source)
+        self.count, digest, hashed, of_part = 0, hashlib.sha256(), None, Counter[Where]()
+        blocks = blocks_in(paths, CLEAN_BLOCK_BYTES)
         with ThreadPoolExecutor(1) as thread, _progress(paths, self._journal) as advance:
             for block, read in results_in_order(read_block, blocks, READERS, self._journal):
                 _wait(hashed)
@@ -277,18 +274,7 @@ def _all_types() -> set[tuple[type, ...]]:
 _TYPES = _all_types()
 
 
-def _first_as_of(part: Path) -> tuple[str, str]:
-    """Return where a part comes in: Hadoop lists files in any order, and load is quickest oldest vintage first."""
-    import orjson
-
-    try:
-        with open_to_read(part) as file:
-            return str(orjson.loads(file.readline(LINE_LIMIT_BYTES))["As_of"]), part.name
-    except (StageError, OSError, ValueError, LookupError, TypeError):  # what is wrong is told when it is read
-        return "", part.name
-
-
-def _progress(paths: list[Path], journal: Journal) -> AbstractContextManager[Callable[[int], None]]:
+def _progress(paths: list[Where], journal: Journal) -> AbstractContextManager[Callable[[int], None]]:
     from gdp.running.screen import progress
 
     if any(path.suffix in (".gz", ".zst") for path in paths):  # packed: nobody knows how long they will be

@@ -15,7 +15,7 @@ from gdp.figures.cleaning import clean
 from gdp.records import write_records
 from gdp.running.journal import Journal
 from gdp.running.places import Place
-from gdp.sources.archive import page_lines
+from gdp.sources.archive import packed_lines
 from tests.conftest import MISJUDGED, PAGES, SHARED_PAGES, query
 
 FILES = sorted((SHARED_PAGES / f"{page}.html.gz" for page in (*PAGES, *MISJUDGED)), key=lambda path: path.name)
@@ -28,7 +28,7 @@ def cleaned(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("clean")
     files = []
     for page in FILES:
-        raws = [json.loads(line) for line in page_lines(page, Path("raw.jsonl")).lines.splitlines()]
+        raws = [json.loads(line) for line in packed_lines(page, Path("raw.jsonl")).lines.splitlines()]
         records = [outcome.record for outcome in map(clean, raws) if outcome.record and outcome.fate == "clean"]
         files.append(folder / page.name.replace(".html.gz", ".json"))
         write_records(files[-1], sorted(records, key=lambda record: record["GDP_USD_billion"], reverse=True))
