@@ -5,32 +5,49 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 from gdp.checks.findings import Finding, Notes
-from gdp.records import CleanRecord, is_unsourced
+from gdp.checks.said import Key, Said
+from gdp.records import is_unsourced
 
 MIN_PAIRS = 20  # fewer have no usual ratio
 MOST_MOVED = math.log(2)  # the median country between two vintages; seen: 0.08
 
-Key = tuple[str, int]  # country and year
 
-
-class Statement(NamedTuple):
+class Statement:
     """What a publisher states of one institution at one As_of, in billions of USD: what others are measured by.
 
     `figures` has every figure whose column has a source. `sound` has those that nothing is held against; where
-    something is, the one that was said of that country and year before, if any was.
+    something is, the one that was said of that country and year before, if any was. They are not changed any more:
+    what follows from them is asked for again and again.
     """
 
-    as_of: str
-    figures: Mapping[Key, float]
-    sound: Mapping[Key, float]
+    def __init__(self, as_of: str, figures: Mapping[Key, float], sound: Mapping[Key, float]) -> None:
+        self.as_of, self.figures, self.sound = as_of, figures, sound
 
     @property
     def day(self) -> str:
         """Return the day of the statement, for a message."""
         return self.as_of[:10]
+
+    @cached_property
+    def headlines(self) -> dict[str, tuple[int, float]]:
+        """By country: the year and figure that Countries_by_GDP would have."""
+        return headlines_of(self.figures, self.as_of)
+
+    @cached_property
+    def by_country(self) -> set[tuple[str, float]]:
+        """The headline figures whatever their years: a copy may stand under another year."""
+        return {(country, figure) for country, (_, figure) in self.headlines.items()}
+
+    @cached_property
+    def every_year(self) -> set[tuple[str, float]]:
+        """Every figure, whatever its year."""
+        if len(self.headlines) == len(self.figures):
+            return self.by_country
+        return {(country, figure) for (country, _), figure in self.figures.items()}
 
 
 Statements = Mapping[str, Statement]  # by institution
@@ -39,15 +56,37 @@ Statements = Mapping[str, Statement]  # by institution
 class Series(NamedTuple):
     """One institution's figures of one vintage, in billions of USD, beside those of the vintage that measures them."""
 
-    institution: str
-    as_of: str
-    records: list[CleanRecord]
-    headlines: dict[str, tuple[int, float]]  # by country: the year and figure that Countries_by_GDP would have
-    figures: dict[Key, float]  # every figure whose column has a source
+    said: Said
+    stated: Statement  # every figure whose column has a source
     unsourced: dict[Key, float]
-    years: list[tuple[int, int]]  # of `headlines`: each with how many, the most frequent first
-    last: Statement | None
-    unchanged: int  # of `figures`: how many are those of `last`
+    years: list[tuple[int, int]]  # of the headlines: each with how many, the most frequent first
+    last: Statement | None = None
+    unchanged: int = 0  # of `figures`: how many are those of `last`
+
+    @property
+    def institution(self) -> str:
+        """Return whose figures they are."""
+        return self.said.institution
+
+    @property
+    def as_of(self) -> str:
+        """Return when they were said."""
+        return self.said.as_of
+
+    @property
+    def figures(self) -> Mapping[Key, float]:
+        """Return every figure whose column has a source."""
+        return self.stated.figures
+
+    @property
+    def headlines(self) -> dict[str, tuple[int, float]]:
+        """Return by country the year and figure that Countries_by_GDP would have."""
+        return self.stated.headlines
+
+    def beside(self, last: Statement | None) -> Series:
+        """Return the series beside what the vintage that measures it states."""
+        unchanged = len(self.figures.items() & last.figures.items()) if last else 0
+        return self._replace(last=last, unchanged=unchanged)
 
     def finding(
         self, check: str, fatal: bool, seen: str, expected: str, notes: Mapping[str, str] | Notes | None = None
@@ -59,33 +98,32 @@ class Series(NamedTuple):
         return Finding(check, fatal, self.institution, self.as_of, seen, expected, by_figure)
 
 
-def series_of(institution: str, records: list[CleanRecord], last: Statement | None = None) -> Series:
-    """Return an institution's figures as one series, beside its statement in the vintage that measures them."""
-    figures: dict[Key, float] = {}
+def series_of(said: Said) -> Series:
+    """Return what a vintage says of an institution as one series."""
+    figures: dict[Key, float] = dict(zip(said.keys, said.figures, strict=True))
     unsourced: dict[Key, float] = {}
-    for record in records:
-        series = unsourced if is_unsourced(record["Note"]) else figures
-        series[record["Country"], record["Year"]] = record["GDP_USD_billion"]
-    as_of = records[0]["As_of"]
-    headlines = headlines_of(figures, as_of)
-    years = Counter([year for year, _ in headlines.values()]).most_common()
-    unchanged = len(figures.items() & last.figures.items()) if last else 0
-    return Series(institution, as_of, records, headlines, figures, unsourced, years, last, unchanged)
+    if any(said.notes):
+        sourced = [not is_unsourced(note) for note in said.notes]
+        unsourced = {key: figure for key, figure, has in zip(said.keys, said.figures, sourced, strict=True) if not has}
+        figures = {key: figure for key, figure, has in zip(said.keys, said.figures, sourced, strict=True) if has}
+    stated = Statement(said.as_of, figures, figures)
+    years = Counter([year for year, _ in stated.headlines.values()]).most_common()
+    return Series(said, stated, unsourced, years)
 
 
 def headlines_of(figures: Mapping[Key, float], as_of: str) -> dict[str, tuple[int, float]]:
     """Return by country the year and figure that stand for it: of As_of's year, else the nearest before, else after."""
     now = int(as_of[:4])
-    chosen: dict[str, tuple[int, float]] = {}
+    chosen = {country: (year, figure) for (country, year), figure in figures.items()}
+    if len(chosen) == len(figures):
+        return chosen
+    distances = {year: (year > now, abs(year - now)) for _, year in figures}
+    chosen = {}
     for (country, year), figure in figures.items():
         other = chosen.get(country)
-        if other is None or _distance(year, now) < _distance(other[0], now):
+        if other is None or distances[year] < distances[other[0]]:
             chosen[country] = year, figure
     return chosen
-
-
-def _distance(year: int, now: int) -> tuple[bool, int]:
-    return year > now, abs(year - now)
 
 
 # --- words and numbers ------------------------------------------------------------------------------------------------
