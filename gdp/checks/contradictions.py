@@ -14,7 +14,8 @@ from itertools import combinations
 from typing import NamedTuple
 
 from gdp.checks.findings import Finding, named
-from gdp.checks.series import MIN_PAIRS, MOST_MOVED, Statement, Statements, log_ratio, median
+from gdp.checks.said import Statement
+from gdp.checks.series import MIN_PAIRS, MOST_MOVED, Statements, log_ratios, median
 
 IDENTICAL_SHARE = 0.5  # of figures that equal another year's or institution's; seen: 6 of 201
 MAX_GONE_SHARE = 0.08  # of the IMF's countries; seen: at most 4 of 195. A page's World Bank column went from 209 to 186
@@ -111,7 +112,7 @@ def _year_shifted(institution: str, now: Statement, then: Statement) -> Iterator
 def _unit_slipped(institution: str, now: Statement, then: Statement) -> Iterator[Contradiction]:
     """The median country has about its figure of the other vintage, whatever the years."""
     before, after = then.headlines, now.headlines
-    ratios = [log_ratio(figure, before[country][1]) for country, (_, figure) in after.items() if country in before]
+    ratios = log_ratios((figure, before[name][1]) for name, (_, figure) in after.items() if name in before)
     if len(ratios) >= MIN_PAIRS and abs(median(ratios)) > MOST_MOVED * _doublings(now, then):
         seen = f"the median country has {math.exp(median(ratios)):.3g} times its figure of {then.day}"
         yield Contradiction("unit slip", institution, seen, "a factor between 0.5 and 2")

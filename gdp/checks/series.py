@@ -5,49 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from typing import NamedTuple
 
 from gdp.checks.findings import Finding, Notes
-from gdp.checks.said import Key, Said
+from gdp.checks.said import Key, Said, Statement
 from gdp.records import is_unsourced
 
 MIN_PAIRS = 20  # fewer have no usual ratio
 MOST_MOVED = math.log(2)  # the median country between two vintages; seen: 0.08
-
-
-class Statement:
-    """What a publisher states of one institution at one As_of, in billions of USD: what others are measured by.
-
-    `figures` has every figure whose column has a source. `sound` has those that nothing is held against; where
-    something is, the one that was said of that country and year before, if any was. They are not changed any more:
-    what follows from them is asked for again and again.
-    """
-
-    def __init__(self, as_of: str, figures: Mapping[Key, float], sound: Mapping[Key, float]) -> None:
-        self.as_of, self.figures, self.sound = as_of, figures, sound
-
-    @property
-    def day(self) -> str:
-        """Return the day of the statement, for a message."""
-        return self.as_of[:10]
-
-    @cached_property
-    def headlines(self) -> dict[str, tuple[int, float]]:
-        """By country: the year and figure that Countries_by_GDP would have."""
-        return headlines_of(self.figures, self.as_of)
-
-    @cached_property
-    def by_country(self) -> set[tuple[str, float]]:
-        """The headline figures whatever their years: a copy may stand under another year."""
-        return {(country, figure) for country, (_, figure) in self.headlines.items()}
-
-    @cached_property
-    def every_year(self) -> set[tuple[str, float]]:
-        """Every figure, whatever its year."""
-        if len(self.headlines) == len(self.figures):
-            return self.by_country
-        return {(country, figure) for (country, _), figure in self.figures.items()}
 
 
 Statements = Mapping[str, Statement]  # by institution
@@ -100,30 +65,10 @@ class Series(NamedTuple):
 
 def series_of(said: Said) -> Series:
     """Return what a vintage says of an institution as one series."""
-    figures: dict[Key, float] = dict(zip(said.keys, said.figures, strict=True))
-    unsourced: dict[Key, float] = {}
-    if any(said.notes):
-        sourced = [not is_unsourced(note) for note in said.notes]
-        unsourced = {key: figure for key, figure, has in zip(said.keys, said.figures, sourced, strict=True) if not has}
-        figures = {key: figure for key, figure, has in zip(said.keys, said.figures, sourced, strict=True) if has}
-    stated = Statement(said.as_of, figures, figures)
-    years = Counter([year for year, _ in stated.headlines.values()]).most_common()
-    return Series(said, stated, unsourced, years)
-
-
-def headlines_of(figures: Mapping[Key, float], as_of: str) -> dict[str, tuple[int, float]]:
-    """Return by country the year and figure that stand for it: of As_of's year, else the nearest before, else after."""
-    now = int(as_of[:4])
-    chosen = {country: (year, figure) for (country, year), figure in figures.items()}
-    if len(chosen) == len(figures):
-        return chosen
-    distances = {year: (year > now, abs(year - now)) for _, year in figures}
-    chosen = {}
-    for (country, year), figure in figures.items():
-        other = chosen.get(country)
-        if other is None or distances[year] < distances[other[0]]:
-            chosen[country] = year, figure
-    return chosen
+    said_of = zip(said.keys, said.figures, said.notes, strict=True)
+    unsourced = {key: figure for key, figure, note in said_of if is_unsourced(note)} if any(said.notes) else {}
+    years = Counter([year for year, _ in said.stated.headlines.values()]).most_common()
+    return Series(said, said.stated, unsourced, years)
 
 
 # --- words and numbers ------------------------------------------------------------------------------------------------
@@ -136,7 +81,15 @@ def median(values: Iterable[float]) -> float:
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
+LEAST = 0.005  # 0.00 is less than half a hundredth of a billion; the smallest economies are rounded to it
+
+
 def log_ratio(new: float, old: float) -> float:
     """Return the natural logarithm of a ratio of figures."""
-    # 0.00 is less than half a hundredth of a billion; the smallest economies are rounded to it
-    return math.log((new or 0.005) / (old or 0.005))
+    return math.log((new or LEAST) / (old or LEAST))
+
+
+def log_ratios(pairs: Iterable[tuple[float, float]]) -> list[float]:
+    """Return log_ratio of many pairs, a new figure and an old one each; it is called for every figure of an archive."""
+    log = math.log
+    return [log((new or LEAST) / (old or LEAST)) for new, old in pairs]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from gdp.checks.said import Key, Row, Said
-from gdp.checks.series import Statement
+from gdp.checks.said import Key, Row, Said, Statement
 from gdp.records import is_unsourced
 
 

@@ -16,7 +16,7 @@ from gdp.checks.comparison import AGREES, STALE, Release, compared, explained
 from gdp.checks.contradictions import IDENTICAL_SHARE, NO_NEIGHBOURS, Neighbours, weigh
 from gdp.checks.findings import Finding, named
 from gdp.checks.said import Key, Said
-from gdp.checks.series import MIN_PAIRS, Series, Statements, log_ratio, median, series_of
+from gdp.checks.series import MIN_PAIRS, Series, Statements, log_ratio, log_ratios, median, series_of
 from gdp.checks.twice import figures_said
 from gdp.checks.witnesses import check_witnesses
 from gdp.records import PAGE, publisher_of
@@ -189,8 +189,9 @@ def check_scale(series: Series) -> Iterable[Finding]:
 def check_same_figure(series: Series) -> Iterable[Finding]:
     """Countries have figures of their own. Fatal; on the ten pages at most 2 of 194 were alike."""
     counted = Counter([figure for _, figure in series.headlines.values()])
-    figure, number = max(counted.items(), key=lambda item: (item[1], item[0]), default=(0.0, 0))
+    number = max(counted.values(), default=0)
     if number > max(MAX_SAME_SHARE * len(series.headlines), 3):
+        figure = max(figure for figure, times in counted.items() if times == number)
         seen = f"{number} of {len(series.headlines)} countries have {figure:.2f}"
         yield series.finding("same figure", True, seen, f"at most {MAX_SAME_SHARE:.0%} alike")
 
@@ -221,14 +222,14 @@ def check_moved(series: Series, doubted: Container[tuple[str, Key]]) -> Iterable
     now, last = series.figures, series.last
     if last is None or series.unchanged == len(now):
         return
-    both = len(now.keys() & last.sound.keys())
-    before = {
-        key: last.sound.get(key, last.figures[key])
+    both, said, sound = sum(map(last.sound.__contains__, now)), last.figures, last.sound
+    moves = [
+        (key, figure, before if measure is None else measure)
         for key, figure in now.items()
-        if key in last.figures and (key in last.sound or (series.institution, key) in doubted)
-        and figure not in (last.figures[key], last.sound.get(key))
-    }  # fmt: skip
-    far, expected = _far({key: (now[key], figure) for key, figure in before.items()}, both)
+        if (before := said.get(key, figure)) != figure and (measure := sound.get(key)) != figure
+        and (measure is not None or (series.institution, key) in doubted)
+    ]  # fmt: skip
+    far, expected = _far(moves, both)
     if far:
         notes = {key: _from_what_to_what(last.figures[key], last.day, now[key]) for key in far}
         seen = f"{len(far)} of {both} moved: {named(f'{country} {note}' for (country, _), note in notes.items())}"
@@ -239,18 +240,18 @@ def _from_what_to_what(before: float, day: str, now: float) -> str:
     return f"was {before:.2f} on {day}, now {now:.2f} ({math.expm1(log_ratio(now, before)):+.1%})"
 
 
-def _far(pairs: Mapping[Key, tuple[float, float]], both: int) -> tuple[dict[Key, float], str]:
-    """Return the changes that stand out, in natural logarithms, among `both` figures; and what was expected instead."""
-    changes = {key: log_ratio(*pair) for key, pair in pairs.items()}
-    moved = {
-        key: change
-        for key, change in changes.items()
-        if abs(change) > MOVED and abs(pairs[key][0] - pairs[key][1]) > ROUNDING_BILLION_USD
-    }
+def _far(moves: list[tuple[Key, float, float]], both: int) -> tuple[list[Key], str]:
+    """Return the figures, each given with its last one, whose change stands out among `both`; and what was expected."""
+    ratios = log_ratios([(figure, before) for _, figure, before in moves])
+    moved = [
+        (key, ratio)
+        for (key, figure, before), ratio in zip(moves, ratios, strict=True)
+        if abs(ratio) > MOVED and abs(figure - before) > ROUNDING_BILLION_USD
+    ]
     if len(moved) <= SINGLE_EDITS_SHARE * both:
-        return moved, f"none by over {MOVED:.1%}"
-    usual = median([*changes.values(), *[0.0] * (both - len(changes))])
-    far = {key: change for key, change in moved.items() if abs(change - usual) > MOVED_IN_RELEASE}
+        return [key for key, _ in moved], f"none by over {MOVED:.1%}"
+    usual = median([*ratios, *[0.0] * (both - len(ratios))])
+    far = [key for key, ratio in moved if abs(ratio - usual) > MOVED_IN_RELEASE]
     return far, f"none by a factor over {math.exp(MOVED_IN_RELEASE):.2f}"
 
 

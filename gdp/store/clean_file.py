@@ -25,7 +25,6 @@ from gdp.records import (
     LAST_YEAR,
     LINE_LIMIT_BYTES,
     MAX_BILLION_USD,
-    MAX_NAME_CHARACTERS,
     MAX_TEXT_CHARACTERS,
     SAID_TWICE,
     STATUSES,
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
 
     from gdp.running.blocks import Block
 
-CLEAN_BLOCK_BYTES = 250_000  # some eight hundred records, which the processor's cache holds
+CLEAN_BLOCK_BYTES = 1_000_000  # some three thousand records: of smaller ones the handing over costs more
 READERS = 2  # processes; what is done with the records takes longer than to read them
 PARTS = "part-*"  # what Spark calls the files in its output folder
 
@@ -183,25 +182,30 @@ def _one_of(alike: list[Row]) -> Row:
 def read_block(block: Block) -> ReadBlock:
     """Return the records of a block of lines, each checked, or what is wrong with the first one that is not right."""
     right: set[Right] = set()
-    same: dict[str | None, str | None] = {}  # a text that comes again is packed once, and compared by its place
+    countries: dict[str, str] = {}  # that were found right; a text that comes again is packed once
+    same: dict[str | None, str | None] = {}
     parts: list[tuple[tuple[str, str, str], list[tuple[object, ...]]]] = []
     number = 0
     for line in block.read().splitlines():
-        is_too_long = len(line) > LINE_LIMIT_BYTES  # and may stand here without its end
-        if not is_too_long and not line.strip():
+        if (not line or line.isspace()) and len(line) <= LINE_LIMIT_BYTES:
             continue
         number += 1
-        if is_too_long:
-            return ReadBlock(b"", number, f"is a line of over {LINE_LIMIT_BYTES:,} bytes")
         record = _record(line)
-        if problem := _problem_of_line(line) if record is None else _problem_of_record(record, len(line), right):
-            return ReadBlock(b"", number, problem)
-        assert record is not None
+        if record is None:
+            return ReadBlock(b"", number, _problem_of_line(line))
         country, code, region, subregion, institution, year, figure, as_of, source, note = _fields(record)
-        if not parts or parts[-1][0] != (as_of, source, institution):
-            parts.append(((as_of, source, institution), []))
-        texts = [same.setdefault(text, text) for text in (country, code, region, subregion)]
-        parts[-1][1].append((*texts, year, figure, note, record.get("Status")))
+        head = as_of, source, institution
+        is_known = parts and parts[-1][0] == head and len(line) <= MAX_TEXT_CHARACTERS
+        in_range = 0 <= figure <= MAX_BILLION_USD and FIRST_YEAR <= year <= LAST_YEAR
+        if not (is_known and in_range and country in countries):
+            if problem := length_problem(country, record.values()) or _problem_of_values(record, right):
+                return ReadBlock(b"", number, problem)
+            countries[country] = country
+            if not parts or parts[-1][0] != head:
+                parts.append((head, []))
+        texts = countries[country], same.setdefault(code, code), same.setdefault(region, region)
+        row = (*texts, same.setdefault(subregion, subregion), year, figure, note, record.get("Status"))
+        parts[-1][1].append(row)
     return ReadBlock(marshal.dumps([(*of, *map(list, zip(*rows, strict=True))) for of, rows in parts]), number)
 
 
@@ -214,24 +218,14 @@ def _record(line: bytes) -> CleanRecord | None:
         is_right = tuple(map(type, _fields(record))) in _TYPES and record.get("Status") in _STATUSES
     except (orjson.JSONDecodeError, LookupError, TypeError):
         return None
-    return record if is_right else None
-
-
-def _problem_of_record(record: CleanRecord, length: int, right: set[Right]) -> str | None:
-    """Return which value of a record is not right, or None; `length` is its line's, in bytes."""
-    country = record["Country"]
-    is_long = length > MAX_TEXT_CHARACTERS or len(country) > MAX_NAME_CHARACTERS
-    if is_long and (problem := length_problem(country, record.values())):
-        return problem
-    seen = (record["As_of"], record["Institution"]) in right and country and not country.isspace()
-    if seen and 0 <= record["GDP_USD_billion"] <= MAX_BILLION_USD and FIRST_YEAR <= record["Year"] <= LAST_YEAR:
-        return None
-    return _problem_of_values(record, right)
+    return record if is_right and len(line) <= LINE_LIMIT_BYTES else None
 
 
 def _problem_of_line(line: bytes) -> str:
     import orjson
 
+    if len(line) > LINE_LIMIT_BYTES:  # and may stand here without its end
+        return f"is a line of over {LINE_LIMIT_BYTES:,} bytes"
     try:
         record = orjson.loads(line.removeprefix(BYTE_ORDER_MARK))
         return record_problem(record, CLEAN_FIELDS) or f"field Status is {str(record.get('Status'))[:40]!r}"

@@ -23,7 +23,7 @@ NAMES = (
     "As_of", "Institution", "ISO3", "Country", "Region", "Subregion", "Year", "GDP_USD_billion", "Note", "Source",
     "Publisher", "Until", "Status", "Rank", "Mean_GDP_USD_billion", "Countries", "Share_percent", "Code",
 )  # fmt: skip
-ROWS_A_STATEMENT = 300  # a statement has 32,766 values at most
+ROWS_A_STATEMENT = 2_500  # a statement has 32,766 values at most
 _AS_WE_WRITE = {name.lower(): name for name in NAMES}  # PostgreSQL folds names
 
 

@@ -16,8 +16,7 @@ from typing import Any, NamedTuple
 from gdp.checks.comparison import Earlier, Release
 from gdp.checks.contradictions import UNSETTLED, Neighbours
 from gdp.checks.findings import NotesOfChecks, is_doubted, note_without_checks
-from gdp.checks.said import Key, Said
-from gdp.checks.series import Statement
+from gdp.checks.said import Key, Said, Statement
 from gdp.records import IMF_ITSELF, is_unsourced
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import COUNTRIES, HEADLINES, newest_vintages, of_vintage
@@ -186,7 +185,7 @@ class History:
             if standing:
                 changed |= self._go_on(standing, vintage, one, notes)
             else:
-                now = estimates(vintage, one, notes.added_to(one))
+                now = dict(zip(one.keys, estimates(vintage, one, notes.added_to(one)), strict=True))
                 changed |= self._rewrite(_Rewrite(self, vintage, one.institution, again), now)
         # what is not spoken of any more, which is not the same as gone
         for institution in {*(again.institutions if again else ())} - {*vintage.institutions}:
@@ -237,18 +236,18 @@ class History:
         rows.clear()
 
     def remember(self, vintage: Vintage, file: str, sha256: str, rows: int, remarks: Remarks = NO_REMARKS) -> None:
-        """Add a line to Loads: what was loaded when, from which file, with how many rows, and remarks."""
+        """Add a line to Loads: what was loaded when, from which file, with how many rows, remarks, and its doubt."""
         now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
         said = (vintage.as_of, rows, vintage.publisher, ", ".join(vintage.institutions), vintage.source)
         self._connection.execute(
             "INSERT INTO Loads (Loaded_at, File, SHA256, As_of, Rows, Publisher, Institutions, Source,"
-            " Left_out, Findings) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (now, file, sha256, *said, *remarks),
+            " Left_out, Findings, Doubt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (now, file, sha256, *said, *remarks, self.vintages.doubts.get((vintage.publisher, vintage.as_of))),
         )  # fmt: skip
 
     def remember_doubts(self, vintages: Iterable[Vintage]) -> None:
-        """Write into Loads whether vintages are in doubt, as it stands now."""
-        for vintage in vintages:
-            which = vintage.publisher, vintage.as_of
+        """Write into the lines that Loads had before whether vintages are in doubt, as it stands now."""
+        for which in {(vintage.publisher, vintage.as_of) for vintage in vintages} & self.vintages.loaded_before:
             doubt = self.vintages.doubts.get(which)
             self._connection.execute("UPDATE Loads SET Doubt = ? WHERE Publisher = ? AND As_of = ?", (doubt, *which))
 

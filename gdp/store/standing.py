@@ -6,13 +6,14 @@ nothing of it is asked for, deleted or written again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import repeat
+from operator import attrgetter
 from typing import NamedTuple
 
 from gdp.checks.findings import is_doubted, note_without_checks
-from gdp.checks.said import Key, Said
-from gdp.checks.series import Statement
+from gdp.checks.said import Key, Said, Statement
 from gdp.records import is_unsourced
 from gdp.store.tables import STANDS
 from gdp.store.vintages import Vintage
@@ -64,30 +65,40 @@ class Standing:
     def __init__(self, as_of: str, rows: State, said_before: Mapping[Key, float]) -> None:
         self.as_of = self._saved = as_of  # rows of a later As_of than `_saved` are not in the database yet
         self.rows = rows
-        self._facts = {key: row.facts for key, row in rows.items()}
-        self._said_before = dict(said_before)
-        self._statement: Statement | None = None
+        self.statement = statement_of(as_of, rows, said_before)
+        self._doubted = {key: said_before.get(key) for key, row in rows.items() if is_doubted(row.Note)}
 
     def take(self, vintage: Vintage, said: Said, notes: list[str | None]) -> tuple[Over, bool]:
         """Go on to a newer vintage, with the Notes of its figures; return what is over, and if anything changed."""
-        now = facts_of(said)
-        changed = {key for key, _ in now.items() - self._facts.items()}
-        over = {key: self.rows.pop(key) for key in sorted((changed & self.rows.keys()) | (self._facts.keys() - now))}
-        new = {key: row for key, row in estimates(vintage, said, notes).items() if key in changed}
-        self.rows |= new
-        self._remember(over, new)
-        self.as_of, self._facts, self._statement = vintage.as_of, now, None
-        unsaved = [(*row[:-2], vintage.as_of, row.Status) for row in over.values() if row.As_of > self._saved]
-        saved = [(vintage.as_of, *row.key) for row in over.values() if row.As_of <= self._saved]
-        return Over(unsaved, saved), bool(changed or over)
+        new, over = self._new(vintage, said, notes), self.rows
+        if len(new) < len(said.years):  # else nothing of what was said stands any more
+            over = {key: over.pop(key) for key in (over.keys() & new) | (over.keys() - said.keys)}
+        self.rows, self.as_of = ({**self.rows, **new} if over is not self.rows else new), vintage.as_of
+        self._remember(over, new, notes)
+        self.statement = said.stated.with_sound(sound_of(said.stated.figures, self._doubted))
+        rows = sorted(over.values(), key=_by_country)
+        unsaved = [(*row[:-2], vintage.as_of, row.Status) for row in rows if row.As_of > self._saved]
+        saved = [(vintage.as_of, *row.key) for row in rows if row.As_of <= self._saved]
+        return Over(unsaved, saved), bool(new or over)
 
-    def _remember(self, over: State, new: State) -> None:
-        """Remember of new figures in doubt what is over and had a source."""
-        for key in self._said_before.keys() & over:
-            del self._said_before[key]
-        for key, row in new.items():
-            if row.Note and key in over and is_doubted(row.Note) and not is_unsourced(over[key].Note):
-                self._said_before[key] = over[key].GDP_USD_billion
+    def _new(self, vintage: Vintage, said: Said, notes: list[str | None]) -> State:
+        """Return the rows that begin: of figures that were not said as they are now."""
+        said_notes = map(note_without_checks, said.notes) if any(said.notes) else said.notes
+        rows = zip(said.keys, estimates(vintage, said, notes), said_notes, strict=True)
+        return {
+            key: row for key, row, note in rows
+            if (before := self.rows.get(key)) is None or before.GDP_USD_billion != row.GDP_USD_billion
+            or before.Status != row.Status or (before.Note != note and note_without_checks(before.Note) != note)
+        }  # fmt: skip
+
+    def _remember(self, over: State, new: State, notes: list[str | None]) -> None:
+        """Remember of new figures in doubt what is over, if it had a source."""
+        for key in self._doubted.keys() & over:
+            del self._doubted[key]
+        for key, row in new.items() if any(notes) else ():
+            if is_doubted(row.Note):
+                was = over.get(key)
+                self._doubted[key] = was.GDP_USD_billion if was and not is_unsourced(was.Note) else None
 
     def unsaved(self) -> list[Estimate]:
         """Return the rows that stand and are not in the database; after this they are."""
@@ -95,42 +106,36 @@ class Standing:
         self._saved = self.as_of
         return rows
 
-    @property
-    def statement(self) -> Statement:
-        """What the publisher states, as others are measured by it."""
-        if self._statement is None:
-            self._statement = statement_of(self.as_of, self.rows, self._said_before)
-        return self._statement
-
 
 def statement_of(as_of: str, rows: State, said_before: Mapping[Key, float]) -> Statement:
     """Return what is stated by rows that stand at an As_of: of those in doubt, what was said before."""
-    figures = {key: row.GDP_USD_billion for key, row in rows.items()}
-    noted = [(key, row.Note) for key, row in rows.items() if row.Note]
-    for key, note in noted:
-        if is_unsourced(note):
-            del figures[key]
+    figures = {key: row.GDP_USD_billion for key, row in rows.items() if not is_unsourced(row.Note)}
+    doubted = {key: said_before.get(key) for key, row in rows.items() if is_doubted(row.Note)}
+    return Statement(as_of, figures, sound_of(figures, doubted))
+
+
+def sound_of(figures: Mapping[Key, float], doubted: Mapping[Key, float | None]) -> Mapping[Key, float]:
+    """Return figures with those in doubt as they were said before, or without them where nothing was."""
+    if not doubted:
+        return figures
     sound = dict(figures)
-    for key, note in noted:
-        if key in figures and is_doubted(note):
+    for key in figures.keys() & doubted:
+        before = doubted[key]
+        if before is None:
             del sound[key]
-    return Statement(as_of, figures, {**sound, **{key: said_before[key] for key in figures.keys() & said_before}})
+        else:
+            sound[key] = before
+    return sound
 
 
-def facts_of(said: Said) -> dict[Key, Facts]:
-    """Return what a source said of each figure, as Estimate.facts has it."""
-    notes = map(note_without_checks, said.notes) if any(said.notes) else said.notes
-    return dict(zip(said.keys, zip(said.figures, notes, said.statuses, strict=True), strict=True))
-
-
-def estimates(vintage: Vintage, said: Said, notes: list[str | None]) -> State:
+def estimates(vintage: Vintage, said: Said, notes: list[str | None]) -> list[Estimate]:
     """Return the rows that begin where a vintage says something of an institution for the first time."""
     rows = zip(
         repeat(said.as_of), repeat(said.institution), said.codes, said.countries, said.regions, said.subregions,
         said.years, said.figures, notes, repeat(vintage.source), repeat(vintage.publisher), repeat(STANDS),
         said.statuses,
     )  # fmt: skip
-    return dict(zip(said.keys, map(Estimate._make, rows), strict=True))
+    return list(map(_as_estimate, rows))
 
 
 def said_by(vintage: Vintage, institution: str, state: State) -> Said:
@@ -138,3 +143,8 @@ def said_by(vintage: Vintage, institution: str, state: State) -> Said:
     said = sorted(state.values(), key=lambda row: (-row.Year, -row.GDP_USD_billion, row.Country))
     fields = [(row.Country, row.ISO3, row.Region, row.Subregion, row.Year, *row.facts) for row in said]
     return Said._make([vintage.as_of, vintage.source, institution, *map(list, zip(*fields, strict=True))])
+
+
+# Estimate._make counts the fields too, which takes as long again
+_as_estimate: Callable[[tuple[object, ...]], Estimate] = partial(tuple.__new__, Estimate)
+_by_country = attrgetter("Country")

@@ -7,6 +7,7 @@ order of loading matters, whatever was loaded before and looks at a new vintage 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 from collections import Counter
 from collections.abc import Iterable
@@ -23,6 +24,9 @@ from gdp.store.database import Connection
 from gdp.store.history import History
 from gdp.store.vintages import Vintage, vintage_of
 
+OBJECTS_A_COLLECTION = (
+    200_000  # an archive makes millions, none in a circle; to look for those took a fifth of the time
+)
 MOST_JUDGED = 3  # times that one load may judge a vintage anew: two that wait for each other must not go on for ever
 
 
@@ -85,6 +89,7 @@ class Checked(NamedTuple):
 
 def take_all(connection: Connection, clean_file: CleanFile, force: bool) -> tuple[History, Taken]:
     """Store every vintage of a file that has no fatal finding, or all where forced; return what is known then."""
+    gc.set_threshold(OBJECTS_A_COLLECTION)
     connection.execute("SAVEPOINT before_reading")
     with contextlib.suppress(Mixed):
         history = History(connection)

@@ -51,6 +51,7 @@ class Vintages:
                 raise changed_by_hand(f"Loads has a line of {str(publisher)[:20]!r} as of {str(as_of)[:20]!r}")
             self.add(Vintage(publisher, as_of, tuple(institutions.split(", ")), source))
             self.doubts[publisher, as_of] = doubt
+        self.loaded_before = frozenset(self.doubts)
 
     def add(self, vintage: Vintage) -> None:
         """Take up a vintage, in the place of what its publisher said at the same As_of."""

@@ -9,8 +9,8 @@ import pytest
 
 from gdp.checks.contradictions import NO_NEIGHBOURS, UNSETTLED, Neighbours, contradictions
 from gdp.checks.findings import Finding
-from gdp.checks.said import said_in
-from gdp.checks.series import Statement, Statements, series_of
+from gdp.checks.said import Statement, said_in
+from gdp.checks.series import Statements, series_of
 from gdp.checks.vintage import check_vintage
 from gdp.figures.cleaning import clean
 from gdp.records import CleanRecord
