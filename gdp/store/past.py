@@ -10,7 +10,7 @@ from operator import itemgetter
 
 import orjson
 
-from gdp.records import CleanRecord
+from gdp.checks.said import Said, said_in
 from gdp.store.history import History, Remarks
 from gdp.store.taking import Taken, take_each
 from gdp.store.vintages import Vintage
@@ -34,8 +34,8 @@ def take_past(history: History, first: Vintage) -> Taken | None:
     return taken if taken.loaded else None
 
 
-def _vintages_before(as_of: str, content: bytes) -> Iterator[list[CleanRecord]]:
-    """Yield the records of each vintage from before an As_of, the oldest first, as the file has them."""
+def _vintages_before(as_of: str, content: bytes) -> Iterator[list[Said]]:
+    """Yield what each vintage says from before an As_of, the oldest first, as the file has them."""
     records = map(orjson.loads, gzip.decompress(content).splitlines())
     older = takewhile(lambda record: record["As_of"] < as_of, records)
-    yield from (list(vintage) for _, vintage in groupby(older, itemgetter("As_of")))
+    yield from (list(said_in(vintage)) for _, vintage in groupby(older, itemgetter("As_of")))

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import pytest
 
+from gdp.checks.said import said_in
 from gdp.running.places import Place, database_named
 from gdp.store.database import asked, opened, transaction
 from gdp.store.headlines import replace_countries
@@ -305,7 +306,7 @@ def test_a_load_takes_no_lock_that_shuts_readers_out(database: str, home: Path) 
     place = database_named(database)
     load_page(place, SHIPPED)
     with opened(place) as connection, transaction(connection), opened(place) as watching:
-        take_each(History(connection), archive(2), force=True)
+        take_each(History(connection), (list(said_in(records)) for records in archive(2)), force=True)
         create_tables(connection)
         newest = History(connection).newest_imf()
         assert newest

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gdp.records import CleanRecord
+from gdp.checks.said import Said, said_in
 from gdp.running.places import Place
 from gdp.store import database
 from gdp.store.database import SMALL_LOAD_BYTES, loading
@@ -43,9 +43,9 @@ def test_a_reader_is_never_refused_while_an_archive_is_loaded_and_sees_nothing_o
     def seen() -> int:
         return int(reader.execute("SELECT count(*) FROM GDP_Estimates").fetchone()[0])
 
-    def read_by_another() -> Iterator[list[CleanRecord]]:
+    def read_by_another() -> Iterator[list[Said]]:
         for records in archive(VINTAGES):
-            yield records
+            yield list(said_in(records))
             assert seen() == 0
 
     with loading(Place(file), load_bytes) as connection:
