@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code = run_stage(journal, work, options.wait)
     except Stopped as stopped:
-        code = journal.fail(stopped.code, f"stopped by {'SIGINT' if stopped.code == Exit.INTERRUPTED else 'SIGTERM'}")
+        code = journal.stop(stopped.code)
     ping(options.ping, f"/{code:d}", journal)
     return code
 
@@ -141,6 +141,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         help="where load keeps its tables: a file or postgresql://…",
     )
     add("--force", action="store_true", help="load in spite of fatal findings, and note them on the rows")
+    add("--no-history", action="store_true", help="leave out the past that comes with the suite, in an empty database")
     add("--no-report", action="store_true", help="end with load: write no page and no plots")
     add("--json", action="store_true", help="print the results as one JSON object")
     add("--timeout", type=some_seconds, metavar="SECONDS", help="end a stage that takes longer")
@@ -177,7 +178,7 @@ def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
 
     Many pages go from stage to stage as streams, a record a line.
     """
-    quiet, force = ["--quiet"] * options.quiet, ["--force"] * options.force
+    quiet, force = ["--quiet"] * options.quiet, ["--force"] * options.force + ["--no-history"] * options.no_history
     database = [f"--database={options.database.as_argument}"] if options.database else []
     raw, clean = between_stages(options)
     many = given(options, "workers", "max_rejected", "engine", "master")
@@ -309,11 +310,22 @@ def sum_up(ended: list[Ended], stages: list[Stage], database: Place, journal: Jo
     written = [stage.reads for stage in stages if stage.name == "load" and stage.reads]
     drawn = [report_file() for stage in stages if stage.name == REPORT]
     loaded = [database] if database.path is None or database.path.exists() else []
-    results = [*(path for path in written if path.exists()), *loaded, *(path for path in drawn if path.exists())]
-    journal.say(f"results: {' and '.join(map(str, results)) or 'none yet'}; log: {log_file()}")
+    results: list[Path | Place] = [
+        *(path for path in written if path.exists()),
+        *loaded,
+        *(path for path in drawn if path.exists()),
+    ]
+    named = " and ".join(from_here(place) for place in results)
+    journal.say(f"results: {named or 'none yet'}; log: {from_here(log_file())}")
     if failure and failure.code:
         journal.facts["failed_stage"] = failure.stage
         raise StageError(failure.code, f"{failure.stage} failed; its error stands above and in {log_file()}")
+
+
+def from_here(place: Path | Place) -> str:
+    """Return a place as one would name it from the current folder, where it stands under that."""
+    path = place.path if isinstance(place, Place) else place
+    return str(path.relative_to(Path.cwd())) if path and path.is_relative_to(Path.cwd()) else str(place)
 
 
 def tell_status(options: argparse.Namespace) -> None:

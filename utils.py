@@ -52,6 +52,7 @@ class StageError(Exception):
 
 PROJECT = Path(__file__).resolve().parent
 COUNTRY_TABLE = PROJECT / "data" / "country_region_table.json"
+HISTORY_FILE = PROJECT / "data" / "history.jsonl.gz"  # the vintages that come with the suite, as clean records
 WORLD_MAP = PROJECT / "data" / "world_map.txt"
 SHIPPED_PAGES = PROJECT / "data" / "pages"
 

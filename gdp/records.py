@@ -59,6 +59,7 @@ _HOSTS = (
 ESTIMATE, PROJECTION = STATUSES = ("estimate", "projection")  # up to the last year that the source calls actual; after
 FIRST_YEAR, LAST_YEAR = 1900, 2100  # national accounts begin in the 1930s; the IMF projects six years ahead
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+ARRAY_LIMIT_BYTES = 200_000_000  # of a .json, which is held whole: half a million records; a .jsonl has no limit
 LINE_LIMIT_BYTES = 1_000_000  # of a record in a stream, which has some 500
 MAX_NAME_CHARACTERS, MAX_TEXT_CHARACTERS = 200, 2_000  # of a country's name, and of any other field
 MAX_BILLION_USD = 10_000_000  # eighty-five times the world's GDP of 2025
@@ -79,7 +80,8 @@ def is_to_come(as_of: str) -> bool:
     return as_of[:10] > (datetime.now(timezone.utc) + timedelta(days=1)).date().isoformat()
 
 
-STREAMS = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+PACKED = (".gz", ".zst")
+STREAMS = (".jsonl", *(f".jsonl{packed}" for packed in PACKED))
 
 
 def is_stream(path: Path | Elsewhere) -> bool:
@@ -146,7 +148,7 @@ def lines_of_array(path: Path | Elsewhere) -> tuple[list[bytes], str]:
 
     Raises StageError: 66 when the file is missing, 65 when it is no array. Bytes that are no text become U+FFFD.
     """
-    content = read_bytes(path)
+    content = read_bytes(path, ARRAY_LIMIT_BYTES)
     text = content.decode("utf-8-sig", "replace")
     try:
         records = json.loads(text)
@@ -168,7 +170,7 @@ def read_records(path: Path | Elsewhere, fields: Fields) -> tuple[list[Any], str
 
     Raises StageError: 66 when the file is missing, 65 when it is anything but such records, naming record and field.
     """
-    content = read_bytes(path)
+    content = read_bytes(path, ARRAY_LIMIT_BYTES)
     try:
         text = content.decode("utf-8-sig")
         found = json.loads(text, parse_constant=_no_constant)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import IO, NamedTuple
 
-from gdp.records import LINE_LIMIT_BYTES
+from gdp.records import LINE_LIMIT_BYTES, PACKED
 from gdp.running.storage import Stored, Where, ahead, read_range
 from utils import Exit, StageError, open_to_read
 
@@ -84,7 +84,7 @@ def ranges_of(path: Where, range_bytes: int = RAW_BLOCK_BYTES, begin: int = 0, e
 
 def is_packed(path: Where) -> bool:
     """Tell whether a file is packed, and so must be read from its beginning."""
-    return path.suffix in (".gz", ".zst")
+    return path.suffix in PACKED
 
 
 def portions_of(path: Where) -> Iterable[Block | Range]:

@@ -30,9 +30,9 @@ class _Parser(argparse.ArgumentParser):
 
 def command_line(description: str, *examples: str) -> argparse.ArgumentParser:
     """Return a parser with what every script takes; its help ends in commands that can be pasted."""
-    told = "".join(f"\n  {example}" for example in examples)
+    indented = "".join(f"\n  {example}" for example in examples)
     parser = _Parser(
-        description=description, epilog=f"examples:{told}", formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, epilog=f"examples:{indented}", formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quiet", action="store_true", help="say only warnings and errors, and print no tables")
     parser.add_argument("--wait", type=seconds, default=0, metavar="SECONDS", help="wait for another run to end")

@@ -11,7 +11,7 @@ from typing import Any
 
 from gdp.running.runs import warnings_of_last_run
 from gdp.running.storage import Where
-from utils import StageError, append_log, printable
+from utils import Exit, StageError, append_log, printable
 
 MOST_WARNINGS, MOST_CHARACTERS = 100, 500  # of a run that log/runs.jsonl remembers, and of each
 
@@ -95,6 +95,14 @@ class Journal:
         if self._watched is not None:
             with contextlib.suppress(OSError):
                 os.write(self._watched, json.dumps({"progress": [done, total, what, seconds_left]}).encode() + b"\n")
+
+    def stop(self, code: int) -> int:
+        """Tell that a person, or the system, stopped us; return the exit code."""
+        self.facts["error"] = "interrupted" if code == Exit.INTERRUPTED else "terminated"
+        print(f"[{self.stage}] {self.facts['error']}", file=sys.stderr, flush=True)
+        with contextlib.suppress(StageError):
+            self.log(self.facts["error"])
+        return code
 
     def fail(self, code: int, message: str) -> int:
         """Tell of a failure, also where the log cannot be written; return its exit code."""

@@ -25,8 +25,8 @@ def ask(source: str, release: ReleaseMonth | None = None) -> Answer:
         return imf.fetch(release)
     if release is None:
         return Answer(world_bank.as_kept(world_bank.fetch()), "its API")
-    told = wdi_archive.fetch(f"{release.year}{release.month:02}")
-    return Answer(world_bank.as_kept(told), "the archives of its API")
+    version = wdi_archive.fetch(f"{release.year}{release.month:02}")
+    return Answer(world_bank.as_kept(version), "the archives of its API")
 
 
 def wanted_releases(source: str, span: Span) -> list[ReleaseMonth]:

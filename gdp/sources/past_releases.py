@@ -54,12 +54,12 @@ def fetch_releases(source: str, span: Span, pause_s: float | None, journal: Jour
                 journal.log(f"could not fetch {failed[-1]}")
             advance(1)
     journal.facts |= {"rows_in": len(wanted), "rows_out": len(paths)}
-    told = (
+    problem = (
         f"{len(failed)} of {len(wanted)} releases could not be had: {first_few(failed, '; ')}; run again"
         if failed
         else None
     )
-    return [paths[release] for release in wanted if release in paths], told
+    return [paths[release] for release in wanted if release in paths], problem
 
 
 def _kept(source: str, release: ReleaseMonth) -> Path | None:
