@@ -12,7 +12,6 @@ import argparse
 import json
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from gdp.answers import questions
@@ -172,13 +171,8 @@ def load(source: Where, database: Place, journal: Journal, force: bool = False, 
         if not (taken.loaded or taken.outdated):
             refuse_all(as_checks(findings, which_file(source, sha256), left_out or {}), findings)
         for vintage, rows in taken.loaded.items():
-            history.remember(
-                vintage,
-                str(source.absolute() if isinstance(source, Path) else source),
-                sha256,
-                rows,
-                remarks_on(vintage, taken, findings, left_out),
-            )
+            remarks = remarks_on(vintage, taken, findings, left_out)
+            history.remember(vintage, str(source.absolute()), sha256, rows, remarks)
         history.remember_doubts({*taken.loaded, *taken.judged_anew})
         newest = history.newest_imf()
         if newest:
