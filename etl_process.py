@@ -23,10 +23,8 @@ from gdp.running.places import (
     Place,
     database_named,
     default_database,
-    is_of_hadoop,
-    is_on_the_web,
+    folder_named,
     page_named,
-    stream_named,
 )
 from gdp.running.runs import remember_run
 from gdp.running.stage import answer, leave, run_stage
@@ -106,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code = run_stage(journal, work, options.wait)
     except Stopped as stopped:
-        code = journal.fail(stopped.code, f"stopped by {'SIGINT' if stopped.code == Exit.INTERRUPTED else 'SIGTERM'}")
+        code = journal.stop(stopped.code)
     ping(options.ping, f"/{code:d}", journal)
     return code
 
@@ -125,7 +123,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add_sources(parser)
     add("--release", metavar="MONTH[..MONTH]", help="with --source: a past release, or those of a span of months")
     add("--archive", action="store_true", help="take everything kept in data/pages through the stages")
-    add("--pages", type=stream_named, metavar="DIR", help="take every page in a folder through the stages")
+    add("--pages", type=folder_named, metavar="DIR", help="take every page in a folder through the stages")
     add_bulk_options(parser)
     some = parser.add_mutually_exclusive_group()
     some.add_argument("--from", dest="first", choices=NAMES, help="begin with this stage")
@@ -143,6 +141,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         help="where load keeps its tables: a file or postgresql://…",
     )
     add("--force", action="store_true", help="load in spite of fatal findings, and note them on the rows")
+    add("--no-history", action="store_true", help="leave out the past that comes with the suite, in an empty database")
     add("--no-report", action="store_true", help="end with load: write no page and no plots")
     add("--json", action="store_true", help="print the results as one JSON object")
     add("--timeout", type=some_seconds, metavar="SECONDS", help="end a stage that takes longer")
@@ -162,8 +161,6 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def contradiction_in(options: argparse.Namespace) -> str | None:
     """Return what is wrong with options that do not go together, or None."""
-    if is_of_hadoop(options.pages) and options.engine != "spark":
-        return "--pages: only --engine spark reads what Hadoop holds"
     if options.no_report and REPORT in (options.only, options.first):
         return "--no-report leaves out the stage that is asked for"
     one_page = options.page is not None or bool(options.source or options.release)
@@ -181,7 +178,7 @@ def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
 
     Many pages go from stage to stage as streams, a record a line.
     """
-    quiet, force = ["--quiet"] * options.quiet, ["--force"] * options.force
+    quiet, force = ["--quiet"] * options.quiet, ["--force"] * options.force + ["--no-history"] * options.no_history
     database = [f"--database={options.database.as_argument}"] if options.database else []
     raw, clean = between_stages(options)
     many = given(options, "workers", "max_rejected", "engine", "master")
@@ -216,16 +213,19 @@ def is_stream_of_many(options: argparse.Namespace) -> bool:
 def given(options: argparse.Namespace, *names: str) -> list[str]:
     """Return those of the options that were given, as a stage takes them."""
     values = {name: getattr(options, name) for name in names}
-    return [f"--{name.replace('_', '-')}={value}" for name, value in values.items() if value is not None]
+    return [
+        f"--{name.replace('_', '-')}={getattr(value, 'as_argument', value)}"
+        for name, value in values.items() if value is not None
+    ]  # fmt: skip
 
 
 def refuse_missing(options: argparse.Namespace) -> None:
     """Raise StageError (66) when a page or folder that the user named is not there: nothing else does in its place."""
-    if options.page and not is_on_the_web(options.page) and not Path(options.page).exists():
+    if isinstance(options.page, Path) and not options.page.exists():
         raise StageError(
             Exit.NO_INPUT, f"{options.page} is not there; name another with --page, or none: the live page"
         )
-    if options.pages and not is_of_hadoop(options.pages) and not Path(options.pages).is_dir():
+    if isinstance(options.pages, Path) and not options.pages.is_dir():
         raise StageError(Exit.NO_INPUT, f"{options.pages} is no folder of pages; name another with --pages")
 
 
@@ -310,11 +310,22 @@ def sum_up(ended: list[Ended], stages: list[Stage], database: Place, journal: Jo
     written = [stage.reads for stage in stages if stage.name == "load" and stage.reads]
     drawn = [report_file() for stage in stages if stage.name == REPORT]
     loaded = [database] if database.path is None or database.path.exists() else []
-    results = [*(path for path in written if path.exists()), *loaded, *(path for path in drawn if path.exists())]
-    journal.say(f"results: {' and '.join(map(str, results)) or 'none yet'}; log: {log_file()}")
+    results: list[Path | Place] = [
+        *(path for path in written if path.exists()),
+        *loaded,
+        *(path for path in drawn if path.exists()),
+    ]
+    named = " and ".join(from_here(place) for place in results)
+    journal.say(f"results: {named or 'none yet'}; log: {from_here(log_file())}")
     if failure and failure.code:
         journal.facts["failed_stage"] = failure.stage
         raise StageError(failure.code, f"{failure.stage} failed; its error stands above and in {log_file()}")
+
+
+def from_here(place: Path | Place) -> str:
+    """Return a place as one would name it from the current folder, where it stands under that."""
+    path = place.path if isinstance(place, Place) else place
+    return str(path.relative_to(Path.cwd())) if path and path.is_relative_to(Path.cwd()) else str(place)
 
 
 def tell_status(options: argparse.Namespace) -> None:

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from functools import partial
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from gdp.records import IMF_ITSELF, PAGE, STREAMS, WORLD_BANK_ITSELF, is_stream, write_records
@@ -26,22 +25,23 @@ from gdp.running.command_line import (
     command_line,
     day,
     days,
+    parts_made_by,
     some_seconds,
     sources_of,
 )
+from gdp.running.credentials import without_credentials
 from gdp.running.journal import Journal
-from gdp.running.places import is_of_hadoop, page_named, stream_named, without_credentials
+from gdp.running.places import folder_named, page_named, stream_named
 from gdp.running.screen import waiting
 from gdp.running.stage import leave, run_stage
+from gdp.running.storage import PARTS, Where
 from gdp.sources import Extracted, Refused, Revision, Unreachable, forms, identity, wikipedia
 from gdp.sources.asking import Span, fetch_answer, read_file
 from gdp.sources.kinds import source_in
 from gdp.sources.pages import Page, kept_name, kept_pages, open_page
 from gdp.sources.releases import month_span
 from gdp.sources.telling import keep_once, refusal, tell_reading, unreachable
-from utils import Exit, StageError, pages_folder, raw_file, raw_parts, raw_stream
-
-WEB = ("http://", "https://")
+from utils import Exit, StageError, raw_file, raw_parts, raw_stream
 
 FIRST_DAY = datetime(2001, 1, 15, tzinfo=timezone.utc)  # Wikipedia's: no page was changed before
 
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the stage as a script; return its exit code."""
     options = parse_arguments(arguments)
     journal = Journal("revisions" if options.revisions else "extract", options.quiet)
-    target = Path(options.output or raw_file())
+    target = options.output or raw_file()
 
     def work() -> None:
         if options.revisions:
@@ -94,7 +94,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     past = parser.add_argument_group("the page's past")
     past.add_argument("--archive", action="store_true", help="read every page and answer that was kept, into .jsonl")
-    past.add_argument("--pages", type=stream_named, metavar="DIR", help="read every page in a folder, into .jsonl")
+    past.add_argument("--pages", type=folder_named, metavar="DIR", help="read every page in a folder, into .jsonl")
     past.add_argument("--revisions", type=span, metavar="FROM..TO", help="fetch the page's revisions of these days")
     past.add_argument("--every", choices=("month", "quarter", "release"), default="month", help="the last one of each")
     past.add_argument("--anew", action="store_true", help="with --revisions: fetch again what is kept but unreadable")
@@ -105,10 +105,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("--page and --source, --archive, --pages, --revisions: one of them")
     if options.engine == "spark" and not (options.archive or options.pages):
         parser.error("--engine spark is for many pages: --pages or --archive")
-    if options.engine != "spark" and (is_of_hadoop(options.pages) or is_of_hadoop(options.output)):
-        parser.error("--pages and --output: only --engine spark reads and writes what Hadoop holds")
     many = options.archive or options.pages
-    if many and options.engine != "spark" and options.output and not is_stream(Path(options.output)):
+    in_lines = not options.output or is_stream(options.output) or options.output.name.endswith(PARTS)
+    if many and options.engine != "spark" and not in_lines:
         parser.error(f"--archive and --pages write a record a line: name an --output that ends in {STREAMS[0]}")
     if options.page and len(sources_of(options)) > 1:
         parser.error("--page is of one source")
@@ -144,8 +143,8 @@ def span(text: str) -> tuple[str, str]:
 
 def extract(  # noqa: PLR0913, PLR0917 - as the command line has them
     sources: list[str],
-    page: str | None,
-    target: Path,
+    page: str | Where | None,
+    target: Where,
     max_age_days: int | None,
     journal: Journal,
     release: Span | None = None,
@@ -182,19 +181,14 @@ def extract_many(options: argparse.Namespace, journal: Journal) -> None:
 
     Of what was kept some may be unreadable, as somebody had spoiled the page just then: that is listed, and no failure.
     """
-    if options.engine == "spark":
-        from gdp.sources.archive import extract_on_spark
+    from gdp.sources.archive import everything_kept, extract_pages, extract_parts, pages_in
 
-        target = options.output or str(raw_parts())
-        extract_on_spark(
-            options.pages or str(pages_folder()), target, options.master or "local[*]", bulk_options(options), journal
-        )
-        return
-    from gdp.sources.archive import everything_kept, extract_pages, pages_in
-
-    paths = pages_in(Path(options.pages)) if options.pages else everything_kept()
+    paths = pages_in(options.pages) if options.pages else everything_kept()
     many = bulk_options(options, most=1.0) if options.archive else bulk_options(options)
-    extract_pages(paths, Path(options.output or raw_stream()), many, journal)
+    if run := parts_made_by(options, journal):
+        extract_parts(paths, options.output or raw_parts(), many, run, journal)
+    else:
+        extract_pages(paths, options.output or raw_stream(), many, journal)
 
 
 def extract_releases(options: argparse.Namespace, journal: Journal) -> None:
@@ -208,7 +202,7 @@ def extract_releases(options: argparse.Namespace, journal: Journal) -> None:
     (source,) = sources_of(options)
     paths, missing = fetch_releases(source, options.release, options.pause, journal)
     if paths:
-        extract_pages(paths, Path(options.output or raw_stream()), bulk_options(options), journal)
+        extract_pages(paths, options.output or raw_stream(), bulk_options(options), journal)
     if missing:
         raise StageError(Exit.UNREACHABLE, missing)
 
@@ -239,7 +233,7 @@ def side_by_side(tasks: list[Callable[[], Extracted]]) -> list[Extracted | Stage
 
 
 def read_source(
-    source: str, page: str | None, max_age_days: int | None, journal: Journal, release: Span | None = None
+    source: str, page: str | Where | None, max_age_days: int | None, journal: Journal, release: Span | None = None
 ) -> Extracted:
     """Return what a source says: live, or in the file or at the address that `page` names; raises StageError.
 
@@ -247,11 +241,11 @@ def read_source(
     """
     if page is None:
         return read_live_page(max_age_days, journal) if source == PAGE else fetch_answer(source, journal, release)
-    if page.startswith(WEB):
+    if isinstance(page, str):
         if source == PAGE:
             return read_url(page, journal)
         raise StageError(Exit.USAGE, f"--page {page} is an address; name a file that holds an answer of {source}")
-    found = open_page(Path(page))
+    found = open_page(page)
     source = source_in(found.content) if source == PAGE else source
     return read_page(found, journal) if source == PAGE else read_file(source, found, journal, release)
 

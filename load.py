@@ -16,20 +16,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gdp.answers import questions
-from gdp.answers.changes import Changes, changed, ranking, summary
+from gdp.answers.changes import Changes, Ranking, changed, ranking, summary
 from gdp.checks.findings import Finding, as_checks
 from gdp.running.command_line import command_line, day
 from gdp.running.journal import Journal
-from gdp.running.places import Place, database_named, default_database, file_named
+from gdp.running.places import Place, database_named, default_database, stream_named
 from gdp.running.stage import answer, leave, run_stage
+from gdp.running.storage import Where, stands_for
 from gdp.store.clean_file import CleanFile
-from gdp.store.database import asked, opened, sound, transaction
+from gdp.store.database import asked, loading, sound
 from gdp.store.headlines import put_current_view, replace_countries
 from gdp.store.history import History, Remarks
+from gdp.store.past import take_past
 from gdp.store.tables import create_tables
 from gdp.store.taking import Taken, take_all
 from gdp.store.vintages import Vintage
-from utils import Exit, StageError, checks_file, clean_file, log_file, which_file, write_whole, writing
+from utils import Exit, StageError, checks_file, clean_file, log_file, read_bytes, which_file, write_whole
 
 MOST_WARNINGS = 10  # vintages that were not loaded; the log has them all
 
@@ -52,7 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
         return answer(journal, partial(answer_question, options, database))
 
     def work() -> None:
-        loaded = load(options.input or clean_file(), database, journal, force=options.force)
+        source = options.input or clean_file()
+        loaded = load(source, database, journal, force=options.force, with_past=not options.no_history)
         with asked(database) as connection:
             show = questions.show_load(connection, loaded.changes, as_json=options.json, quiet=options.quiet)
         show()
@@ -71,7 +74,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "python load.py --export",
     )
     add = parser.add_argument
-    add("--input", type=file_named, metavar="FILE", help="clean records (default: transform's)")
+    add("--input", type=stream_named, metavar="FILE", help="clean records (default: transform's)")
     add(
         "--database",
         type=database_named,
@@ -79,6 +82,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         help="a file or postgresql://… (default: sqliteDB/World_Economies.db)",
     )
     add("--force", action="store_true", help="load in spite of fatal findings, and note them on the rows")
+    add("--no-history", action="store_true", help="leave out the past that comes with the suite, in an empty database")
     add("--json", action="store_true", help="print as one JSON object")
     past = parser.add_argument_group("instead of loading, ask what was loaded before")
     past.add_argument("--as-of", type=day, metavar="DATE", help="both screens as they would have been then")
@@ -135,65 +139,66 @@ def export_countries(options: argparse.Namespace, database: Place, journal: Jour
 # --- loading ----------------------------------------------------------------------------------------------------------
 
 
-def load(source: Path, database: Place, journal: Journal, force: bool = False) -> Loaded:
+def load(source: Where, database: Place, journal: Journal, force: bool = False, with_past: bool = False) -> Loaded:
     """Load the clean records of `source`, all or none; raises StageError, and leaves the database as it was.
 
     What the checks find is told on screen, in the log and in results/Checks.json. A fatal finding stops its vintage,
-    unless `force`; where a file holds several, as an archive does, the others are loaded.
+    unless `force`; where a file holds several, as an archive does, the others are loaded. `with_past`, the vintages
+    that come with the suite go into an empty database first.
     """
     clean = CleanFile(source, journal)
-    if database.path:
-        with writing(database.path):
-            database.path.parent.mkdir(parents=True, exist_ok=True)
-    with opened(database) as connection, transaction(connection):
+    before = Ranking(None, {})
+
+    def begin(history: History, first: Vintage) -> None:
+        nonlocal before
+        if with_past and (past := take_past(history, first)):
+            tell_past(past, journal)
+        with sound(database):
+            before = ranking(history, history.newest_imf())
+
+    with loading(database, clean.size_bytes) as connection:
         create_tables(connection)
         put_current_view(connection)
-        with sound(database):
-            history = History(connection)
-            before = ranking(history, history.newest_imf())
-        history, taken = take_all(connection, clean, force)
+        history, taken = take_all(connection, clean, force, begin)
         sha256 = clean.sha256
         journal.note_input(source, clean.count, sha256)
         journal.say(f"{clean.count:,} clean records read from {source}")
         findings, left_out = findings_of_transform(source, sha256, journal)
         findings += taken.findings
         tell_findings(findings, taken, journal)
+        checks = as_checks(findings, which_file(source, sha256), left_out or {})
         if not (taken.loaded or taken.outdated):
-            refuse_all(as_checks(findings, which_file(source, sha256), left_out or {}), findings)
+            refuse_all(checks, findings)
+        file = str(source.absolute() if isinstance(source, Path) else source)
         for vintage, rows in taken.loaded.items():
-            history.remember(
-                vintage, str(source.absolute()), sha256, rows, remarks_on(vintage, taken, findings, left_out)
-            )
+            history.remember(vintage, file, sha256, rows, remarks_on(vintage, taken, findings, left_out))
         history.remember_doubts({*taken.loaded, *taken.judged_anew})
         newest = history.newest_imf()
         if newest:
             replace_countries(connection, newest)
         changes = changed(before, ranking(history, newest))
     journal.facts["as_of"] = newest.as_of if newest else None
-    loaded = sum(taken.loaded.values())
     journal.settle()
-    journal.note_output(database.path or str(database), loaded)
-    journal.attempt(lambda: write_whole(checks_file(), as_checks(findings, which_file(source, sha256), left_out or {})))
+    journal.note_output(database.path or str(database), sum(taken.loaded.values()))
+    journal.attempt(lambda: write_whole(checks_file(), checks))
     warn_of_unsourced(history, newest, taken, journal)
     warn_of_refused(taken, journal)
-    of_how_many = f" of {len(taken.loaded):,} vintages" if taken.number > 1 else ""
-    journal.say(f"{loaded:,} estimates{of_how_many} loaded into {database}")
-    journal.say(summary(changes))
+    tell_loaded(taken, database, changes, journal)
     return Loaded(changes, [vintage for vintage in taken.refused if vintage in taken.newest.values()])
 
 
 # --- findings ---------------------------------------------------------------------------------------------------------
 
 
-def findings_of_transform(source: Path, sha256: str, journal: Journal) -> tuple[list[Finding], dict[str, int] | None]:
+def findings_of_transform(source: Where, sha256: str, journal: Journal) -> tuple[list[Finding], dict[str, int] | None]:
     """Return what transform tells of this very file: what it found, as it alone sees the World row, and left out."""
     path = source.with_name(checks_file().name)
     try:
-        told = json.loads(path.read_bytes())
-        if told["clean_file"] in (which_file(source, sha256), which_file(source)):
+        told = json.loads(read_bytes(path))
+        if told["clean_file"] in (which_file(source, sha256), which_file(stands_for(source))):
             found = [Finding.from_json(finding) for finding in told["findings"] if finding["stage"] == "transform"]
             return found, dict(told["left_out"])
-    except (OSError, ValueError, LookupError, TypeError):
+    except (StageError, OSError, ValueError, LookupError, TypeError):
         pass
     journal.warn(f"{path} does not speak of this file: its sum was not compared with World; run transform.py again")
     return [], None
@@ -232,6 +237,22 @@ def warn_of_refused(taken: Taken, journal: Journal) -> None:
         journal.log(f"warning: {line}")
     if len(lines) > MOST_WARNINGS:
         journal.warn(f"{len(lines) - MOST_WARNINGS} more like these: they are in {log_file()}, why in {checks_file()}")
+
+
+def tell_loaded(taken: Taken, database: Place, changes: Changes, journal: Journal) -> None:
+    """Say how much was loaded, and what that changed."""
+    of_how_many = f" of {len(taken.loaded):,} vintages" if taken.number > 1 else ""
+    journal.say(f"{sum(taken.loaded.values()):,} estimates{of_how_many} loaded into {database}")
+    journal.say(summary(changes))
+
+
+def tell_past(past: Taken, journal: Journal) -> None:
+    """Say what went into an empty database before the first load."""
+    first, last = (vintage.as_of[:10] for vintage in (min(past.loaded), max(past.loaded)))
+    journal.say(
+        f"an empty database: {len(past.loaded)} vintages of the page from {first} to {last}, which come with the suite,"
+        " are its past (--no-history leaves them out)"
+    )
 
 
 def tell_findings(findings: list[Finding], taken: Taken, journal: Journal) -> None:

@@ -19,10 +19,12 @@ from gdp.figures.cleaning import left_out
 from gdp.figures.countries import reference
 from gdp.figures.tally import MAX_UNKNOWN, Tally
 from gdp.records import STREAMS, is_stream
-from gdp.running.command_line import add_bulk_options, bulk_options, command_line
+from gdp.running.command_line import add_bulk_options, bulk_options, command_line, parts_made_by
 from gdp.running.journal import Journal
-from gdp.running.places import is_of_hadoop, stream_named
+from gdp.running.pieces import rejected_file
+from gdp.running.places import stream_named
 from gdp.running.stage import leave, run_stage
+from gdp.running.storage import Where, stands_for
 from utils import (
     MAX_NAMED,
     checks_file,
@@ -31,7 +33,6 @@ from utils import (
     clean_stream,
     first_few,
     raw_file,
-    rejected_file,
     which_file,
     write_whole,
 )
@@ -48,19 +49,15 @@ def prepared(options: argparse.Namespace, journal: Journal) -> Callable[[], None
     """Return the work, what it needs imported: that may happen before our turn comes, while extract is at work."""
     from gdp.figures import transforming
 
-    bulk, sources = bulk_options(options), options.input or [str(raw_file())]
-    named = ", ".join(sources)
-    if options.engine == "spark":
-        place, master = options.output or str(clean_parts()), options.master or "local[*]"
-        return lambda: tell(
-            transforming.transform_on_spark(sources, place, master, bulk, journal), named, local(place), journal
-        )
-    source, *others = map(Path, sources)
-    target = Path(options.output or (clean_stream() if is_stream(source) else clean_file()))
-    if is_stream(source) and is_stream(target):
-        return lambda: tell(
-            transforming.transform_stream([source, *others], target, bulk, journal), named, target, journal
-        )
+    bulk, sources = bulk_options(options), options.input or [raw_file()]
+    named = transforming.named(sources)
+    if run := parts_made_by(options, journal):
+        folder = options.output or clean_parts()
+        return lambda: tell(transforming.transform_parts(sources, folder, bulk, run, journal), named, folder, journal)
+    source, *others = sources
+    target = options.output or (clean_stream() if holds_lines(source) else clean_file())
+    if holds_lines(source) and is_stream(target):
+        return lambda: tell(transforming.transform_stream(sources, target, bulk, journal), named, target, journal)
     if others:
         raise SystemExit(f"transform.py: error: several inputs must be {', '.join(STREAMS)}, and the output too")
     import pandas  # noqa: F401 - what sorts
@@ -89,27 +86,21 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     add("--output", type=stream_named, metavar="FILE", help="where clean records go (default: for load)")
     add_bulk_options(parser)
-    options = parser.parse_args(arguments)
-    if options.engine != "spark" and any(map(is_of_hadoop, [*(options.input or ()), options.output])):
-        parser.error("--input and --output: only --engine spark reads and writes what Hadoop holds")
-    return options
+    return parser.parse_args(arguments)
 
 
-def local(place: str) -> Path | str:
-    """Return a place as a path, or as it is where only Hadoop can open it."""
-    from gdp.running.spark import is_remote
-
-    return place if is_remote(place) else Path(place)
+def holds_lines(source: Where) -> bool:
+    """Tell whether a source holds a record a line: a stream, or a folder of parts."""
+    if isinstance(source, Path):
+        return is_stream(source) or source.is_dir()
+    return source.suffix != ".json"
 
 
 # --- what is told -----------------------------------------------------------------------------------------------------
 
 
-def tell(tally: Tally, source: str, target: Path | str, journal: Journal, sha256: str | None = None) -> None:
-    """Tell what became of every record, on screen, in the log and in Checks.json beside the target.
-
-    Where only Hadoop can open the target, load cannot be told of the findings on it.
-    """
+def tell(tally: Tally, source: str, target: Where, journal: Journal, sha256: str | None = None) -> None:
+    """Tell what became of every record, on screen, in the log and in Checks.json beside the target."""
     journal.settle()
     journal.note_output(target, tally.written, sha256)
     facts = {"input": source, "rows_in": tally.total, "rejected": tally.rejected, "as_of": tally.newest}
@@ -119,20 +110,19 @@ def tell(tally: Tally, source: str, target: Path | str, journal: Journal, sha256
     name_rejects(tally, target, journal)
     name_unknown(tally.unknown, journal)
     findings = against_world(tally, journal)
-    if isinstance(target, Path):
-        checks = as_checks(findings, which_file(target, sha256), left_out(tally.by_fate))
-        journal.attempt(lambda: write_whole(target.with_name(checks_file().name), checks))
+    checks = as_checks(findings, which_file(stands_for(target), sha256), left_out(tally.by_fate))
+    journal.attempt(lambda: write_whole(target.with_name(checks_file().name), checks))
     journal.say(f"{tally.written:,} clean records written to {target}")
 
 
-def name_rejects(tally: Tally, target: Path | str, journal: Journal) -> None:
+def name_rejects(tally: Tally, target: Where, journal: Journal) -> None:
     """Warn of what was set aside, and name the first few in the log; Rejected.jsonl has them all."""
     if not tally.rejected:
         return
     for reject in tally.first_rejects:
         journal.log(f"set aside: {reject}")
-    path = rejected_file(target) if isinstance(target, Path) else rejected_file(raw_file())
-    journal.warn(f"{tally.rejected:,} of {tally.total:,} records were set aside, see {path}: {tally.first_rejects[0]}")
+    where = f"see {rejected_file(target)}: {tally.first_rejects[0]}"
+    journal.warn(f"{tally.rejected:,} of {tally.total:,} records were set aside, {where}")
 
 
 def name_unknown(names: list[str], journal: Journal) -> None:

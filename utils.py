@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 # --- exit codes -------------------------------------------------------------------------------------------------------
 
@@ -52,6 +52,7 @@ class StageError(Exception):
 
 PROJECT = Path(__file__).resolve().parent
 COUNTRY_TABLE = PROJECT / "data" / "country_region_table.json"
+HISTORY_FILE = PROJECT / "data" / "history.jsonl.gz"  # the vintages that come with the suite, as clean records
 WORLD_MAP = PROJECT / "data" / "world_map.txt"
 SHIPPED_PAGES = PROJECT / "data" / "pages"
 
@@ -116,9 +117,22 @@ def clean_parts() -> Path:
     return clean_file().with_suffix(".parts")
 
 
-def rejected_file(beside: Path) -> Path:
-    """Return where what was set aside goes, with its reason: beside the stage's output."""
-    return beside.with_name("Rejected.jsonl")
+class Elsewhere(Protocol):
+    """A place that is no path of this machine; gdp.running.storage opens it."""
+
+    @property
+    def name(self) -> str:
+        """The last part of its name."""
+
+    @property
+    def stamp(self) -> str:
+        """What tells that it is still the same."""
+
+    def open_to_read(self) -> IO[bytes]:
+        """Return it, open to read."""
+
+    def whole(self) -> contextlib.AbstractContextManager[IO[bytes]]:
+        """Return a file to write that is there when all of it is."""
 
 
 def lock_file() -> Path:
@@ -221,11 +235,15 @@ _TEMPORARY = re.compile(r"\..+\.\d+-\d+\.tmp")
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
+def whole_file(path: Path | Elsewhere) -> Iterator[IO[bytes]]:
     """Yield a file to write that replaces `path` whole or not at all, also when the machine dies in between.
 
     Raises StageError (74) when it cannot be written; whatever stood at `path` is then as it was.
     """
+    if not isinstance(path, Path):
+        with path.whole() as file:
+            yield file
+        return
     path = path.resolve()
     if path.exists() and not path.is_file():
         raise StageError(Exit.CANNOT_WRITE, f"cannot write {path}: it is no regular file; name another")
@@ -244,7 +262,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         _sync_folder(path.parent)
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path | Elsewhere, content: bytes) -> None:
     """Write a file whole or not at all; raises StageError (74)."""
     with whole_file(path) as file:
         file.write(content)
@@ -260,13 +278,15 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def stamp_of(path: Path) -> str:
+def stamp_of(path: Path | Elsewhere) -> str:
     """Return what tells that a large file is still the same, without reading it: its size and time."""
+    if not isinstance(path, Path):
+        return path.stamp
     found = path.stat()
     return f"{found.st_size} bytes, {found.st_mtime_ns} ns"
 
 
-def which_file(path: Path, sha256: str | None = None) -> str:
+def which_file(path: Path | Elsewhere, sha256: str | None = None) -> str:
     """Return what tells which file is meant: its SHA-256 where somebody has read it all, else its size and time."""
     return f"sha256:{sha256}" if sha256 else stamp_of(path)
 
@@ -277,11 +297,13 @@ _KINDS = (
 )  # fmt: skip
 
 
-def open_to_read(path: Path) -> IO[bytes]:
+def open_to_read(path: Path | Elsewhere) -> IO[bytes]:
     """Return a file, open to read; raises StageError: 66 not there, cannot be read, no file; 74 out of descriptors.
 
     What has no end, as a pipe or a device, is no file; nobody waits for its other end.
     """
+    if not isinstance(path, Path):
+        return path.open_to_read()
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -297,13 +319,14 @@ def open_to_read(path: Path) -> IO[bytes]:
     return os.fdopen(descriptor, "rb")
 
 
-def read_bytes(path: Path, limit_bytes: int | None = None) -> bytes:
+def read_bytes(path: Path | Elsewhere, limit_bytes: int | None = None) -> bytes:
     """Return a file's bytes; raises StageError as open_to_read does, and 65 where it is larger than a limit."""
     with open_to_read(path) as file:
-        size = os.fstat(file.fileno()).st_size
+        size = os.fstat(file.fileno()).st_size if isinstance(path, Path) else file.seek(0, os.SEEK_END)
         if limit_bytes is not None and size > limit_bytes:
             limit = f"{limit_bytes // 1_000_000} MB"
             raise StageError(Exit.BAD_DATA, f"{path} has {size:,} bytes, over the limit of {limit}; name another")
+        file.seek(0)
         return file.read()
 
 

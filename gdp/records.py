@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from utils import Exit, StageError, read_bytes, write_whole
+from utils import Elsewhere, Exit, StageError, read_bytes, write_whole
 
 
 class RawRecord(TypedDict):
@@ -59,6 +59,7 @@ _HOSTS = (
 ESTIMATE, PROJECTION = STATUSES = ("estimate", "projection")  # up to the last year that the source calls actual; after
 FIRST_YEAR, LAST_YEAR = 1900, 2100  # national accounts begin in the 1930s; the IMF projects six years ahead
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+ARRAY_LIMIT_BYTES = 200_000_000  # of a .json, which is held whole: half a million records; a .jsonl has no limit
 LINE_LIMIT_BYTES = 1_000_000  # of a record in a stream, which has some 500
 MAX_NAME_CHARACTERS, MAX_TEXT_CHARACTERS = 200, 2_000  # of a country's name, and of any other field
 MAX_BILLION_USD = 10_000_000  # eighty-five times the world's GDP of 2025
@@ -79,10 +80,11 @@ def is_to_come(as_of: str) -> bool:
     return as_of[:10] > (datetime.now(timezone.utc) + timedelta(days=1)).date().isoformat()
 
 
-STREAMS = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+PACKED = (".gz", ".zst")
+STREAMS = (".jsonl", *(f".jsonl{packed}" for packed in PACKED))
 
 
-def is_stream(path: Path) -> bool:
+def is_stream(path: Path | Elsewhere) -> bool:
     """Tell whether a file holds a record a line, and so is read and written block by block."""
     return path.name.endswith(STREAMS)
 
@@ -124,7 +126,7 @@ def is_unsourced(note: str | None) -> bool:
     return note is not None and any(part.startswith(UNSOURCED_NOTES) for part in note.split("; "))
 
 
-def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> tuple[int, str]:
+def write_records(path: Path | Elsewhere, records: Iterable[Mapping[str, Any]]) -> tuple[int, str]:
     """Write records to `path`, an array for .json or one object a line for .jsonl, whole or not at all.
 
     Returns how many there were and the file's SHA-256; raises StageError (74).
@@ -141,12 +143,12 @@ def joined(lines: list[bytes], as_lines: bool) -> bytes:
     return before + between.join(lines) + (after if lines or not as_lines else b"")
 
 
-def lines_of_array(path: Path) -> tuple[list[bytes], str]:
+def lines_of_array(path: Path | Elsewhere) -> tuple[list[bytes], str]:
     """Return the records of a .json array as its own text has them, each on a line, and the file's SHA-256.
 
     Raises StageError: 66 when the file is missing, 65 when it is no array. Bytes that are no text become U+FFFD.
     """
-    content = read_bytes(path)
+    content = read_bytes(path, ARRAY_LIMIT_BYTES)
     text = content.decode("utf-8-sig", "replace")
     try:
         records = json.loads(text)
@@ -163,12 +165,12 @@ def lines_of_array(path: Path) -> tuple[list[bytes], str]:
     return lines, hashlib.sha256(content).hexdigest()
 
 
-def read_records(path: Path, fields: Fields) -> tuple[list[Any], str]:
+def read_records(path: Path | Elsewhere, fields: Fields) -> tuple[list[Any], str]:
     """Return the records of a .json array, each checked against `fields`, and the file's SHA-256.
 
     Raises StageError: 66 when the file is missing, 65 when it is anything but such records, naming record and field.
     """
-    content = read_bytes(path)
+    content = read_bytes(path, ARRAY_LIMIT_BYTES)
     try:
         text = content.decode("utf-8-sig")
         found = json.loads(text, parse_constant=_no_constant)
@@ -183,7 +185,7 @@ def read_records(path: Path, fields: Fields) -> tuple[list[Any], str]:
     return found, hashlib.sha256(content).hexdigest()
 
 
-def bad_input(path: Path, problem: str) -> StageError:
+def bad_input(path: Path | Elsewhere, problem: str) -> StageError:
     """Return the error (65) that says what is wrong with a file and what to do."""
     return StageError(Exit.BAD_DATA, f"{path} {problem}; run the stage that writes it again")
 

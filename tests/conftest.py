@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,15 +31,31 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ordinary"))
 
 PROJECT = Path(__file__).parents[1]
 SHARED_PAGES = PROJECT.parent / "shared" / "pages"
+# By name, as that folder grows: pages that were judged right from the first, pages that were not, and other lists.
+PAGES = (
+    "2023-09-02_enwiki_rev1171401355", "2024-06-30_enwiki_rev1231904749", "2025-01-07_enwiki_rev1267927482",
+    "2025-01-08_enwiki_rev1268126394", "2025-12-30_enwiki_rev1330326028",
+)  # fmt: skip
+MISJUDGED = (
+    "misjudged/2018-09-26_enwiki_rev861281423", "misjudged/2021-06-30_enwiki_rev1031213417",
+    "misjudged/2023-03-29_enwiki", "misjudged/2025-12-30_enwiki_rev1330242352",
+    "misjudged/2026-02-25_enwiki_rev1339672049_rebuilt",
+)  # fmt: skip
+OTHER_LISTS = ("others/NorthAmerica_per_capita_rev1003479844", "others/plwiki_nominal_rev67020310")
 # A proxy at a port where nobody listens: the network is out of reach, on a machine with internet as on one without.
 NO_NETWORK = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def shared_pages() -> list[Path]:
-    """Return the real saved pages that stand beside the project, if they do."""
-    return sorted(SHARED_PAGES.glob("*.html.gz"))
+def shared_pages(pages: Sequence[str] = PAGES) -> list[Path]:
+    """Return the real saved pages of these names that stand beside the project, if they do."""
+    return [path for path in (SHARED_PAGES / f"{page}.html.gz" for page in pages) if path.exists()]
+
+
+def page_of(day: str) -> Path:
+    """Return the shared page of a day."""
+    return SHARED_PAGES / f"{next(page for page in PAGES if page.startswith(day))}.html.gz"
 
 
 @pytest.fixture

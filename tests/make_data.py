@@ -2,10 +2,11 @@
 
     python tests/make_data.py --pages 1000 --output /tmp/pages
     python tests/make_data.py --records 1000000 --output /tmp/raw.jsonl
+    python tests/make_data.py --records 1000000 --distinct --output /tmp/raw.jsonl
 
 Records come as an archive of pages has them: 600 a page, half a day from page to page, one figure in a hundred revised;
 with footnote marks, aliases, missing cells, World rows, unknown names and bad rows in the shares below. So an error of
-the rules can be had on small data.
+the rules can be had on small data. With --distinct every figure is another one on each page, as in the IMF's releases.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ STEP = timedelta(hours=12)  # between pages: ten thousand of them reach to 2025
 LAST_PAGE = datetime(2025, 12, 30, tzinfo=timezone.utc)
 PAGE_STEP = timedelta(minutes=30)  # so that all are in the figures' own year
 REVISED = 0.01  # of the figures, from one page to the next
+NEAR, NEAR_DISTINCT = 0.01, 0.05  # of the real figure: how far a made-up one is from it
+LEAST_MILLION = 10  # clean figures are in hundredths of a billion: two that are to differ do so by this much
 MISSING, MARKED, ALIASED = 0.01, 0.1, 0.1
 UNKNOWN, BAD_FIGURE, BROKEN_LINE = 0.002, 0.003, 0.001  # all in all within the share that a run allows
 BAD_PAGES = 0.004
@@ -54,11 +57,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pages", type=int, metavar="N")
     parser.add_argument("--records", type=int, metavar="N")
+    parser.add_argument(
+        "--distinct", action="store_true", help="records of which no page repeats the last one's figure"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True, help="a folder for pages, a .jsonl for records")
     options = parser.parse_args()
     made = make_pages(options.pages, options.output, options.seed) if options.pages else None
-    made = made or make_records(options.records, options.output, options.seed)
+    made = made or make_records(options.records, options.output, options.seed, distinct=options.distinct)
     made_file(options.output).write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(made))
 
@@ -71,12 +77,14 @@ def made_file(output: Path) -> Path:
 # --- records ----------------------------------------------------------------------------------------------------------
 
 
-def make_records(number: int, output: Path, seed: int = 1, broken_lines: bool = True) -> dict[str, Any]:
+def make_records(
+    number: int, output: Path, seed: int = 1, broken_lines: bool = True, distinct: bool = False
+) -> dict[str, Any]:
     """Write raw records as lines; return the count of each kind, and the sums of the countries' figures."""
     counts: Counter[str] = Counter()
     cents: Counter[str] = Counter()
     with output.open("w", encoding="utf-8") as file:
-        lines = (one for one in _lines(random.Random(seed)) if broken_lines or one[1] != BROKEN)
+        lines = (one for one in _lines(random.Random(seed), distinct) if broken_lines or one[1] != BROKEN)
         for line, kind, institution, hundredths in islice(lines, number):
             file.write(line)
             counts[kind] += 1
@@ -90,7 +98,7 @@ def records_a_page() -> int:
     return sum(len(_Column(series, random.Random(1)).countries) + 1 for series in page_of_facts().series)
 
 
-def _lines(chance: random.Random) -> Iterator[tuple[str, str, str, int]]:
+def _lines(chance: random.Random, distinct: bool) -> Iterator[tuple[str, str, str, int]]:
     """Yield lines without end, with their kind, institution and figure in hundredths of a billion."""
     columns = [_Column(series, chance) for series in page_of_facts().series]
     for page in count():
@@ -99,7 +107,7 @@ def _lines(chance: random.Random) -> Iterator[tuple[str, str, str, int]]:
             around = _around(column.institution, moment, page)
             total = 0
             for country in column.countries:
-                line, kind, million = country.line(around, chance)
+                line, kind, million = country.line(around, chance, distinct)
                 total += million
                 yield line, kind, column.institution, (million + 5) // 10
             yield f'{{"Country": "World", "GDP": "{total:,}", {around}\n', "aggregate", column.institution, 0
@@ -131,10 +139,12 @@ class _Made:
         folded = (known for known, found in reference().countries.items() if found is country)
         self.aliases = sorted(known.title() for known in folded if len(known) > 3)
 
-    def line(self, around: str, chance: random.Random) -> tuple[str, str, int]:
+    def line(self, around: str, chance: random.Random, distinct: bool) -> tuple[str, str, int]:
         """Return a line, its kind, and its figure in millions, or 0 where it gives none."""
-        if chance.random() < REVISED:
-            self.million = max(10, int(self.real * chance.uniform(0.99, 1.01)))
+        if distinct:
+            self.million = self._another(chance)
+        elif chance.random() < REVISED:
+            self.million = max(LEAST_MILLION, int(self.real * chance.uniform(1 - NEAR, 1 + NEAR)))
         name, gdp, kind, draw = self.name, f"{self.million:,}", "clean", chance.random()
         if self.missing:
             gdp, kind = chance.choice(NO_FIGURE), "no figure"
@@ -153,6 +163,14 @@ class _Made:
         told = json.dumps(name, ensure_ascii=False)
         given = self.million if kind in ("clean", "unknown") else 0
         return f'{{"Country": {told}, "GDP": "{gdp}", {around}\n', kind, given
+
+    def _another(self, chance: random.Random) -> int:
+        """Return a figure in millions near the real one that is not the last one, in hundredths of a billion too."""
+        reach = max(NEAR_DISTINCT * self.real, 2 * LEAST_MILLION)
+        while True:
+            million = max(LEAST_MILLION, round(self.real + chance.uniform(-reach, reach)))
+            if abs(million - self.million) >= LEAST_MILLION:
+                return million
 
 
 def _around(institution: str, moment: datetime, page: int) -> str:

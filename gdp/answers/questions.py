@@ -26,7 +26,7 @@ SHOWN_AFTER_A_LOAD = 10  # the largest changes; --changes has them all
 
 LARGE_ECONOMIES = f"""
     WITH Headlines AS ({HEADLINES}),
-    every AS (SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, Country, Region, Year, GDP_USD_billion,
+    every AS (SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, Country, ISO3, Region, Year, GDP_USD_billion,
                      coalesce(100 * GDP_USD_billion / nullif(sum(GDP_USD_billion) OVER (), 0), 0) AS Share_percent
               FROM Headlines)
     SELECT * FROM every WHERE GDP_USD_billion >= :threshold ORDER BY Rank, Country
@@ -178,7 +178,7 @@ def show_change_table(changes: Changes, most: int) -> None:
             for row in shown
         ],
         frozenset({"Was", "GDP_USD_billion", "Revised", "Rank"}),
-        spare=("Change", "Rank", "Was"),
+        spare=("Rank", "Change", "Was"),
     )  # fmt: skip
 
 
@@ -220,7 +220,7 @@ def _show_estimates(title: str, rows: list[Row]) -> None:
             for before, row in zip([None, *rows], rows, strict=False)
         ],
         frozenset({"Year", "As_of", "Until", "GDP_USD_billion", "Revised"}),
-        spare=("Said by", "Note", "Revised", "Until"),
+        spare=("Said by", "Until", "Revised", "Note"),
     )  # fmt: skip
 
 
@@ -302,7 +302,14 @@ def _show_departures(kind: str, found: list[Compared]) -> None:
             f"{kind.capitalize()}: {len(found)}",
             ["Country", "Year", "Page", "IMF", "Departure", "Told"],
             [
-                [one.key[0], str(one.key[1]), f"{one.page:.2f}", f"{one.own:.2f}", f"{one.departure:+.2%}", one.told]
+                [
+                    one.key[0],
+                    str(one.key[1]),
+                    f"{one.page:.2f}",
+                    f"{one.own:.2f}",
+                    f"{100 * one.departure:+.2f} %",
+                    one.told,
+                ]
                 for one in found
             ],
             frozenset({"Year", "Page", "IMF", "Departure"}),

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from gdp.checks.said import Key
+
 AGREES, STALE, UNEXPLAINED = "agrees", "stale", "unexplained"
 # The page rounds to millions, and we to hundredths of a billion: the last digit may differ, which must not hide an edit
 # of the smallest economies (0.06 and 0.07).
@@ -15,8 +17,6 @@ ROUNDING_BILLION_USD, SMALL_BILLION_USD = 0.011, 1.0
 # A page that shares fewer figures than this with a release was made from another one. Seen: 0.03 to 0.06 with another
 # release, 0.54 and more with the same one.
 SAME_RELEASE_SHARE = 0.25
-
-Key = tuple[str, int]  # country and year
 
 
 class Earlier(NamedTuple):

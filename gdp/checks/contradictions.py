@@ -14,7 +14,8 @@ from itertools import combinations
 from typing import NamedTuple
 
 from gdp.checks.findings import Finding, named
-from gdp.checks.series import MIN_PAIRS, MOST_MOVED, Statement, Statements, headlines_of, log_ratio, median
+from gdp.checks.said import Statement
+from gdp.checks.series import MIN_PAIRS, MOST_MOVED, Statements, log_ratios, median
 
 IDENTICAL_SHARE = 0.5  # of figures that equal another year's or institution's; seen: 6 of 201
 MAX_GONE_SHARE = 0.08  # of the IMF's countries; seen: at most 4 of 195. A page's World Bank column went from 209 to 186
@@ -89,30 +90,29 @@ def contradictions(one: Statements, other: Statements) -> list[Contradiction]:
 
 def _countries_gone(institution: str, before: Statement, after: Statement) -> Iterator[Contradiction]:
     """The IMF's list lost many countries: it has about as many as it always had, and other institutions have not."""
-    countries = {country for country, _ in before.figures}
-    gone = sorted(countries - {country for country, _ in after.figures})
-    if institution == "IMF" and len(gone) > MAX_GONE_SHARE * len(countries):
-        seen, expected = f"{len(gone)} gone: {named(gone)}", f"the {len(countries)} countries of {before.day}"
+    gone = sorted(before.headlines.keys() - after.headlines.keys())
+    if institution == "IMF" and len(gone) > MAX_GONE_SHARE * len(before.headlines):
+        seen, expected = f"{len(gone)} gone: {named(gone)}", f"the {len(before.headlines)} countries of {before.day}"
         yield Contradiction("countries gone", institution, seen, expected)
 
 
 def _year_shifted(institution: str, now: Statement, then: Statement) -> Iterator[Contradiction]:
     """Figures of a new year are new figures: the old ones under another year mean that only a heading was changed."""
-    headlines = headlines_of(now.figures, now.as_of)
+    new = now.figures.keys() - then.figures.keys()
     shifted = sum(
-        (country, year) not in then.figures
-        and any(then.figures.get((country, year + step)) == figure for step in (-1, 1))
-        for country, (year, figure) in headlines.items()
+        any(then.figures.get((country, year + step)) == now.figures[country, year] for step in (-1, 1))
+        for country, year in new
+        if now.headlines[country][0] == year
     )
-    if shifted > IDENTICAL_SHARE * len(headlines) >= MIN_PAIRS / 2:
-        seen = f"{shifted} of {len(headlines)} figures are those of another year on {then.day}"
+    if shifted > IDENTICAL_SHARE * len(now.headlines) >= MIN_PAIRS / 2:
+        seen = f"{shifted} of {len(now.headlines)} figures are those of another year on {then.day}"
         yield Contradiction("year shifted", institution, seen, "new figures for a new year")
 
 
 def _unit_slipped(institution: str, now: Statement, then: Statement) -> Iterator[Contradiction]:
     """The median country has about its figure of the other vintage, whatever the years."""
-    before, after = headlines_of(then.figures, then.as_of), headlines_of(now.figures, now.as_of)
-    ratios = [log_ratio(figure, before[country][1]) for country, (_, figure) in after.items() if country in before]
+    before, after = then.headlines, now.headlines
+    ratios = log_ratios((figure, before[name][1]) for name, (_, figure) in after.items() if name in before)
     if len(ratios) >= MIN_PAIRS and abs(median(ratios)) > MOST_MOVED * _doublings(now, then):
         seen = f"the median country has {math.exp(median(ratios)):.3g} times its figure of {then.day}"
         yield Contradiction("unit slip", institution, seen, "a factor between 0.5 and 2")
@@ -125,10 +125,10 @@ def _doublings(now: Statement, then: Statement) -> float:
 
 def _of_another(institution: str, statement: Statement, other: Statements) -> Iterator[Contradiction]:
     """No institution's figures are what the other vintage has of another institution."""
-    own = {(country, figure) for country, (_, figure) in headlines_of(statement.figures, statement.as_of).items()}
+    own = statement.by_country
     for name, then in other.items():
-        same = len(own & {(country, figure) for (country, _), figure in then.figures.items()})
-        if name != institution and same > IDENTICAL_SHARE * len(own) >= MIN_PAIRS / 2:
+        same = len(own & then.every_year) if name != institution else 0
+        if same > IDENTICAL_SHARE * len(own) >= MIN_PAIRS / 2:
             seen = f"{same} of {len(own)} figures are {name}'s on {then.day}"
             yield Contradiction("institutions mixed up", institution, seen, "figures of its own")
 

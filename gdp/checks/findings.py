@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from gdp.checks.said import Key, Said
+
 MAX_NAMED = 6  # a message names so many; results/Checks.json has them all
 CHECKED = "check: "  # what follows in a Note was found by the checks; what precedes it was said by transform
 
-Notes = dict[tuple[str, int], str]  # by country and year
+Notes = dict[Key, str]
 
 
 class Finding(NamedTuple):
@@ -62,21 +64,26 @@ class NotesOfChecks:
     """What the checks found, by figure: a fatal finding that names none concerns every one of its institution's."""
 
     def __init__(self, findings: Iterable[Finding]) -> None:
-        self._of_figure: dict[tuple[str, str, int], list[str]] = {}
+        self._of_figure: dict[str, dict[Key, list[str]]] = {}  # by institution
         self._of_institution: dict[str, list[str]] = {}
         for finding in findings:
-            for (country, year), note in finding.notes.items():
-                self._of_figure.setdefault((finding.institution, country, year), []).append(note)
+            for key, note in finding.notes.items():
+                self._of_figure.setdefault(finding.institution, {}).setdefault(key, []).append(note)
             if finding.fatal and not finding.notes:
                 told = f"{finding.check}: {finding.seen}"
                 self._of_institution.setdefault(finding.institution, []).append(told)
 
-    def added_to(self, note: str | None, institution: str, country: str, year: int) -> str | None:
-        """Return the Note of a figure with what the checks found about it."""
-        found = self._of_figure.get((institution, country, year), []) + self._of_institution.get(institution, [])
-        if not found:
-            return note
-        return (f"{note}; " if note else "") + CHECKED + "; ".join(found)
+    def added_to(self, said: Said) -> list[str | None]:
+        """Return the Notes of an institution's figures with what the checks found about them."""
+        of_figure, of_all = self._of_figure.get(said.institution, {}), self._of_institution.get(said.institution, [])
+        if not of_figure and not of_all:
+            return said.notes
+        found = [of_figure.get(key, []) + of_all for key in said.keys]
+        return [_with(note, some) if some else note for note, some in zip(said.notes, found, strict=True)]
+
+
+def _with(note: str | None, found: list[str]) -> str:
+    return (f"{note}; " if note else "") + CHECKED + "; ".join(found)
 
 
 def is_doubted(note: str | None) -> bool:

@@ -2,49 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from gdp.checks.series import Statements
-from gdp.records import CleanRecord, is_unsourced
+from gdp.checks.said import Key, Row, Said, Statement
+from gdp.records import is_unsourced
 
 
-def one_figure_each(records: list[CleanRecord], last: Statements) -> list[CleanRecord]:
-    """Return a vintage's records, one a country, institution and year: of several the one that its source backs.
+def one_figure_each(said: Said, last: Statement | None) -> Said:
+    """Return what a vintage says of an institution, one figure a country and year: of several one that has a source.
 
     Of several such the one that is nearest to what the last vintage said, else the lowest; its Note tells of all.
     """
-    kept: dict[Figure, CleanRecord] = {}
-    for record in records:
-        key = figure_of(record)
-        if key not in kept or _preference(record, last) < _preference(kept[key], last):
-            kept[key] = record
-    if len(kept) == len(records):
-        return records
-    for key, figures in figures_said(records).items():
+    if said.has_each_once:
+        return said
+    kept: dict[Key, Row] = {}
+    for row in said.rows():
+        key = row.country, row.year
+        if key not in kept or _preference(row, last) < _preference(kept[key], last):
+            kept[key] = row
+    for key, figures in figures_said(said).items():
         if len(figures) > 1:
-            told = f"two figures for {key[2]}: {' and '.join(f'{figure:.2f}' for figure in sorted(figures))}"
-            kept[key] = {**kept[key], "Note": "; ".join(note for note in (kept[key]["Note"], told) if note)}
-    return list(kept.values())
+            told = f"two figures for {key[1]}: {' and '.join(f'{figure:.2f}' for figure in sorted(figures))}"
+            kept[key] = kept[key]._replace(note="; ".join(note for note in (kept[key].note, told) if note))
+    return said.with_rows(kept.values())
 
 
-Figure = tuple[str, str, int]  # institution, country and year
-
-
-def figure_of(record: CleanRecord) -> Figure:
-    """Return which figure a record gives."""
-    return record["Institution"], record["Country"], record["Year"]
-
-
-def figures_said(records: Iterable[CleanRecord]) -> dict[Figure, set[float]]:
+def figures_said(said: Said) -> dict[Key, set[float]]:
     """Return what is said of each figure, in billions of USD; where one has a source, by those that have."""
-    said: dict[tuple[bool, Figure], set[float]] = {}
-    for record in records:
-        said.setdefault((is_unsourced(record["Note"]), figure_of(record)), set()).add(record["GDP_USD_billion"])
-    return {key: figures for (unsourced, key), figures in said.items() if not unsourced or (False, key) not in said}
+    found: dict[tuple[bool, Key], set[float]] = {}
+    for key, figure, note in zip(said.keys, said.figures, said.notes, strict=True):
+        found.setdefault((is_unsourced(note), key), set()).add(figure)
+    return {key: figures for (unsourced, key), figures in found.items() if not unsourced or (False, key) not in found}
 
 
-def _preference(record: CleanRecord, last: Statements) -> tuple[bool, float, float]:
-    statement = last.get(record["Institution"])
-    figure = record["GDP_USD_billion"]
-    before = statement.sound.get((record["Country"], record["Year"])) if statement else None
-    return is_unsourced(record["Note"]), abs(figure - before) if before is not None else 0.0, figure
+def _preference(row: Row, last: Statement | None) -> tuple[bool, float, float]:
+    before = last.sound.get((row.country, row.year)) if last else None
+    return is_unsourced(row.note), abs(row.figure - before) if before is not None else 0.0, row.figure

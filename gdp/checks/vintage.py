@@ -10,14 +10,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping
+from operator import attrgetter
 
 from gdp.checks.comparison import AGREES, STALE, Release, compared, explained
 from gdp.checks.contradictions import IDENTICAL_SHARE, NO_NEIGHBOURS, Neighbours, weigh
 from gdp.checks.findings import Finding, named
-from gdp.checks.series import MIN_PAIRS, Key, Series, Statement, Statements, log_ratio, median, series_of
+from gdp.checks.said import Key, Said
+from gdp.checks.series import MIN_PAIRS, Series, Statements, log_ratio, log_ratios, median, series_of
 from gdp.checks.twice import figures_said
 from gdp.checks.witnesses import check_witnesses
-from gdp.records import PAGE, CleanRecord, publisher_of
+from gdp.records import PAGE, publisher_of
 
 # How many countries an institution has. Seen: IMF 190-195, World Bank 186-214, UN 208-213. The IMF's lists of 2005 had
 # about 175; an institution that is not named here is not counted.
@@ -54,25 +56,22 @@ MOVED_IN_RELEASE = 0.30
 
 
 def check_vintage(
-    records: list[CleanRecord], around: Neighbours = NO_NEIGHBOURS, release: Release | None = None
+    said: Iterable[Said], around: Neighbours = NO_NEIGHBOURS, release: Release | None = None
 ) -> tuple[list[Finding], bool]:
-    """Return all findings on the records of one vintage, what one publisher says at one As_of, and whether it stirs.
+    """Return all findings on one vintage, what one publisher says at one As_of by institution, and whether it stirs.
 
-    `around` has the vintages beside it, and `release` the IMF's own figures where the records are a page's and those
-    are loaded. A vintage stirs when its neighbours should be checked anew in its light.
+    `around` has the vintages beside it, and `release` the IMF's own figures where this is a page and those are loaded.
+    A vintage stirs when its neighbours should be checked anew in its light.
     """
-    by_institution: dict[str, list[CleanRecord]] = {}
-    for record in records:
-        by_institution.setdefault(record["Institution"], []).append(record)
-    names = sorted(by_institution)
-    verdict = weigh({name: stated(series_of(name, by_institution[name])) for name in names}, around)
-    series_by_name = {name: series_of(name, by_institution[name], verdict.last.get(name)) for name in names}
+    by_itself = [series_of(one) for one in sorted(said, key=_institution)]
+    verdict = weigh({series.institution: series.stated for series in by_itself}, around)
+    series_by_name = {one.institution: one.beside(verdict.last.get(one.institution)) for one in by_itself}
     findings = verdict.findings + [
         finding for series in series_by_name.values() for check in CHECKS_OF_A_SERIES for finding in check(series)
     ]
     findings += check_unsourced(series_by_name, verdict.last)
     findings += check_alike(series_by_name)
-    findings += check_institutions(series_by_name, records[0]["As_of"], verdict.last)
+    findings += check_institutions(series_by_name, by_itself[0].as_of, verdict.last)
     if release and "IMF" in series_by_name:
         findings += check_against_imf(series_by_name["IMF"], release)
     findings += check_witnesses(series_by_name)
@@ -81,9 +80,7 @@ def check_vintage(
     return findings, verdict.stirs
 
 
-def stated(series: Series) -> Statement:
-    """Return a series as what its neighbours are held against."""
-    return Statement(series.as_of, series.figures, series.figures)
+_institution = attrgetter("institution")
 
 
 def check_control_totals(institution: str, as_of: str, sums: Mapping[int, tuple[float, float]]) -> Iterable[Finding]:
@@ -126,9 +123,9 @@ def check_twice(series: Series) -> Iterable[Finding]:
             f"{len(both)} figures without a source are of the same year as others: {named(sorted(c for c, _ in both))}"
         )
         yield series.finding("figures left out", False, seen, "one figure a year; those that have a source stand")
-    if len(series.figures) + len(series.unsourced) == len(series.records):
+    if len(series.figures) + len(series.unsourced) == len(series.said.years):
         return
-    twice = [country for (_, country, _), figures in figures_said(series.records).items() if len(figures) > 1]
+    twice = [country for (country, _), figures in figures_said(series.said).items() if len(figures) > 1]
     if twice:
         fatal = len(twice) > max(MAX_TWICE_SHARE * len(series.headlines), 3)
         yield series.finding("a country twice", fatal, f"two figures for {named(dict.fromkeys(twice))}", "one a year")
@@ -150,7 +147,7 @@ def check_years(series: Series) -> Iterable[Finding]:
 
 def check_large_economies(series: Series) -> Iterable[Finding]:
     """The large economies are there. Fatal where many of the IMF's are missing; on the ten pages none ever was."""
-    codes = {record["ISO3"] for record in series.records}
+    codes = set(series.said.codes)
     missing = [name for code, name in LARGE_ECONOMIES.items() if code not in codes]
     if missing and series.figures:
         fatal = series.institution == "IMF" and len(missing) > MAX_LARGE_MISSING
@@ -163,18 +160,18 @@ def check_outside(series: Series) -> Iterable[Finding]:
     Fatal from the sixth on; held against all ten pages, none of which had any under the IMF's heading. What the IMF
     itself answers stands under no heading.
     """
-    if series.institution != "IMF" or publisher_of(series.records[0]["Source"]) != PAGE:
+    said = series.said
+    if series.institution != "IMF" or publisher_of(said.source) != PAGE or OUTSIDE_THE_OUTLOOK.isdisjoint(said.codes):
         return
-    outside = [r["Country"] for r in series.records if r["ISO3"] in OUTSIDE_THE_OUTLOOK and _is_in(series.figures, r)]
+    outside = [
+        country for country, code, year in zip(said.countries, said.codes, said.years, strict=True)
+        if code in OUTSIDE_THE_OUTLOOK and (country, year) in series.figures
+    ]  # fmt: skip
     if outside:
         notes = dict.fromkeys(outside, "the IMF's outlook has no figure of it")
         seen = f"figures of {named(outside)}"
         fatal = len(outside) > MAX_OUTSIDE
         yield series.finding("institutions mixed up", fatal, seen, "none: the IMF's outlook leaves them out", notes)
-
-
-def _is_in(figures: Mapping[Key, float], record: CleanRecord) -> bool:
-    return (record["Country"], record["Year"]) in figures
 
 
 def check_scale(series: Series) -> Iterable[Finding]:
@@ -192,8 +189,9 @@ def check_scale(series: Series) -> Iterable[Finding]:
 def check_same_figure(series: Series) -> Iterable[Finding]:
     """Countries have figures of their own. Fatal; on the ten pages at most 2 of 194 were alike."""
     counted = Counter([figure for _, figure in series.headlines.values()])
-    figure, number = max(counted.items(), key=lambda item: (item[1], item[0]), default=(0.0, 0))
+    number = max(counted.values(), default=0)
     if number > max(MAX_SAME_SHARE * len(series.headlines), 3):
+        figure = max(figure for figure, times in counted.items() if times == number)
         seen = f"{number} of {len(series.headlines)} countries have {figure:.2f}"
         yield series.finding("same figure", True, seen, f"at most {MAX_SAME_SHARE:.0%} alike")
 
@@ -205,8 +203,8 @@ def check_come_and_gone(series: Series) -> Iterable[Finding]:
     """The countries are those of the last vintage, a few aside."""
     if series.last is None or not series.figures:
         return
-    before = {country for country, _ in series.last.figures}
-    gone, come = sorted(before - series.headlines.keys()), sorted(series.headlines.keys() - before)
+    before = series.last.headlines
+    gone, come = sorted(before.keys() - series.headlines), sorted(series.headlines.keys() - before)
     if gone:
         expected = f"the {len(before)} countries of {series.last.day}"
         yield series.finding("countries gone", False, f"{len(gone)} gone: {named(gone)}", expected)
@@ -224,14 +222,14 @@ def check_moved(series: Series, doubted: Container[tuple[str, Key]]) -> Iterable
     now, last = series.figures, series.last
     if last is None or series.unchanged == len(now):
         return
-    both = len(now.keys() & last.sound.keys())
-    before = {
-        key: last.sound.get(key, last.figures[key])
+    both, said, sound = sum(map(last.sound.__contains__, now)), last.figures, last.sound
+    moves = [
+        (key, figure, before if measure is None else measure)
         for key, figure in now.items()
-        if key in last.figures and (key in last.sound or (series.institution, key) in doubted)
-        and figure not in (last.figures[key], last.sound.get(key))
-    }  # fmt: skip
-    far, expected = _far({key: (now[key], figure) for key, figure in before.items()}, both)
+        if (before := said.get(key, figure)) != figure and (measure := sound.get(key)) != figure
+        and (measure is not None or (series.institution, key) in doubted)
+    ]  # fmt: skip
+    far, expected = _far(moves, both)
     if far:
         notes = {key: _from_what_to_what(last.figures[key], last.day, now[key]) for key in far}
         seen = f"{len(far)} of {both} moved: {named(f'{country} {note}' for (country, _), note in notes.items())}"
@@ -242,18 +240,18 @@ def _from_what_to_what(before: float, day: str, now: float) -> str:
     return f"was {before:.2f} on {day}, now {now:.2f} ({math.expm1(log_ratio(now, before)):+.1%})"
 
 
-def _far(pairs: Mapping[Key, tuple[float, float]], both: int) -> tuple[dict[Key, float], str]:
-    """Return the changes that stand out, in natural logarithms, among `both` figures; and what was expected instead."""
-    changes = {key: log_ratio(*pair) for key, pair in pairs.items()}
-    moved = {
-        key: change
-        for key, change in changes.items()
-        if abs(change) > MOVED and abs(pairs[key][0] - pairs[key][1]) > ROUNDING_BILLION_USD
-    }
+def _far(moves: list[tuple[Key, float, float]], both: int) -> tuple[list[Key], str]:
+    """Return the figures, each given with its last one, whose change stands out among `both`; and what was expected."""
+    ratios = log_ratios([(figure, before) for _, figure, before in moves])
+    moved = [
+        (key, ratio)
+        for (key, figure, before), ratio in zip(moves, ratios, strict=True)
+        if abs(ratio) > MOVED and abs(figure - before) > ROUNDING_BILLION_USD
+    ]
     if len(moved) <= SINGLE_EDITS_SHARE * both:
-        return moved, f"none by over {MOVED:.1%}"
-    usual = median([*changes.values(), *[0.0] * (both - len(changes))])
-    far = {key: change for key, change in moved.items() if abs(change - usual) > MOVED_IN_RELEASE}
+        return [key for key, _ in moved], f"none by over {MOVED:.1%}"
+    usual = median([*ratios, *[0.0] * (both - len(ratios))])
+    far = [key for key, ratio in moved if abs(ratio - usual) > MOVED_IN_RELEASE]
     return far, f"none by a factor over {math.exp(MOVED_IN_RELEASE):.2f}"
 
 
@@ -279,17 +277,12 @@ def check_alike(all_series: Mapping[str, Series]) -> Iterable[Finding]:
     """Two institutions share few figures. Fatal where most are alike; on the ten pages at most 6 of 201 were."""
     names = list(all_series)
     for number, name in enumerate(names):
-        own = figures_by_country(all_series[name])
+        own = all_series[name].stated.by_country
         for other in names[:number]:
-            same = len(own & figures_by_country(all_series[other]))
+            same = len(own & all_series[other].stated.by_country)
             if same > IDENTICAL_SHARE * len(own) >= MIN_PAIRS / 2:
                 seen = f"{same} of {len(own)} figures are {other}'s too"
                 yield all_series[name].finding("institutions mixed up", True, seen, "figures of its own")
-
-
-def figures_by_country(series: Series) -> set[tuple[str, float]]:
-    """Return the headline figures whatever their years: a copy may stand under another year."""
-    return {(country, figure) for country, (_, figure) in series.headlines.items()}
 
 
 def check_unsourced(all_series: Mapping[str, Series], last: Statements) -> Iterable[Finding]:
@@ -298,12 +291,10 @@ def check_unsourced(all_series: Mapping[str, Series], last: Statements) -> Itera
         if not series.unsourced:
             continue
         by_country = {(country, figure) for (country, _), figure in series.unsourced.items()}
-        others: dict[str, Mapping[Key, float]] = {
-            f"{other.institution}'s": other.figures for other in all_series.values() if other is not series
-        }
-        others |= {f"{name}'s of {s.day}": s.figures for name, s in last.items() if name != series.institution}
-        for whose, figures in others.items():
-            same = by_country & {(country, figure) for (country, _), figure in figures.items()}
+        others = {f"{other.institution}'s": other.stated for other in all_series.values() if other is not series}
+        others |= {f"{name}'s of {one.day}": one for name, one in last.items() if name != series.institution}
+        for whose, statement in others.items():
+            same = by_country & statement.every_year
             if len(same) > IDENTICAL_SHARE * len(by_country):
                 notes = {key: f"{whose} figure" for key, figure in series.unsourced.items() if (key[0], figure) in same}
                 seen = f"{len(same)} of {len(by_country)} figures without a source are {whose}"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from gdp.checks.findings import Finding, named
-from gdp.checks.series import MIN_PAIRS, MOST_MOVED, Series, log_ratio, median
+from gdp.checks.series import MIN_PAIRS, MOST_MOVED, Series, log_ratios, median
 
 # The IMF's figure against the other institutions', as distances from the usual ratio in robust standard deviations
 # (those are 0.04 to 0.10). Both must be off to the same side, one of them far; a lone witness must be sure. Seen: 3 to
@@ -26,7 +26,8 @@ def check_witnesses(all_series: Mapping[str, Series]) -> Iterable[Finding]:
     ratios = [_ratios(imf, other) for other in others]
     yield from _columns_apart(imf, others, ratios)
     distances = [_distances(by_gap) for by_gap in ratios]
-    far = {c for found in distances for c, (_, sigmas) in found.items() if abs(sigmas) > min(BOTH_OFF, LONE_WITNESS)}
+    least = min(BOTH_OFF, LONE_WITNESS)
+    far = {country for found in distances for country, (_, sigmas) in found.items() if abs(sigmas) > least}
     notes: dict[str, str] = {}
     slips: dict[str, str] = {}
     for country in (country for country in imf.headlines if country in far):
@@ -48,11 +49,12 @@ Ratios = dict[int, dict[str, float]]  # by the gap of years, then by country: na
 
 
 def _ratios(series: Series, other: Series) -> Ratios:
+    mine, theirs = series.headlines, other.headlines
+    both = [country for country in mine if country in theirs]
+    ratios = log_ratios((mine[country][1], theirs[country][1]) for country in both)
     by_gap: Ratios = {}
-    for country, (year, figure) in series.headlines.items():
-        beside = other.headlines.get(country)
-        if beside:
-            by_gap.setdefault(year - beside[0], {})[country] = log_ratio(figure, beside[1])
+    for country, ratio in zip(both, ratios, strict=True):
+        by_gap.setdefault(mine[country][0] - theirs[country][0], {})[country] = ratio
     return by_gap
 
 

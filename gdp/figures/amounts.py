@@ -27,11 +27,15 @@ _MARK_INSIDE = re.compile(rf"\d\s*(?:{FOOTNOTE.pattern}|{MARKS.pattern})+\s*\d")
 _WIDE = {"\uff0c": ",", "\uff0e": ".", "\uff04": "$"}
 # What a reader passes over. "Int$" is not here: it is purchasing power; nor is "<", which is no figure.
 _BEFORE = re.compile(
-    r"(?:(?:US\s?\$|USD|\$|[~≈≃▲▼△▽↑↓]|approx\.?|circa|ca?\.|est\.?|increase|decrease|steady)\s*)+(?=\d)", re.IGNORECASE
+    r"(?:(?:US\s?\$|USD|\$|[~≈≃▲▼△▽↑↓]|approx(?:imately|\.)?|about|around|circa|ca?\.|est\.?|increase|decrease|steady)\s*)+"
+    r"(?=\d)",
+    re.IGNORECASE,
 )
-# Shares and ranks in brackets, and the marks of estimates; a list has no rank over 299.
+# The currency, shares, ranks in brackets, and the marks of estimates; a list has no rank over 299.
 _BEHIND = re.compile(
-    r"(?<=\d)(?:\s*(?:USD|US\$|[▲▼△▽↑↓]|est\.?|\((?:est\.?|[efp]|\d+(?:\.\d+)?\s?%|[12]?\d?\d(?:st|nd|rd|th)?)\)|e)|\s+a)+$",
+    r"(?<=\d)(?:\s*(?:USD|US\$|\$|US\ dollars|[▲▼△▽↑↓]|est\.?|[efp]"
+    r"|\((?:est(?:imate)?\.?|proj(?:ect(?:ed|ion))?\.?|forecast|[efp]|\d+(?:\.\d+)?\s?%|[12]?\d?\d(?:st|nd|rd|th)?)\))"
+    r"|\s+(?:a|\d+(?:\.\d+)?\s?%))+$",
     re.IGNORECASE,
 )
 # "4,125,213 1": behind whole groups of three, a digit that stands apart is a footnote's.
@@ -83,7 +87,7 @@ def hundredths_of_billions(text: str, factor: Decimal) -> int | None:
 
     Raises Unreadable for anything else: "abc" is no figure, nor is 0 or a negative number.
     """
-    figure = figure_text(text)
+    figure = _without_unit(figure_text(text), factor)
     if figure.casefold() in NO_FIGURE:
         return None
     found = _NUMBER.fullmatch(figure)
@@ -105,7 +109,15 @@ def figure_text(text: str) -> str:
 
 
 def _plain_digit(character: str) -> str:
-    return str(unicodedata.decimal(character)) if character.isdecimal() else _WIDE.get(character, character)
+    if character.isdecimal():
+        return str(unicodedata.decimal(character))
+    # what nobody sees: a byte order mark, a mark of the writing's direction, a soft hyphen
+    return "" if unicodedata.category(character) == "Cf" else _WIDE.get(character, character)
+
+
+def _without_unit(figure: str, factor: Decimal) -> str:
+    """Return a figure without the unit behind it, where that is the column's own."""
+    return next((pattern.sub("", figure).strip() for pattern, unit in _UNITS if unit == factor), figure)
 
 
 def _is_well_grouped(digits: str) -> bool:

@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from gdp.figures.amounts import CACHED_VALUES, NO_FIGURE, Figure, figure_of, unit_factor
-from gdp.figures.countries import Country, reference, without_rank
+from gdp.figures.countries import Country, bare_name, reference
 from gdp.figures.doubts import source_note
 from gdp.figures.years import (
     YEAR_IN_BRACKETS,
@@ -161,11 +161,11 @@ def named_of(text: str) -> Named:
         name = " ".join(name.replace(year[0], " ").split())
     if not any(c.isalpha() for c in name):
         return Named(name, problem=f"Country is {text[:40]!r}, which is no name")
-    ranked, name = name, without_rank(name)
+    whole, name = name, bare_name(name)
     country = reference().find_beside_code(name)
     is_aggregate = country is None and reference().is_aggregate(name)
     if not country and not is_aggregate:
-        name = ranked  # nothing says that the number is a rank
+        name = whole  # nothing says that the number is a rank
     stated, problem = checked_year(int(year[1])) if year else (None, None)
     return Named(country.name if country else name, country, is_aggregate, stated, problem)
 

@@ -17,7 +17,8 @@ from typing import Any
 from utils import COUNTRY_TABLE, PROJECT, Exit, StageError
 
 _NOT_A_LETTER = re.compile(r"[\W_]+")
-_RANK = re.compile(r"[12]?\d?\d[.)]?\s+(?=\D)")  # "1 United States", "1. United States"; no list has 300 ranks
+# "1 United States", "1. United States" (no list has 300 ranks); "India 1", a footnote's digit; "Georgia (country)".
+_BESIDE_THE_NAME = re.compile(r"^#?[12]?\d?\d[.)]?\s+(?=\D)|(?<=\D)\s\d{1,2}$|\s\((?:country|state|nation)\)$")
 _CODE_BEFORE = re.compile(r"([A-Z]{2,3})\s*[-–—:]?\s+(.+)")  # "USA United States", "US – United States"
 _CODE_BEHIND = re.compile(r"(?P<name>.+?)\s*(?:[-–—:,]\s*|\()(?P<code>[A-Z]{2,3})\)?")  # "United States (USA)"
 
@@ -63,10 +64,9 @@ class Reference:
         return list(dict.fromkeys(self.countries[known].name for known in close))
 
 
-def without_rank(name: str) -> str:
-    """Return a name without the rank that stands before it."""
-    rank = _RANK.match(name)
-    return name[rank.end() :] if rank else name
+def bare_name(name: str) -> str:
+    """Return a name without the rank before it, and a footnote's digit or a "(country)" behind it."""
+    return _BESIDE_THE_NAME.sub("", name)
 
 
 def fold(name: str) -> str:

@@ -1,4 +1,4 @@
-"""From raw records to clean ones, a file at a time: arrays, streams and Spark's folders all go through clean_lines.
+"""From raw records to clean ones, a file at a time: arrays, streams and folders of parts all go through clean_lines.
 
 A stream becomes a stream block by block, by several processes, in the order of its lines. Where an array is read or
 written, all of it is in memory, and its records are sorted.
@@ -7,25 +7,27 @@ written, all of it is in memory, and its records are sorted.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from gdp.figures.lines import CleanedBlock, clean_lines
 from gdp.figures.tally import Tally
 from gdp.records import is_stream, joined, lines_of_array
-from gdp.running.blocks import Block, blocks_of, packed
+from gdp.running.blocks import RAW_BLOCK_BYTES, Block, Range, is_packed, packed, portions_of, ranges_of, read_ahead
 from gdp.running.command_line import BulkOptions
 from gdp.running.journal import Journal
+from gdp.running.parts import Given, Parts, Run, parts_in
 from gdp.running.pieces import RECORD, Growing, identity_of, put_rejected, rejected_lines, results_in_order
 from gdp.running.screen import progress
+from gdp.running.storage import Stored, Where
 from utils import Exit, StageError, write_whole
 
 STAGE = "transform"
 ORDER = {"As_of": False, "Institution": True, "Year": False, "GDP_USD_billion": False, "Country": True}  # ascending?
-BATCH_CHARACTERS = 2_000_000  # lines judged at once on Spark: some six thousand
+TASK_BYTES = 8 * RAW_BLOCK_BYTES  # that make one part: a second's work, and few requests
+FEWEST_TASKS = 16
 
 
 def refuse(tally: Tally, source: str, options: BulkOptions) -> None:
@@ -39,7 +41,7 @@ def refuse(tally: Tally, source: str, options: BulkOptions) -> None:
 # --- arrays -----------------------------------------------------------------------------------------------------------
 
 
-def transform_sorted(source: Path, target: Path, options: BulkOptions, journal: Journal) -> tuple[Tally, str]:
+def transform_sorted(source: Where, target: Where, options: BulkOptions, journal: Journal) -> tuple[Tally, str]:
     """Clean the raw records of `source` into `target`, highest first within As_of, institution and year.
 
     Returns what became of them, and the SHA-256 of what was written. Raises StageError, and leaves `target`
@@ -57,9 +59,10 @@ def transform_sorted(source: Path, target: Path, options: BulkOptions, journal: 
     return tally, hashlib.sha256(content).hexdigest()
 
 
-def _cleaned_blocks(source: Path, journal: Journal) -> Iterator[CleanedBlock]:
+def _cleaned_blocks(source: Where, journal: Journal) -> Iterator[CleanedBlock]:
     if is_stream(source):
-        yield from (clean_lines(block.read(), str(source), block.offset) for block in blocks_of(source))
+        for offset, text in (block.lines() for block in portions_of(source)):
+            yield clean_lines(text, str(source), offset)
         return
     lines, sha256 = lines_of_array(source)
     journal.note_input(source, len(lines), sha256)
@@ -79,32 +82,49 @@ def _in_order(lines: list[bytes]) -> list[bytes]:
 # --- streams ----------------------------------------------------------------------------------------------------------
 
 
-def transform_stream(sources: list[Path], target: Path, options: BulkOptions, journal: Journal) -> Tally:
+def named(sources: list[Where]) -> str:
+    """Return how sources are told."""
+    return ", ".join(map(str, sources))
+
+
+def files_of(sources: list[Where]) -> list[Where]:
+    """Return the files of sources, of a folder those parts that count; raises StageError (66) for what is not there."""
+    found: list[Where] = []
+    for source in sources:
+        if not is_stream(source) and source.is_dir():
+            found += parts_in(source)
+        elif isinstance(source, Stored):
+            found.append(source._replace(known=source.stat()))
+        elif source.is_file():
+            found.append(source)
+        else:
+            raise StageError(Exit.NO_INPUT, f"{source} is not there; run extract.py, or name another with --input")
+    return found
+
+
+def transform_stream(sources: list[Where], target: Where, options: BulkOptions, journal: Journal) -> Tally:
     """Clean the raw lines of streams into `target`; what is no clean record goes to Rejected.jsonl, with its place.
 
     Returns what became of them. Raises StageError, and leaves `target` as it was: 66 for a missing source, 65 when too
     much was set aside, 74 when something cannot be written. Interrupted, it goes on where it stopped.
     """
-    for source in sources:
-        if not source.is_file():
-            raise StageError(Exit.NO_INPUT, f"{source} is not there; run extract.py, or name another with --input")
-    named = ", ".join(map(str, sources))
-    growing = Growing(target, STAGE, {"input": identity_of(sources)})
+    files = files_of(sources)
+    growing = Growing(target, STAGE, {"input": identity_of(files)})
     if done := growing.was_done():
         growing.drop()
         tally = Tally(done["tally"])
-        refuse(tally, named, options)
+        refuse(tally, named(sources), options)
         journal.say("done before, from the same lines:")
         return tally
-    state = _clean_all(growing, sources, target, options.workers, journal)
+    state = _clean_all(growing, files, target, options.workers, journal)
     growing.save(state)
     growing.put_rejected()
-    refuse(Tally(state["tally"]), named, options)
+    refuse(Tally(state["tally"]), named(sources), options)
     growing.put(state)
     return Tally(state["tally"])
 
 
-def _clean_all(growing: Growing, sources: list[Path], target: Path, workers: int, journal: Journal) -> dict[str, Any]:
+def _clean_all(growing: Growing, sources: list[Where], target: Where, workers: int, journal: Journal) -> dict[str, Any]:
     """Clean every block that was not done before; return how many blocks and bytes were done, and the tally."""
     state = growing.state or {"blocks": 0, "bytes": 0, "tally": None}
     if growing.state:
@@ -114,7 +134,7 @@ def _clean_all(growing: Growing, sources: list[Path], target: Path, workers: int
     def now() -> dict[str, Any]:
         return {**state, "tally": tally.as_json()}
 
-    blocks = islice((block for source in sources for block in blocks_of(source)), state["blocks"], None)
+    blocks = islice((block for source in sources for block in portions_of(source)), state["blocks"], None)
     size = sum(source.stat().st_size for source in sources)
     with progress(size, "bytes read", journal, state["bytes"]) as advance:
         for block, cleaned in results_in_order(partial(clean_block, target=target), blocks, workers, journal):
@@ -125,55 +145,45 @@ def _clean_all(growing: Growing, sources: list[Path], target: Path, workers: int
     return now()
 
 
-def clean_block(block: Block, target: Path) -> CleanedBlock:
+def clean_block(block: Block | Range, target: Where) -> CleanedBlock:
     """Return what becomes of a block, its lines as they go into `target`."""
-    cleaned = clean_lines(block.read(), str(block.path), block.offset)
+    offset, text = block.lines()
+    cleaned = clean_lines(text, str(block.path), offset)
     return cleaned._replace(lines=packed(cleaned.lines, target))
 
 
-# --- on Spark ---------------------------------------------------------------------------------------------------------
+# --- parts ------------------------------------------------------------------------------------------------------------
 
 
-def transform_on_spark(sources: list[str], target: str, master: str, options: BulkOptions, journal: Journal) -> Tally:
-    """Clean the raw lines of files or folders into a folder of parts; return what became of them.
+def transform_parts(sources: list[Where], folder: Where, options: BulkOptions, run: Run, journal: Journal) -> Tally:
+    """Clean the raw lines of files, or of folders of parts, into a folder of parts; return what became of them.
 
-    Raises StageError, and then leaves no parts: 65 when too much was set aside, and whatever spark.started raises.
+    Raises StageError, and then no new parts count: 66 for a missing source, 65 when too much was set aside, and
+    whatever `run` raises.
     """
-    from gdp.running import spark
-
-    def added_up(of_tasks: list[dict[str, Any]]) -> Tally:
-        tally = Tally()
-        for saved in of_tasks:
-            tally.add(Tally(saved))
-        refuse(tally, ", ".join(sources), options)
-        return tally
-
-    spark.refuse_filled(target)
-    with spark.started(master, journal) as context:
-        parts = [spark.lines_of(context, source).mapPartitions(partial(clean_partition, source)) for source in sources]
-        return spark.write(context.union(parts), target, STAGE, added_up)
+    found = files_of(sources)
+    parts = Parts(folder, STAGE, identity_of(found))
+    notes = parts.make(tasks_of(found), clean_task, run, journal)
+    tally = Tally()
+    for saved in (saved for note in notes for saved in note["counted"]):
+        tally.add(Tally(saved))
+    refuse(tally, named(sources), options)
+    parts.put(notes)
+    return tally
 
 
-def clean_partition(source: str, lines: Iterable[tuple[int, str]]) -> Iterator[tuple[str, str]]:
-    """Yield what becomes of a task's lines, each given with its byte offset, as spark.write takes it."""
-    from gdp.running.spark import given
+def tasks_of(files: list[Where]) -> list[Range]:
+    """Return ranges of files, large enough to be worth a part, small enough that all have work; packed files whole."""
+    sizes = [file.stat().st_size for file in files]
+    task_bytes = max(RAW_BLOCK_BYTES // 4, min(TASK_BYTES, sum(sizes) // FEWEST_TASKS))
+    return [
+        one for file, size in zip(files, sizes, strict=True)
+        for one in ranges_of(file, size or 1 if is_packed(file) else task_bytes)
+    ]  # fmt: skip
 
-    for batch in _batches(lines):
-        text = "".join(f"{line}\n" for _, line in batch).encode()
-        cleaned = clean_lines(text, source, [offset for offset, _ in batch])
-        rejected = rejected_lines(STAGE, cleaned.rejects)
-        yield from given(cleaned.lines, rejected, cleaned.tally.as_json())
 
-
-def _batches(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
-    """Yield lines with their offsets, so many at once as are worth the call."""
-    size = 0
-    batch: list[tuple[int, str]] = []
-    for offset, line in lines:
-        batch.append((offset, line))
-        size += len(line)
-        if size > BATCH_CHARACTERS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+def clean_task(task: Range) -> Iterator[Given]:
+    """Yield what becomes of a range of a file, block by block."""
+    for offset, text in read_ahead(task):
+        cleaned = clean_lines(text, str(task.path), offset)
+        yield Given(cleaned.lines, rejected_lines(STAGE, cleaned.rejects), cleaned.tally.as_json())

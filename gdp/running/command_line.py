@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 from datetime import datetime
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from gdp.records import PUBLISHERS
-from gdp.running.places import without_credentials
+from gdp.running.credentials import without_credentials
+from gdp.running.storage import PARTS
 from utils import Exit, StageError
+
+if TYPE_CHECKING:
+    from gdp.running.journal import Journal
+    from gdp.running.parts import Run
 
 # A typo or two in each column of a page of 600 figures; more, and it was read wrong.
 MAX_REJECTED_SHARE = 0.02
@@ -25,9 +30,9 @@ class _Parser(argparse.ArgumentParser):
 
 def command_line(description: str, *examples: str) -> argparse.ArgumentParser:
     """Return a parser with what every script takes; its help ends in commands that can be pasted."""
-    told = "".join(f"\n  {example}" for example in examples)
+    indented = "".join(f"\n  {example}" for example in examples)
     parser = _Parser(
-        description=description, epilog=f"examples:{told}", formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, epilog=f"examples:{indented}", formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quiet", action="store_true", help="say only warnings and errors, and print no tables")
     parser.add_argument("--wait", type=seconds, default=0, metavar="SECONDS", help="wait for another run to end")
@@ -86,6 +91,19 @@ def bulk_options(options: argparse.Namespace, most: float = MAX_REJECTED_SHARE) 
     """Return what add_bulk_options's options say; `most` is the share that may be set aside where they do not say."""
     rejected = most if options.max_rejected is None else options.max_rejected
     return BulkOptions(options.workers or len(os.sched_getaffinity(0)), rejected)
+
+
+def parts_made_by(options: argparse.Namespace, journal: Journal) -> Run | None:
+    """Return what makes an output in parts, where --engine spark or its name asks for that; else None."""
+    if options.engine == "spark":
+        from gdp.running.spark import on_spark
+
+        return on_spark(options.master or "local[*]", journal)
+    if options.output and options.output.name.endswith(PARTS):
+        from gdp.running.parts import on_this_machine
+
+        return on_this_machine(bulk_options(options).workers, journal)
+    return None
 
 
 class BulkOptions(NamedTuple):

@@ -7,11 +7,11 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from gdp.running.runs import warnings_of_last_run
-from utils import StageError, append_log, printable
+from gdp.running.storage import Where
+from utils import Exit, StageError, append_log, printable
 
 MOST_WARNINGS, MOST_CHARACTERS = 100, 500  # of a run that log/runs.jsonl remembers, and of each
 
@@ -68,13 +68,13 @@ class Journal:
             self._warned_before = warnings_of_last_run(self.stage)
         return message[:MOST_CHARACTERS] in self._warned_before
 
-    def note_input(self, path: Path, rows: int, sha256: str) -> None:
+    def note_input(self, path: Where, rows: int, sha256: str) -> None:
         """Remember the file that was read."""
         self.facts |= {"input": str(path), "input_sha256": sha256, "rows_in": rows, "bytes_in": path.stat().st_size}
 
-    def note_output(self, place: Path | str, rows: int, sha256: str | None = None) -> None:
+    def note_output(self, place: Where | str, rows: int, sha256: str | None = None) -> None:
         """Remember what was written."""
-        size = place.stat().st_size if isinstance(place, Path) else None
+        size = None if isinstance(place, str) else place.stat().st_size
         self.facts |= {"output": str(place), "output_sha256": sha256, "rows_out": rows, "bytes_out": size}
 
     def settle(self) -> None:
@@ -95,6 +95,14 @@ class Journal:
         if self._watched is not None:
             with contextlib.suppress(OSError):
                 os.write(self._watched, json.dumps({"progress": [done, total, what, seconds_left]}).encode() + b"\n")
+
+    def stop(self, code: int) -> int:
+        """Tell that a person, or the system, stopped us; return the exit code."""
+        self.facts["error"] = "interrupted" if code == Exit.INTERRUPTED else "terminated"
+        print(f"[{self.stage}] {self.facts['error']}", file=sys.stderr, flush=True)
+        with contextlib.suppress(StageError):
+            self.log(self.facts["error"])
+        return code
 
     def fail(self, code: int, message: str) -> int:
         """Tell of a failure, also where the log cannot be written; return its exit code."""

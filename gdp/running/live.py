@@ -22,6 +22,7 @@ from utils import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.live import Live
     from rich.table import Table
 
 
@@ -50,6 +51,7 @@ class View:
 
     def __init__(self, names: list[str], console: Console) -> None:
         self._console = console
+        self.live: Live
         self._lines = {name: Line() for name in names}
         self._printed = bytearray()
 
@@ -79,18 +81,24 @@ class View:
             thread.join(LAST_WORDS_S)
         line.seconds = time.monotonic() - line.began if line.began else None
         line.state, line.rows, line.peak_mb, line.process = state, rows, max(line.peak_mb, peak_mb), None
+        self.show_printed()
 
     def show_printed(self) -> None:
-        """Show what the stages printed."""
+        """Show what the stages printed since this was last asked for, above the lines."""
+        if not self._printed:
+            return
+        self.live.stop()  # which takes the lines away
         sys.stdout.write(self._printed.decode(errors="replace"))
         sys.stdout.flush()
+        self._printed.clear()
+        self.live.start()
 
     def _say(self, said: bytes) -> None:
         from rich.text import Text
 
-        told = printable(said.decode(errors="replace").rstrip("\n"))
-        style = "red" if "] error: " in told else "yellow" if "] warning: " in told else "dim"
-        self._console.print(Text(told, style=style))
+        words = printable(said.decode(errors="replace").rstrip("\n"))
+        style = "red" if "] error: " in words else "yellow" if "] warning: " in words else "dim"
+        self._console.print(Text(words, style=style))
 
     def table(self) -> Table:
         """Return the lines as they stand now."""
@@ -104,12 +112,12 @@ class View:
         for name in ("elapsed", "rows", "memory"):
             table.add_column(name, justify="right", no_wrap=True)
         cells = {name: self._cells(line) for name, line in self._lines.items()}
-        told = any(progress for *_, progress in cells.values())
-        if told:
+        has_progress = any(progress for *_, progress in cells.values())
+        if has_progress:
             table.add_column("progress")
         for name, line in self._lines.items():
             state = Text(line.state, style=STYLES.get(line.state, "red"))
-            table.add_row(name, state, *cells[name][: 4 if told else 3])
+            table.add_row(name, state, *cells[name][: 4 if has_progress else 3])
         return table
 
     def _cells(self, line: Line) -> tuple[str, str, str, str]:
@@ -117,9 +125,9 @@ class View:
         progress = ""
         if line.process:
             line.peak_mb = _memory_mb(line.process.popen.pid) or line.peak_mb
-            told = line.process.progress()
-            if told:
-                line.rows, progress = told[0], _progress(*told, bar=self._console.width >= NARROW_COLUMNS)
+            sent = line.process.progress()
+            if sent:
+                line.rows, progress = sent[0], _progress(*sent, bar=self._console.width >= NARROW_COLUMNS)
         return (
             "" if running is None else f"{running:.1f} s",
             "" if line.rows is None else f"{line.rows:,}",
@@ -130,7 +138,7 @@ class View:
 
 @contextlib.contextmanager
 def shown(names: list[str], journal: Journal) -> Iterator[View | None]:
-    """Yield a view that is shown meanwhile, and what the stages printed after it; None where nobody watches."""
+    """Yield a view that is shown meanwhile, what a stage printed above it once it ended; None where nobody watches."""
     if journal.quiet or not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         yield None
         return
@@ -139,13 +147,16 @@ def shown(names: list[str], journal: Journal) -> Iterator[View | None]:
 
     console = Console(stderr=True, highlight=False)
     view = View(names, console)
+    view.live = Live(
+        get_renderable=view.table, console=console, refresh_per_second=REFRESHES_A_SECOND, redirect_stdout=False,
+        transient=True,
+    )  # fmt: skip
     try:
-        with Live(
-            get_renderable=view.table, console=console, refresh_per_second=REFRESHES_A_SECOND, redirect_stdout=False
-        ):
+        with view.live:
             yield view
+            view.show_printed()
     finally:
-        view.show_printed()
+        console.print(view.table())
 
 
 def _each_line(stream: IO[bytes], hear: Any) -> None:

@@ -23,11 +23,13 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from gdp.running.journal import Journal
+from gdp.running.storage import Where
 from utils import (
     Exit,
     StageError,
+    open_to_read,
     our_files,
-    rejected_file,
+    raw_file,
     stamp_of,
     whole_file,
     write_whole,
@@ -37,6 +39,7 @@ from utils import (
 IN_FLIGHT = 2  # pieces a process: one at work, one waiting
 MAX_DEATHS = 3  # of processes without a piece done in between; then it is the piece that kills
 SAVE_EVERY_S = float(os.environ.get("GDP_ETL_SAVE_EVERY_S") or 2.0)  # so much is done again after an interruption
+SPOOLED_BYTES = 8_000_000  # in memory, before it goes to the disk
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -138,6 +141,11 @@ class Reject(NamedTuple):
         return f"{where}: {self.reason}: {self.text[:SHOWN_CHARACTERS]}"
 
 
+def rejected_file(beside: Where) -> Where:
+    """Return where what was set aside goes, with its reason: beside the stage's output."""
+    return beside.with_name("Rejected.jsonl")
+
+
 def rejected_lines(stage: str, rejects: Iterable[Reject]) -> bytes:
     """Return what a stage set aside as lines of Rejected.jsonl."""
     lines = [
@@ -153,20 +161,27 @@ def rejected_lines(stage: str, rejects: Iterable[Reject]) -> bytes:
     return b"".join(json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n" for line in lines)
 
 
-def put_rejected(target: Path, stage: str, lines: Iterable[bytes]) -> None:
+def put_rejected(target: Where, stage: str, lines: Iterable[bytes]) -> None:
     """Put a stage's rejects into Rejected.jsonl beside its output, in the place of those of its last run.
 
     Raises StageError (74) when it cannot be written.
     """
-    if not lines and not rejected_file(target).exists():
-        return
     path, mine = rejected_file(target), json.dumps({"Stage": stage})[:-1].encode()
-    others = path.open("rb") if path.exists() else io.BytesIO()
-    with others, whole_file(path) as file:
-        file.writelines(line for line in others if not line.startswith(mine))
-        file.writelines(lines)
-    if not path.stat().st_size:
-        path.unlink()
+    if not lines and not path.exists():
+        return
+    import shutil
+    import tempfile
+
+    others = open_to_read(path) if path.exists() else io.BytesIO()
+    with others, tempfile.SpooledTemporaryFile(SPOOLED_BYTES) as kept:
+        kept.writelines(line for line in others if not line.startswith(mine))
+        kept.writelines(lines)
+        if kept.tell():
+            kept.seek(0)
+            with whole_file(path) as file:
+                shutil.copyfileobj(kept, file)
+        elif path.exists():
+            path.unlink()
 
 
 # --- outputs that grow ------------------------------------------------------------------------------------------------
@@ -178,15 +193,16 @@ class Growing:
     `state` is what the caller remembers with the pieces done, as JSON; None at the beginning.
     """
 
-    def __init__(self, target: Path, stage: str, identity: dict[str, Any]) -> None:
+    def __init__(self, target: Where, stage: str, identity: dict[str, Any]) -> None:
         self._target, self._stage, self._identity = target, stage, identity
-        self._done = target.with_name(f".{target.name}.done")
-        self._note = target.with_name(f".{target.name}.going")
-        self._parts = [target.with_name(f".{target.name}.part"), target.with_name(f".{target.name}.rejected.part")]
+        near = _grows_at(target)
+        self._done, self._note, *self._parts = [
+            near.with_name(f".{near.name}.{what}") for what in ("done", "going", "part", "rejected.part")
+        ]
         note = self._read_note()
         self.state: dict[str, Any] | None = note["state"] if note else None
-        with writing(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
+        with writing(near):
+            near.parent.mkdir(parents=True, exist_ok=True)
             self._files = [part.open("ab") for part in self._parts]
             for file, size in zip(self._files, note["sizes"] if note else (0, 0), strict=True):
                 file.truncate(size)
@@ -213,7 +229,7 @@ class Growing:
 
     def add(self, text: bytes, rejected: bytes, state: Callable[[], dict[str, Any]]) -> None:
         """Add what a piece gave, and from time to time remember how far we are; raises StageError (74)."""
-        with writing(self._target):
+        with writing(self._parts[0]):
             for file, more in zip(self._files, (text, rejected), strict=True):
                 file.write(more)
         if time.monotonic() - self._saved > SAVE_EVERY_S:
@@ -222,7 +238,7 @@ class Growing:
     def save(self, state: dict[str, Any], wait: bool = True) -> None:
         """Make what there is last, and remember it; raises StageError (74). Without `wait` the disk takes its time."""
         self._wait_for_disk()
-        with writing(self._target):
+        with writing(self._parts[0]):
             for file in self._files:
                 file.flush()
         sizes = [file.tell() for file in self._files]
@@ -233,7 +249,7 @@ class Growing:
             self._wait_for_disk()
 
     def _make_last(self, note: bytes) -> None:
-        with writing(self._target):
+        with writing(self._parts[0]):
             for file in self._files:
                 os.fsync(file.fileno())
         write_whole(self._note, note)
@@ -249,21 +265,33 @@ class Growing:
 
     def put(self, state: dict[str, Any]) -> None:
         """Put the output in place; all is done, and a run that a later stage interrupted need not do it again."""
-        with writing(self._target):
+        with writing(self._parts[0]):
             self._files[0].close()
-            self._parts[0].replace(self._target)
+            if isinstance(self._target, Path):
+                self._parts[0].replace(self._target)
+            else:
+                with self._parts[0].open("rb") as grown, whole_file(self._target) as file:
+                    while piece := grown.read(SPOOLED_BYTES):
+                        file.write(piece)
         done = {"identity": self._identity, "output": stamp_of(self._target), "state": state}
         write_whole(self._done, json.dumps(done).encode())
         self.drop()
 
     def drop(self) -> None:
         """Leave nothing to go on with."""
-        with writing(self._target):
+        with writing(self._parts[0]):
             for path in (*self._parts, self._note):
                 path.unlink(missing_ok=True)
 
 
-def identity_of(paths: Iterable[Path]) -> str:
+def _grows_at(target: Where) -> Path:
+    """Return beside what an output grows: itself or, where that is in a store, what stands for it on this machine."""
+    if isinstance(target, Path):
+        return target
+    return raw_file().with_name(f"{hashlib.sha256(target.url.encode()).hexdigest()[:16]}.{target.name}")
+
+
+def identity_of(paths: Iterable[Where]) -> str:
     """Return what tells that files, and the rules that read them, are still the same: a hash of names, sizes, times."""
-    stamps = [(str(path), (found := path.stat()).st_size, found.st_mtime_ns) for path in (*paths, *our_files())]
+    stamps = [(str(path), stamp_of(path)) for path in (*paths, *our_files())]
     return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What a text names: a file, a page, a stream or a database; and how a place is told, without its credentials.
+"""What a text names: a file, a page, a stream or a database.
 
 Every option that names a place is understood here, by its scheme, before anything is done. What nothing here knows is
 wrong usage, told by argparse.ArgumentTypeError, whose message holds no credentials either.
@@ -13,30 +13,19 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
+from gdp.running.credentials import HIDDEN, HOSTS_AND_PORTS, WEB, as_typed, credentials_in, without_credentials
+from gdp.running.storage import FILE_SERVERS, Stored, Where, is_store
 from utils import database_file
 
-WEB = ("http", "https")
 POSTGRESQL = ("postgresql", "postgres")
-HADOOP = ("hdfs", "s3a", "abfs", "abfss", "gs", "viewfs")  # what Spark's own file systems open
-NOT_YET = ("s3",)
-BY_NAME_ALONE = (*WEB, *POSTGRESQL, *HADOOP, *NOT_YET, "file", "sqlite", "mysql", "mariadb", "jdbc", "ftp")
+STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "hdfs")  # those among what fsspec opens that people meet
+BY_NAME_ALONE = (*WEB, *POSTGRESQL, *STORES, "file", "sqlite", "mysql", "mariadb", "jdbc", "ftp")
 # A scheme ends in ://; some people write only the colon, which a file's name may have too.
 _SCHEME = re.compile(rf"([^/\s]*?)://|((?:{'|'.join(BY_NAME_ALONE)}):)", re.IGNORECASE)
 _DSN = re.compile(
     r"(?:^|\s)(?:host|hostaddr|port|dbname|user|password|passfile|service|sslmode)\s*=(?=\s*\S)", re.IGNORECASE
 )
-_URL = re.compile(r"(?P<scheme>[a-z][\w+.:-]*:)?//(?P<rest>[^\s'\"<>]+)", re.IGNORECASE | re.ASCII)
-_SECRET_PARAMETER = re.compile(
-    r"(?P<name>[?&#;\s][^=&#;\s]*(?:user|passw|pwd|passfile|token|secret|key|sig|credential|auth|login)[^=&#;\s]*=)"
-    r"(?P<value>'[^']*'|[^&#;\s'\"]*)",
-    re.IGNORECASE,
-)
-# A query may be a token and nothing else, and so may what follows a #.
-_BARE_PARAMETER = re.compile(r"(?<=[?&#])[^=&#\s'\"]+(?=[&#\s'\"]|$)")
 _ENDS_A_URL = re.compile(r"[\s'\"<>]", re.ASCII)  # in running text, and so it must not stand in one
-_PUT_FOR_IT = re.compile(r"%(?:2[027]|3[CE]|0[9A-D])")
-_HOSTS_AND_PORTS = re.compile(r"(?:(?:\[[0-9a-f:.%]+\]|[^\s:\[\]@/,]*)(?::\d*)?(?:,|$))+", re.IGNORECASE)
-HIDDEN = "…"
 
 
 class Place(NamedTuple):
@@ -56,8 +45,8 @@ class Place(NamedTuple):
 
     def scrubbed(self, text: str) -> str:
         """Return what somebody else says of this place without the credentials in its URL."""
-        stands = _credentials(self.url)
-        secrets = stands | {unquote(secret) for secret in stands} | {_as_typed(secret) for secret in stands}
+        stands = credentials_in(self.url)
+        secrets = stands | {unquote(secret) for secret in stands} | {as_typed(secret) for secret in stands}
         for secret in sorted(secrets, key=len, reverse=True):
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
         return without_credentials(text)
@@ -79,13 +68,11 @@ def file_named(text: str) -> Path:
     return Path(unquote(slash + path))
 
 
-def page_named(text: str) -> str:
-    """Return the path, or the http(s):// address, at which a page is read; raises ArgumentTypeError."""
+def page_named(text: str) -> str | Where:
+    """Return the http(s):// address, or the file, at which a page is read; raises ArgumentTypeError."""
     scheme, rest = _apart(text)
-    if scheme in ("", "file"):
-        return str(file_named(text))
     if scheme not in WEB:
-        raise _unknown(rest, scheme, "a path, file:// or http(s)://")
+        return stream_named(text)
     try:
         host = urlsplit(f"{scheme}:{rest}").hostname
     except ValueError:  # whose message may quote a password
@@ -97,22 +84,37 @@ def page_named(text: str) -> str:
     return f"{scheme}:{rest}"
 
 
-def is_on_the_web(page: str) -> bool:
-    """Tell whether a page that page_named returned is read at an address."""
-    return _apart(page)[0] in WEB
+def stream_named(text: str) -> Where:
+    """Return the file, or folder of parts, that a path or a URL of fsspec's names; raises ArgumentTypeError."""
+    place = folder_named(text)
+    if isinstance(place, Stored) and not place.folder:
+        raise argparse.ArgumentTypeError(f"{place} names no file: write {place}/NAME")
+    return place
 
 
-def stream_named(text: str) -> str:
-    """Return the path of a stream or a folder, or the URL that Spark's Hadoop opens; raises ArgumentTypeError."""
+def folder_named(text: str) -> Where:
+    """Return the folder, which may be a whole bucket, that a path or a URL names; raises ArgumentTypeError."""
     scheme, rest = _apart(text)
-    if scheme in HADOOP:
-        return f"{scheme}:{rest}"
-    return str(file_named(text))
+    if scheme in ("", "file"):
+        return file_named(text)
+    shown = without_credentials(f"{scheme}:{rest}")
+    try:
+        if not is_store(scheme):
+            raise _unknown(rest, scheme, "a path, file://, or what fsspec opens, as s3://BUCKET/NAME")
+    except ImportError as error:
+        raise argparse.ArgumentTypeError(f"{shown} cannot be opened here: {error}") from None
+    if _may_hold_a_password(scheme, rest):
+        raise argparse.ArgumentTypeError(f"{shown}: credentials come from the environment, and not from a URL")
+    if not rest.startswith("//") or not rest.strip("/"):
+        raise argparse.ArgumentTypeError(f"{shown} names nothing: write {scheme}://BUCKET/NAME")
+    return Stored(f"{scheme}:{as_typed(rest).rstrip('/')}")
 
 
-def is_of_hadoop(place: str | None) -> bool:
-    """Tell whether a place that stream_named returned is one that only Hadoop can open."""
-    return place is not None and _apart(place)[0] in HADOOP
+def _may_hold_a_password(scheme: str, rest: str) -> bool:
+    authority, _, path = rest.removeprefix("//").partition("/")
+    user, _, host = authority.rpartition("@")
+    is_port = scheme in FILE_SERVERS and HOSTS_AND_PORTS.fullmatch(host) and "@" not in path
+    return ":" in user or (":" in host and not is_port)
 
 
 def database_named(text: str) -> Place:
@@ -134,7 +136,7 @@ def database_named(text: str) -> Place:
         raise argparse.ArgumentTypeError("it has more than one @: write one in a user or a password as %40")
     url = f"postgresql:{rest}"
     authority = re.split(r"[/?#]", rest.removeprefix("//").rpartition("@")[2], maxsplit=1)[0]
-    if not rest.startswith("//") or not _HOSTS_AND_PORTS.fullmatch(authority):
+    if not rest.startswith("//") or not HOSTS_AND_PORTS.fullmatch(authority):
         raise argparse.ArgumentTypeError("it is no address: write postgresql://USER:PASSWORD@HOST:PORT/NAME")
     return Place(None, url)
 
@@ -166,48 +168,5 @@ def _absolute(path: Path) -> Path:
 
 
 def _unknown(rest: str, scheme: str, known: str) -> argparse.ArgumentTypeError:
-    when = "not read or written yet" if scheme in NOT_YET else "not understood here"
-    return argparse.ArgumentTypeError(f"{without_credentials(f'{scheme}:{rest}')}: {scheme}:// is {when}; name {known}")
-
-
-# --- how it is told ---------------------------------------------------------------------------------------------------
-
-
-def without_credentials(text: str) -> str:
-    """Return a text with no user, password or token of a URL or a DSN in it, whether the URL is well formed or not."""
-
-    def told(found: re.Match[str]) -> str:
-        scheme, rest = found["scheme"] or "", found["rest"]
-        return f"{scheme}//{rest[_end_of_user(scheme, rest) :]}"
-
-    shown = _SECRET_PARAMETER.sub(rf"\g<name>{HIDDEN}", f" {_URL.sub(told, text)}")[1:]
-    return _URL.sub(lambda found: _BARE_PARAMETER.sub(HIDDEN, found[0]), shown)
-
-
-def _end_of_user(scheme: str, rest: str) -> int:
-    """Return where the user and password end in what follows a URL's //; 0 where it has none.
-
-    A password may hold the signs that end a host. Only an address of a page has an @ elsewhere, behind a sound host.
-    """
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    if "@" not in rest:
-        return 0
-    if scheme.lower().rstrip(":") in WEB and "@" not in authority and _HOSTS_AND_PORTS.fullmatch(authority):
-        return 0
-    if scheme.lower().rstrip(":") in WEB and "@" in authority:
-        return authority.rindex("@") + 1
-    return rest.rindex("@") + 1
-
-
-def _as_typed(secret: str) -> str:
-    """Return a part of a URL with blanks and quotes where _apart wrote %20 and the like, all else as it stands."""
-    return _PUT_FOR_IT.sub(lambda sign: unquote(sign[0]), secret)
-
-
-def _credentials(url: str) -> set[str]:
-    """Return the user, the password and the secret parameters in a URL, as they stand there."""
-    rest = url.partition("//")[2]
-    user, _, password = rest[: max(0, _end_of_user("", rest) - 1)].partition(":")
-    return {
-        secret for secret in (user, password, *(found["value"] for found in _SECRET_PARAMETER.finditer(url))) if secret
-    }
+    shown = without_credentials(f"{scheme}:{rest}")
+    return argparse.ArgumentTypeError(f"{shown}: {scheme}:// is not understood here; name {known}")

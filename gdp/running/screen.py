@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import threading
 import time
@@ -16,6 +17,7 @@ from utils import printable
 if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.table import Table
+    from rich.text import Text
 
 MOST_COLUMNS = 200  # wider, and the eye loses the line
 WRAPPED_COLUMNS = 16  # what a column of words is wrapped to before others are left out
@@ -25,12 +27,14 @@ PATIENCE_S = 2.0  # what is done sooner needs no telling of progress
 STEPS_TOLD = 10  # how many lines tell of progress where there is no terminal
 
 Row = Sequence[str]
+_LARGE = re.compile(r"\d{4,}(?=\.\d)")
 
 
 def show_table(title: str, headings: Row, rows: Sequence[Row], numbers: frozenset[str], spare: Row = ()) -> None:
     """Print a table to standard output; the columns whose heading is in `numbers` are aligned to the right.
 
-    Where a terminal is too narrow, the columns in `spare` are left out, the first of them first: a figure never wraps.
+    Where a terminal is too narrow, the columns in `spare` are left out, the first of them first, and a line says so: a
+    figure never wraps. Thousands are set apart for people; what reads a pipe gets plain digits.
     """
     rows = [[printable(text) for text in row] for row in rows]  # a page must not steer the terminal
     if sys.stdout.isatty() or os.environ.get("FORCE_COLOR", "0") != "0":
@@ -64,11 +68,15 @@ def _show_rich(title: str, headings: Row, rows: Sequence[Row], numbers: frozense
         shown = with_it
     console.print(Text(title, style="bold"), width=width)
     console.print(_rich_table(shown, headings, rows, numbers), width=width)
+    if hidden := [name for name in headings if name not in shown]:
+        how = "a wider window shows it, and --json has it"
+        console.print(Text(f"Not shown: {', '.join(hidden)}; {how}\n", style="dim"), width=width)
 
 
 def _least_width(shown: Row, headings: Row, rows: Sequence[Row], numbers: frozenset[str]) -> int:
     """Return how wide a table is at the least: figures whole, words wrapped."""
-    widths = dict(zip(headings, [max(map(len, column)) for column in zip(headings, *rows, strict=True)], strict=True))
+    texts = zip(headings, *([with_thousands(text) for text in row] for row in rows), strict=True)
+    widths = dict(zip(headings, [max(map(len, column)) for column in texts], strict=True))
     return sum(PADDING + (widths[name] if name in numbers else min(widths[name], WRAPPED_COLUMNS)) for name in shown)
 
 
@@ -82,8 +90,19 @@ def _rich_table(shown: Row, headings: Row, rows: Sequence[Row], numbers: frozens
         table.add_column(Text(name), justify="right" if name in numbers else "left", no_wrap=name in numbers)
     for row in rows:
         cells = dict(zip(headings, row, strict=True))
-        table.add_row(*(Text(cells[name], style=_style(cells[name], name in numbers)) for name in shown))
+        table.add_row(*(_cell(cells[name], name in numbers) for name in shown))
     return table
+
+
+def _cell(text: str, is_number: bool) -> Text:
+    from rich.text import Text
+
+    return Text(with_thousands(text) if is_number else text, style=_style(text, is_number))
+
+
+def with_thousands(text: str) -> str:
+    """Return a text of figures with their thousands set apart; a year, which has no decimals, stays as it is."""
+    return _LARGE.sub(lambda whole: f"{int(whole[0]):,}", text)
 
 
 def _style(text: str, is_number: bool) -> str:

@@ -151,7 +151,7 @@ def _outcome(journal: Journal, *steps: Callable[[], None]) -> int:
     except StageError as error:
         return journal.fail(error.code, str(error))
     except KeyboardInterrupt:
-        return journal.fail(Exit.INTERRUPTED, "interrupted")
+        return journal.stop(Exit.INTERRUPTED)
     except OSError as error:  # reading and writing files is told where it happens; what is left is standard output
         return journal.fail(Exit.CANNOT_WRITE, f"cannot write: {error}; make room there, then run again")
     except Exception as error:  # the last resort: a fault of ours is told in one line, its traceback kept in the log

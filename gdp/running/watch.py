@@ -53,11 +53,11 @@ class Process:
     def progress(self) -> tuple[int, int, str, float] | None:
         """Return how far the stage says it is: how much of how much of what, and the seconds left."""
         with self.lock:
-            told = [line for line in self.listen() if line.startswith(PROGRESS)]
-            if not told:
+            lines = [line for line in self.listen() if line.startswith(PROGRESS)]
+            if not lines:
                 return None
-            self.heard[:] = told[-1] + b"\n" + bytes(self.heard).rpartition(told[-1] + b"\n")[2]
-        done, total, what, seconds_left = json.loads(told[-1])["progress"]
+            self.heard[:] = lines[-1] + b"\n" + bytes(self.heard).rpartition(lines[-1] + b"\n")[2]
+        done, total, what, seconds_left = json.loads(lines[-1])["progress"]
         return done, total, what, seconds_left
 
     def close(self) -> None:
@@ -99,10 +99,13 @@ def start(name: str, arguments: list[str], lock: int, view: Onlooker | None = No
             handed.append(pipe[1 - mine])
         streams = view.streams() if view else {"env": os.environ}
         # numpy's threads are of no use to 600 figures, and cost their start
-        told = {"OPENBLAS_NUM_THREADS": "1", DESCRIPTORS_VARIABLE: ",".join(map(str, [*handed, lock]))}
+        environment = {"OPENBLAS_NUM_THREADS": "1", DESCRIPTORS_VARIABLE: ",".join(map(str, [*handed, lock]))}
         popen = subprocess.Popen(
             [sys.executable, str(PROJECT / f"{name}.py"), *arguments],
-            **{**streams, "env": {**told, **streams["env"], DESCRIPTORS_VARIABLE: told[DESCRIPTORS_VARIABLE]}},
+            **{
+                **streams,
+                "env": {**environment, **streams["env"], DESCRIPTORS_VARIABLE: environment[DESCRIPTORS_VARIABLE]},
+            },
             pass_fds=[*handed, lock],
             process_group=0,
         )
@@ -198,8 +201,8 @@ def _sample(process: Process, over: threading.Event, interval_s: float, journal:
             group = [stage, *stage.children(recursive=True)]
             memory = sum(one.memory_info().rss for one in group) / MB
             free = psutil.virtual_memory().available / MB
-            told = f"cpu {stage.cpu_percent():.0f} %, memory {memory:.0f} MB in {len(group)} processes"
-            journal.log(f"resources: {process.name} {told}; free: memory {free:.0f} MB, disk {free_disk_mb():.0f} MB")
+            used = f"cpu {stage.cpu_percent():.0f} %, memory {memory:.0f} MB in {len(group)} processes"
+            journal.log(f"resources: {process.name} {used}; free: memory {free:.0f} MB, disk {free_disk_mb():.0f} MB")
             if free < LOW_MEMORY_MB:
                 journal.warn(f"only {free:.0f} MB of memory are free, under {LOW_MEMORY_MB}; end other programs")
             warn_of_low_disk(journal)
@@ -207,8 +210,8 @@ def _sample(process: Process, over: threading.Event, interval_s: float, journal:
 
 def free_disk_mb() -> float:
     """Return how many megabytes are free where the results go."""
-    told = os.statvfs(next(folder for folder in (home(), *home().parents) if folder.exists()))
-    return told.f_bavail * told.f_frsize / MB
+    disk = os.statvfs(next(folder for folder in (home(), *home().parents) if folder.exists()))
+    return disk.f_bavail * disk.f_frsize / MB
 
 
 def warn_of_low_disk(journal: Journal) -> None:

@@ -49,9 +49,9 @@ def read_json(content: bytes) -> Any:
         text = content.decode("utf-8-sig")
         if script := _SCRIPT.match(text):
             text = text[script.end() :].strip().removesuffix(";")
-        told = json.loads(text, parse_float=str, parse_int=str)
-        json.dumps(told, ensure_ascii=False).encode()  # half a character, which JSON can write, is no text
-        return told
+        answer = json.loads(text, parse_float=str, parse_int=str)
+        json.dumps(answer, ensure_ascii=False).encode()  # half a character, which JSON can write, is no text
+        return answer
     except json.JSONDecodeError as error:
         cut = ", but cut short" if error.pos >= len(error.doc.rstrip()) - 1 or "Unterminated" in error.msg else ""
         raise Refused(f"it answered with something that is not JSON{cut}: {error}") from None

@@ -6,9 +6,7 @@ import json
 import os
 import time
 import traceback
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timezone
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,20 +15,24 @@ from gdp.records import IMF_ITSELF, WORLD_BANK_ITSELF
 from gdp.running.blocks import packed
 from gdp.running.command_line import BulkOptions
 from gdp.running.journal import Journal
-from gdp.running.pieces import Growing, Reject, identity_of, rejected_lines, results_in_order
+from gdp.running.parts import Given, Parts, Run
+from gdp.running.pieces import Growing, Reject, identity_of, rejected_file, rejected_lines, results_in_order
 from gdp.running.screen import progress
-from gdp.sources import FILE_LIMIT_BYTES, NotThere, Refused, Unreachable
+from gdp.running.storage import Where, ahead
+from gdp.sources import NotThere, Refused, Unreachable
 from gdp.sources.kinds import read_kind
-from gdp.sources.pages import Page, keep, kept_name, kept_pages, kept_revisions, open_page, page_of
+from gdp.sources.pages import Page, keep, kept_name, kept_pages, kept_revisions, open_page
 from gdp.sources.revisions import PastRevision, by_period, fetch_revision, list_revisions
-from utils import Exit, StageError, first_few, pages_folder, raw_file, rejected_file
+from utils import Exit, StageError, first_few, pages_folder
 
 # Wikimedia's limit of 2026 is 200 requests a minute for a client that gives a contact, and 10 for one that does not.
 PAUSE_S, PAUSE_WITHOUT_CONTACT_S = 60 / 150, 60 / 8
 STAGE = "extract"
 Wait = Callable[[], None]
 TRIES_A_PERIOD = 5  # revisions; who vandalises a page is reverted within a few
-PAGES, RECORDS, UNREAD = "pages", "records", "unread"  # what is counted
+PAGES_A_TASK, FEWEST_TASKS = 100, 16  # a part takes some seconds, and where there are few pages all have work
+PAGES_AHEAD = 4  # read from a store while one is at work
+NOTHING_YET = {"pages": 0, "records": 0, "unread": 0, "as_of": ""}
 # What a page, an answer or a file of figures is called; what it is, its content tells.
 FORMS = (".mhtml", ".mht", ".html", ".json", ".xml", ".csv", ".tsv", ".txt", ".xls", ".xlsx", ".zip", ".js", ".ts")
 PAGE_NAMES = (*FORMS, *(f"{form}.gz" for form in FORMS))
@@ -134,9 +136,10 @@ class PageLines(NamedTuple):
     fault: str = ""  # the traceback, where it is a fault of ours
 
 
-def pages_in(folder: Path) -> list[Path]:
+def pages_in(folder: Where) -> list[Where]:
     """Return the pages in a folder, in the order of their names; raises StageError (66) when there are none."""
-    found = sorted(path for path in folder.iterdir() if path.name.endswith(PAGE_NAMES)) if folder.is_dir() else []
+    there = folder.iterdir() if folder.is_dir() else ()
+    found = sorted((path for path in there if path.name.endswith(PAGE_NAMES)), key=lambda path: path.name)
     if not found:
         raise StageError(Exit.NO_INPUT, f"{folder} holds no pages ({', '.join(PAGE_NAMES)}); name another folder")
     return found
@@ -150,7 +153,7 @@ def everything_kept() -> list[Path]:
     return sorted((*kept_pages(), *last_of_release.values()), key=lambda path: path.name)
 
 
-def extract_pages(paths: list[Path], target: Path, options: BulkOptions, journal: Journal) -> None:
+def extract_pages(paths: Sequence[Where], target: Where, options: BulkOptions, journal: Journal) -> None:
     """Read pages into `target`, a record a line; what cannot be read is set aside with its reason.
 
     Raises StageError (65) when too much was, and leaves `target` as it was. Interrupted, it goes on where it stopped.
@@ -161,29 +164,37 @@ def extract_pages(paths: list[Path], target: Path, options: BulkOptions, journal
         options.refuse(done["unread"], done["pages"], "pages")
         tell_pages(done, target, journal, "done before, from the same pages: ")
         return
-    state = growing.state or {"pages": 0, "records": 0, "unread": 0, "as_of": ""}
+    state = growing.state or dict(NOTHING_YET)
     if growing.state:
         journal.say(f"going on: {state['pages']} pages were done before")
-    work = partial(page_lines, target=target)
+    work = partial(packed_lines, target=target)
     with progress(len(paths), "pages read", journal, state["pages"]) as advance:
         for path, page in results_in_order(work, paths[state["pages"] :], options.workers, journal):
-            state["pages"] += 1
-            state["records"] += page.records
-            state["as_of"] = max(state["as_of"], page.as_of)
-            rejected = b""
-            if page.problem:
-                journal.warn(page.problem)
-                for line in page.fault.splitlines():
-                    journal.log(line)
-                state["unread"] += 1
-                rejected = rejected_lines(STAGE, [Reject(str(path), page.problem)])
-            growing.add(page.lines, rejected, lambda: state)
+            add_page(state, page, journal)
+            growing.add(page.lines, rejected_page(path, page), lambda: state)
             advance(1)
     finish_pages(growing, state, options, target)
     tell_pages(state, target, journal)
 
 
-def tell_pages(state: dict[str, Any], target: Path, journal: Journal, before: str = "") -> None:
+def add_page(state: dict[str, Any], page: PageLines, journal: Journal) -> None:
+    """Count a page; tell why it could not be read, if it could not."""
+    state["pages"] += 1
+    state["records"] += page.records
+    state["as_of"] = max(state["as_of"], page.as_of)
+    if page.problem:
+        state["unread"] += 1
+        journal.warn(page.problem)
+        for line in page.fault.splitlines():
+            journal.log(line)
+
+
+def rejected_page(path: Where, page: PageLines) -> bytes:
+    """Return the line of Rejected.jsonl on a page that could not be read; nothing on another."""
+    return rejected_lines(STAGE, [Reject(str(path), page.problem)]) if page.problem else b""
+
+
+def tell_pages(state: dict[str, Any], target: Where, journal: Journal, before: str = "") -> None:
     """Tell how many records of how many pages there are."""
     pages, unread = state["pages"], state["unread"]
     journal.facts |= {"input": f"{pages} pages", "rows_in": pages, "unread": unread, "as_of": state["as_of"]}
@@ -193,7 +204,7 @@ def tell_pages(state: dict[str, Any], target: Path, journal: Journal, before: st
     journal.say(f"{before}{written}; {unread:,} not read")
 
 
-def finish_pages(growing: Growing, state: dict[str, Any], options: BulkOptions, target: Path) -> None:
+def finish_pages(growing: Growing, state: dict[str, Any], options: BulkOptions, target: Where) -> None:
     """Put the outputs in place; raises StageError (65) when too much was set aside."""
     pages, unread = state["pages"], state["unread"]
     growing.save(state)
@@ -202,30 +213,48 @@ def finish_pages(growing: Growing, state: dict[str, Any], options: BulkOptions, 
     growing.put(state)
 
 
-def refuse_pages(unread: int, pages: int, options: BulkOptions, target: Path) -> None:
+def refuse_pages(unread: int, pages: int, options: BulkOptions, target: Where) -> None:
     """Raise StageError (65) when no page could be read, or too many could not."""
     if unread == pages:
         raise StageError(Exit.BAD_DATA, f"none of {pages} pages could be read; {rejected_file(target)} tells why")
     options.refuse(unread, pages, "pages")
 
 
-def page_lines(path: Path, target: Path) -> PageLines:
-    """Return what becomes of one page."""
+def packed_lines(path: Where, target: Where) -> PageLines:
+    """Return what becomes of one page, its lines as they go into `target`."""
+    page = page_lines(path, opened_page(path))
+    return page._replace(lines=packed(page.lines, target))
+
+
+def opened_page(path: Where) -> Page | StageError:
+    """Return a page, or why it cannot be opened."""
     try:
-        lines = lines_of(open_page(path))
+        return open_page(path)
+    except StageError as problem:
+        if problem.code in (Exit.UNREACHABLE, Exit.CANNOT_WRITE):  # of the store, and not of the page
+            raise
+        return problem
+
+
+def page_lines(path: Where, opened: Page | StageError) -> PageLines:
+    """Return what becomes of one page that was opened."""
+    try:
+        if isinstance(opened, StageError):
+            raise opened
+        lines = lines_of(opened)
     except (StageError, Refused) as problem:
         said = f"{path} is refused: {problem}" if isinstance(problem, Refused) else str(problem)
         return PageLines(b"", 0, "", said + remedy(path))
     except Exception as error:  # one page must not cost the others; what went wrong is told, its traceback logged
         said = f"{path} is set aside for a fault of ours: {error!r}; please report it with the log"
         return PageLines(b"", 0, "", said, traceback.format_exc())
-    return PageLines(packed("".join(lines).encode(), target), len(lines), json.loads(lines[0])["As_of"], None)
+    return PageLines("".join(lines).encode(), len(lines), json.loads(lines[0])["As_of"], None)
 
 
-def remedy(path: Path) -> str:
+def remedy(path: Where) -> str:
     """Return how a revision that is kept and cannot be read is fetched anew; "" for what is no revision."""
     day, _, name = path.name.partition("_")
-    is_kept = path.parent == pages_folder() and name.startswith("enwiki_rev")
+    is_kept = isinstance(path, Path) and path.parent == pages_folder() and name.startswith("enwiki_rev")
     return f"; fetch it anew with extract.py --revisions {day}..{day} --anew" if is_kept else ""
 
 
@@ -243,48 +272,28 @@ def lines_of(page: Page) -> list[str]:
     return [json.dumps(record, ensure_ascii=False) + "\n" for record in read_kind(page).records]
 
 
-# --- on Spark ---------------------------------------------------------------------------------------------------------
+# --- parts ------------------------------------------------------------------------------------------------------------
 
 
-def extract_on_spark(folder: str, target: str, master: str, options: BulkOptions, journal: Journal) -> None:
-    """Read every page of a folder into a folder of parts.
+def extract_parts(paths: Sequence[Where], folder: Where, options: BulkOptions, run: Run, journal: Journal) -> None:
+    """Read pages into a folder of parts; what cannot be read is set aside with its reason.
 
-    Raises StageError, and then leaves no parts: 65 when too many pages could not be read, 66 when there are none, and
-    whatever spark.started raises.
+    Raises StageError (65) when too much was, and then no new parts count; and whatever `run` raises.
     """
-    from gdp.running import spark
-
-    def added_up(of_pages: list[dict[str, int]]) -> Counter[str]:
-        counts: Counter[str] = Counter()
-        for one in of_pages:
-            counts.update(one)
-        beside = raw_file() if spark.is_remote(target) else Path(target)
-        refuse_pages(counts[UNREAD], counts[UNREAD] + counts[PAGES], options, beside)
-        return counts
-
-    spark.refuse_filled(target)
-    with spark.started(master, journal) as context:
-        remote = spark.is_remote(folder)
-        paths = [] if remote else pages_in(Path(folder.removeprefix("file://")))
-        pages = spark.files_in(context, folder) if remote else spark.local_files(context, paths, FILE_LIMIT_BYTES)
-        counts = spark.write(pages.mapPartitions(read_partition), target, STAGE, added_up)
-    read, unread = counts[PAGES], counts[UNREAD]
-    journal.facts |= {"input": folder, "rows_in": read + unread, "unread": unread, "output": target}
-    journal.say(f"{counts[RECORDS]:,} raw records of {read:,} pages written to {target}; {unread:,} not read")
+    of_task = max(1, min(PAGES_A_TASK, len(paths) // FEWEST_TASKS))
+    tasks = [paths[begin : begin + of_task] for begin in range(0, len(paths), of_task)]
+    parts = Parts(folder, STAGE, identity_of(paths))
+    notes = parts.make(tasks, read_pages, run, journal)
+    state: dict[str, Any] = dict(NOTHING_YET)
+    for page in (page for note in notes for page in note["counted"]):
+        add_page(state, PageLines(b"", *page), journal)
+    refuse_pages(state["unread"], state["pages"], options, folder)
+    parts.put(notes)
+    tell_pages(state, folder, journal)
 
 
-def read_partition(pages: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, str]]:
-    """Yield what becomes of a task's pages, as spark.write takes it."""
-    from gdp.running.spark import given
-
-    for path, content in pages:
-        try:
-            lines = lines_of(page_of(path, bytes(content), datetime.now(timezone.utc)))
-        except (StageError, Refused) as problem:
-            yield from given(b"", rejected_lines(STAGE, [Reject(path, str(problem))]), {UNREAD: 1})
-            continue
-        except Exception as error:  # as in page_lines
-            reject = Reject(path, f"a fault of ours: {error!r}", text=traceback.format_exc())
-            yield from given(b"", rejected_lines(STAGE, [reject]), {UNREAD: 1})
-            continue
-        yield from given("".join(lines).encode(), b"", {PAGES: 1, RECORDS: len(lines)})
+def read_pages(paths: Sequence[Where]) -> Iterator[Given]:
+    """Yield what becomes of pages, each opened while those before it are read."""
+    for path, opened in zip(paths, ahead(opened_page, paths, PAGES_AHEAD), strict=True):
+        page = page_lines(path, opened)
+        yield Given(page.lines, rejected_page(path, page), page[1:])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from gdp.records import IMF_ITSELF
+from gdp.running.credentials import without_credentials
 from gdp.running.journal import Journal
-from gdp.running.places import without_credentials
 from gdp.sources import Extracted, Refused, Unreachable, imf, wdi_archive, world_bank
 from gdp.sources.answers import MIN_COUNTRIES, check_whole
 from gdp.sources.imf import Answer
@@ -25,8 +25,8 @@ def ask(source: str, release: ReleaseMonth | None = None) -> Answer:
         return imf.fetch(release)
     if release is None:
         return Answer(world_bank.as_kept(world_bank.fetch()), "its API")
-    told = wdi_archive.fetch(f"{release.year}{release.month:02}")
-    return Answer(world_bank.as_kept(told), "the archives of its API")
+    version = wdi_archive.fetch(f"{release.year}{release.month:02}")
+    return Answer(world_bank.as_kept(version), "the archives of its API")
 
 
 def wanted_releases(source: str, span: Span) -> list[ReleaseMonth]:

@@ -38,11 +38,11 @@ def fetch(base: str) -> dict[str, Any]:
 
     Raises Unreachable when the figures cannot be had; their labels only make them easier to read.
     """
-    told = fetch_json(f"{base}/{INDICATOR}")
-    values = told.get("values") if isinstance(told, dict) else None
-    if not isinstance(told, dict) or not isinstance(values, dict) or INDICATOR not in values:
+    answer = fetch_json(f"{base}/{INDICATOR}")
+    values = answer.get("values") if isinstance(answer, dict) else None
+    if not isinstance(answer, dict) or not isinstance(values, dict) or INDICATOR not in values:
         raise Unreachable(f"its answer has no values of {INDICATOR}")
-    kept = {name: told[name] for name in ("values", "api", *ABOUT) if name in told}
+    kept = {name: answer[name] for name in ("values", "api", *ABOUT) if name in answer}
     for name in ABOUT:
         if name not in kept:
             kept[name] = _about_of(base, name)
@@ -56,38 +56,38 @@ def _about_of(base: str, name: str) -> Any:
         return {}
 
 
-def outlook_of(told: dict[str, Any]) -> Outlook:
+def outlook_of(answer: dict[str, Any]) -> Outlook:
     """Return what an answer says; raises Refused where it has another shape or another indicator."""
-    values = shaped(told.get("values"), dict, "values")
+    values = shaped(answer.get("values"), dict, "values")
     others = [code for code, figures in values.items() if figures is not None]
     if others and INDICATOR not in values:
         raise Refused(f"it has {', '.join(others[:3])}, not {INDICATOR}")
     by_code = shaped(values.get(INDICATOR), dict, f"values of {INDICATOR}")
-    about = _about(told, "indicators").get(INDICATOR, {})
+    about = _about(answer, "indicators").get(INDICATOR, {})
     first_projected = str(about.get("projection-year"))
     last_actual = str(int(first_projected) - 1) if first_projected.isdecimal() and len(first_projected) == 4 else None
-    countries = _about(told, "countries")
-    groups = {**_about(told, "groups"), **_about(told, "regions")}
+    countries = _about(answer, "countries")
+    groups = {**_about(answer, "groups"), **_about(answer, "regions")}
     series = [
         Series(code, _label(countries.get(code) or groups.get(code)), _texts(figures, code), last_actual,
                _is_group(code, countries, groups))
         for code, figures in by_code.items()
     ]  # fmt: skip
-    api = told.get("api")
+    api = answer.get("api")
     version = str(api.get("version")) if isinstance(api, dict) else ""
     source = API_URL.format(version=version if version in VERSIONS else "1")
     outlook = Outlook(
         series, str(about.get("unit") or BILLIONS), f"{source}/{INDICATOR}",
         release=named_in(str(about.get("source"))), modified=day_of(str(about.get("last-modified"))),
-        fetched=day_of(str(told.get("fetched"))),
+        fetched=day_of(str(answer.get("fetched"))),
     )  # fmt: skip
     if not countries:
         outlook.left_out["list of countries: codes stand in the place of names"] += 1
     return outlook
 
 
-def _about(told: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
-    about = told.get(name) or {}
+def _about(answer: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
+    about = answer.get(name) or {}
     return {code: entry for code, entry in about.items() if isinstance(entry, dict)} if isinstance(about, dict) else {}
 
 

@@ -48,36 +48,36 @@ def _page(release: ReleaseMonth, offset: int) -> tuple[list[Any], int]:
         "dimensions": json.dumps({"weo-subject": [INDICATOR]}), "observations": "1",
         "limit": str(SERIES_A_PAGE), "offset": str(offset),
     }  # fmt: skip
-    told = fetch_json(f"{address()}/series/IMF/WEO:{release}?{urlencode(asked)}")
-    series = told.get("series") if isinstance(told, dict) else None
+    answer = fetch_json(f"{address()}/series/IMF/WEO:{release}?{urlencode(asked)}")
+    series = answer.get("series") if isinstance(answer, dict) else None
     match series:
         case {"docs": list(docs), "num_found": found} if str(found).isdecimal() and 0 < int(found) <= MAX_SERIES:
             return docs, int(found)
-    raise Unreachable(f"it has no series of {INDICATOR} for {release}: {str(told)[:60]}")
+    raise Unreachable(f"it has no series of {INDICATOR} for {release}: {str(answer)[:60]}")
 
 
 def _world(release: ReleaseMonth) -> list[Any]:
     """Return the World's series, the control total; none where it cannot be had."""
     try:
-        told = fetch_json(f"{address()}/series/IMF/{GROUPS}:{release}/{WORLD_SERIES}?observations=1")
-        return list(told["series"]["docs"])
+        answer = fetch_json(f"{address()}/series/IMF/{GROUPS}:{release}/{WORLD_SERIES}?observations=1")
+        return list(answer["series"]["docs"])
     except (Unreachable, LookupError, TypeError):
         return []
 
 
-def is_dbnomics(told: dict[str, Any]) -> bool:
+def is_dbnomics(answer: dict[str, Any]) -> bool:
     """Tell whether an answer is DBnomics': series that come as documents."""
-    series = told.get("series")
+    series = answer.get("series")
     return isinstance(series, dict) and "docs" in series
 
 
-def outlook_of(told: dict[str, Any]) -> Outlook:
+def outlook_of(answer: dict[str, Any]) -> Outlook:
     """Return what an answer says; raises Refused where series are missing, or are of another subject or release."""
-    docs = [shaped(doc, dict, "a series") for doc in shaped(told["series"]["docs"], list, "docs")]
+    docs = [shaped(doc, dict, "a series") for doc in shaped(answer["series"]["docs"], list, "docs")]
     own = [doc for doc in docs if _subject(doc) == INDICATOR]
     if not own:
         raise Refused(f"it has {', '.join({_subject(doc) for doc in docs}) or 'no series'}, not {INDICATOR}")
-    promised = str(told["series"].get("num_found", len(docs)))
+    promised = str(answer["series"].get("num_found", len(docs)))
     if promised.isdecimal() and int(promised[:9]) > len(docs):
         raise Refused(f"it has {len(docs)} series of {promised}; the rest is on other pages")
     releases = {named_in(str(doc.get("dataset_code"))) for doc in own}

@@ -52,28 +52,30 @@ def decode(content: bytes) -> str:
     return page
 
 
-def is_page_in_json(told: Any) -> bool:
+def is_page_in_json(answer: Any) -> bool:
     """Tell whether JSON is MediaWiki's: a parsed page, a page of its REST interface, or an error of it."""
-    return isinstance(told, dict) and ("parse" in told or "html" in told or _error_of(told) is not None)
+    return isinstance(answer, dict) and ("parse" in answer or "html" in answer or _error_of(answer) is not None)
 
 
-def _error_of(told: dict[str, Any]) -> str | None:
-    error = told.get("error")
+def _error_of(answer: dict[str, Any]) -> str | None:
+    error = answer.get("error")
     if isinstance(error, dict) and "code" in error:
         return f"{error['code']}: {error.get('info')}"
-    return str(told["messageTranslations"]) if "messageTranslations" in told else None
+    return str(answer["messageTranslations"]) if "messageTranslations" in answer else None
 
 
 def _page_in_json(content: bytes) -> str:
     try:
-        told = json.loads(decode(content))
+        answer = json.loads(decode(content))
     except (ValueError, RecursionError) as error:
+        if content.lstrip().startswith(b"{|"):
+            raise Refused("it is wikitext, the article's source, where a web page should be") from None
         raise Refused(f"it begins like JSON and is none: {error}") from None
-    if not is_page_in_json(told):
-        raise Refused(f"it is JSON without a page in it: {json.dumps(told)[:60]}")
-    if problem := _error_of(told):
+    if not is_page_in_json(answer):
+        raise Refused(f"it is JSON without a page in it: {json.dumps(answer)[:60]}")
+    if problem := _error_of(answer):
         raise Refused(f"it is an error of MediaWiki's, {problem[:100]}")
-    parsed = told["parse"] if isinstance(told.get("parse"), dict) else told
+    parsed = answer["parse"] if isinstance(answer.get("parse"), dict) else answer
     text = parsed.get("text", parsed.get("html"))
     body = text.get("*") if isinstance(text, dict) else text
     if not isinstance(body, str):

@@ -16,14 +16,15 @@ from gdp.sources.tables import Cell, Table
 
 _FOOTNOTE = re.compile(r"\[[^\[\]]*\]")
 _INSTITUTIONS = {
-    "IMF": re.compile(r"\bimf\b|\binternational\s*monetary\s*fund\b"),
+    "IMF": re.compile(r"\bimf\b|\bi\.\s?m\.\s?f\.|\bint(?:ernational|l|['’]l)?\.?\s*monetary\s*fund\b"),
     "World Bank": re.compile(r"\bworld\s*bank\b|\bwbg?\b|\bwdi\b|\bworld development indicators\b"),
     "UN": re.compile(r"\bunited\s*nations\b|\bun\b|\bu\.\s?n\.|\bunsd\b"),
     "CIA": re.compile(r"\bcia\b|\bworld factbook\b"),
 }
 _COUNTRY = re.compile(
-    r"^(?:country|countries|nations?|econom(?:y|ies)|location|(?:sovereign |member )?states?|territor(?:y|ies)|name)\b"
-    r"(?!.*\b(?:group(?:ing)?|code|region)s?\b)"
+    r"^(?:(?:sovereign |member )?(?:country|countries|states?|nations?)|econom(?:y|ies)|location|territor(?:y|ies)|name"
+    r"|entity|entities|jurisdictions?|dependenc(?:y|ies)|area|place)\b"
+    r"(?!.*\b(?:group(?:ing)?|code)s?\b)(?!(?!.*(?:/|\bor|\band|&) ?regions?\b).*\bregions?\b)"
 )
 _YEAR = re.compile(r"^(?:years?|date|period)\b")
 _FIGURE = re.compile(r"\bgdp\b|estimate|forecast|projection|nominal|million|billion|\$|\busd\b|\bvalue\b|\bfigure")
@@ -147,17 +148,20 @@ def read_columns(table: Table, headings: Headings, of_the_page: Callable[[], str
     Raises Refused when a column's institution or its year could be either of two.
     """
     kinds = [_kind(table, headings, column) for column in range(len(headings.over))]
-    told = {
+    institutions = {
         column: _institution(table, headings.over[column], of_the_page)
         for column, kind in enumerate(kinds)
         if kind is _Kind.FIGURE
     }
-    parents = {column: parent for column, (_, parent, _) in told.items()}
+    parents = {column: parent for column, (_, parent, _) in institutions.items()}
     years = _years_beside(headings, [c for c, kind in enumerate(kinds) if kind is _Kind.YEAR], parents)
-    headed = {column: " ".join([*told[column][2], *(cell.text for cell in headings.over[column])]) for column in told}
+    headed = {
+        column: " ".join([*institutions[column][2], *(cell.text for cell in headings.over[column])])
+        for column in institutions
+    }
     return [
         Column(column, years.get(column), institution, headed[column])
-        for column, (institution, _, _) in told.items()
+        for column, (institution, _, _) in institutions.items()
         if institution
     ]
 

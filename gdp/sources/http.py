@@ -148,8 +148,8 @@ _REASONS: tuple[tuple[str, str], ...] = (
 
 def _reason(error: BaseException) -> str:
     """Return the cause of a failed request in a few words: requests' own messages nest three causes in one line."""
-    told = repr(error) + "".join(type(cause).__name__ for cause in _causes(error))
-    return next((words for name, words in _REASONS if name in told), f"{type(error).__name__}: {error}"[:120])
+    causes = repr(error) + "".join(type(cause).__name__ for cause in _causes(error))
+    return next((words for name, words in _REASONS if name in causes), f"{type(error).__name__}: {error}"[:120])
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -59,6 +59,23 @@ _MODIFIED = (
     # the last: what an .mhtml says of its own saving is written so where the page says nothing (forms.py)
     re.compile(r"""property=["']dc:modified["'][^<>]{0,200}?content=["'](\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)"""),
 )
+# What stands in a list's place under its own address: what it is, and how MediaWiki, or who stands before it, marks it.
+_IN_ITS_PLACE = {
+    "a disambiguation page, which names other pages": r"""id=["']disambig|\bdmbox\b""",
+    "a redirect to another page": r"""\bredirectMsg\b""",
+    "where the article would stand if there were one": r"""\bnoarticletext\b""",
+    "where the article is edited, or its source shown": r"""id=["']?wpTextbox1""",
+    "the article's history": r"""id=["']?pagehistory|"wgAction"\s*:\s*"history\"""",
+    "a comparison of two revisions": r"""class=["'][^"']{0,100}\bdiff-""",
+    "a page to log in": r"""<input\b[^<>]{0,300}\btype=["']?password""",
+    "a check whether a person asks": r"captcha|Just a moment\.\.\.|Checking your browser|Request Rejected",
+    "an error of the server": r"<title>[^<]{0,50}\bError\b",
+}
+
+
+def what_stands_there(page: str) -> str | None:
+    """Return what a page without our table is, where it stands in the place of the list; None where nothing tells."""
+    return next((what for what, marks in _IN_ITS_PLACE.items() if re.search(marks, page, re.IGNORECASE)), None)
 
 
 def read_revision(page: str) -> Revision:

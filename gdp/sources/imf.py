@@ -108,9 +108,9 @@ def read(content: bytes, today: date, release: ReleaseMonth | None = None) -> Ex
     return extracted(outlook_of(content), today, release)
 
 
-def parse(told: Any, today: date, release: ReleaseMonth | None = None) -> Extracted:
+def parse(parsed: Any, today: date, release: ReleaseMonth | None = None) -> Extracted:
     """Return the records of JSON that was read; raises Refused."""
-    return extracted(_outlook_of_json(told), today, release)
+    return extracted(_outlook_of_json(parsed), today, release)
 
 
 def outlook_of(content: bytes) -> Outlook:
@@ -128,19 +128,19 @@ def outlook_of(content: bytes) -> Outlook:
     raise Refused("it is no answer of the IMF's and no file of its World Economic Outlook")
 
 
-def _outlook_of_json(told: Any) -> Outlook:
-    match told:
-        case dict() if "values" in told:
-            return datamapper.outlook_of(told)
-        case dict() if sdmx.is_sdmx_json(told):
-            return sdmx.outlook_of_json(told)
-        case dict() if dbnomics.is_dbnomics(told):
-            return dbnomics.outlook_of(told)
-        case [dict(), *_] if weo_files.layout_of(table := weo_files.as_table(told)):
+def _outlook_of_json(parsed: Any) -> Outlook:
+    match parsed:
+        case dict() if "values" in parsed:
+            return datamapper.outlook_of(parsed)
+        case dict() if sdmx.is_sdmx_json(parsed):
+            return sdmx.outlook_of_json(parsed)
+        case dict() if dbnomics.is_dbnomics(parsed):
+            return dbnomics.outlook_of(parsed)
+        case [dict(), *_] if weo_files.layout_of(table := weo_files.as_table(parsed)):
             return weo_files.outlook_of_tables([table])
         case {"message": str(message)}:
             raise Refused(f"it is an error: {message[:80]}")
         case {"api": _, **others}:
             about = " and ".join(map(str, others)) or "nothing: it has not got the country or the indicator"
             raise Refused(f"it is the DataMapper's answer about {about}, and has no figures")
-    raise Refused(f"it is no answer of the IMF's: {json.dumps(told, default=str)[:60]}")
+    raise Refused(f"it is no answer of the IMF's: {json.dumps(parsed, default=str)[:60]}")

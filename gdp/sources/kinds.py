@@ -37,12 +37,12 @@ def source_in(content: bytes) -> str:
 
 def _source_of_json(content: bytes) -> str:
     try:
-        told = read_json(content)
+        answer = read_json(content)
     except Refused:  # which reading it will say again
         return IMF_ITSELF
-    if forms.is_page_in_json(told):
+    if forms.is_page_in_json(answer):
         return PAGE
-    return WORLD_BANK_ITSELF if world_bank.is_of_world_bank(told) else IMF_ITSELF
+    return WORLD_BANK_ITSELF if world_bank.is_of_world_bank(answer) else IMF_ITSELF
 
 
 def read_kind(page: Page, release: ReleaseMonth | None = None) -> Extracted:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from gdp.running.storage import Where
 from gdp.sources import FILE_LIMIT_BYTES
 from utils import SHIPPED_PAGES, Exit, StageError, pages_folder, read_bytes, write_whole
 
@@ -75,7 +76,7 @@ def _as_of_and_revision(path: Path) -> tuple[str, int]:
     return name["day"], int(name["revision"] or 0)
 
 
-def open_page(path: Path) -> Page:
+def open_page(path: Where) -> Page:
     """Return a saved page; raises StageError: 66 when it is not there, 65 when it cannot be unpacked.
 
     Where it does not say when it was saved, its name may, and else the file's own date does.

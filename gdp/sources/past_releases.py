@@ -6,8 +6,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from gdp.records import IMF_ITSELF
+from gdp.running.credentials import without_credentials
 from gdp.running.journal import Journal
-from gdp.running.places import without_credentials
 from gdp.running.screen import progress
 from gdp.sources import NotThere, Refused, Unreachable
 from gdp.sources.answers import check_whole
@@ -54,12 +54,12 @@ def fetch_releases(source: str, span: Span, pause_s: float | None, journal: Jour
                 journal.log(f"could not fetch {failed[-1]}")
             advance(1)
     journal.facts |= {"rows_in": len(wanted), "rows_out": len(paths)}
-    told = (
+    problem = (
         f"{len(failed)} of {len(wanted)} releases could not be had: {first_few(failed, '; ')}; run again"
         if failed
         else None
     )
-    return [paths[release] for release in wanted if release in paths], told
+    return [paths[release] for release in wanted if release in paths], problem
 
 
 def _kept(source: str, release: ReleaseMonth) -> Path | None:

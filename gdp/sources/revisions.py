@@ -63,13 +63,13 @@ def _listed(first_day: str, last_day: str, wait: Callable[[], None]) -> Iterator
     continued: list[dict[str, str]] = []
     while following not in continued:
         continued.append(following)
-        told = _ask(f"{site()}/w/api.php?{urlencode({**asked, **following})}", wait)
+        answer = _ask(f"{site()}/w/api.php?{urlencode({**asked, **following})}", wait)
         try:
-            for page in told["query"]["pages"]:
+            for page in answer["query"]["pages"]:
                 yield from _of_page(page)
-            following = {name: str(value) for name, value in told.get("continue", {}).items()}
+            following = {name: str(value) for name, value in answer.get("continue", {}).items()}
         except (LookupError, TypeError, ValueError, AttributeError):
-            raise Unreachable(f"its answer holds no revisions: {str(told)[:80]}") from None
+            raise Unreachable(f"its answer holds no revisions: {str(answer)[:80]}") from None
         if not following:
             return
     raise Unreachable("its list of revisions goes in a circle")
@@ -104,10 +104,10 @@ def _reverted(listed: list[_Listed]) -> set[int]:
 def _ask(url: str, wait: Callable[[], None]) -> Any:
     for _ in range(LAG_TRIES):
         wait()
-        told = fetch_json(url, patient=True)
-        error = told.get("error") if isinstance(told, dict) else None
+        answer = fetch_json(url, patient=True)
+        error = answer.get("error") if isinstance(answer, dict) else None
         if not error:
-            return told
+            return answer
         if not isinstance(error, dict) or error.get("code") not in COME_BACK_LATER:
             raise Unreachable(f"it answered with an error: {str(error)[:80]}")
         time.sleep(LAG_PAUSE_S)

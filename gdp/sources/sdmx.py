@@ -154,15 +154,15 @@ def outlook_of_rows(table: Table) -> Outlook:
 # --- JSON -------------------------------------------------------------------------------------------------------------
 
 
-def is_sdmx_json(told: dict[str, Any]) -> bool:
+def is_sdmx_json(answer: dict[str, Any]) -> bool:
     """Tell whether an answer is SDMX's JSON: it has data sets, or a structure without any."""
-    data = told.get("data")
+    data = answer.get("data")
     return isinstance(data, dict) and bool({"dataSets", "dataflows", "structures", "dataStructures"} & set(data))
 
 
-def outlook_of_json(told: dict[str, Any]) -> Outlook:
+def outlook_of_json(answer: dict[str, Any]) -> Outlook:
     """Return what SDMX's JSON says; raises Refused for a structure without figures, or what is not as it should be."""
-    data = shaped(told.get("data"), dict, "data")
+    data = shaped(answer.get("data"), dict, "data")
     if "dataSets" not in data:
         raise Refused("it describes SDMX's data structures and holds no figures")
     try:
@@ -178,8 +178,8 @@ def _outlook_of_data(data: dict[str, Any]) -> Outlook:
     attributes = structure.get("attributes", {})
     found = _Found()
     for data_set in data["dataSets"]:
-        told = _said(attributes.get("dataSet") or (), data_set.get("attributes") or ())
-        found.published = told.get("PUBLICATION_DATE") or found.published
+        said_of_set = _said(attributes.get("dataSet") or (), data_set.get("attributes") or ())
+        found.published = said_of_set.get("PUBLICATION_DATE") or found.published
         for key, said in (data_set.get("dimensionGroupAttributes") or {}).items():
             of = _key(key, dimensions)
             last = _said(attributes.get("dimensionGroup") or (), said).get(LAST_ACTUAL)

@@ -22,7 +22,7 @@ MAX_GRID_CELLS = 200_000
 MAX_NESTED = 30  # the deepest page had two tables in each other
 
 _CELLS = ("td", "th")
-_NEVER_SEEN = ("style", "script", "noscript", "template", "head")
+_NEVER_SEEN = ("style", "script", "noscript", "template", "head", "s", "strike", "del")  # or seen as taken back
 _HIDDEN_CLASS = re.compile(r"(?:^|\s)(?:sr-only|screen-reader-text|visually-hidden|sortkey|navbox\S*)(?:\s|$)")
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _RAISED = re.compile(r"vertical-align\s*:\s*(?:super|sub|text-top|top)", re.IGNORECASE)
@@ -138,14 +138,16 @@ def _break_lines(root: Any) -> None:
         else:
             element.text = BREAK + (element.text or "")
     for element in _RAISED_OR_NOTE(root):
-        if element.tag == "a" or _RAISED.search(element.get("style", "")):
+        if element.tag == "a" or element.get("class") or _RAISED.search(element.get("style", "")):
             element.text = BREAK + (element.text or "")
 
 
 _HIDDEN_PERHAPS = etree.XPath("//table/descendant-or-self::*[@style or @class]")
 _STRING = etree.XPath("string()", smart_strings=False)
 _RAISED_OR_NOTE = etree.XPath(
-    "//table//span[contains(@style, 'vertical-align')] | //table//a[contains(@href, '#cite_note')]"
+    "//table//span[contains(@style, 'vertical-align')] | //table//span[@class][contains(@class, 'super')"
+    " or contains(@class, 'subscript') or contains(@class, 'ref') or contains(@class, 'footnote') or @class = 'sup']"
+    " | //table//a[contains(@href, '#cite_note') or starts-with(@href, '#')]"
 )
 
 

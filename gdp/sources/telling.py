@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+from gdp.running.credentials import without_credentials
 from gdp.running.journal import Journal
-from gdp.running.places import without_credentials
 from gdp.sources import Extracted, Refused, Unreachable
 from gdp.sources.pages import Page, is_kept, keep
 from utils import Exit, StageError

@@ -22,51 +22,51 @@ MAX_VERSIONS = 1000  # there were 142 in July 2026
 
 def fetch(version: str) -> dict[str, Any]:
     """Return every row of the indicator in a past version, as one answer; raises Unreachable when it cannot be had."""
-    told: dict[str, Any] = {}
+    answer: dict[str, Any] = {}
     data: list[Any] = []
     for number in range(1, MAX_PAGES + 1):
         url = f"{address()}/sources/{SOURCE}/country/all/series/{INDICATOR}/time/all/version/{version}/data"
-        told = fetch_json(f"{url}?format=json&per_page={ROWS_A_PAGE}&page={number}")
+        answer = fetch_json(f"{url}?format=json&per_page={ROWS_A_PAGE}&page={number}")
         try:
-            data += told["source"]["data"]
-            pages = int(told["pages"])
+            data += answer["source"]["data"]
+            pages = int(answer["pages"])
         except (LookupError, TypeError, ValueError):
-            raise Unreachable(f"page {number}: its answer holds no version {version}: {str(told)[:60]}") from None
+            raise Unreachable(f"page {number}: its answer holds no version {version}: {str(answer)[:60]}") from None
         if number >= pages:
             break
-    if str(told.get("total")) != str(len(data)):
-        raise Unreachable(f"it sent {len(data)} rows of {told.get('total')}")
-    return {**told, "page": 1, "pages": 1, "source": {"id": SOURCE, "data": data},
+    if str(answer.get("total")) != str(len(data)):
+        raise Unreachable(f"it sent {len(data)} rows of {answer.get('total')}")
+    return {**answer, "page": 1, "pages": 1, "source": {"id": SOURCE, "data": data},
             "fetched": datetime.now(timezone.utc).date().isoformat()}  # fmt: skip
 
 
 def versions_between(first: ReleaseMonth, last: ReleaseMonth) -> list[str]:
     """Return the versions that the archives hold from one month to another, in order; raises Unreachable."""
-    told = fetch_json(f"{address()}/sources/{SOURCE}/version?format=json&per_page={MAX_VERSIONS}")
+    answer = fetch_json(f"{address()}/sources/{SOURCE}/version?format=json&per_page={MAX_VERSIONS}")
     try:
-        named = [str(one["id"]) for concept in told["source"][0]["concept"] for one in concept["variable"]]
+        named = [str(one["id"]) for concept in answer["source"][0]["concept"] for one in concept["variable"]]
     except (LookupError, TypeError):
-        raise Unreachable(f"its answer holds no list of versions: {str(told)[:60]}") from None
+        raise Unreachable(f"its answer holds no list of versions: {str(answer)[:60]}") from None
     begin, end = (f"{month.year}{month.month:02}" for month in (first, last))
     return sorted(version for version in named if re.fullmatch(r"\d{6}", version) and begin <= version <= end)
 
 
 def read(content: bytes, today: date) -> Extracted:
     """Return the records of what the World Bank says, of today or out of its archives; raises Refused."""
-    told = read_json(content) if is_json(content) else None
-    if isinstance(told, dict) and "source" in told:
-        return world_bank.parse(told_by_archive(told, today), today)
+    answer = read_json(content) if is_json(content) else None
+    if isinstance(answer, dict) and "source" in answer:
+        return world_bank.parse(told_by_archive(answer, today), today)
     return world_bank.read(content, today)
 
 
-def told_by_archive(told: dict[str, Any], today: date) -> dict[str, Any]:
+def told_by_archive(answer: dict[str, Any], today: date) -> dict[str, Any]:
     """Return what a version says, as the API of the current one would have; raises Refused where that cannot be.
 
     What a row is of stands in concepts, in any order. Codes that were given up (ADO) stand beside those that are used.
     """
-    if isinstance(told["source"], list):
+    if isinstance(answer["source"], list):
         raise Refused("it is a list of what the archives hold, and has no figures")
-    data = shaped(shaped(told["source"], dict, "source").get("data"), list, "data")
+    data = shaped(shaped(answer["source"], dict, "source").get("data"), list, "data")
     rows: list[dict[str, Any]] = []
     as_of: set[str] = set()
     for one in data:
@@ -75,14 +75,14 @@ def told_by_archive(told: dict[str, Any], today: date) -> dict[str, Any]:
             country, series, time, version = (concepts[name] for name in ("Country", "Series", "Time", "Version"))
         except KeyError as missing:
             raise Refused(f"a row has no {missing}: {str(one)[:60]}") from None
-        as_of.add(min(_last_day(*version), day_of(str(told.get("fetched"))) or today.isoformat()))
+        as_of.add(min(_last_day(*version), day_of(str(answer.get("fetched"))) or today.isoformat()))
         rows.append({
             "country": {"value": country[1]}, "indicator": {"id": series[0], "value": series[1]},
             "date": time[1], "value": one.get("value"),
         })  # fmt: skip
     if rows and all(row["indicator"]["id"] != INDICATOR for row in rows):
         raise Refused(f"it has {rows[0]['indicator']['id']}, not {INDICATOR}")
-    check_whole_answer(told, len(data))
+    check_whole_answer(answer, len(data))
     if len(as_of) > 1:
         raise Refused("its rows are of several versions")
     return {"lastupdated": next(iter(as_of), None), "rows": rows}

@@ -140,9 +140,9 @@ def _release_of(table: Table) -> ReleaseMonth | None:
     return next((release for line in lines if (release := named_in(line))), None)
 
 
-def as_table(told: list[Any]) -> Table:
+def as_table(rows_by_name: list[Any]) -> Table:
     """Return a portal's export that somebody turned into JSON, an object a row, as the table that it was."""
-    header = list(dict.fromkeys(name for row in told if isinstance(row, dict) for name in row))
-    rows = [[str(row.get(name) if row.get(name) is not None else "") for name in header] for row in told
+    header = list(dict.fromkeys(name for row in rows_by_name if isinstance(row, dict) for name in row))
+    rows = [[str(row.get(name) if row.get(name) is not None else "") for name in header] for row in rows_by_name
             if isinstance(row, dict)]  # fmt: skip
     return [header, *rows]

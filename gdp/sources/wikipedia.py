@@ -29,7 +29,7 @@ from gdp.sources.headings import (
     read_columns,
 )
 from gdp.sources.http import Download, download
-from gdp.sources.identity import read_revision, refuse_other_page
+from gdp.sources.identity import read_revision, refuse_other_page, what_stands_there
 from gdp.sources.tables import Cell, Table, visible_tables
 
 SITE_URL = "https://en.wikipedia.org"
@@ -102,7 +102,7 @@ def parse(content: bytes, location: str, as_of: datetime | None = None) -> Extra
     stamp = f"{saved:%Y-%m-%dT%H:%M:%SZ}"
     found = _country_tables(tables, page, left_out)
     records = [record for ours in found for record in _records(ours, source, stamp, left_out)]
-    _refuse_too_few(records, tables, left_out)
+    _refuse_too_few(records, tables, left_out, page)
     return Extracted(records, +left_out, revision)
 
 
@@ -235,14 +235,16 @@ def _record(row: list[Cell | None], column: Column, ours: _CountryTable, source:
     }
 
 
-def _refuse_too_few(records: list[RawRecord], tables: list[Table], left_out: Counter[str]) -> None:
+def _refuse_too_few(records: list[RawRecord], tables: list[Table], left_out: Counter[str], page: str) -> None:
     with_figure = {r["Country"] for r in records if r["Institution"] == "IMF" and any(c.isdigit() for c in r["GDP"])}
     if len(with_figure) >= MIN_IMF_COUNTRIES:
         return
     headings = " | ".join(_first_headings(table) for table in tables if table.rows) or "none"
     reasons = "".join(f"; {reason}" for reason in left_out if reason.startswith("table: "))
+    what = what_stands_there(page)
+    is_it = f"it is {what}: " if what else ""
     raise Refused(
-        f"{len(with_figure)} countries under IMF, fewer than {MIN_IMF_COUNTRIES}, in {len(tables)} tables"
+        f"{is_it}{len(with_figure)} countries under IMF, fewer than {MIN_IMF_COUNTRIES}, in {len(tables)} tables"
         f" with the headings {headings}{reasons}"[:MAX_REASON_CHARACTERS]
     )
 

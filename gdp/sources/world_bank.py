@@ -63,14 +63,14 @@ def _page(base: str, number: int) -> tuple[dict[str, Any], list[Any]]:
         raise Unreachable(f"page {number}: {reason}") from reason
 
 
-def two_parts(told: object) -> tuple[dict[str, Any], list[Any]]:
+def two_parts(answer: object) -> tuple[dict[str, Any], list[Any]]:
     """Return the two parts of an answer; raises Refused for an error, which comes alone and with status 200."""
-    match told:
+    match answer:
         case [dict(about), list(rows)]:
             return about, rows
         case [{"message": [{"value": value}, *_]}]:
             raise Refused(f"it answered with an error: {value}")
-    raise Refused(f"its answer has not the two parts that it should: {str(told)[:60]}")
+    raise Refused(f"its answer has not the two parts that it should: {str(answer)[:60]}")
 
 
 def _number(about: dict[str, Any], name: str) -> int:
@@ -98,21 +98,21 @@ def read(content: bytes, today: date) -> Extracted:
     if is_json(content):
         return parse(read_json(content), today)
     for table in tables_of(content):
-        if told := _told_by_table(table):
-            return parse(told, today)
+        if answer := _told_by_table(table):
+            return parse(answer, today)
     raise Refused("it is no answer of the World Bank's and no CSV of its site")
 
 
-def parse(told: Any, today: date) -> Extracted:
+def parse(answer: Any, today: date) -> Extracted:
     """Return the figures of every country and year, and the World's, as raw records; groups are left out and counted.
 
     Raises Refused for what is not the World Bank's answer, or not all of it.
     """
-    if isinstance(told, list):
-        told = _whole_answer(*two_parts(told))
-    rows = shaped(shaped(told, dict, "the answer").get("rows"), list, "rows")
-    as_of = checked_as_of(str(told.get("lastupdated")), today)
-    groups = {str(group) for group in shaped(told.get("groups") or [], list, "groups")} - {WORLD}
+    if isinstance(answer, list):
+        answer = _whole_answer(*two_parts(answer))
+    rows = shaped(shaped(answer, dict, "the answer").get("rows"), list, "rows")
+    as_of = checked_as_of(str(answer.get("lastupdated")), today)
+    groups = {str(group) for group in shaped(answer.get("groups") or [], list, "groups")} - {WORLD}
     left_out: Counter[str] = Counter()
     records: list[RawRecord] = []
     seen: set[tuple[str, str]] = set()
@@ -204,14 +204,14 @@ def _told_by_table(table: Table) -> dict[str, Any] | None:
     return {"lastupdated": day_of(updated or ""), "rows": rows}
 
 
-def is_of_world_bank(told: Any) -> bool:
+def is_of_world_bank(answer: Any) -> bool:
     """Tell whether JSON is an answer of the World Bank's."""
-    match told:
+    match answer:
         case [{"message": _}] | [{"page": _}, *_] | {"rows": _} | {"source": _}:
             return True
     return False
 
 
-def as_kept(told: dict[str, Any]) -> bytes:
+def as_kept(answer: dict[str, Any]) -> bytes:
     """Return an answer as it is kept."""
-    return json.dumps(told, ensure_ascii=False, indent=0).encode()
+    return json.dumps(answer, ensure_ascii=False, indent=0).encode()

@@ -8,13 +8,15 @@ from __future__ import annotations
 import hashlib
 import marshal
 import sqlite3
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from operator import itemgetter
-from pathlib import Path
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
+from gdp.checks.said import Key, Row, Said, joined, said_in
 from gdp.records import (
     BYTE_ORDER_MARK,
     CLEAN_FIELDS,
@@ -23,6 +25,8 @@ from gdp.records import (
     LAST_YEAR,
     LINE_LIMIT_BYTES,
     MAX_BILLION_USD,
+    MAX_TEXT_CHARACTERS,
+    PACKED,
     SAID_TWICE,
     STATUSES,
     CleanRecord,
@@ -35,21 +39,18 @@ from gdp.records import (
     record_problem,
 )
 from gdp.running.journal import Journal
-from gdp.store.vintages import Which, vintages_in, which
-from utils import StageError, open_to_read
+from gdp.running.storage import Where
+from gdp.store.vintages import Which, which
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from gdp.running.blocks import Block
 
-LONG_LINE_BYTES = 200  # shorter ones hold no name and no text that is too long
-CLEAN_BLOCK_BYTES = 250_000  # some eight hundred records, which the processor's cache holds
+CLEAN_BLOCK_BYTES = 1_000_000  # some three thousand records: of smaller ones the handing over costs more
 READERS = 2  # processes; what is done with the records takes longer than to read them
-PARTS = "part-*"  # what Spark calls the files in its output folder
 
 
-Run = list[CleanRecord]  # of one As_of and Source, as they follow one another
 Right = tuple[str, str]  # an As_of and an institution that were found right
 
 
@@ -58,9 +59,9 @@ class Mixed(Exception):
 
 
 class ReadBlock(NamedTuple):
-    """What was read of a block: runs of records of one As_of and Source, packed; up to what is wrong, if anything."""
+    """What was read of a block: what is said there, packed, in how many records; up to what is wrong, if anything."""
 
-    lines: bytes
+    said: bytes
     number: int
     problem: str | None = None
 
@@ -68,19 +69,26 @@ class ReadBlock(NamedTuple):
 class CleanFile:
     """The clean records of a file, and after reading them how many they were and the file's SHA-256."""
 
-    def __init__(self, source: Path, journal: Journal) -> None:
+    def __init__(self, source: Where, journal: Journal) -> None:
         self.source = source
         self.count = 0
         self.sha256 = ""
         self._journal = journal
 
-    def vintages(self) -> Iterator[list[CleanRecord]]:
-        """Yield the records of each vintage.
+    @property
+    def size_bytes(self) -> int:
+        """Return the size of the records; of packed ones and of parts no less than very many would have."""
+        if self.source.is_dir() or self.source.suffix in PACKED:
+            return sys.maxsize
+        return int(self.source.stat().st_size) if self.source.exists() else 0
+
+    def vintages(self) -> Iterator[list[Said]]:
+        """Yield what each vintage says, by institution.
 
         Raises StageError: 66 when the file is missing, 65 for anything but clean records; Mixed where those are mixed.
         """
-        if self.source.is_dir() or is_stream(self.source):
-            yield from self._in_turn(self._runs())
+        if is_stream(self.source) or self.source.is_dir():
+            yield from self._in_turn(self._parts())
             return
         records, self.sha256 = read_records(self.source, CLEAN_FIELDS)
         right: set[Right] = set()
@@ -88,47 +96,39 @@ class CleanFile:
             if problem := _problem_of_values(record, right):
                 raise bad_input(self.source, f"record {number}: {problem}")
         self.count = len(records)
-        yield from (merged(said) for _, said in vintages_in(records))
+        # the oldest first, and the IMF's own before the page that quotes it
+        yield from (merged(list(said)) for _, said in groupby(sorted(said_in(records), key=which), which))
 
-    def sorted_vintages(self) -> Iterator[list[CleanRecord]]:
-        """Yield the records of each vintage of a stream that mixes them, by way of the disk."""
+    def sorted_vintages(self) -> Iterator[list[Said]]:
+        """Yield what each vintage of a stream that mixes them says, by way of the disk."""
         with sqlite3.connect("") as disk:  # a nameless database is a temporary file that SQLite removes
-            disk.execute("CREATE TABLE Runs (As_of TEXT, Page INTEGER, Publisher TEXT, Size INTEGER, Source, Run BLOB)")
-            packed = ((*which(run[0]), marshal.dumps(run)) for run in self._runs())
-            disk.executemany("INSERT INTO Runs VALUES (?, ?, ?, ?, ?, ?)", packed)
-            in_order = disk.execute("SELECT Run FROM Runs ORDER BY As_of, Page, Publisher, Size, Source, rowid")
-            yield from self._in_turn(marshal.loads(run) for (run,) in in_order)
+            disk.execute(
+                "CREATE TABLE Parts (As_of TEXT, Page INTEGER, Publisher TEXT, Size INTEGER, Source, Part BLOB)"
+            )
+            packed = ((*which(part), marshal.dumps(tuple(part))) for part in self._parts())
+            disk.executemany("INSERT INTO Parts VALUES (?, ?, ?, ?, ?, ?)", packed)
+            in_order = disk.execute("SELECT Part FROM Parts ORDER BY As_of, Page, Publisher, Size, Source, rowid")
+            yield from self._in_turn(Said._make(marshal.loads(part)) for (part,) in in_order)
 
-    def _in_turn(self, runs: Iterable[Run]) -> Iterator[list[CleanRecord]]:
+    def _in_turn(self, parts: Iterable[Said]) -> Iterator[list[Said]]:
         left: set[Which] = set()
-        current: Which | None = None
-        said: list[CleanRecord] = []
-        for run in runs:
-            following = which(run[0])
-            if following == current:
-                said += run
-                continue
-            if current is not None:
-                left.add(current)
-                yield merged(said)
-            if following in left:
+        for current, said in groupby(parts, which):
+            if current in left:
                 raise Mixed
-            current, said = following, run
-        if said:
-            yield merged(said)
+            left.add(current)
+            yield merged(joined(said))
 
-    def _runs(self) -> Iterator[Run]:
-        """Yield a stream's records in runs, read by other processes; a thread takes the hash meanwhile."""
+    def _parts(self) -> Iterator[Said]:
+        """Yield what a stream says part by part, read by other processes; a thread takes the hash meanwhile."""
         from concurrent.futures import ThreadPoolExecutor
 
-        from gdp.running.blocks import blocks_of
+        from gdp.running.blocks import blocks_in
+        from gdp.running.parts import parts_in
         from gdp.running.pieces import results_in_order
 
-        paths = sorted(self.source.glob(PARTS), key=_first_as_of) if self.source.is_dir() else [self.source]
-        if not paths:
-            raise bad_input(self.source, "holds no parts")
-        self.count, digest, hashed, of_part = 0, hashlib.sha256(), None, Counter[Path]()
-        blocks = (block for path in paths for block in blocks_of(path, CLEAN_BLOCK_BYTES))
+        paths = [self.source] if is_stream(self.source) else parts_in(self.source)
+        self.count, digest, hashed, of_part = 0, hashlib.sha256(), None, Counter[Where]()
+        blocks = blocks_in(paths, CLEAN_BLOCK_BYTES)
         with ThreadPoolExecutor(1) as thread, _progress(paths, self._journal) as advance:
             for block, read in results_in_order(read_block, blocks, READERS, self._journal):
                 _wait(hashed)
@@ -138,7 +138,7 @@ class CleanFile:
                 if read.problem:
                     raise bad_input(block.path, f"record {of_part[block.path]}: {read.problem}")
                 advance(block.length)
-                yield from marshal.loads(read.lines)
+                yield from map(Said._make, marshal.loads(read.said))
             _wait(hashed)
         self.sha256 = digest.hexdigest()
         if not self.count:
@@ -148,38 +148,38 @@ class CleanFile:
 # --- what is said twice -----------------------------------------------------------------------------------------------
 
 
-def merged(records: list[CleanRecord]) -> list[CleanRecord]:
-    """Return a vintage's records, of those that give a country's figure of a year twice, alike, one with a Note.
+def merged(said: list[Said]) -> list[Said]:
+    """Return what a vintage says, of the figures that it gives twice, alike, one with a Note.
 
     Where any figure is given twice they come highest first, whichever kind of file they are from: of two different
     ones, which --force loads, the same one is then the last.
     """
-    if len(set(map(_figure_of, records))) == len(records):
-        return records
-    alike: dict[tuple[object, ...], list[CleanRecord]] = {}
-    for record in records:
-        alike.setdefault((*_figure_of(record), record["GDP_USD_billion"]), []).append(record)
-    return sorted(map(_one_of, alike.values()), key=itemgetter("GDP_USD_billion"), reverse=True)
+    if all(one.has_each_once for one in said):
+        return said
+    return [one.with_rows(_each_told_once(one)) for one in said]
 
 
-def said_twice(records: list[CleanRecord]) -> dict[str, list[str]]:
-    """Return by institution the countries of which a vintage's merged records gave a figure twice, alike."""
-    found: dict[str, list[str]] = {}
-    for record in records:
-        if record["Note"] and record["Note"].endswith(SAID_TWICE):
-            found.setdefault(record["Institution"], []).append(record["Country"])
-    return found
+def said_twice(said: Said) -> list[str]:
+    """Return the countries of which a vintage's merged figures were given twice, alike."""
+    if not any(said.notes):
+        return []
+    noted = zip(said.countries, said.notes, strict=True)
+    return [country for country, note in noted if note and note.endswith(SAID_TWICE)]
 
 
-def _one_of(alike: list[CleanRecord]) -> CleanRecord:
-    """Return the record that stands for those alike: one without a Note, if there is one, confirms the others."""
-    first = min(alike, key=lambda record: record["Note"] is not None)
+def _each_told_once(said: Said) -> list[Row]:
+    alike: dict[tuple[Key, float], list[Row]] = {}
+    for row in said.rows():
+        alike.setdefault(((row.country, row.year), row.figure), []).append(row)
+    return sorted(map(_one_of, alike.values()), key=attrgetter("figure"), reverse=True)
+
+
+def _one_of(alike: list[Row]) -> Row:
+    """Return the row that stands for those alike: one without a Note, if there is one, confirms the others."""
+    first = min(alike, key=lambda row: row.note is not None)
     if len(alike) == 1:
         return first
-    return {**first, "Note": "; ".join(note for note in (first["Note"], SAID_TWICE) if note)}
-
-
-_figure_of = itemgetter("Institution", "Country", "Year")
+    return first._replace(note="; ".join(note for note in (first.note, SAID_TWICE) if note))
 
 
 # --- blocks of lines --------------------------------------------------------------------------------------------------
@@ -187,44 +187,51 @@ _figure_of = itemgetter("Institution", "Country", "Year")
 
 def read_block(block: Block) -> ReadBlock:
     """Return the records of a block of lines, each checked, or what is wrong with the first one that is not right."""
-    import orjson
-
-    runs: list[Run] = []
     right: set[Right] = set()
-    as_of = source = None
+    countries: dict[str, str] = {}  # that were found right; a text that comes again is packed once
+    same: dict[str | None, str | None] = {}
+    parts: list[tuple[tuple[str, str, str], list[tuple[object, ...]]]] = []
     number = 0
     for line in block.read().splitlines():
-        is_too_long = len(line) > LINE_LIMIT_BYTES  # and may stand here without its end
-        if not is_too_long and not line.strip():
+        if (not line or line.isspace()) and len(line) <= LINE_LIMIT_BYTES:
             continue
         number += 1
-        if is_too_long:
-            return ReadBlock(b"", number, f"is a line of over {LINE_LIMIT_BYTES:,} bytes")
-        try:
-            record = orjson.loads(line.removeprefix(BYTE_ORDER_MARK))
-            values = _fields(record)
-        except (orjson.JSONDecodeError, LookupError, TypeError):
+        record = _record(line)
+        if record is None:
             return ReadBlock(b"", number, _problem_of_line(line))
-        if tuple(map(type, values)) not in _TYPES or record.get("Status") not in _STATUSES:
-            return ReadBlock(b"", number, _problem_of_line(line))
-        country, _, _, _, institution, year, figure, now_as_of, now_source, _ = values
-        if len(line) > LONG_LINE_BYTES and (problem := length_problem(country, values)):
-            return ReadBlock(b"", number, problem)
-        seen = (now_as_of, institution) in right and country and not country.isspace()
-        in_range = seen and 0 <= figure <= MAX_BILLION_USD and FIRST_YEAR <= year <= LAST_YEAR
-        if not in_range and (problem := _problem_of_values(record, right)):
-            return ReadBlock(b"", number, problem)
-        if now_as_of != as_of or now_source != source:
-            as_of, source = now_as_of, now_source
-            runs.append([])
-        record["As_of"], record["Source"] = as_of, source  # packed once a run, and not once a record
-        runs[-1].append(record)
-    return ReadBlock(marshal.dumps(runs), number)
+        country, code, region, subregion, institution, year, figure, as_of, source, note = _fields(record)
+        head = as_of, source, institution
+        is_known = parts and parts[-1][0] == head and len(line) <= MAX_TEXT_CHARACTERS
+        in_range = 0 <= figure <= MAX_BILLION_USD and FIRST_YEAR <= year <= LAST_YEAR
+        if not (is_known and in_range and country in countries):
+            if problem := length_problem(country, record.values()) or _problem_of_values(record, right):
+                return ReadBlock(b"", number, problem)
+            countries[country] = country
+            if not parts or parts[-1][0] != head:
+                parts.append((head, []))
+        texts = countries[country], same.setdefault(code, code), same.setdefault(region, region)
+        row = (*texts, same.setdefault(subregion, subregion), year, figure, note, record.get("Status"))
+        parts[-1][1].append(row)
+    return ReadBlock(marshal.dumps([(*of, *map(list, zip(*rows, strict=True))) for of, rows in parts]), number)
+
+
+def _record(line: bytes) -> CleanRecord | None:
+    """Return the record that a line holds, with fields of the right types, or None."""
+    import orjson
+
+    try:
+        record: CleanRecord = orjson.loads(line.removeprefix(BYTE_ORDER_MARK))
+        is_right = tuple(map(type, _fields(record))) in _TYPES and record.get("Status") in _STATUSES
+    except (orjson.JSONDecodeError, LookupError, TypeError):
+        return None
+    return record if is_right and len(line) <= LINE_LIMIT_BYTES else None
 
 
 def _problem_of_line(line: bytes) -> str:
     import orjson
 
+    if len(line) > LINE_LIMIT_BYTES:  # and may stand here without its end
+        return f"is a line of over {LINE_LIMIT_BYTES:,} bytes"
     try:
         record = orjson.loads(line.removeprefix(BYTE_ORDER_MARK))
         return record_problem(record, CLEAN_FIELDS) or f"field Status is {str(record.get('Status'))[:40]!r}"
@@ -268,18 +275,7 @@ def _all_types() -> set[tuple[type, ...]]:
 _TYPES = _all_types()
 
 
-def _first_as_of(part: Path) -> tuple[str, str]:
-    """Return where a part comes in: Hadoop lists files in any order, and load is quickest oldest vintage first."""
-    import orjson
-
-    try:
-        with open_to_read(part) as file:
-            return str(orjson.loads(file.readline(LINE_LIMIT_BYTES))["As_of"]), part.name
-    except (StageError, OSError, ValueError, LookupError, TypeError):  # what is wrong is told when it is read
-        return "", part.name
-
-
-def _progress(paths: list[Path], journal: Journal) -> AbstractContextManager[Callable[[int], None]]:
+def _progress(paths: list[Where], journal: Journal) -> AbstractContextManager[Callable[[int], None]]:
     from gdp.running.screen import progress
 
     if any(path.suffix in (".gz", ".zst") for path in paths):  # packed: nobody knows how long they will be

@@ -8,12 +8,13 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gdp.running.places import Place
 from gdp.store.dialects import LOCK_WAIT_S, Dialect, one_line_errors
-from utils import Exit, StageError
+from utils import Exit, StageError, writing
 
 if TYPE_CHECKING:
     from gdp.store.postgres import Postgres
@@ -22,6 +23,8 @@ NAMES = (
     "As_of", "Institution", "ISO3", "Country", "Region", "Subregion", "Year", "GDP_USD_billion", "Note", "Source",
     "Publisher", "Until", "Status", "Rank", "Mean_GDP_USD_billion", "Countries", "Share_percent", "Code",
 )  # fmt: skip
+SMALL_LOAD_BYTES = 8_000_000  # of clean records: what they change fits into memory, at some 250 bytes a row
+ROWS_A_STATEMENT = 2_500  # a statement has 32,766 values at most
 _AS_WE_WRITE = {name.lower(): name for name in NAMES}  # PostgreSQL folds names
 
 
@@ -52,6 +55,21 @@ class Sqlite(sqlite3.Connection):
             self.execute(f"DROP VIEW IF EXISTS {name}")
             self.execute(statement)
 
+    def prepare(self, load_bytes: int) -> None:
+        """Let others read while so many bytes of clean records are loaded, before it begins.
+
+        What does not fit into SQLite's 2 MB is written before the commit, and then shuts all readers out. A small load
+        stays in memory; a larger one goes by way of a write-ahead log, put back by `settle` as its readers need files
+        that they can write.
+        """
+        self.execute("PRAGMA cache_spill = OFF" if load_bytes <= SMALL_LOAD_BYTES else "PRAGMA journal_mode = WAL")
+
+    def settle(self) -> None:
+        """Put away a write-ahead log; where somebody still reads, the next load does."""
+        self.execute("PRAGMA busy_timeout = 0")
+        with contextlib.suppress(sqlite3.OperationalError):
+            self.execute("PRAGMA journal_mode = DELETE")
+
     def begin(self) -> None:
         """Begin to write; nobody else can until we are done."""
         self.execute("BEGIN IMMEDIATE")
@@ -61,9 +79,12 @@ class Sqlite(sqlite3.Connection):
         self.execute("BEGIN")
 
     def add(self, table: str, rows: Sequence[Sequence[object]]) -> None:
-        """Add rows to a table."""
-        if rows:
-            self.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+        """Add rows to a table, many by a statement: quicker than one by one."""
+        for first in range(0, len(rows), ROWS_A_STATEMENT):
+            some = rows[first : first + ROWS_A_STATEMENT]
+            one = f"({', '.join('?' * len(some[0]))})"
+            values = list(chain.from_iterable(some))
+            self.execute(f"INSERT INTO {table} VALUES {', '.join([one] * len(some))}", values)
 
 
 Connection: TypeAlias = "Sqlite | Postgres"
@@ -117,6 +138,24 @@ def sound(place: Place) -> Iterator[None]:
         remedy = "load into another with --database, or restore this one"
         message = f"{place} holds what no load writes, as somebody changed it by hand: {error!r}; {remedy}"
         raise StageError(Exit.BAD_DATA, message) from error
+
+
+@contextlib.contextmanager
+def loading(place: Place, load_bytes: int) -> Iterator[Connection]:
+    """Yield a connection to load so many bytes of clean records: all of what happens within is committed, or nothing.
+
+    Others read what was there before, all the while. Raises StageError as `opened` does.
+    """
+    if place.path:
+        with writing(place.path):
+            place.path.parent.mkdir(parents=True, exist_ok=True)
+    with opened(place) as connection:
+        connection.prepare(load_bytes)
+        try:
+            with transaction(connection):
+                yield connection
+        finally:
+            connection.settle()
 
 
 @contextlib.contextmanager

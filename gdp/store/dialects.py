@@ -26,7 +26,7 @@ class Dialect(NamedTuple):
 
 
 REMEDIES = {
-    Exit.CANNOT_WRITE: "if it is full, make room; else name another with --database",
+    Exit.CANNOT_WRITE: "see that it has room and lets you write, or name another with --database",
     Exit.LOCKED: "another program holds it: run again when that is done",
     Exit.UNREACHABLE: "it went away; see that it is running, then run again, which does no harm if this was loaded",
 }

@@ -1,7 +1,7 @@
 """Which figure stands for a country: one SELECT says so, for Countries_by_GDP, GDP_Current and every question.
 
 A country's headline is its figure under a column that has a source, for the year of As_of, else the nearest year before
-it, else the nearest after. gdp.checks.series.headlines_of says the same of figures that are not loaded yet; a test
+it, else the nearest after. gdp.checks.said.headlines_of says the same of figures that are not loaded yet; a test
 holds the two together.
 """
 

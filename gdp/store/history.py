@@ -7,7 +7,7 @@ the order of loading.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
 from itertools import groupby
@@ -16,52 +16,27 @@ from typing import Any, NamedTuple
 from gdp.checks.comparison import Earlier, Release
 from gdp.checks.contradictions import UNSETTLED, Neighbours
 from gdp.checks.findings import NotesOfChecks, is_doubted, note_without_checks
-from gdp.checks.series import Key, Statement
-from gdp.records import IMF_ITSELF, CleanRecord, is_unsourced
+from gdp.checks.said import Key, Said, Statement
+from gdp.records import IMF_ITSELF, is_unsourced
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import COUNTRIES, HEADLINES, newest_vintages, of_vintage
-from gdp.store.tables import STANDS
+from gdp.store.standing import Estimate, Standing, State, estimates, said_by, statement_of
+from gdp.store.tables import STANDS, index_estimates
 from gdp.store.vintages import Vintage, Vintages, changed_by_hand
 
 STATE = "SELECT {} FROM GDP_Estimates WHERE Publisher = ? AND Institution = ? AND As_of <= ? AND Until > ?"
 ENDED = "SELECT {} FROM GDP_Estimates WHERE Publisher = ? AND Institution = ? AND Until = ?"
 REMOVE = "DELETE FROM GDP_Estimates WHERE As_of = ? AND Institution = ? AND Country = ? AND Year = ? AND Publisher = ?"
+END = (
+    "UPDATE GDP_Estimates SET Until = ?"
+    " WHERE As_of = ? AND Institution = ? AND Country = ? AND Year = ? AND Publisher = ?"
+)
+MANY_ROWS = 10_000  # are written together: some MB
+NEVER = ""  # before every As_of
 RANKED = f"""
     WITH Headlines AS ({HEADLINES})
     SELECT {COUNTRIES}, rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank FROM Headlines ORDER BY Rank, Country
 """
-
-
-class Estimate(NamedTuple):
-    """A row of GDP_Estimates."""
-
-    As_of: str
-    Institution: str
-    ISO3: str | None
-    Country: str
-    Region: str | None
-    Subregion: str | None
-    Year: int
-    GDP_USD_billion: float
-    Note: str | None
-    Source: str
-    Publisher: str
-    Until: str
-    Status: str | None
-
-    @property
-    def key(self) -> tuple[str, str, str, int, str]:
-        """Return the key of the row."""
-        return self.As_of, self.Institution, self.Country, self.Year, self.Publisher
-
-    @property
-    def facts(self) -> tuple[float, str | None, str | None]:
-        """Return what the source said: the figure, its doubts about it, and its status; not what our checks found."""
-        return self.GDP_USD_billion, note_without_checks(self.Note), self.Status
-
-
-State = dict[Key, Estimate]
-Said = dict[Key, CleanRecord]
 
 
 class Remarks(NamedTuple):
@@ -81,9 +56,14 @@ class History:
         self._connection = connection
         self.vintages = Vintages(connection)
         # what an archive that is loaded in order asks for again and again
-        self._newest: dict[tuple[str, str], tuple[str, State]] = {}
+        self._standing: dict[tuple[str, str], Standing] = {}  # by publisher and institution
+        self._over: list[Sequence[object]] = []  # rows that are to be written
         self._release: Release | None = None
         self._columns: str | None = None  # of GDP_Estimates, as a question names them
+
+    def is_empty(self) -> bool:
+        """Tell whether nothing was ever loaded."""
+        return self._connection.execute("SELECT 1 FROM Loads LIMIT 1").fetchone() is None
 
     def newest_imf(self, before: str = STANDS, publisher: str | None = None) -> Vintage | None:
         """Return the newest vintage, from before a moment, that has headlines of the IMF's: one publisher's or any."""
@@ -96,14 +76,27 @@ class History:
         """Return what stood at an As_of, by country and year; nothing at None."""
         if as_of is None:
             return {}
-        newest_as_of, newest = self._newest.get((publisher, institution), (None, {}))
-        if as_of == newest_as_of:
-            return newest
+        standing = self._standing_at(publisher, institution, as_of)
+        return standing.rows if standing else self._stored(publisher, institution, as_of)
+
+    def _standing_at(self, publisher: str, institution: str, as_of: str) -> Standing | None:
+        """Return what stands of a series, if this is its newest As_of."""
+        if self.vintages.after(publisher, institution, as_of):
+            return None
+        standing = self._standing.get((publisher, institution))
+        if standing is None or standing.as_of != as_of:
+            rows = self._stored(publisher, institution, as_of)
+            standing = Standing(as_of, rows, self._said_before(rows.values()))
+            self._standing[publisher, institution] = standing
+        return standing
+
+    def _stored(self, publisher: str, institution: str, as_of: str) -> State:
         rows = self._estimates(STATE, (publisher, institution, as_of, as_of))
         return {(row.Country, row.Year): row for row in rows}
 
     def _estimates(self, question: str, values: tuple[str, ...]) -> list[Estimate]:
         """Return rows of GDP_Estimates, also of an older version's; raises StageError (65) for what no load writes."""
+        self.save()
         if self._columns is None:
             there = self._connection.columns("GDP_Estimates")
             names = (name if name.lower() in there else f"NULL AS {name}" for name in Estimate._fields)
@@ -114,13 +107,10 @@ class History:
                 raise changed_by_hand(f"GDP_Estimates has {row.GDP_USD_billion!r} for {row.Country} {row.Year!r}"[:200])
         return rows
 
-    def records(self, vintage: Vintage) -> list[CleanRecord]:
-        """Return all that a vintage says as clean records, without the Notes of checks, in the order of its figures."""
-        said = [
-            row for name in vintage.institutions for row in self.state(vintage.publisher, name, vintage.as_of).values()
-        ]
-        said.sort(key=lambda row: (row.Institution, -row.Year, -row.GDP_USD_billion, row.Country))
-        return [_record(row, vintage) for row in said]
+    def said(self, vintage: Vintage) -> list[Said]:
+        """Return what a vintage says by institution, without the Notes of checks, in the order of its figures."""
+        states = [(name, self.state(vintage.publisher, name, vintage.as_of)) for name in vintage.institutions]
+        return [said_by(vintage, name, state) for name, state in states if state]
 
     def neighbours(self, publisher: str, as_of: str) -> Neighbours:
         """Return what a publisher stated before and after an As_of, of each institution, in vintages not in doubt."""
@@ -139,21 +129,18 @@ class History:
 
     def statement(self, publisher: str, institution: str, as_of: str) -> Statement:
         """Return what a publisher stated of an institution at an As_of, as others are measured by it."""
-        rows = {
-            key: row for key, row in self.state(publisher, institution, as_of).items() if not is_unsourced(row.Note)
-        }
-        doubted = [row for row in rows.values() if is_doubted(row.Note)]
-        said = figures(rows)
-        if not doubted:
-            return Statement(as_of, said, said)
-        sound = {key: figure for key, figure in said.items() if not is_doubted(rows[key].Note)}
-        return Statement(as_of, said, {**sound, **self._said_before(doubted)})
+        standing = self._standing_at(publisher, institution, as_of)
+        if standing:
+            return standing.statement
+        rows = self._stored(publisher, institution, as_of)
+        return statement_of(as_of, rows, self._said_before(rows.values()))
 
-    def _said_before(self, doubted: list[Estimate]) -> dict[Key, float]:
+    def _said_before(self, rows: Iterable[Estimate]) -> dict[Key, float]:
         """Return for figures in doubt what was said of the same country and year before, under a source."""
         found: dict[Key, float] = {}
-        for (publisher, institution, as_of), rows in groupby(sorted(doubted, key=_series_and_day), _series_and_day):
-            keys = {(row.Country, row.Year) for row in rows}
+        doubted = [row for row in rows if is_doubted(row.Note) and not is_unsourced(row.Note)]
+        for (publisher, institution, as_of), some in groupby(sorted(doubted, key=_series_and_day), _series_and_day):
+            keys = {(row.Country, row.Year) for row in some}
             for row in self._estimates(ENDED, (publisher, institution, as_of)):
                 if (row.Country, row.Year) in keys and not is_unsourced(row.Note):
                     found[row.Country, row.Year] = row.GDP_USD_billion
@@ -164,6 +151,7 @@ class History:
         release = self.vintages.before(IMF_ITSELF, "IMF", as_of)
         if release is None or (self._release and self._release.as_of == release):
             return self._release if release else None
+        self.save()
         older: dict[Key, list[Earlier]] = {}
         for when, country, year, figure in self._connection.execute(
             "SELECT As_of, Country, Year, GDP_USD_billion FROM GDP_Estimates"
@@ -189,52 +177,81 @@ class History:
 
     # --- writing ---
 
-    def put(self, vintage: Vintage, records: Iterable[CleanRecord], notes: NotesOfChecks) -> set[str]:
+    def put(self, vintage: Vintage, said: list[Said], notes: NotesOfChecks) -> set[str]:
         """Store what a vintage says, and return the Until of every row that this changed.
 
         Loaded again, it was cleaned better, and replaces what was made of it before.
         """
         changed: set[str] = set()
         again = self.vintages.at(vintage.publisher, vintage.as_of)
-        said: dict[str, Said] = {name: {} for name in vintage.institutions}
-        for record in records:
-            said[record["Institution"]][record["Country"], record["Year"]] = record
-        for institution, now in said.items():
-            rewrite = _Rewrite(self, vintage, institution, again)
-            changed |= self._store(rewrite, rewrite.changes(now, notes))
-            if rewrite.after is None and not again:
-                self._newest[vintage.publisher, institution] = vintage.as_of, rewrite.standing(now)
-        for institution in again.institutions if again else ():
-            if institution not in said:  # it is not spoken of any more, which is not the same as gone
-                rewrite = _Rewrite(self, vintage, institution, again)
-                changed |= self._store(rewrite, rewrite.changes(None, notes))
+        for one in said:
+            standing = None if again else self._standing_before(vintage, one.institution)
+            if standing:
+                changed |= self._go_on(standing, vintage, one, notes)
+            else:
+                now = dict(zip(one.keys, estimates(vintage, one, notes.added_to(one)), strict=True))
+                changed |= self._rewrite(_Rewrite(self, vintage, one.institution, again), now)
+        # what is not spoken of any more, which is not the same as gone
+        for institution in {*(again.institutions if again else ())} - {*vintage.institutions}:
+            changed |= self._rewrite(_Rewrite(self, vintage, institution, again), None)
         self.vintages.add(vintage)
         if self._release and vintage.as_of <= self._release.as_of:
             self._release = None
         return changed
 
-    def _store(self, rewrite: _Rewrite, changes: Iterable[tuple[set[Estimate], set[Estimate]]]) -> set[str]:
-        for stored, runs in changes:
+    def _standing_before(self, vintage: Vintage, institution: str) -> Standing | None:
+        """Return what stands of a series when this vintage comes, if it is newer than all that was said."""
+        publisher, as_of = vintage.publisher, vintage.as_of
+        if self.vintages.after(publisher, institution, as_of):
+            return None
+        before = self.vintages.before(publisher, institution, as_of)
+        if before is None:
+            return self._standing.setdefault((publisher, institution), Standing(NEVER, {}, {}))
+        return self._standing_at(publisher, institution, before)
+
+    def _go_on(self, standing: Standing, vintage: Vintage, said: Said, notes: NotesOfChecks) -> set[str]:
+        over, is_change = standing.take(vintage, said, notes.added_to(said))
+        self._over += over.unsaved
+        self._connection.executemany(END, over.saved)
+        if len(self._over) > MANY_ROWS:
+            self._add(self._over)
+        return {STANDS, vintage.as_of} if is_change else set()
+
+    def _rewrite(self, rewrite: _Rewrite, now: State | None) -> set[str]:
+        for stored, runs in rewrite.changes(now):
             rewrite.gone += stored - runs
             rewrite.new += runs - stored
-        self._newest.pop((rewrite.vintage.publisher, rewrite.institution), None)
+        self.save()
+        self._standing.pop((rewrite.vintage.publisher, rewrite.institution), None)
         self._connection.executemany(REMOVE, (row.key for row in rewrite.gone))
         self._connection.add("GDP_Estimates", rewrite.new)
         return {row.Until for row in (*rewrite.gone, *rewrite.new)}
 
+    def save(self) -> None:
+        """Write what is in memory only, so that the database can be asked."""
+        for standing in self._standing.values():
+            self._over += standing.unsaved()
+        if self._over:
+            self._add(self._over)
+            index_estimates(self._connection)
+
+    def _add(self, rows: list[Sequence[object]]) -> None:
+        self._connection.add("GDP_Estimates", rows)
+        rows.clear()
+
     def remember(self, vintage: Vintage, file: str, sha256: str, rows: int, remarks: Remarks = NO_REMARKS) -> None:
-        """Add a line to Loads: what was loaded when, from which file, with how many rows, and remarks."""
+        """Add a line to Loads: what was loaded when, from which file, with how many rows, remarks, and its doubt."""
         now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
         said = (vintage.as_of, rows, vintage.publisher, ", ".join(vintage.institutions), vintage.source)
         self._connection.execute(
             "INSERT INTO Loads (Loaded_at, File, SHA256, As_of, Rows, Publisher, Institutions, Source,"
-            " Left_out, Findings) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (now, file, sha256, *said, *remarks),
+            " Left_out, Findings, Doubt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (now, file, sha256, *said, *remarks, self.vintages.doubts.get((vintage.publisher, vintage.as_of))),
         )  # fmt: skip
 
     def remember_doubts(self, vintages: Iterable[Vintage]) -> None:
-        """Write into Loads whether vintages are in doubt, as it stands now."""
-        for vintage in vintages:
-            which = vintage.publisher, vintage.as_of
+        """Write into the lines that Loads had before whether vintages are in doubt, as it stands now."""
+        for which in {(vintage.publisher, vintage.as_of) for vintage in vintages} & self.vintages.loaded_before:
             doubt = self.vintages.doubts.get(which)
             self._connection.execute("UPDATE Loads SET Doubt = ? WHERE Publisher = ? AND As_of = ?", (doubt, *which))
 
@@ -252,37 +269,13 @@ class _Rewrite:
         self.gone: list[Estimate] = []
         self.new: list[Estimate] = []
 
-    def changes(self, now: Said | None, notes: NotesOfChecks) -> Iterator[tuple[set[Estimate], set[Estimate]]]:
+    def changes(self, now: State | None) -> Iterator[tuple[set[Estimate], set[Estimate]]]:
         """Yield for each figure concerned the rows that are stored, and those that should be; None says nothing."""
-        said = now if now is not None else {}
-        for key in self._concerned(said):
-            before, record = self.before.get(key), said.get(key)
-            estimate = _estimate(record, self.vintage, notes) if record else None
-            if now is None:
-                estimate = before
-            later = self.later.get(key)
+        said = now if now is not None else self.before
+        for key in {**self.before, **said, **self.later, **self.old}:
+            before, estimate, later = self.before.get(key), said.get(key), self.later.get(key)
             stored = {row for row in (before, later, self.old.get(key)) if row}
             yield stored, set(_runs(before, estimate, later, self.vintage, self.after))
-
-    def _concerned(self, said: Said) -> Iterable[Key]:
-        """Return the keys of figures whose rows may change: at the end of a series those that are not said again."""
-        if self.after or self.again:
-            return {**self.before, **said, **self.later, **self.old}
-        before = self.before
-        changed = [
-            key
-            for key, now in said.items()
-            if (row := before.get(key)) is None
-            or row.GDP_USD_billion != now["GDP_USD_billion"]
-            or row.Status != now.get("Status")
-            or (row.Note != now["Note"] and note_without_checks(row.Note) != now["Note"])
-        ]
-        return changed + [key for key in before if key not in said]
-
-    def standing(self, now: Said) -> State:
-        """Return what stands when the vintage is the newest, and new."""
-        stands = {**self.before, **{(row.Country, row.Year): row for row in self.new if row.Until == STANDS}}
-        return stands if len(stands) == len(now) else {key: stands[key] for key in now}
 
 
 def _runs(
@@ -312,25 +305,3 @@ def _series_and_day(row: Estimate) -> tuple[str, str, str]:
 def figures(state: Mapping[Key, Estimate]) -> dict[Key, float]:
     """Return the figures of a state, in billions of USD."""
     return {key: row.GDP_USD_billion for key, row in state.items()}
-
-
-def _estimate(record: CleanRecord, vintage: Vintage, notes: NotesOfChecks) -> Estimate:
-    note = notes.added_to(record["Note"], record["Institution"], record["Country"], record["Year"])
-    said = {"Status": None, **record, "Note": note, "Publisher": vintage.publisher, "Until": STANDS}
-    return Estimate._make([said[name] for name in Estimate._fields])
-
-
-def _record(row: Estimate, vintage: Vintage) -> CleanRecord:
-    return {
-        "Country": row.Country,
-        "ISO3": row.ISO3,
-        "Region": row.Region,
-        "Subregion": row.Subregion,
-        "Institution": row.Institution,
-        "Year": row.Year,
-        "GDP_USD_billion": row.GDP_USD_billion,
-        "As_of": vintage.as_of,
-        "Source": vintage.source,
-        "Note": note_without_checks(row.Note),
-        "Status": row.Status,
-    }

@@ -66,11 +66,20 @@ class Postgres:
             quoted = query.replace("'", "''")
             self.execute(f"COMMENT ON VIEW {name} IS '{quoted}'")
 
+    def prepare(self, load_bytes: int) -> None:
+        """Do nothing: a server's readers see what was there before, whatever the size."""
+
+    def settle(self) -> None:
+        """Do nothing, as there was nothing to prepare."""
+
     def begin(self) -> None:
         """Begin to write; nobody else can until we are done, and who holds a lock for long is not waited for."""
         self.execute("BEGIN")
         self.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT_S:g}s'")
-        self.execute("SELECT pg_advisory_xact_lock(?)", (ADVISORY_LOCK,))
+        try:
+            self.execute("SELECT pg_advisory_xact_lock(?)", (ADVISORY_LOCK,))
+        except psycopg.errors.LockNotAvailable:
+            raise psycopg.errors.LockNotAvailable("another load is going on") from None
 
     def begin_to_read(self) -> None:
         """Begin to ask: one state for all questions, whatever is loaded meanwhile."""

@@ -13,8 +13,6 @@ TABLES = {
         Status {text},
         PRIMARY KEY (As_of, Institution, Country, Year, Publisher)
     ) {by_key}""",
-    "GDP_Estimates_standing": "CREATE INDEX IF NOT EXISTS GDP_Estimates_standing"
-    " ON GDP_Estimates (Publisher, Institution, Until)",
     "Loads": "CREATE TABLE Loads (Loaded_at {text} NOT NULL, File {text} NOT NULL, SHA256 {text} NOT NULL,"
     " As_of {text} NOT NULL, Rows INTEGER NOT NULL, Publisher {text} NOT NULL, Institutions {text} NOT NULL,"
     " Source {text} NOT NULL, Left_out {text}, Findings {text}, Doubt {text}{number})",
@@ -39,12 +37,22 @@ def create_tables(connection: Connection) -> None:
         # asked first: to a server, creating what is there is a lock against all writers, and a right not all roles have
         if not connection.columns(name):
             connection.execute(statement.format(**connection.dialect._asdict()))
+    if connection.execute("SELECT 1 FROM GDP_Estimates LIMIT 1").fetchone():
+        index_estimates(connection)
     if "status" not in connection.columns("GDP_Estimates"):  # null: what was loaded before did not say it
         connection.execute(f"ALTER TABLE GDP_Estimates ADD COLUMN Status {connection.dialect.text}")
     for name in ADDED_TO_LOADS:
         if name.lower() not in connection.columns("Loads"):
             connection.execute(f"ALTER TABLE Loads ADD COLUMN {name} {connection.dialect.text}")
     connection.put_view("GDP_History", HISTORY.format(**connection.dialect._asdict()))
+
+
+def index_estimates(connection: Connection) -> None:
+    """Create the index of what stands, if it is missing: to an empty table after the rows, which is quicker."""
+    if not connection.columns("GDP_Estimates_standing"):
+        connection.execute(
+            "CREATE INDEX IF NOT EXISTS GDP_Estimates_standing ON GDP_Estimates (Publisher, Institution, Until)"
+        )
 
 
 def _carry_over_countries(connection: Connection) -> None:

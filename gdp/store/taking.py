@@ -7,21 +7,27 @@ order of loading matters, whatever was loaded before and looks at a new vintage 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from gdp.checks.contradictions import LOOKED_AT, UNSETTLED
 from gdp.checks.findings import Finding, NotesOfChecks, named
+from gdp.checks.said import Said
 from gdp.checks.twice import one_figure_each
 from gdp.checks.vintage import check_vintage
-from gdp.records import PAGE, CleanRecord
+from gdp.records import PAGE
 from gdp.store.clean_file import CleanFile, Mixed, said_twice
 from gdp.store.database import Connection
 from gdp.store.history import History
 from gdp.store.vintages import Vintage, vintage_of
 
+Begin = Callable[[History, Vintage], None]  # what is done with all that is loaded before the first of a file
+OBJECTS_A_COLLECTION = (
+    200_000  # an archive makes millions, none in a circle: to look for those took a fifth of the time
+)
 MOST_JUDGED = 3  # times that one load may judge a vintage anew: two that wait for each other must not go on for ever
 
 
@@ -64,9 +70,9 @@ class Taken:
 
 
 class Checked(NamedTuple):
-    """A vintage's records, one a country and year; what was found on them; and whether it stirs its neighbours."""
+    """What a vintage says, one figure a country and year; what was found on it; and whether it stirs its neighbours."""
 
-    records: list[CleanRecord]
+    said: list[Said]
     findings: list[Finding]
     stirs: bool
 
@@ -82,46 +88,60 @@ class Checked(NamedTuple):
         return fatal or next((UNSETTLED for finding in self.findings if finding.check == UNSETTLED), None)
 
 
-def take_all(connection: Connection, clean_file: CleanFile, force: bool) -> tuple[History, Taken]:
-    """Store every vintage of a file that has no fatal finding, or all where forced; return what is known then."""
+def take_all(connection: Connection, clean_file: CleanFile, force: bool, begin: Begin) -> tuple[History, Taken]:
+    """Store every vintage of a file that has no fatal finding, or all where forced; return what is known then.
+
+    `begin` is called when the first is known, before it is stored: twice where the file is to be sorted first.
+    """
+    gc.set_threshold(OBJECTS_A_COLLECTION)
     connection.execute("SAVEPOINT before_reading")
     with contextlib.suppress(Mixed):
         history = History(connection)
-        return history, take_each(history, clean_file.vintages(), force)
+        return history, take_each(history, _begun(history, clean_file.vintages(), begin), force)
     connection.execute("ROLLBACK TO before_reading")
     history = History(connection)
-    return history, take_each(history, clean_file.sorted_vintages(), force)
+    return history, take_each(history, _begun(history, clean_file.sorted_vintages(), begin), force)
 
 
-def take_each(history: History, vintages: Iterable[list[CleanRecord]], force: bool) -> Taken:
+def _begun(history: History, vintages: Iterable[list[Said]], begin: Begin) -> Iterator[list[Said]]:
+    for number, said in enumerate(vintages):
+        if number == 0:
+            begin(history, vintage_of(said))
+        yield said
+
+
+def take_each(history: History, vintages: Iterable[list[Said]], force: bool) -> Taken:
     """Store each vintage that has no fatal finding, or each one where forced."""
     taken = Taken()
-    for records in vintages:
-        vintage = vintage_of(records)
+    for said in vintages:
+        vintage = vintage_of(said)
         known = history.vintages.at(vintage.publisher, vintage.as_of)
         if known and (len(known.source), known.source) > (len(vintage.source), vintage.source):
             taken.outdated.append(vintage)  # of two revisions saved in the same minute the later one stands
             continue
-        checked = check(history, vintage, records)
+        checked = check(history, vintage, said)
         taken.add(vintage, checked.findings)
         if checked.is_fatal and not force:
             taken.refused.append(vintage)
             continue
         take_in(history, vintage, checked, taken)
-        taken.loaded[vintage] = len(checked.records)
+        taken.loaded[vintage] = sum(len(one.years) for one in checked.said)
+    history.save()
     return taken
 
 
-def check(history: History, vintage: Vintage, records: list[CleanRecord]) -> Checked:
-    """Return what comes of a vintage's records, given all that is loaded."""
+def check(history: History, vintage: Vintage, said: list[Said]) -> Checked:
+    """Return what comes of what a vintage says, given all that is loaded."""
     release = history.release_before(vintage.as_of) if vintage.publisher == PAGE else None
     around = history.neighbours(vintage.publisher, vintage.as_of)
     alike = [
-        Finding("a country twice", False, name, vintage.as_of, f"{named(countries)} twice, alike", "once")
-        for name, countries in said_twice(records).items()
+        Finding("a country twice", False, one.institution, vintage.as_of, f"{named(countries)} twice, alike", "once")
+        for one in said
+        if (countries := said_twice(one))
     ]
-    findings, stirs = check_vintage(records, around, release)
-    return Checked(one_figure_each(records, around.earlier(0)), alike + findings, stirs)
+    findings, stirs = check_vintage(said, around, release)
+    last = around.earlier(0)
+    return Checked([one_figure_each(one, last.get(one.institution)) for one in said], alike + findings, stirs)
 
 
 def take_in(history: History, vintage: Vintage, checked: Checked, taken: Taken) -> None:
@@ -136,7 +156,7 @@ def take_in(history: History, vintage: Vintage, checked: Checked, taken: Taken) 
         other = min(waiting, key=lambda one: (one.as_of, one.publisher))
         waiting.remove(other)
         judged[other] += 1
-        again = check(history, other, history.records(other))
+        again = check(history, other, history.said(other))
         changed = store(history, other, again)
         waiting |= {one for one in looking_at(history, other, again, changed) if judged[one] < MOST_JUDGED}
         taken.judged_anew.add(other)
@@ -161,6 +181,6 @@ def store(history: History, vintage: Vintage, checked: Checked) -> set[str]:
     """Store a vintage with Notes and doubt; return the Until of every row changed, its As_of where the doubt was."""
     key = vintage.publisher, vintage.as_of
     before = history.vintages.doubts.get(key)
-    changed = history.put(vintage, checked.records, NotesOfChecks(checked.findings))
+    changed = history.put(vintage, checked.said, NotesOfChecks(checked.findings))
     history.vintages.doubts[key] = checked.doubt
     return changed | ({vintage.as_of} if before != checked.doubt else set())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
 from gdp.checks.contradictions import UNSETTLED
-from gdp.records import IMF_ITSELF, PAGE, PUBLISHERS, CleanRecord, is_as_of, publisher_of
+from gdp.checks.said import Said
+from gdp.records import IMF_ITSELF, PAGE, PUBLISHERS, is_as_of, publisher_of
 from gdp.store.database import Connection
 from utils import Exit, StageError
 
@@ -50,6 +51,7 @@ class Vintages:
                 raise changed_by_hand(f"Loads has a line of {str(publisher)[:20]!r} as of {str(as_of)[:20]!r}")
             self.add(Vintage(publisher, as_of, tuple(institutions.split(", ")), source))
             self.doubts[publisher, as_of] = doubt
+        self.loaded_before = frozenset(self.doubts)
 
     def add(self, vintage: Vintage) -> None:
         """Take up a vintage, in the place of what its publisher said at the same As_of."""
@@ -95,12 +97,14 @@ class Vintages:
     def sound_before(self, publisher: str, institution: str, as_of: str, distance: int = 0) -> str | None:
         """Return the As_of of the nearest earlier vintage that is not in doubt, or of the one so many before that."""
         as_ofs = self._as_ofs.get((publisher, institution), [])
-        return self._sound(publisher, reversed(as_ofs[: bisect_left(as_ofs, as_of)]), distance)
+        earlier = range(bisect_left(as_ofs, as_of) - 1, -1, -1)
+        return self._sound(publisher, map(as_ofs.__getitem__, earlier), distance)
 
     def sound_after(self, publisher: str, institution: str, as_of: str, distance: int = 0) -> str | None:
         """Return the As_of of the nearest later vintage that is not in doubt, or of the one so many after that."""
         as_ofs = self._as_ofs.get((publisher, institution), [])
-        return self._sound(publisher, iter(as_ofs[bisect_right(as_ofs, as_of) :]), distance)
+        later = range(bisect_right(as_ofs, as_of), len(as_ofs))
+        return self._sound(publisher, map(as_ofs.__getitem__, later), distance)
 
     def _sound(self, publisher: str, as_ofs: Iterator[str], distance: int) -> str | None:
         return next(islice((as_of for as_of in as_ofs if self.is_sound(publisher, as_of)), distance, None), None)
@@ -139,22 +143,15 @@ class Vintages:
         return sorted(found - {vintage})
 
 
-def vintage_of(records: list[CleanRecord]) -> Vintage:
-    """Return the vintage whose records these are."""
-    first = records[0]
-    institutions = tuple(sorted({record["Institution"] for record in records}))
-    return Vintage(publisher_of(first["Source"]), first["As_of"], institutions, first["Source"])
+def vintage_of(said: list[Said]) -> Vintage:
+    """Return the vintage that says this."""
+    first = said[0]
+    return Vintage(
+        publisher_of(first.source), first.as_of, tuple(sorted(one.institution for one in said)), first.source
+    )
 
 
-def which(record: CleanRecord) -> Which:
-    """Return what tells a record's vintage: two revisions may have been saved in the same minute."""
-    publisher, source = publisher_of(record["Source"]), record["Source"]
-    return record["As_of"], publisher == PAGE, publisher, len(source), source
-
-
-def vintages_in(records: Iterable[CleanRecord]) -> list[tuple[Vintage, list[CleanRecord]]]:
-    """Return the vintages in a file, the oldest first and the IMF's own before the page that quotes it."""
-    by_vintage: dict[Which, list[CleanRecord]] = {}
-    for record in records:
-        by_vintage.setdefault(which(record), []).append(record)
-    return [(vintage_of(by_vintage[key]), by_vintage[key]) for key in sorted(by_vintage)]
+def which(said: Said) -> Which:
+    """Return what tells a vintage: two revisions may have been saved in the same minute."""
+    publisher, source = publisher_of(said.source), said.source
+    return said.as_of, publisher == PAGE, publisher, len(source), source

@@ -55,6 +55,29 @@ def huge_page(home: Home) -> None:
     one_line(done, 65, "MB")
 
 
+@attack(FAMILY, "an array of 10 GB")
+def huge_array(home: Home) -> None:
+    with (home.folder / "records.json").open("wb") as file:
+        file.truncate(10 * 10**9)
+    for script in ("transform", "load"):
+        one_line(
+            home.shell(f"ulimit -v {MEMORY_KB}; $PY $SUITE/{script}.py --input records.json"), 65, "limit of 200 MB"
+        )
+
+
+@attack(FAMILY, "100 MB of blank lines in a kilobyte")
+def blank_lines(home: Home) -> None:
+    import zstandard
+
+    (home.folder / "raw.jsonl.zst").write_bytes(
+        zstandard.compress(good_lines()) + zstandard.compress(b"\n" * 100_000_000)
+    )
+    command = "$PY $SUITE/transform.py --workers 1 --input raw.jsonl.zst --output out.jsonl"
+    done = home.shell(f"ulimit -v {MEMORY_KB}; ulimit -t 60; {command}")
+    assert done.returncode == 0, (done.returncode, done.stderr[-400:])
+    assert (home.folder / "out.jsonl").read_bytes().count(b"\n") == 200
+
+
 @attack(FAMILY, "a page of 10 GB, a pipe and a bomb in a folder of pages")
 def folder_of_bombs(home: Home) -> None:
     folder = page_folder(home)

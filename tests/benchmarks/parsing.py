@@ -23,8 +23,8 @@ PROJECT = Path(__file__).parents[2]
 sys.path.insert(0, str(PROJECT))
 
 from gdp.sources import wikipedia  # noqa: E402
+from tests.conftest import shared_pages  # noqa: E402
 
-SHARED = PROJECT.parent / "shared" / "pages"
 SHIPPED = PROJECT / "data" / "pages" / "2025-12-30_enwiki_rev1330326028.html.gz"
 
 
@@ -61,7 +61,7 @@ READERS: dict[str, Callable[[bytes], int]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time readers of one page, in turns.")
     parser.add_argument("--runs", type=int, default=15)
-    parser.add_argument("pages", nargs="*", type=Path, default=sorted(SHARED.glob("*.gz")) or [SHIPPED])
+    parser.add_argument("pages", nargs="*", type=Path, default=shared_pages() or [SHIPPED])
     options = parser.parse_args()
     for path in options.pages:
         seconds = measured(gzip.decompress(path.read_bytes()), options.runs)

@@ -150,8 +150,8 @@ def load_to_sql(source: Path, target: Path) -> None:
     import pandas as pd
 
     connection = sqlite3.connect(target)
-    for number, chunk in enumerate(pd.read_json(source, lines=True, chunksize=100_000, dtype=False)):
-        chunk.to_sql("GDP_Estimates", connection, index=False, if_exists="append" if number else "replace")
+    for chunk in pd.read_json(source, lines=True, chunksize=100_000, dtype=False):
+        chunk.to_sql("GDP_Estimates", connection, index=False, if_exists="append")
     connection.commit()
 
 
@@ -160,7 +160,7 @@ def load_executemany(source: Path, target: Path) -> None:
     connection = sqlite3.connect(target)
     columns = "As_of TEXT, Institution TEXT, ISO3 TEXT, Country TEXT, Region TEXT, Subregion TEXT, Year INTEGER"
     connection.execute(
-        f"CREATE TABLE GDP_Estimates ({columns}, GDP_USD_billion REAL, Note TEXT, Source TEXT,"
+        f"CREATE TABLE IF NOT EXISTS GDP_Estimates ({columns}, GDP_USD_billion REAL, Note TEXT, Source TEXT,"
         " PRIMARY KEY (As_of, Institution, Country, Year)) WITHOUT ROWID"
     )
     values = ", ".join(f":{name}" for name in ("As_of", "Institution", "ISO3", "Country", "Region", "Subregion", "Year",

@@ -66,6 +66,9 @@ def main() -> None:
     parser.add_argument("--runs-of-much", type=int, default=3, help="for over two million records")
     parser.add_argument("--records", type=int, nargs="+", default=[1_000_000, 10_000_000])
     parser.add_argument("--pages", type=int, default=1000)
+    parser.add_argument(
+        "--load-pages", type=int, nargs="+", default=[3240, 9700], help="vintages, of which half is new"
+    )
     parser.add_argument("--only", nargs="+", default=["transform", "extract", "load", "spark"])
     parser.add_argument("--folder", type=Path, help="where the data goes (default: a temporary folder)")
     options = parser.parse_args()
@@ -101,13 +104,19 @@ def runs_of(number: int, options: argparse.Namespace) -> int:
     return int(options.runs_of_much if number > MUCH else options.runs)
 
 
-def measured(commands: Commands, runs: int, outputs: list[Path]) -> dict[str, Cost]:
-    """Run each command `runs` times, in turns, what was put out before removed; return the medians."""
+def measured(
+    commands: Commands, runs: int, outputs: list[Path], prepare: Callable[[str], None] = lambda _: None
+) -> dict[str, Cost]:
+    """Run each command `runs` times, in turns, what was put out before removed; return the medians.
+
+    `prepare` is called with the command's name before each run.
+    """
     costs: dict[str, list[Cost]] = {name: [] for name in commands}
     for run in range(runs):
         for name, command in commands.items():
             for output in outputs:
                 shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
+            prepare(name)
             costs[name].append(cost_of(command))
             print(f"run {run + 1}: {name}: {costs[name][-1]}", file=sys.stderr)
     return {name: Cost(*map(statistics.median, zip(*some, strict=True))) for name, some in costs.items()}
@@ -235,25 +244,68 @@ def extract(folder: Path, options: argparse.Namespace) -> list[str]:
 
 
 def load(folder: Path, options: argparse.Namespace) -> list[str]:
-    """Clean lines to SQLite."""
+    """Clean lines to SQLite: figures of which most repeat and such of which none does, into an empty database and on.
+
+    On, as an archive grows: after the older half was loaded, which is not timed.
+    """
     sections = []
-    for pages in (1620, 9700):
-        number = pages * records_a_page()
-        raw, clean, database = folder / "raw.jsonl", folder / "estimates.jsonl", folder / "x.db"
-        make_records(number, raw)
-        cleaned(raw, clean)
-        count = sum(1 for _ in clean.open("rb"))
-        ours = [str(PROJECT / "load.py"), "--quiet", "--input", str(clean), "--database", str(database)]
-        commands = {"suite": ours} | {
-            name: [str(RIVALS), "load", kind, str(clean), str(database)]
+    for pages in options.load_pages:
+        for kind, distinct in (("99 % of which stood before", False), ("each figure different", True)):
+            older, newer = clean_halves(folder, pages, distinct)
+            for into, before, clean in (("an empty database", None, older), ("that of the older half", older, newer)):
+                costs = measured_loads(folder, options, before, clean)
+                count = sum(1 for _ in clean.open("rb"))
+                title = f"Load, {count:,} estimates of {pages // 2:,} vintages, {kind}, into {into}"
+                sections.append(table(title, costs, "suite", count, "estimates") + "\n\n" + as_ratios(costs))
+    return sections
+
+
+def clean_halves(folder: Path, pages: int, distinct: bool) -> tuple[Path, Path]:
+    """Make clean lines of so many pages; return the older half of the pages, and the newer."""
+    halves = folder / "older.jsonl", folder / "newer.jsonl"
+    raw = folder / "raw.jsonl"
+    make_records(pages * records_a_page(), raw, distinct=distinct)
+    cleaned(raw, folder / "clean.jsonl")
+    raw.unlink()
+    with (folder / "clean.jsonl").open("rb") as lines, halves[0].open("wb") as older, halves[1].open("wb") as newer:
+        seen: set[str] = set()
+        for line in lines:
+            seen.add(json.loads(line)["As_of"])
+            (older if len(seen) <= pages // 2 else newer).write(line)
+    return halves
+
+
+def measured_loads(folder: Path, options: argparse.Namespace, before: Path | None, clean: Path) -> dict[str, Cost]:
+    """Load clean lines in turns, each where its own tool had loaded what was before."""
+    database, number = folder / "x.db", sum(1 for _ in clean.open("rb"))
+
+    def commands(source: Path) -> Commands:
+        ours = [str(PROJECT / "load.py"), "--quiet", "--input", str(source), "--database", str(database)]
+        return {"suite": ours} | {
+            name: [str(RIVALS), "load", kind, str(source), str(database)]
             for name, kind in (("executemany into a keyed table", "executemany"), ("DataFrame.to_sql", "to_sql"))
         }
-        costs = measured(commands, runs_of(number, options), [database])
-        title = f"Load, {count:,} estimates of {pages:,} vintages"
-        sections.append(table(title, costs, "DataFrame.to_sql", count, "estimates"))
-        for path in (raw, clean, database):
-            path.unlink()
-    return sections
+
+    full: dict[str, Path] = {}
+    for name, command in commands(before).items() if before else ():
+        cost_of(command)
+        full[name] = database.replace(folder / f"{len(full)}.db")
+    costs = measured(commands(clean), runs_of(number, options), [database], lambda name: put(full.get(name), database))
+    for path in (*full.values(), database):
+        path.unlink()
+    return costs
+
+
+def put(source: Path | None, target: Path) -> None:
+    """Put a copy of a file in a place, if there is one."""
+    if source:
+        shutil.copyfile(source, target)
+
+
+def as_ratios(costs: dict[str, Cost]) -> str:
+    """Return how many times as fast the suite is as the others."""
+    told = [f"{cost.wall_s / costs['suite'].wall_s:.2f} of {name}" for name, cost in costs.items() if name != "suite"]
+    return f"The suite's speed: {', '.join(told)}."
 
 
 def spark(folder: Path, options: argparse.Namespace) -> list[str]:

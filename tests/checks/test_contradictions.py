@@ -9,8 +9,9 @@ import pytest
 
 from gdp.checks.contradictions import NO_NEIGHBOURS, UNSETTLED, Neighbours, contradictions
 from gdp.checks.findings import Finding
+from gdp.checks.said import Statement, said_in
 from gdp.checks.series import Statements, series_of
-from gdp.checks.vintage import check_vintage, stated
+from gdp.checks.vintage import check_vintage
 from gdp.figures.cleaning import clean
 from gdp.records import CleanRecord
 from gdp.sources import wikipedia
@@ -38,8 +39,11 @@ def of_day(records: Records, day: str, edit: Callable[[CleanRecord], None] = lam
 
 
 def statements(records: Records) -> Statements:
-    names = {record["Institution"] for record in records}
-    return {name: stated(series_of(name, [r for r in records if r["Institution"] == name])) for name in names}
+    return {said.institution: series_of(said).stated for said in said_in(records)}
+
+
+def checked(records: Records, around: Neighbours = NO_NEIGHBOURS) -> tuple[list[Finding], bool]:
+    return check_vintage(said_in(records), around)
 
 
 def beside(earlier: Sequence[Records], later: Sequence[Records] = (), is_unsettled: bool = False) -> Neighbours:
@@ -78,7 +82,7 @@ def test_what_two_agreeing_vintages_contradict_is_fatal_and_names_their_days(
     lie: Callable[[CleanRecord], None], honest: Records
 ) -> None:
     before = [of_day(honest, "2025-12-29"), of_day(honest, "2025-12-28")]
-    found, stirs = check_vintage(of_day(honest, "2025-12-31", lie), beside(before))
+    found, stirs = checked(of_day(honest, "2025-12-31", lie), beside(before))
     assert fatal(found) and stirs
     assert any(
         "those of 2025-12-28 and 2025-12-29 agree with each other and not with this one" in f.seen for f in found
@@ -86,7 +90,7 @@ def test_what_two_agreeing_vintages_contradict_is_fatal_and_names_their_days(
 
 
 def test_against_one_other_vintage_nobody_knows_which_lies_and_each_figure_is_noted(honest: Records) -> None:
-    found, stirs = check_vintage(of_day(honest, "2025-12-31", year_shifted), beside([of_day(honest, "2025-12-29")]))
+    found, stirs = checked(of_day(honest, "2025-12-31", year_shifted), beside([of_day(honest, "2025-12-29")]))
     assert not fatal(found) and stirs
     (unsettled,) = [finding for finding in found if finding.check == UNSETTLED]
     assert len(unsettled.notes) == sum(record["Institution"] == "IMF" for record in honest)
@@ -97,9 +101,9 @@ def test_an_honest_vintage_after_a_lying_one_loads_without_a_note_once_another_b
     lie: Callable[[CleanRecord], None], honest: Records
 ) -> None:
     lying, good = of_day(honest, "2025-12-30", lie), of_day(honest, "2025-12-29")
-    found, stirs = check_vintage(of_day(honest, "2025-12-31"), beside([lying, good]))
+    found, stirs = checked(of_day(honest, "2025-12-31"), beside([lying, good]))
     assert stirs and not {UNSETTLED, *fatal(found)} & {finding.check for finding in found}
-    found, _ = check_vintage(lying, beside([good], [of_day(honest, "2025-12-31")]))
+    found, _ = checked(lying, beside([good], [of_day(honest, "2025-12-31")]))
     assert fatal(found)
 
 
@@ -108,19 +112,19 @@ def test_the_first_vintage_ever_is_found_out_by_the_two_after_it(
     lie: Callable[[CleanRecord], None], honest: Records
 ) -> None:
     lying, second, third = of_day(honest, "2025-12-29", lie), of_day(honest, "2025-12-30"), of_day(honest, "2025-12-31")
-    _, stirs = check_vintage(third, beside([second, lying], is_unsettled=True))
+    _, stirs = checked(third, beside([second, lying], is_unsettled=True))
     assert stirs
-    assert fatal(check_vintage(lying, beside([], [second, third]))[0])
-    assert not fatal(check_vintage(second, beside([], [third]))[0])
+    assert fatal(checked(lying, beside([], [second, third]))[0])
+    assert not fatal(checked(second, beside([], [third]))[0])
 
 
 def test_an_institutions_figures_under_another_heading_are_found_on_the_very_first_page(honest: Records) -> None:
-    found, _ = check_vintage(of_day(honest, "2025-12-31", institutions_swapped), NO_NEIGHBOURS)
+    found, _ = checked(of_day(honest, "2025-12-31", institutions_swapped), NO_NEIGHBOURS)
     assert "institutions mixed up" in fatal(found)
 
     others = [record for record in honest if record["Institution"] != "World Bank"]
     copied: Records = [{**r, "Institution": "World Bank", "Year": 2024} for r in honest if r["Institution"] == "UN"]
-    assert "institutions mixed up" in fatal(check_vintage(others + copied)[0])
+    assert "institutions mixed up" in fatal(checked(others + copied)[0])
 
 
 def test_a_column_without_a_source_is_measured_by_nothing_and_told_where_it_is_anothers(honest: Records) -> None:
@@ -128,11 +132,11 @@ def test_a_column_without_a_source_is_measured_by_nothing_and_told_where_it_is_a
         {**record, "Institution": "IMF", "Year": 2026, "Note": "column without a source"}
         for record in honest if record["Institution"] == "UN"
     ]  # fmt: skip
-    found, _ = check_vintage(honest + of_the_un)
+    found, _ = checked(honest + of_the_un)
     seen = {finding.check: finding for finding in found}
     assert not seen["institutions mixed up"].fatal and "are UN's" in seen["institutions mixed up"].seen
     assert ("Cuba", 2026) in seen["countries without a source"].notes
-    assert statements(honest + of_the_un)["IMF"] == statements(honest)["IMF"]
+    assert statements(honest + of_the_un)["IMF"].figures == statements(honest)["IMF"].figures
 
 
 def test_a_figure_that_something_is_held_against_does_not_measure_the_next(honest: Records) -> None:
@@ -144,11 +148,12 @@ def test_a_figure_that_something_is_held_against_does_not_measure_the_next(hones
             record["GDP_USD_billion"] = figure
 
     last = of_day(honest, "2025-12-30", lambda record: altered(record, 312.62))
-    measured = {**statements(last), "IMF": statements(last)["IMF"]._replace(sound=imf.figures)}
+    said = statements(last)
+    measured = {**said, "IMF": Statement("2025-12-30", said["IMF"].figures, imf.figures)}
     around = Neighbours(lambda distance: {} if distance else measured, lambda _: {})
 
     def moved(figure: float) -> list[Finding]:
-        found, _ = check_vintage(of_day(honest, "2025-12-31", lambda record: altered(record, figure)), around)
+        found, _ = checked(of_day(honest, "2025-12-31", lambda record: altered(record, figure)), around)
         return [finding for finding in found if finding.check == "moved since the last load"]
 
     assert moved(imf.figures[key]) == []  # it is what it was before somebody altered it

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SHARED_PAGES, Run, query, records, shared_pages
+from tests.conftest import Run, page_of, query, records, shared_pages
 from tests.loading import load_page
 from tests.page_builder import SHIPPED
 from utils import StageError
@@ -22,11 +22,6 @@ ALTERED = {
     "Oman", "Qatar", "Sudan", "Uzbekistan",
 }  # fmt: skip
 needs_shared = pytest.mark.skipif(len(shared_pages()) < 5, reason="../shared is not beside the project")
-
-
-def page_of(day: str) -> Path:
-    (path,) = SHARED_PAGES.glob(f"{day}*")
-    return path
 
 
 def noted(home: Path, as_of: str) -> dict[str, str]:

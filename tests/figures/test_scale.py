@@ -28,6 +28,7 @@ from gdp.running.command_line import BulkOptions
 from gdp.running.journal import Journal
 from gdp.running.pieces import results_in_order
 from gdp.running.places import Place
+from gdp.running.storage import MANIFEST
 from gdp.sources.archive import extract_pages, pages_in
 from load import load
 from tests.conftest import PROJECT, Run, query
@@ -233,6 +234,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from gdp.running.journal import Journal
+from gdp.running.storage import MANIFEST
 from gdp.running.pieces import results_in_order
 from gdp.running.stage import leave, run_stage
 from tests.figures.test_scale import hold
@@ -312,7 +314,7 @@ def test_an_interrupted_extract_goes_on_with_the_next_page(
     monkeypatch.setattr(pieces, "SAVE_EVERY_S", 0)
     make_pages(6, tmp_path / "pages", seed=2)
     paths = pages_in(tmp_path / "pages")
-    paths[4].write_bytes(b"no page")
+    (tmp_path / "pages" / paths[4].name).write_bytes(b"no page")
     want, target, limit = tmp_path / "want.jsonl", tmp_path / "raw.jsonl", BulkOptions(1, 0.5)
     with pytest.raises(KeyboardInterrupt):
         extract_pages(paths, target, limit, Interrupting("extract", quiet=True))
@@ -338,7 +340,7 @@ def test_what_is_done_is_not_done_again_unless_it_was_changed(home: Path, tmp_pa
     assert done_before() == [True, True]
     clean_file.write_bytes(b"")
     assert done_before() == [True, False]
-    (pages / "2025-12-31_enwiki_rev9.html.gz").write_bytes(pages_in(pages)[0].read_bytes())
+    (pages / "2025-12-31_enwiki_rev9.html.gz").write_bytes((pages / pages_in(pages)[0].name).read_bytes())
     assert done_before() == [False, False]
 
 
@@ -391,8 +393,10 @@ def test_a_stream_that_mixes_its_vintages_is_loaded_like_one_in_order(cleaned: P
     parts = tmp_path / "parts"
     parts.mkdir()
     for n in range(4):
-        (parts / f"part-{n:05}").write_bytes(b"".join(mixed[n::4]))
-    (parts / "_SUCCESS").touch()
+        (parts / f"part-{n}.jsonl").write_bytes(b"".join(mixed[n::4]))
+    (parts / "part-of-a-worker-that-died.jsonl").write_bytes(b"".join(mixed))
+    counted = [{"lines": f"part-{n}.jsonl", "bytes": 0, "as_of": ""} for n in range(4)]
+    (parts / MANIFEST).write_text(json.dumps({"identity": "", "parts": counted}))
     dumps = []
     for source in (cleaned, tmp_path / "mixed.jsonl", parts):
         database = tmp_path / f"{source.name}.db"

@@ -12,15 +12,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gdp.running.credentials import without_credentials
 from gdp.running.places import (
     Place,
     database_named,
     file_named,
-    is_of_hadoop,
+    folder_named,
     page_named,
     stream_named,
-    without_credentials,
 )
+from gdp.running.storage import Stored
 from tests.conftest import Answer, Run, Server, snapshot
 from tests.page_builder import SHIPPED
 
@@ -34,12 +35,14 @@ from tests.page_builder import SHIPPED
         (file_named, "a:b.json", Path("a:b.json")),
         (page_named, "HTTPS://en.wikipedia.org/wiki/X", "https://en.wikipedia.org/wiki/X"),
         (page_named, "http://127.0.0.1:8000/wiki/@X", "http://127.0.0.1:8000/wiki/@X"),
-        (page_named, "file:///tmp/x.html", "/tmp/x.html"),
-        (page_named, "data/x.html", "data/x.html"),
-        (stream_named, "x.jsonl.gz", "x.jsonl.gz"),
-        (stream_named, "file:///tmp/x.jsonl", "/tmp/x.jsonl"),
-        (stream_named, "hdfs://cluster/x", "hdfs://cluster/x"),
-        (stream_named, "S3A://bucket/x", "s3a://bucket/x"),
+        (page_named, "file:///tmp/x.html", Path("/tmp/x.html")),
+        (page_named, "data/x.html", Path("data/x.html")),
+        (page_named, "S3://bucket/x y.html", Stored("s3://bucket/x y.html")),
+        (stream_named, "x.jsonl.gz", Path("x.jsonl.gz")),
+        (stream_named, "file:///tmp/x.jsonl", Path("/tmp/x.jsonl")),
+        (stream_named, "ftp://me@server:21/x", Stored("ftp://me@server:21/x")),
+        (stream_named, "s3://bucket/a@b:c.jsonl", Stored("s3://bucket/a@b:c.jsonl")),
+        (folder_named, "s3://bucket/", Stored("s3://bucket")),
         (database_named, "/tmp/y/../x.db", Place(Path("/tmp/x.db"))),
         (database_named, "file:///tmp/x.db", Place(Path("/tmp/x.db"))),
         (database_named, "sqlite:////tmp/x.db", Place(Path("/tmp/x.db"))),
@@ -59,8 +62,11 @@ def test_every_scheme_that_is_known_names_its_place(named: Callable[[str], Any],
         (file_named, "s3://me:secret@bucket/x"), (file_named, "http://me:secret@h/x"), (file_named, "file://server/x"),
         (file_named, ""), (file_named, "a\0b"), (file_named, "postgresql://me:secret@h/x"),
         (page_named, "ftp://me:secret@h/x"), (page_named, "http://"), (page_named, "http://me:secret@[::1/x"),
-        (page_named, "s3://bucket/x"), (page_named, "https:"),
-        (stream_named, "s3://me:secret@bucket/x"), (stream_named, "https://h/x"), (stream_named, "://me:secret@h"),
+        (page_named, "https:"), (stream_named, "s3://bucket"), (stream_named, "s3:bucket/x"), (folder_named, "s3://"),
+        (stream_named, "memory://bucket/x"), (stream_named, "simplecache::s3://bucket/x"), (stream_named, "xyz://h/x"),
+        (stream_named, "s3://me:secret@bucket/x"), (stream_named, "s3://me:1/secret@bucket/x"),
+        (stream_named, "ftp://me:1/secret@h/x"), (stream_named, "ftp://me:secret/@h/x"),
+        (stream_named, "https://h/x"), (stream_named, "://me:secret@h"),
         (database_named, "mysql://me:secret@h/db"), (database_named, "postgresql+psycopg://me:secret@h/db"),
         (database_named, "jdbc:postgresql://me:secret@h/db"), (database_named, "s3a://me:secret@bucket/x"),
         (database_named, "host=h user=me password=secret"), (database_named, "dbname = gdp password = 'secret'"),
@@ -112,10 +118,6 @@ def test_no_password_whatever_signs_it_has_is_told_of_a_database(secret: str, si
         return
     assert secret not in str(place)
     assert secret not in place.scrubbed(f'FATAL: password "{secret}{signs}{secret}" of {url} is wrong')
-
-
-def test_what_only_hadoop_opens_is_known() -> None:
-    assert [is_of_hadoop(one) for one in ("hdfs://x", "s3a://x", "x.jsonl", None)] == [True, True, False, False]
 
 
 @pytest.mark.parametrize(

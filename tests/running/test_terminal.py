@@ -18,7 +18,7 @@ from tests.page_builder import SHIPPED
 from tests.terminal import at_terminal, plain
 
 SCRIPTS = ("extract.py", "transform.py", "load.py", "report.py", "etl_process.py")
-ROW = re.compile(r"^ *(\d+) +(\S.*?)  +.*?(\d+\.\d\d)(?: |$)", re.MULTILINE)
+ROW = re.compile(r"^ *(\d+) +(\S.*?)  +.*?([\d,]+\.\d\d)(?: |$)", re.MULTILINE)
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120, 200])
@@ -32,7 +32,15 @@ def test_no_figure_is_wrapped_or_cut_at_any_width(home: Path, columns: int) -> N
         assert "…" not in plain(told)
     told, _ = at_terminal(columns, "load.py", "--as-of", "2026-01-01")
     rows = {rank: figure for rank, _, figure in ROW.findall(plain(told))}
-    assert (rows["1"], rows["14"], rows["76"]) == ("30615.74", "1858.57", "100.05")
+    assert (rows["1"], rows["14"], rows["76"]) == ("30,615.74", "1,858.57", "100.05")
+
+
+@pytest.mark.parametrize(("columns", "hidden"), [(60, "Region, Year, Share, Moved"), (80, "Year, Moved"), (200, "")])
+def test_a_narrow_terminal_says_which_columns_it_has_no_room_for(home: Path, columns: int, hidden: str) -> None:
+    make_past(home)
+    said = plain(at_terminal(columns, "load.py", "--as-of", "2026-01-01")[0]).replace("\n", " ")
+    assert ("Not shown: " in said) == bool(hidden) and hidden in said
+    assert not hidden or "--json has it" in said
 
 
 def test_decimals_stand_under_one_another(home: Path) -> None:
@@ -40,7 +48,7 @@ def test_decimals_stand_under_one_another(home: Path) -> None:
     told, _ = at_terminal(140, "load.py", "--as-of", "2026-01-01")
     rows = [line for line in plain(told).splitlines() if re.match(r" *\d+ +\S.* %", line)]
     assert len(rows) > 70
-    assert len({line.index(re.findall(r"\d+(\.\d\d)(?= )", line)[0]) for line in rows}) == 1
+    assert len({line.index(re.findall(r"[\d,]+(\.\d\d)(?= )", line)[0]) for line in rows}) == 1
     for column in ("Rank", "Share", "Change", "Moved"):
         assert column in plain(told)
 
@@ -54,14 +62,18 @@ def test_colour_is_for_terminals_and_for_those_who_want_it(run: Run, home: Path)
     assert "\x1b" not in run("load.py", "--as-of", "2026-01-01").stdout
 
 
-def test_the_stages_are_seen_at_work_and_the_tables_after_them(home: Path) -> None:
+def test_the_stages_are_seen_at_work_and_the_tables_when_load_is_done(home: Path) -> None:
     told, code = at_terminal(100, "etl_process.py", "--page", SHIPPED)
     assert code == 0
     text = plain(told)
     assert "at work" in text
     for stage, rows in (("extract", 666), ("transform", 615), ("load", 615), ("report", 194)):
         assert re.search(rf"{stage} +done +\d\.\d s +{rows} +\d+ MB", text), stage
-    assert text.rindex("Countries with a GDP of 100") > text.rindex("report      done")
+    assert (
+        text.index("Countries with a GDP of 100") < text.index("report      at work")
+        or "report      at work" not in text
+    )
+    assert text.index("Mean GDP of each region") < text.rindex("report      done")
     assert text.count("\nextract ") == 0 or "[etl] extract" not in text  # told once, by the view
 
 
@@ -78,7 +90,7 @@ def test_a_failure_stays_in_sight(home: Path, tmp_path: Path) -> None:
 def test_a_run_stopped_in_sight_says_so_and_gives_the_cursor_back(home: Path, number: int, code: int) -> None:
     told, ended = at_terminal(100, "etl_process.py", "--page", SHIPPED, stop_at="at work", number=number)
     assert ended == code
-    assert "stopped by SIG" in plain(told)
+    assert "[etl] interrupted" in plain(told) or "[etl] terminated" in plain(told)
     assert told.rindex("\x1b[?25h") > told.rindex("\x1b[?25l")
 
 

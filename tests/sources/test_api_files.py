@@ -152,11 +152,6 @@ REFUSED = {
 
 
 @needs_files
-def test_no_file_is_forgotten() -> None:
-    assert {str(path.relative_to(API)) for path in API.rglob("*.gz")} == READ.keys() | REFUSED.keys()
-
-
-@needs_files
 @pytest.mark.parametrize("name", READ)
 def test_every_figure_of_a_real_file_is_read_and_its_day_is_right(name: str) -> None:
     again, number, day, release = READ[name]

@@ -329,7 +329,7 @@ def test_an_excerpt_on_the_same_page_is_left_out_and_counted() -> None:
     ("change", "reason"),
     [
         (("IMF<br />(2025)", "IMF and World Bank"), "names IMF and World Bank"),
-        (("Country/Territory", "Place"), "0 countries under IMF"),
+        (("Country/Territory", "Planet"), "0 countries under IMF"),
         (("IMF<br />(2025)", "IMF (2025), per capita"), "0 countries under IMF"),
         (("IMF<br />(2025)", "IMF (2025), million euro"), "0 countries under IMF"),
         (("million US$", "million Int$"), "0 countries under IMF"),

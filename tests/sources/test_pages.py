@@ -13,7 +13,7 @@ import pytest
 
 from gdp.figures.cleaning import clean, named_of
 from gdp.sources import Extracted, Refused, wikipedia
-from tests.conftest import SHARED_PAGES, Run, query, records, shared_pages
+from tests.conftest import MISJUDGED, OTHER_LISTS, PAGES, SHARED_PAGES, Run, page_of, query, records, shared_pages
 from tests.page_builder import SHIPPED, page_of_facts, shipped_page
 
 FACTS = SHARED_PAGES.parent / "facts" / "gdp_2025-12-30.csv"
@@ -27,7 +27,7 @@ def read(path: Path) -> Extracted:
 
 @needs_shared
 def test_every_figure_of_every_institution_of_the_last_page_is_read() -> None:
-    (page,) = SHARED_PAGES.glob("2025-12-30*")
+    page = page_of("2025-12-30")
     got = {(r["Institution"], r["Country"].split("[")[0]): (r["GDP"], r["Column"]) for r in read(page).records}
     with FACTS.open(encoding="utf-8", newline="") as file:
         facts = list(csv.DictReader(file))
@@ -39,10 +39,7 @@ def test_every_figure_of_every_institution_of_the_last_page_is_read() -> None:
         assert fact["year"] in (text + str(column)) or text == "—"
 
 
-ALL_PAGES = [*shared_pages(), *sorted((SHARED_PAGES / "misjudged").glob("*.html.gz"))]
-
-
-@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda path: path.name[:-8])
+@pytest.mark.parametrize("page", shared_pages([*PAGES, *MISJUDGED]), ids=lambda path: path.name[:-8])
 def test_every_figure_of_every_real_page_is_that_of_the_facts(page: Path) -> None:
     saved = datetime.fromisoformat(page.name[:10]).replace(tzinfo=timezone.utc)
     outcomes = map(clean, wikipedia.parse(gzip.decompress(page.read_bytes()), str(page), saved).records)
@@ -59,7 +56,7 @@ def test_every_figure_of_every_real_page_is_that_of_the_facts(page: Path) -> Non
     assert got == want
 
 
-@pytest.mark.parametrize("page", sorted((SHARED_PAGES / "others").glob("*.html.gz")), ids=lambda path: path.name[:-8])
+@pytest.mark.parametrize("page", shared_pages(OTHER_LISTS), ids=lambda path: path.name[:-8])
 def test_a_real_page_of_another_list_is_refused_by_its_name(page: Path) -> None:
     with pytest.raises(Refused, match='expected "List of countries by GDP'):
         read(page)
@@ -67,7 +64,7 @@ def test_a_real_page_of_another_list_is_refused_by_its_name(page: Path) -> None:
 
 @needs_shared
 def test_raw_values_stay_as_the_source_has_them() -> None:
-    (page,) = SHARED_PAGES.glob("2025-12-30*")
+    page = page_of("2025-12-30")
     china = next(r for r in read(page).records if r["Country"].startswith("China"))
     assert china == {
         "Country": "China[n 1]", "GDP": "19,398,577", "Year": None, "Column": "IMF(2025)[6]",

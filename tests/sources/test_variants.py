@@ -7,10 +7,10 @@ from datetime import datetime, timezone
 
 import pytest
 
-from gdp.figures.cleaning import clean
+from gdp.figures.cleaning import Fate, clean
 from gdp.records import is_unsourced
 from gdp.sources import Refused, wikipedia
-from tests.sources.variants import ALL_BUT, PAGE, READ, REFUSED, Variant, every
+from tests.sources.variants import ALL_BUT, IN_ITS_PLACE, PAGE, READ, REFUSED, Variant, every
 
 Figures = dict[tuple[str, str, int], float]
 DAY = datetime(2025, 12, 30, tzinfo=timezone.utc)
@@ -20,7 +20,9 @@ VARIANTS = every()
 def figures(page: str) -> Figures:
     """Return what the page gives Countries_by_GDP and its like: figures under a source, by country."""
     records = [
-        outcome.record for outcome in map(clean, wikipedia.parse(page.encode(), "x", DAY).records) if outcome.record
+        outcome.record
+        for outcome in map(clean, wikipedia.parse(page.encode(), "x", DAY).records)
+        if outcome.record and outcome.fate is Fate.CLEAN
     ]
     return {
         (record["Institution"], record["ISO3"] or record["Country"], record["Year"]): record["GDP_USD_billion"]
@@ -45,6 +47,12 @@ def outcome(variant: Variant) -> str:
 @pytest.mark.parametrize("variant", VARIANTS, ids=[variant.name for variant in VARIANTS])
 def test_a_variant_is_read_as_a_person_would(variant: Variant) -> None:
     assert outcome(variant) == variant.expected
+
+
+@pytest.mark.parametrize(("what", "page"), IN_ITS_PLACE.items(), ids=list(IN_ITS_PLACE))
+def test_what_stands_in_the_place_of_the_list_is_called_by_its_name(what: str, page: str) -> None:
+    with pytest.raises(Refused, match=what):
+        wikipedia.parse(page.encode(), "x", DAY)
 
 
 def test_most_variants_are_read() -> None:

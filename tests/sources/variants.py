@@ -70,6 +70,15 @@ def before_table(text: str) -> Callable[[str], str]:
     return lambda page: page.replace("<table", f"{text}<table", 1)
 
 
+def behind(text: str) -> Callable[[str], str]:
+    """Return an edit that puts the whole table once more behind the article, in a text that has {} for its rows."""
+    return lambda page: page.replace("<footer>", f"{text.format(HEAD + ''.join(ROW.findall(page)))}<footer>")
+
+
+def group(name: str) -> str:
+    return f"<tr><td>{name}</td><td>20,000,000</td><td>19,000,000</td><td>18,000,000</td></tr>"
+
+
 def first_column(name: str) -> Callable[[str], str]:
     return heading("Country/Territory", name)
 
@@ -114,8 +123,93 @@ SET_ASIDE = {
     "another unit": "4.1 trillion", "a figure cut by a note": "4,125[1],213", "N/A": "N/A", "a dash": "—",
     "an unreliable source": "4,125,213[unreliable source?]", "a failed verification": "4,125,213[failed verification]",
 }  # fmt: skip
+MORE_MARKS = {
+    "USD behind": "4,125,213 USD",
+    "US$ behind": "4,125,213 US$",
+    "million behind": "4,125,213 million",
+    "mn": "4,125,213 mn",
+    "an index span": '4,125,213<span class="superscript">1</span>',
+    "a sup class": '4,125,213<span class="sup">1</span>',
+    "reference class": '4,125,213<span class="reference">1</span>',
+    "a reference": '4,125,213<sup class="reference" id="cite_ref-3"><a href="#cite_note-3">[3]</a></sup>',
+    "a ref without brackets": '4,125,213<sup class="reference"><a href="#cite_note-3">3</a></sup>',
+    "double dagger": "4,125,213‡",
+    "section mark": "4,125,213§",
+    "two asterisks": "4,125,213**",
+    "an em": "<i>4,125,213</i>",
+    "a font": '<font color="green">4,125,213</font>',
+    "a tt": "<code>4,125,213</code>",
+    "narrow nbsp": "4&#8239;125&#8239;213",
+    "an abbr": '<abbr title="x">4,125,213</abbr>',
+    "an increase template": '<span typeof="mw:File"><span title="Increase"><img alt="Increase" src="x"/></span></span> 4,125,213',
+    "sort key visible class": '<span class="sortkey">4125213 </span>4,125,213',
+    "a zero width space": "4,125,213&#8203;",
+    "a soft hyphen": "4,125,213&#173;",
+    "a bidi mark": "&#8206;4,125,213",
+    "projected": "4,125,213 (proj.)",
+    "p": "4,125,213p",
+    "f": "4,125,213 f",
+    "a nowrap val": '4<span style="margin-left:.25em">125</span><span style="margin-left:.25em">213</span>',
+    "a div": "<div>4,125,213</div>",
+    "two lines": "4,125,213<br/>(2025)",
+    "a line of share": "4,125,213<br/>3.5%",
+    "a leading zero": "04,125,213",
+    "two decimals": "4,125,213.45",
+    "circa word": "circa 4,125,213",
+    "approx.": "approx. 4,125,213",
+    "about word": "about 4,125,213",
+    "tilde and dollar": "~$4,125,213",
+    "dollar behind": "4,125,213$",
+    "US dollars": "4,125,213 US dollars",
+    "a link to note plain": '4,125,213<a href="#n">1</a>',
+    "strike": "<s>4,000,000</s> 4,125,213",
+    "del": "<del>4,000,000</del> 4,125,213",
+    "ins": "<ins>4,125,213</ins>",
+    "a when": "4,125,213[when?]",
+    "a page needed": "4,125,213[page needed]",
+    "clarification": "4,125,213[clarification needed]",
+    "by whom": "4,125,213[according to whom?]",
+    "dead link": "4,125,213[dead link]",
+}
+MORE_SET_ASIDE = {
+    "a comma of another script": "4٬125٬213",
+    "Arabic digits": "٤٬١٢٥٬٢١٣",
+    "in brackets": "(4,125,213)",
+    "as of": "4,125,213 (as of 2025)",
+    "a year without brackets": "4,125,213 2025",
+    "a plus": "+4,125,213",
+    "a trailing comma": "4,125,213,",
+    "a trailing dot": "4,125,213.",
+    "billion": "4,125.213 billion",
+    "bn": "4,125bn",
+    "trillions": "$4.125 trillion",
+    "a question mark": "4,125,213?",
+    "unknown": "unknown",
+    "a colon": "4:125:213",
+    "a percent": "12.5%",
+    "scientific": "4.125e6",
+    "hex": "0x3EF",
+    "half": "½",
+    "no data": "No data",
+    "n.a.": "n.a.",
+    "dots only": "...",
+    "blank": "",
+    "two dashes": "--",
+    "a date": "2025-12-30",
+    "zero": "0",
+    "less than": "&lt;4,125,213",
+    "self-published": "4,125,213[self-published source?]",
+    "better source": "4,125,213[better source needed]",
+    "original research": "4,125,213[original research?]",
+    "sources needed": "4,125,213[sources needed]",
+    "verification needed": "4,125,213[verification needed]",
+    "AI-generated": "4,125,213[AI-generated?]",
+    "unsourced": "4,125,213[unsourced]",
+}
 FIRST_COLUMNS = ("Country", "Country or territory", "Nation", "Economy", "Sovereign state", "Territory", "Name", "State",
-                 "Location", "Countries", "Country (or dependent territory)", "Country/Economy")  # fmt: skip
+                 "Location", "Countries", "Country (or dependent territory)", "Country/Economy", "Country [a]", "Member country", "Entity",
+                 "Jurisdiction", "Dependency", "Area", "Place", "Country or region", "Countries/Regions", "COUNTRY/TERRITORY",
+                 "Country<br>/Territory", "Country&nbsp;/ territory")  # fmt: skip
 OTHER_QUANTITIES = (
     "GDP (PPP) in millions of Int$ by country", "Purchasing power parity, millions, by country", "Real GDP by country",
     "GDP at constant prices (million US$) by country", "GDP (constant 2015 US$, millions)", "GNI (million US$) by country",
@@ -130,15 +224,47 @@ OTHER_PAGES = (
 )  # fmt: skip
 YEARS = ("IMF<br />(2025 est.)", "IMF<br />(2025e)", "IMF<br />(FY2025)", "IMF<br />(FY25)", "IMF<br />('25)", "IMF 2025",
          "IMF, 2025", "International Monetary Fund (2025)", "IMF estimate (2025)", "IMF forecast 2025", "2025 IMF",
-         "IMF<br />(2025)[a]")  # fmt: skip
+         "IMF<br />(2025)[a]", "IMF[1]<br />(2025)", "IMF (Oct 2025) 2025", "IMF (2025, October WEO)", "IMF WEO 2025",
+         "The IMF (2025)", "Int. Monetary Fund (2025)", "I.M.F. (2025)", "IMF – 2025", "IMF/2025", "GDP 2025 (IMF)",
+         "Estimate (IMF, 2025)", "IMF nominal GDP (2025)", "imf (2025)", "<a href='/wiki/IMF'>IMF</a> (2025)",
+         "IMF (2025, WEO April 2024)")  # fmt: skip
 NAMES = {"a rank before it": "5 India", "a ranked name": "5. India", "a code behind it": "India (IND)",
-         "a code before it": "IND India", "a footnote": "India[n 3]", "an asterisk": "India*", "a dagger": "India †"}  # fmt: skip
+         "a code before it": "IND India", "a footnote": "India[n 3]", "an asterisk": "India*", "a dagger": "India †",
+         "a raised digit": "India<sup>1</sup>", "bold": "<b>India</b>", "its long name": "Republic of India",
+         "its kind behind it": "India (country)", "capitals": "INDIA", "a flag": "🇮🇳 India", "a numbered rank": "#5 India",
+         "a comma behind it": "India,", "a small note": "India<small>[n]</small>", "an arrow": "India ▲"}  # fmt: skip
+
+_OURS = '<html><head><script>"wgPageName":"List_of_countries_by_GDP_(nominal)"</script></head><body>'
+# What stands under the list's own address when it is not the list: by what a refusal must call it.
+IN_ITS_PLACE = {
+    "a disambiguation page": f'{_OURS}<p>It may refer to:</p><div id="disambigbox" class="dmbox">x</div></body></html>',
+    "a redirect": f'{_OURS}<div class="redirectMsg"><p>Redirect to:</p></div></body></html>',
+    "if there were one": f'{_OURS}<div class="noarticletext">There is no such article.</div></body></html>',
+    "is edited": f'{_OURS}<textarea id="wpTextbox1">{{| class="wikitable"</textarea></body></html>',
+    "history": f'{_OURS}<ul id="pagehistory"><li>x</li></ul></body></html>',
+    "comparison of two": f'{_OURS}<table class="diff diff-contentalign-left"><tr><td>x</td></tr></table></body></html>',
+    "a page to log in": "<html><body><form>Log in<input type='password' name='wpPassword'></form></body></html>",
+    "Log in": "<html><head><title>Log in - Wikipedia</title></head><body></body></html>",
+    "whether a person asks": "<html><head><title>Just a moment...</title></head><body></body></html>",
+    "an error of the server": "<html><head><title>Wikimedia Error</title></head><body></body></html>",
+    "wikitext": '{| class="wikitable"\n! Country\n! IMF\n|}',
+    "a PDF": "%PDF-1.7 binary",
+    "missingtitle": '{"error":{"code":"missingtitle"}}',
+}
+
+
+def all_marks() -> str:
+    """Return a page with each of the edited cells in a row of its own."""
+    texts = iter({**MARKS, **MORE_MARKS, **SET_ASIDE, **MORE_SET_ASIDE}.values())
+    return re.sub(r"<td>[\d,]+\n", lambda figure: f"<td>{next(texts, figure[0][4:])}\n", PAGE)
 
 
 def every() -> list[Variant]:
     """Return all variants."""
-    found = [Variant(f"India: {name}", cell(text)(PAGE), READ) for name, text in MARKS.items()]
-    found += [Variant(f"India: {name}", cell(text)(PAGE), ALL_BUT) for name, text in SET_ASIDE.items()]
+    found = [Variant(f"India: {name}", cell(text)(PAGE), READ) for name, text in {**MARKS, **MORE_MARKS}.items()]
+    found += [
+        Variant(f"India: {name}", cell(text)(PAGE), ALL_BUT) for name, text in {**SET_ASIDE, **MORE_SET_ASIDE}.items()
+    ]
     for name, before, behind in (
         ("dollar signs everywhere", "$", ""), ("US$ everywhere", "US$", ""), ("est. everywhere", "", " est."),
         ("arrows everywhere", "▲ ", ""), ("notes everywhere", "", "<sup>[n 1]</sup>"), ("bold everywhere", "<b>", "</b>"),
@@ -158,10 +284,11 @@ def every() -> list[Variant]:
         Variant(f"page {name}", PAGE.replace("List_of_countries_by_GDP_(nominal)", name, 1), REFUSED)
         for name in OTHER_PAGES
     ]
-    return found + _of_tables()
+    found += [Variant(f"in its place {what}", page, REFUSED) for what, page in IN_ITS_PLACE.items()]
+    return found + of_tables()
 
 
-def _of_tables() -> list[Variant]:
+def of_tables() -> list[Variant]:
     edits: dict[str, tuple[Callable[[str], str], str]] = {
         "the last 20 in a table of their own": (two_tables(20), READ),
         "the last 100 in a table of their own": (two_tables(100, "G–Z"), READ),
@@ -215,6 +342,59 @@ def _of_tables() -> list[Variant]:
         "Windows lines": (lambda page: page.replace("\n", "\r\n"), READ),
         "sections of Parsoid": (lambda page: page.replace("<table", '<section data-mw-section-id="1"><table', 1), READ),
         "no caption": (lambda page: re.sub(r"<caption>.*?</caption>", "", page, flags=re.DOTALL), READ),
+        "a layout table around it": (
+            lambda page: page.replace("<table", "<table><tr><td><table", 1).replace("</table>", "</table></td></tr></table>", 1),
+            READ,
+        ),
+        "World at the end": (rows_changed(lambda r: [*r[1:], r[0]]), READ),
+        "groups among the countries": (
+            rows_changed(lambda r: [*r[:4], *(group(name) for name in ("European Union", "G7", "Asia", "Total")), *r[4:]]), READ,
+        ),
+        "ranks before the countries": (
+            lambda page: page.replace(HEAD, HEAD.replace("<tr>", "<tr><th>Rank</th>", 1), 1).replace(
+                '<tr>\n<td style="text-align:left">', '<tr>\n<td>1</td><td style="text-align:left">'
+            ),
+            READ,
+        ),
+        "regions behind the figures": (
+            lambda page: page.replace("</td></tr>", "</td><td>Asia</td></tr>").replace("</th></tr>", "</th><th>Region</th></tr>", 1),
+            READ,
+        ),
+        "a commented table": (before_table("<!-- <table><tr><td>old</td></tr></table> -->"), READ),
+        "an old table that is hidden": (
+            lambda page: before_table(f'<div style="display:none"><table>{HEAD}{"".join(ROW.findall(page)[:50])}</table></div>')(page),
+            READ,
+        ),
+        "the same table twice": (behind("<table>{}</table>"), READ),
+        "purchasing power behind it": (behind("<h2>GDP (PPP)</h2><table>{}</table>"), READ),
+        "forecasts for 2030 behind it": (
+            lambda page: behind("<h2>Forecasts</h2><table>{}</table>")(page).replace(HEAD, HEAD.replace("2025", "2030"), 2).replace(
+                HEAD.replace("2025", "2030"), HEAD, 1
+            ),
+            READ,
+        ),
+        "a notice that wants sources": (
+            before_table('<table class="ambox"><tr><td>This article needs additional citations (IMF)</td></tr></table>'), READ,
+        ),
+        "a note on purchasing power": (before_table('<div class="hatnote">For GDP (PPP), see another list</div>'), READ),
+        "figures in th": (lambda page: re.sub(r"<td>([\d,]+)([^<]*)</td>", r"<th>\1\2</th>", page), READ),
+        "names in th": (
+            lambda page: re.sub(r'<td style="text-align:left">(.*?)</td>', r'<th scope="row">\1</th>', page), READ,
+        ),
+        "figures with sort values": (lambda page: re.sub(r"<td>([\d,]+)", r'<td data-sort-value="1">\1', page), READ),
+        "figures with thin spaces": (
+            lambda page: re.sub(r"<td>([\d,]+)", lambda cell: cell[0].replace(",", "&#8201;"), page), READ,
+        ),
+        "figures without commas": (lambda page: re.sub(r"<td>([\d,]+)", lambda cell: cell[0].replace(",", ""), page), READ),
+        "figures with decimals": (lambda page: re.sub(r"<td>([\d,]+)\n", r"<td>\1.0\n", page), READ),
+        "a byte order mark": (lambda page: "\ufeff" + page, READ),
+        "tabs for lines": (lambda page: page.replace("\n", "\t"), READ),
+        "no end of the body": (lambda page: page.replace("</body>", ""), READ),
+        "the last row twice": (rows_changed(lambda r: [*r, r[-1]]), READ),
+        "the unit across under the headings": (
+            lambda page: page.replace(HEAD, HEAD + "<tr><th colspan=4>(millions of US$)</th></tr>"), READ,
+        ),
+        "headings made sortable": (heading("<th", "<th class='headerSort' tabindex='0' role='columnheader button'"), READ),
         "no table": (lambda page: re.sub(r"<table.*</table>", "", page, flags=re.DOTALL), REFUSED),
         "half of the rows": (rows_changed(lambda rows: rows[::2]), REFUSED),
         "no institution named": (

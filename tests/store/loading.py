@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from gdp.running.journal import Journal
 from gdp.running.places import Place
 from load import load, main
-from tests.conftest import PROJECT, SHARED_PAGES
+from tests.conftest import PROJECT
 
 DATABASE = Path("sqliteDB") / "World_Economies.db"
 
@@ -37,12 +37,6 @@ def clean_file_of(page: Path, source: str = "wikipedia") -> Path:
         command = [sys.executable, str(PROJECT / script[0]), *script[1:], "--quiet"]
         subprocess.run(command, env=environment, check=True, capture_output=True)
     return folder / "results" / "Countries_by_GDP_Processed.json"
-
-
-def page_of(day: str) -> Path:
-    """Return the shared page of a day."""
-    (path,) = SHARED_PAGES.glob(f"{day}*")
-    return path
 
 
 def load_page(place: Place | Path, page: Path, source: str = "wikipedia", quiet: bool = True) -> Any:

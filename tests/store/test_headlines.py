@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gdp.answers.overview import overview
-from gdp.checks.series import headlines_of
+from gdp.checks.said import headlines_of
 from gdp.records import UNSOURCED_NOTE, CleanRecord, is_unsourced
 from gdp.running.journal import Journal
 from gdp.running.places import Place

@@ -21,10 +21,10 @@ from gdp.store.database import opened
 from gdp.store.history import History
 from gdp.store.vintages import END_OF_DAY
 from load import load
-from tests.conftest import PROJECT, Run, query, shared_pages
+from tests.conftest import PROJECT, Run, page_of, query, shared_pages
 from tests.page_builder import SHIPPED
 from tests.sources.test_sources import REAL_ANSWER
-from tests.store.loading import DATABASE, ask, clean_file_of, load_page, page_of
+from tests.store.loading import DATABASE, ask, clean_file_of, load_page
 from utils import take_lock
 
 ALTERED = {
@@ -178,7 +178,7 @@ def three_pages(home: Path) -> Path:
 def test_the_screens_as_of_a_day_are_those_of_then(run: Run, home: Path) -> None:
     then: dict[str, dict[str, Any]] = {}
     for day in ("2024-06-30", "2025-01-07", "2025-12-30"):
-        done = run("load.py", "--input", clean_file_of(page_of(day)), "--json")
+        done = run("load.py", "--no-history", "--input", clean_file_of(page_of(day)), "--json")
         then[day] = {key: value for key, value in json.loads(done.stdout).items() if key != "Changes"}
     for day, asked in (("2024-06-30", "2024-07-01"), ("2025-01-07", "2025-12-29"), ("2025-12-30", "2026-11-01")):
         assert ask("--as-of", asked, "--json").json == then[day]
@@ -203,7 +203,7 @@ def test_changes_tell_what_was_revised_by_how_much_and_who_moved_in_rank(three_p
 
 
 def test_a_run_says_what_changed_and_when_nothing_did(run: Run, home: Path) -> None:
-    first = run("load.py", "--input", clean_file_of(SHIPPED))
+    first = run("load.py", "--no-history", "--input", clean_file_of(SHIPPED))
     assert "the first load: 194 countries" in first.stderr and "What changed" not in first.stdout
     again = run("load.py", "--input", clean_file_of(SHIPPED))
     assert "nothing changed: the newest figures are still those of 2025-12-30" in again.stderr

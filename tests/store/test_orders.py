@@ -15,17 +15,11 @@ from gdp.figures.cleaning import clean
 from gdp.records import write_records
 from gdp.running.journal import Journal
 from gdp.running.places import Place
-from gdp.sources.archive import page_lines
-from tests.conftest import SHARED_PAGES, query
+from gdp.sources.archive import packed_lines
+from tests.conftest import MISJUDGED, PAGES, SHARED_PAGES, query
+from tests.make_data import make_records, records_a_page
 
-PAGES = (
-    "misjudged/2018-09-26_enwiki_rev861281423", "misjudged/2021-06-30_enwiki_rev1031213417",
-    "misjudged/2023-03-29_enwiki", "2023-09-02_enwiki_rev1171401355", "2024-06-30_enwiki_rev1231904749",
-    "2025-01-07_enwiki_rev1267927482", "2025-01-08_enwiki_rev1268126394",
-    "misjudged/2025-12-30_enwiki_rev1330242352", "2025-12-30_enwiki_rev1330326028",
-    "misjudged/2026-02-25_enwiki_rev1339672049_rebuilt",
-)  # fmt: skip
-FILES = [SHARED_PAGES / f"{page}.html.gz" for page in PAGES]
+FILES = sorted((SHARED_PAGES / f"{page}.html.gz" for page in (*PAGES, *MISJUDGED)), key=lambda path: path.name)
 needs_shared = pytest.mark.skipif(not all(map(Path.exists, FILES)), reason="../shared is not beside the project")
 
 
@@ -35,7 +29,7 @@ def cleaned(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("clean")
     files = []
     for page in FILES:
-        raws = [json.loads(line) for line in page_lines(page, Path("raw.jsonl")).lines.splitlines()]
+        raws = [json.loads(line) for line in packed_lines(page, Path("raw.jsonl")).lines.splitlines()]
         records = [outcome.record for outcome in map(clean, raws) if outcome.record and outcome.fate == "clean"]
         files.append(folder / page.name.replace(".html.gz", ".json"))
         write_records(files[-1], sorted(records, key=lambda record: record["GDP_USD_billion"], reverse=True))
@@ -108,3 +102,25 @@ def test_a_lying_vintage_in_the_database_shuts_out_no_honest_one(
     assert set(doubts) == {"2025-12-29", "2025-12-30", "2026-02-25"}
     (newest,) = query(database, "SELECT DISTINCT As_of FROM Countries_by_GDP")
     assert newest == ("2026-02-25T00:00:00Z",)
+
+
+@pytest.mark.parametrize("distinct", [True, False])
+def test_an_archive_loads_at_once_as_vintage_by_vintage_and_its_table_is_indexed(
+    distinct: bool, home: Path, tmp_path: Path
+) -> None:
+    make_records(6 * records_a_page(), tmp_path / "raw.jsonl", broken_lines=False, distinct=distinct)
+    raws = [json.loads(line) for line in (tmp_path / "raw.jsonl").read_text(encoding="utf-8").splitlines()]
+    outcomes = [clean(raw) for raw in raws]
+    records = [one.record for one in outcomes if one.record and one.fate == "clean"]
+    as_ofs = sorted({record["As_of"] for record in records})[:6]  # what broken lines leave room for is no whole page
+    records = [record for record in records if record["As_of"] in as_ofs]
+    files = [tmp_path / "whole.jsonl"]
+    write_records(files[0], records)
+    for as_of in as_ofs:
+        files.append(tmp_path / f"{as_of[:13]}.jsonl")
+        write_records(files[-1], [record for record in records if record["As_of"] == as_of])
+    whole, single = loaded(files[:1], tmp_path / "whole.db"), loaded(files[1:], tmp_path / "single.db")
+    assert dump(whole) == dump(single)
+    (rows,) = query(whole, "SELECT count(*) FROM GDP_Estimates")[0]
+    assert (rows == len(records)) == distinct
+    assert query(whole, "SELECT 1 FROM sqlite_master WHERE name = 'GDP_Estimates_standing'")

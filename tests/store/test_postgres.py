@@ -9,17 +9,26 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from gdp.checks.said import said_in
 from gdp.running.places import Place, database_named
-from gdp.store.database import asked, opened
-from tests.conftest import Run, query, shared_pages
+from gdp.store.database import asked, opened, transaction
+from gdp.store.headlines import replace_countries
+from gdp.store.history import History
+from gdp.store.tables import create_tables
+from gdp.store.taking import take_each
+from tests.conftest import PROJECT, Run, page_of, query, shared_pages
 from tests.page_builder import SHIPPED
 from tests.sources.test_sources import REAL_ANSWER
-from tests.store.loading import ask, load_page, page_of
+from tests.store.archives import an_archive, archive
+from tests.store.loading import ask, load_page
 from utils import Exit, StageError
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib/postgresql").exists() else []
@@ -37,9 +46,26 @@ def _as_server(*command: str | Path) -> None:
     subprocess.run([*user, *map(str, command)], check=True, capture_output=True, cwd="/")
 
 
+class Postgres(NamedTuple):
+    """A server for these tests."""
+
+    url: str
+    data: Path
+    options: str
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        log = self.data.with_name("log")
+        _as_server(PROGRAMS[-1] / "pg_ctl", "-D", self.data, "-w", "-l", log, "-o", self.options, "start")
+
+    def stop(self) -> None:
+        """Stop it at once, whoever is at work."""
+        _as_server(PROGRAMS[-1] / "pg_ctl", "-D", self.data, "-w", "-m", "immediate", "stop")
+
+
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Yield the URL of a server that was started for these tests."""
+def server() -> Iterator[Postgres]:
+    """Yield a server that was started for these tests."""
     folder = Path("/tmp") / f"gdp-etl-postgres-{os.getpid()}"  # its socket's path may have 107 characters
     folder.mkdir()
     if os.geteuid() == 0:
@@ -47,13 +73,20 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    programs, data = PROGRAMS[-1], folder / "data"
-    _as_server(programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
+    data = folder / "data"
+    _as_server(PROGRAMS[-1] / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
     options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-    _as_server(programs / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
-    yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
-    _as_server(programs / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+    server = Postgres(f"postgresql://postgres@127.0.0.1:{port}/postgres", data, options)
+    server.start()
+    yield server
+    server.stop()
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def postgres(server: Postgres) -> str:
+    """Return the URL of the server."""
+    return server.url
 
 
 @pytest.fixture
@@ -210,6 +243,78 @@ def test_a_lock_that_another_holds_is_given_up_with_75_and_an_idle_reader_is_non
         with pytest.raises(StageError, match="another program holds it") as given_up:
             load_page(database_named(database), SHIPPED)
         assert given_up.value.code == Exit.LOCKED
+
+
+def test_a_load_that_finds_another_going_on_waits_for_it_and_gives_up_by_that_name(
+    database: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gdp.store import postgres as ours
+
+    place = database_named(database)
+    load_page(place, SHIPPED)
+    with opened(place) as other, transaction(other):
+        monkeypatch.setattr(ours, "LOCK_WAIT_S", 0.05)
+        with pytest.raises(StageError, match="another load is going on; another program holds it") as given_up:
+            load_page(place, SHIPPED)
+        assert given_up.value.code == Exit.LOCKED
+
+
+def test_a_load_that_finds_another_going_on_is_done_after_it(database: str, home: Path) -> None:
+    with opened(database_named(database)) as other, opened(database_named(database)) as watching:
+        with transaction(other):
+            create_tables(other)
+            load = started_load(database, an_archive(home / "archive.jsonl", 2), home)
+            waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            while watching.execute(waiting).fetchone() == (0,) and load.poll() is None:
+                time.sleep(0.01)
+        _, messages = load.communicate()
+        assert load.returncode == 0, messages
+        assert watching.execute("SELECT count(*) FROM Loads").fetchone() == (2,)
+
+
+def test_a_server_stopped_under_a_load_is_unreachable_in_one_line_and_keeps_the_old(
+    server: Postgres, database: str, home: Path
+) -> None:
+    load_page(database_named(database), SHIPPED)
+    before = dump(database)
+    load = started_load(database, an_archive(home / "archive.jsonl", 400), home)
+    with opened(database_named(server.url)) as watching:
+        at_work = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+        while watching.execute(at_work).fetchone() == (0,) and load.poll() is None:
+            time.sleep(0.01)
+    server.stop()
+    try:
+        _, messages = load.communicate()
+    finally:
+        server.start()
+    assert load.returncode == 69, messages
+    (error,) = [line for line in messages.splitlines() if "error" in line]
+    assert "it went away" in error and "Traceback" not in messages
+    assert dump(database) == before
+
+
+def started_load(database: str, clean: Path, home: Path) -> subprocess.Popen[str]:
+    """Start load.py by itself, in a folder of its own."""
+    home.mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, PROJECT / "load.py", "--database", database, "--input", clean, "--force"],
+        env={**os.environ, "GDP_ETL_HOME": str(home)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_a_load_takes_no_lock_that_shuts_readers_out(database: str, home: Path) -> None:
+    place = database_named(database)
+    load_page(place, SHIPPED)
+    with opened(place) as connection, transaction(connection), opened(place) as watching:
+        take_each(History(connection), (list(said_in(records)) for records in archive(2)), force=True)
+        create_tables(connection)
+        newest = History(connection).newest_imf()
+        assert newest
+        replace_countries(connection, newest)
+        locks = watching.execute("SELECT relation::regclass::text, mode FROM pg_locks WHERE relation > 16384")
+        found = {(str(table), mode) for table, mode in locks if "xclusive" in mode}
+        assert {"gdp_estimates", "countries_by_gdp"} <= {table for table, _ in found}
+        assert {mode for _, mode in found} == {"RowExclusiveLock"}
 
 
 def test_a_load_into_tables_that_are_there_waits_for_no_writer_of_other_rows(

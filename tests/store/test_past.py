@@ -1,0 +1,87 @@
+"""The suite comes with its past: a first load into an empty database tells what changed since the last page known."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from gdp.figures.cleaning import named_of
+from gdp.records import CLEAN_FIELDS, is_unsourced, record_problem
+from tests.conftest import MISJUDGED, PAGES, SHARED_PAGES, Run, query
+from tests.page_builder import SHIPPED
+from tests.store.loading import ask, clean_file_of
+from utils import HISTORY_FILE
+
+DATABASE = Path("sqliteDB") / "World_Economies.db"
+FACTS = SHARED_PAGES.parent / "facts" / "pages"
+NO_SOURCE = "misjudged/2025-12-30_enwiki_rev1330242352"  # and taken back on the same day: it is left out
+SHIPPED_PAGES = [Path(page).name for page in (*PAGES, *MISJUDGED) if page != NO_SOURCE]
+RECORDS = [json.loads(line) for line in gzip.decompress(HISTORY_FILE.read_bytes()).splitlines()]
+
+
+def test_what_is_shipped_is_clean_records_oldest_vintage_first() -> None:
+    assert [problem for record in RECORDS if (problem := record_problem(record, CLEAN_FIELDS))] == []
+    days = [record["As_of"] for record in RECORDS]
+    assert days == sorted(days) and len(set(days)) == len(SHIPPED_PAGES)
+
+
+@pytest.mark.skipif(not FACTS.exists(), reason="../shared is not beside the project")
+@pytest.mark.parametrize("page", SHIPPED_PAGES)
+def test_every_figure_that_is_shipped_is_that_of_the_facts(page: str) -> None:
+    revision = page.partition("rev")[2].partition("_")[0]
+    with (FACTS / f"{page}.csv").open(encoding="utf-8", newline="") as file:
+        facts = [row for row in csv.DictReader(file) if named_of(row["country"]).country]
+    want = {
+        (row["institution"], named_of(row["country"]).name, int(row["year"])): (int(row["gdp_million"]) + 5) // 10 / 100
+        for row in facts
+    }
+    days = {record["As_of"] for record in RECORDS if revision and record["Source"].endswith(f"oldid={revision}")}
+    days |= {record["As_of"] for record in RECORDS if not revision and record["As_of"].startswith(page[:10])}
+    got = {(r["Institution"], r["Country"], r["Year"]): r["GDP_USD_billion"] for r in RECORDS if r["As_of"] in days}
+    assert got == want
+
+
+def test_a_first_run_tells_what_changed_and_a_country_has_its_years(home: Path, run: Run) -> None:
+    done = run("etl_process.py", "--no-report", "--page", SHIPPED)
+    assert done.returncode == 0, done.stderr
+    assert "7 vintages of the page from 2018-09-26 to 2025-01-08" in done.stderr
+    assert "Nigeria was 199.72 on 2025-01-08, now 285.00" in done.stderr  # the page is checked against its past
+    changes = ask("--changes", "--json").json
+    assert (changes["Since"], changes["As_of"]) == ("2025-01-08T07:28:00Z", "2025-12-30T20:09:00Z")
+    years = {row["As_of"][:4] for row in ask("--country", "KOR", "--json").json["Estimates"]}
+    assert {"2018", "2021", "2023", "2024", "2025"} <= years
+    assert query(home / DATABASE, "SELECT DISTINCT substr(As_of, 1, 10) FROM Countries_by_GDP") == [("2025-12-30",)]
+    again = run("etl_process.py", "--no-report", "--page", SHIPPED)
+    assert "come with the suite" not in again.stderr
+
+
+def test_nothing_newer_than_what_is_loaded_is_put_into_the_database(home: Path, run: Run) -> None:
+    clean = json.loads(clean_file_of(SHIPPED).read_bytes())
+    older = home / "older.json"
+    older.write_text(json.dumps([{**record, "As_of": "2023-05-01T00:00:00Z"} for record in clean]), encoding="utf-8")
+    done = run("load.py", "--input", older, "--force")
+    assert "3 vintages of the page from 2018-09-26 to 2023-03-29" in done.stderr, done.stderr
+    assert query(home / DATABASE, "SELECT max(As_of) FROM Loads") == [("2023-05-01T00:00:00Z",)]
+    assert query(home / DATABASE, "SELECT DISTINCT As_of FROM Countries_by_GDP") == [("2023-05-01T00:00:00Z",)]
+
+
+def test_without_its_history_the_database_has_what_was_loaded_and_no_more(home: Path, run: Run) -> None:
+    done = run("etl_process.py", "--no-report", "--no-history", "--page", SHIPPED)
+    assert done.returncode == 0 and "come with the suite" not in done.stderr
+    assert query(home / DATABASE, "SELECT count(*) FROM Loads") == [(1,)]
+
+
+def test_figures_of_the_world_bank_alone_bring_no_headlines_of_the_imf(home: Path, run: Run) -> None:
+    clean = json.loads(clean_file_of(SHIPPED).read_bytes())
+    others = home / "others.json"
+    others.write_text(json.dumps([record for record in clean if record["Institution"] != "IMF"]), encoding="utf-8")
+    run("load.py", "--input", others, "--force")
+    assert query(home / DATABASE, "SELECT count(*) FROM Countries_by_GDP") == [(0,)]
+
+
+def test_a_figure_without_a_source_is_shipped_as_one() -> None:
+    assert all(is_unsourced(record["Note"]) for record in RECORDS if record["Note"] and "source" in record["Note"])
