@@ -39,7 +39,7 @@ from gdp.records import (
     record_problem,
 )
 from gdp.running.journal import Journal
-from gdp.running.storage import Where
+from gdp.running.storage import Stored, Where
 from gdp.store.vintages import Which, which
 
 if TYPE_CHECKING:
@@ -280,7 +280,8 @@ def _progress(paths: list[Where], journal: Journal) -> AbstractContextManager[Ca
 
     if any(path.suffix in (".gz", ".zst") for path in paths):  # packed: nobody knows how long they will be
         return nullcontext(lambda _: None)
-    return progress(sum(path.stat().st_size for path in paths if path.exists()), "bytes read", journal)
+    there = [path for path in paths if isinstance(path, Stored) or path.exists()]  # what a store lists is there
+    return progress(sum(path.stat().st_size for path in there), "bytes read", journal)
 
 
 def _wait(hashed: Future[None] | None) -> None:
