@@ -363,7 +363,15 @@ def test_another_input_under_the_same_name_is_not_gone_on_with(run: Run, home: P
 def test_made_up_pages_go_through_all_stages_and_the_counts_add_up(run: Run, home: Path, tmp_path: Path) -> None:
     told = make_pages(40, tmp_path / "pages", seed=8)
     done = run(
-        "etl_process.py", "--no-report", "--pages", tmp_path / "pages", "--workers", "2", "--max-rejected", "0.05"
+        "etl_process.py",
+        "--no-report",
+        "--no-history",
+        "--pages",
+        tmp_path / "pages",
+        "--workers",
+        "2",
+        "--max-rejected",
+        "0.05",
     )
     assert done.returncode == 0, done.stderr
     counts = told["counts"]
