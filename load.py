@@ -12,7 +12,6 @@ import argparse
 import json
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from gdp.answers import questions
@@ -169,7 +168,7 @@ def load(source: Where, database: Place, journal: Journal, force: bool = False, 
         checks = as_checks(findings, which_file(source, sha256), left_out or {})
         if not (taken.loaded or taken.outdated):
             refuse_all(checks, findings)
-        file = str(source.absolute() if isinstance(source, Path) else source)
+        file = str(source.absolute())
         for vintage, rows in taken.loaded.items():
             history.remember(vintage, file, sha256, rows, remarks_on(vintage, taken, findings, left_out))
         history.remember_doubts({*taken.loaded, *taken.judged_anew})

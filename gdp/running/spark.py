@@ -63,6 +63,7 @@ def started(master: str, journal: Journal) -> Iterator[SparkContext]:
         from pyspark.errors import PySparkException
     except ImportError:
         raise _no_spark("PySpark is not installed") from None
+    _check_kind(master)
     _check_reachable(master)
     with tempfile.TemporaryDirectory() as folder:
         _prepare(Path(folder), master)
@@ -78,6 +79,17 @@ def started(master: str, journal: Journal) -> Iterator[SparkContext]:
             raise _job_problem(master, error, _has_stopped(context)) from error
         finally:
             context.stop()
+
+
+def _check_kind(master: str) -> None:
+    """Raise StageError (2) for a master that cannot do it: Spark itself would only say that it did not start."""
+    if master.startswith("sc://"):
+        problem = "is Spark Connect's, which takes queries and no code of ours; name the cluster's own"
+    elif master == "yarn" and not {"HADOOP_CONF_DIR", "YARN_CONF_DIR"} & os.environ.keys():
+        problem = "is found by Hadoop's own configuration; set HADOOP_CONF_DIR to its folder"
+    else:
+        return
+    raise StageError(Exit.USAGE, f"--master {master} {problem}")
 
 
 def _check_reachable(master: str) -> None:

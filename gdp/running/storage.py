@@ -88,6 +88,10 @@ class Stored(NamedTuple):
         """The ending of its name, with the dot."""
         return Path(self.name).suffix
 
+    def absolute(self) -> Stored:
+        """Return itself: it has its whole name."""
+        return self
+
     def with_name(self, name: str) -> Stored:
         """Return what stands beside it under another name."""
         return Stored(f"{self.folder}/{name}")

@@ -95,6 +95,15 @@ def test_a_missing_input_and_a_missing_java_are_told_in_one_line(run: Run, home:
     assert done.returncode == 2 and "Java 17" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("master", "words"), [("sc://127.0.0.1:1", "Spark Connect"), ("yarn", "HADOOP_CONF_DIR")])
+def test_a_master_that_cannot_do_it_is_wrong_usage(
+    master: str, words: str, run: Run, home: Path, tmp_path: Path
+) -> None:
+    make_records(10, tmp_path / "raw.jsonl")
+    done = run("transform.py", "--input", tmp_path / "raw.jsonl", "--engine", "spark", "--master", master)
+    assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_cluster_that_is_not_there_is_unreachable(run: Run, home: Path, tmp_path: Path) -> None:
     make_records(10, tmp_path / "raw.jsonl")
     done = run(
