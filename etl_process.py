@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code = run_stage(journal, work, options.wait)
     except Stopped as stopped:
-        code = journal.fail(stopped.code, f"stopped by {'SIGINT' if stopped.code == Exit.INTERRUPTED else 'SIGTERM'}")
+        code = journal.fail(stopped.code, "interrupted" if stopped.code == Exit.INTERRUPTED else "stopped by SIGTERM")
     ping(options.ping, f"/{code:d}", journal)
     return code
 
@@ -311,7 +311,7 @@ def sum_up(ended: list[Ended], stages: list[Stage], database: Place, journal: Jo
     drawn = [report_file() for stage in stages if stage.name == REPORT]
     loaded = [database] if database.path is None or database.path.exists() else []
     results = [*(path for path in written if path.exists()), *loaded, *(path for path in drawn if path.exists())]
-    journal.say(f"results: {' and '.join(map(str, results)) or 'none yet'}; log: {log_file()}")
+    journal.say(f"results: {', '.join(map(str, results)) or 'none yet'}; log: {log_file()}")
     if failure and failure.code:
         journal.facts["failed_stage"] = failure.stage
         raise StageError(failure.code, f"{failure.stage} failed; its error stands above and in {log_file()}")

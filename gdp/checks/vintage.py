@@ -18,6 +18,7 @@ from gdp.checks.series import MIN_PAIRS, Key, Series, Statement, Statements, log
 from gdp.checks.twice import figures_said
 from gdp.checks.witnesses import check_witnesses
 from gdp.records import PAGE, CleanRecord, publisher_of
+from utils import percent, with_commas
 
 # How many countries an institution has. Seen: IMF 190-195, World Bank 186-214, UN 208-213. The IMF's lists of 2005 had
 # about 175; an institution that is not named here is not counted.
@@ -96,7 +97,8 @@ def check_control_totals(institution: str, as_of: str, sums: Mapping[int, tuple[
     if apart:
         year = max(apart)
         total, world = sums[year]
-        seen = f"the countries add up to {apart[year]:.3f} of World ({total:.2f} of {world:.2f} billion USD)"
+        both = f"{with_commas(total)} of {with_commas(world)} billion USD"
+        seen = f"the countries add up to {apart[year]:.3f} of World ({both})"
         if len(apart) > 1:
             seen += f" in {year}, and to {min(apart.values()):.3f} to {max(apart.values()):.3f} in {len(apart)} years"
         yield Finding("sum against World", False, institution, as_of, seen, f"{low} to {high}", stage="transform")
@@ -145,7 +147,9 @@ def check_years(series: Series) -> Iterable[Finding]:
         )
     if series.years and series.years[0][1] < MAIN_YEAR_SHARE * len(series.headlines):
         seen = ", ".join(f"{year} for {number}" for year, number in series.years)
-        yield series.finding("years mixed", False, seen, f"one year for {MAIN_YEAR_SHARE:.0%} of the countries")
+        yield series.finding(
+            "years mixed", False, seen, f"one year for {percent(100 * MAIN_YEAR_SHARE, '.0f')} of them"
+        )
 
 
 def check_large_economies(series: Series) -> Iterable[Finding]:
@@ -194,8 +198,8 @@ def check_same_figure(series: Series) -> Iterable[Finding]:
     counted = Counter([figure for _, figure in series.headlines.values()])
     figure, number = max(counted.items(), key=lambda item: (item[1], item[0]), default=(0.0, 0))
     if number > max(MAX_SAME_SHARE * len(series.headlines), 3):
-        seen = f"{number} of {len(series.headlines)} countries have {figure:.2f}"
-        yield series.finding("same figure", True, seen, f"at most {MAX_SAME_SHARE:.0%} alike")
+        seen = f"{number} of {len(series.headlines)} countries have {with_commas(figure)}"
+        yield series.finding("same figure", True, seen, f"at most {percent(100 * MAX_SAME_SHARE, '.0f')} alike")
 
 
 # --- against the vintage that measures it -----------------------------------------------------------------------------
@@ -233,13 +237,15 @@ def check_moved(series: Series, doubted: Container[tuple[str, Key]]) -> Iterable
     }  # fmt: skip
     far, expected = _far({key: (now[key], figure) for key, figure in before.items()}, both)
     if far:
-        notes = {key: _from_what_to_what(last.figures[key], last.day, now[key]) for key in far}
+        furthest_first = sorted(far, key=lambda key: -abs(far[key]))
+        notes = {key: _from_what_to_what(last.figures[key], last.day, now[key]) for key in furthest_first}
         seen = f"{len(far)} of {both} moved: {named(f'{country} {note}' for (country, _), note in notes.items())}"
         yield series.finding("moved since the last load", False, seen, expected, notes)
 
 
 def _from_what_to_what(before: float, day: str, now: float) -> str:
-    return f"was {before:.2f} on {day}, now {now:.2f} ({math.expm1(log_ratio(now, before)):+.1%})"
+    change = percent(100 * math.expm1(log_ratio(now, before)), "+.1f")
+    return f"was {with_commas(before)} on {day}, now {with_commas(now)} ({change})"
 
 
 def _far(pairs: Mapping[Key, tuple[float, float]], both: int) -> tuple[dict[Key, float], str]:
@@ -251,7 +257,7 @@ def _far(pairs: Mapping[Key, tuple[float, float]], both: int) -> tuple[dict[Key,
         if abs(change) > MOVED and abs(pairs[key][0] - pairs[key][1]) > ROUNDING_BILLION_USD
     }
     if len(moved) <= SINGLE_EDITS_SHARE * both:
-        return moved, f"none by over {MOVED:.1%}"
+        return moved, f"none by over {percent(100 * MOVED, '.1f')}"
     usual = median([*changes.values(), *[0.0] * (both - len(changes))])
     far = {key: change for key, change in moved.items() if abs(change - usual) > MOVED_IN_RELEASE}
     return far, f"none by a factor over {math.exp(MOVED_IN_RELEASE):.2f}"
