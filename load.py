@@ -258,12 +258,13 @@ def tell_findings(findings: list[Finding], taken: Taken, journal: Journal) -> No
     """Tell all findings together, on screen and in the log; those on an archive's older vintages by number."""
     current = {vintage.as_of for vintage in taken.newest.values()}
     for finding in (finding for finding in findings if finding.as_of in current):
-        journal.warn(str(finding))
+        journal.warn(str(finding), finding.in_lines())
     if taken.older:
         counts = ", ".join(f"{number:,} {check}" for check, number in taken.older.most_common())
         journal.say(f"on {taken.number - len(taken.newest):,} older vintages, noted on their rows: {counts}")
     fatal = sum(finding.fatal for finding in findings)
-    journal.say(f"checks: {fatal} fatal findings, {len(findings) - fatal} to look at")
+    where = f"; all of them are in {checks_file()}" if findings else ""
+    journal.say(f"checks: {fatal} fatal findings, {len(findings) - fatal} to look at{where}")
 
 
 def refuse_all(checks: bytes, findings: list[Finding]) -> None:

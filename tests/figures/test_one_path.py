@@ -6,6 +6,7 @@ import json
 import re
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,7 +86,7 @@ class Notes(Journal):
     def log(self, message: str) -> None:
         self.lines.append(message)
 
-    def warn(self, message: str) -> None:
+    def warn(self, message: str, in_lines: Sequence[str] = ()) -> None:
         self.lines.append(f"warning: {message}")
 
 

@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -304,7 +304,7 @@ def test_an_interrupted_transform_goes_on_where_it_stopped(
 class Interrupting(Journal):
     """A journal whose reader interrupts the run at the first warning."""
 
-    def warn(self, message: str) -> None:
+    def warn(self, message: str, in_lines: Sequence[str] = ()) -> None:
         raise KeyboardInterrupt
 
 
