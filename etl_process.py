@@ -310,22 +310,11 @@ def sum_up(ended: list[Ended], stages: list[Stage], database: Place, journal: Jo
     written = [stage.reads for stage in stages if stage.name == "load" and stage.reads]
     drawn = [report_file() for stage in stages if stage.name == REPORT]
     loaded = [database] if database.path is None or database.path.exists() else []
-    results: list[Path | Place] = [
-        *(path for path in written if path.exists()),
-        *loaded,
-        *(path for path in drawn if path.exists()),
-    ]
-    named = " and ".join(from_here(place) for place in results)
-    journal.say(f"results: {named or 'none yet'}; log: {from_here(log_file())}")
+    results = [*(path for path in written if path.exists()), *loaded, *(path for path in drawn if path.exists())]
+    journal.say(f"results: {', '.join(map(str, results)) or 'none yet'}; log: {log_file()}")
     if failure and failure.code:
         journal.facts["failed_stage"] = failure.stage
         raise StageError(failure.code, f"{failure.stage} failed; its error stands above and in {log_file()}")
-
-
-def from_here(place: Path | Place) -> str:
-    """Return a place as one would name it from the current folder, where it stands under that."""
-    path = place.path if isinstance(place, Place) else place
-    return str(path.relative_to(Path.cwd())) if path and path.is_relative_to(Path.cwd()) else str(place)
 
 
 def tell_status(options: argparse.Namespace) -> None:

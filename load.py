@@ -30,7 +30,7 @@ from gdp.store.past import take_past
 from gdp.store.tables import create_tables
 from gdp.store.taking import Taken, take_all
 from gdp.store.vintages import Vintage
-from utils import Exit, StageError, checks_file, clean_file, log_file, read_bytes, which_file, write_whole, writing
+from utils import Exit, StageError, checks_file, clean_file, log_file, read_bytes, which_file, write_whole
 
 MOST_WARNINGS = 10  # vintages that were not loaded; the log has them all
 
@@ -146,9 +146,6 @@ def load(source: Where, database: Place, journal: Journal, force: bool = False, 
     that come with the suite go into an empty database first.
     """
     clean = CleanFile(source, journal)
-    if database.path:
-        with writing(database.path):
-            database.path.parent.mkdir(parents=True, exist_ok=True)
     before = Ranking(None, {})
 
     def begin(history: History, first: Vintage) -> None:
@@ -168,11 +165,12 @@ def load(source: Where, database: Place, journal: Journal, force: bool = False, 
         findings, left_out = findings_of_transform(source, sha256, journal)
         findings += taken.findings
         tell_findings(findings, taken, journal)
+        checks = as_checks(findings, which_file(source, sha256), left_out or {})
         if not (taken.loaded or taken.outdated):
-            refuse_all(as_checks(findings, which_file(source, sha256), left_out or {}), findings)
+            refuse_all(checks, findings)
+        file = str(source.absolute())
         for vintage, rows in taken.loaded.items():
-            remarks = remarks_on(vintage, taken, findings, left_out)
-            history.remember(vintage, str(source.absolute()), sha256, rows, remarks)
+            history.remember(vintage, file, sha256, rows, remarks_on(vintage, taken, findings, left_out))
         history.remember_doubts({*taken.loaded, *taken.judged_anew})
         newest = history.newest_imf()
         if newest:
@@ -181,7 +179,7 @@ def load(source: Where, database: Place, journal: Journal, force: bool = False, 
     journal.facts["as_of"] = newest.as_of if newest else None
     journal.settle()
     journal.note_output(database.path or str(database), sum(taken.loaded.values()))
-    journal.attempt(lambda: write_whole(checks_file(), as_checks(findings, which_file(source, sha256), left_out or {})))
+    journal.attempt(lambda: write_whole(checks_file(), checks))
     warn_of_unsourced(history, newest, taken, journal)
     warn_of_refused(taken, journal)
     tell_loaded(taken, database, changes, journal)
@@ -260,12 +258,13 @@ def tell_findings(findings: list[Finding], taken: Taken, journal: Journal) -> No
     """Tell all findings together, on screen and in the log; those on an archive's older vintages by number."""
     current = {vintage.as_of for vintage in taken.newest.values()}
     for finding in (finding for finding in findings if finding.as_of in current):
-        journal.warn(str(finding))
+        journal.warn(str(finding), finding.in_lines())
     if taken.older:
         counts = ", ".join(f"{number:,} {check}" for check, number in taken.older.most_common())
         journal.say(f"on {taken.number - len(taken.newest):,} older vintages, noted on their rows: {counts}")
     fatal = sum(finding.fatal for finding in findings)
-    journal.say(f"checks: {fatal} fatal findings, {len(findings) - fatal} to look at")
+    where = f"; all of them are in {checks_file()}" if findings else ""
+    journal.say(f"checks: {fatal} fatal findings, {len(findings) - fatal} to look at{where}")
 
 
 def refuse_all(checks: bytes, findings: list[Finding]) -> None:

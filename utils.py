@@ -162,6 +162,21 @@ def first_few(names: Iterable[str], separator: str = ", ") -> str:
     return separator.join(every[:MAX_NAMED]) + more
 
 
+def from_here(text: str) -> str:
+    """Return a text for a screen: a path below the current folder is told from there on."""
+    return re.sub(rf"(?<![\w./-]){re.escape(os.getcwd())}/(?=\w)", "", text)  # noqa: PTH109 - a text is wanted
+
+
+def with_commas(billion_usd: float) -> str:
+    """Return a figure as people read it: two decimals, its thousands by commas."""
+    return f"{billion_usd:,.2f}"
+
+
+def percent(number: float, form: str = "+.2f") -> str:
+    """Return so many percent; with a sign, as of a change, unless `form` is another."""
+    return f"{number:{form}} %"
+
+
 # --- log --------------------------------------------------------------------------------------------------------------
 
 LOG_LIMIT_BYTES = int(os.environ.get("GDP_ETL_LOG_LIMIT_BYTES") or 5_000_000)  # about two thousand runs

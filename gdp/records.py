@@ -194,7 +194,7 @@ def length_problem(country: str, texts: Iterable[object]) -> str | None:
     """Return that a record's text is longer than any honest one, or None: names have 60 characters, headings 200."""
     if len(country) > MAX_NAME_CHARACTERS:
         return f"field Country has {len(country):,} characters, over {MAX_NAME_CHARACTERS}"
-    longest = max((len(text) for text in texts if isinstance(text, str)), default=0)
+    longest = max(map(len, [text for text in texts if isinstance(text, str)]), default=0)
     return f"a field has {longest:,} characters, over {MAX_TEXT_CHARACTERS}" if longest > MAX_TEXT_CHARACTERS else None
 
 

@@ -12,12 +12,13 @@ from markupsafe import Markup
 
 from gdp.answers import world
 from gdp.answers.plots import Drawing, in_page, region_colour
+from gdp.answers.questions import share
+from utils import with_commas
 
 if TYPE_CHECKING:
     from gdp.answers.overview import Overview
 
 WEB = Path(__file__).parent / "web"
-LEAST_SHARE_PERCENT = 0.005  # of less, two decimals would say nothing
 # Parts of the map: where they lie, how wide and how high they are, in its units.
 VIEWS = {
     "Africa": "790 205 500 560", "Asia": "1060 60 680 530", "Caribbean": "478 285 170 140", "Europe": "845 15 345 240",
@@ -31,7 +32,7 @@ def template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(WEB), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(figure=figure, share=share, count=count, region_colour=region_colour)
+    environment.filters.update(figure=with_commas, share=share, count=count, region_colour=region_colour)
     environment.globals.update(as_it_stands=as_it_stands, drawn=drawn, views=VIEWS, classes=world.classes())
     return environment.get_template("report.html")
 
@@ -57,16 +58,6 @@ def as_json(told: Any) -> Markup:
     """Return what a script reads, which no text in it can end."""
     text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c"))
-
-
-def figure(billion_usd: float) -> str:
-    """Return a figure with two decimals, its thousands by commas."""
-    return f"{billion_usd:,.2f}"
-
-
-def share(percent: float) -> str:
-    """Return a share of all in percent."""
-    return "<0.01 %" if 0 < percent < LEAST_SHARE_PERCENT else f"{percent:.2f} %"
 
 
 def count(number: int) -> str:

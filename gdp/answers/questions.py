@@ -11,23 +11,26 @@ from collections.abc import Callable
 from gdp.answers.changes import Changes, Row, as_object, changed, earlier, last_refresh, ranking, summary, tell_of_rows
 from gdp.checks.comparison import AGREES, STALE, UNEXPLAINED, Compared, compared
 from gdp.records import PAGE
-from gdp.running.screen import show_table
+from gdp.running.screen import Screen, show_table
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import HEADLINES, of_vintage
 from gdp.store.history import History, figures
 from gdp.store.tables import STANDS
 from gdp.store.vintages import END_OF_DAY, Vintage
-from utils import Exit, StageError
+from utils import Exit, StageError, percent, with_commas
 
 THRESHOLD_BILLION_USD = 100
 TOP = 5
+LEAST_SHARE_PERCENT = 0.005  # of less, two decimals would say nothing
 ROSE, FELL = "↑", "↓"  # by so many ranks
+NOTED = "*"  # before a figure, so that decimals stand under one another
+WHAT_NOTED_SAYS = f"{NOTED} has a Note: why it deserves doubt is told by load.py --country, and by --json"
 SHOWN_AFTER_A_LOAD = 10  # the largest changes; --changes has them all
 
 LARGE_ECONOMIES = f"""
     WITH Headlines AS ({HEADLINES}),
     every AS (SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, Country, ISO3, Region, Year, GDP_USD_billion,
-                     coalesce(100 * GDP_USD_billion / nullif(sum(GDP_USD_billion) OVER (), 0), 0) AS Share_percent
+                     coalesce(100 * GDP_USD_billion / nullif(sum(GDP_USD_billion) OVER (), 0), 0) AS Share_percent, Note
               FROM Headlines)
     SELECT * FROM every WHERE GDP_USD_billion >= :threshold ORDER BY Rank, Country
 """
@@ -110,28 +113,43 @@ def show_screens(both: Row) -> None:
     columns = ["Rank", "Country", "Region", "Year", "GDP_USD_billion", "Share", *["Change", "Moved"] * bool(since)]
     compared_with = f"; change since {since[:10]}" if since else ""
     show_table(
-        f"Countries with a GDP of {THRESHOLD_BILLION_USD} billion USD or more (IMF, as of {day}): {len(large)}"
-        f"{compared_with}",
-        columns,
-        [_large_economy(row)[: len(columns)] for row in large],
-        frozenset(columns) - {"Country", "Region"},
-        spare=("Year", "Moved", "Region", "Share", "Change"),
+        Screen(
+            f"Countries with a GDP of {THRESHOLD_BILLION_USD} billion USD or more (IMF, as of {day}): {len(large)}"
+            f"{compared_with}",
+            columns,
+            [_large_economy(row)[: len(columns)] for row in large],
+            frozenset(columns) - {"Country", "Region"},
+            spare=("Share", "Moved", "Region", "Year", "Change"),
+            below=WHAT_NOTED_SAYS if any(row["Note"] for row in large) else "",
+        )
     )
     show_table(
-        f"Mean GDP of each region's {TOP} largest economies (IMF, as of {day}): {len(regions)} regions",
-        ["Region", "Mean_GDP_USD_billion", "Countries"],
-        [[r["Region"], f"{r['Mean_GDP_USD_billion']:.2f}", str(r["Countries"])] for r in regions],
-        frozenset({"Mean_GDP_USD_billion", "Countries"}),
-        spare=("Countries",),
+        Screen(
+            f"Mean GDP of each region's {TOP} largest economies (IMF, as of {day}): {len(regions)} regions",
+            ["Region", "Mean_GDP_USD_billion", "Countries"],
+            [[r["Region"], with_commas(r["Mean_GDP_USD_billion"]), str(r["Countries"])] for r in regions],
+            frozenset({"Mean_GDP_USD_billion", "Countries"}),
+            spare=("Countries",),
+        )
     )
 
 
 def _large_economy(row: Row) -> list[str]:
     rank, was = row["Rank"], row["Was_rank"]
     moved = "" if was in (None, rank) else f"{ROSE if was > rank else FELL}{abs(was - rank)}"
-    change = "" if row["Changed_percent"] is None else f"{row['Changed_percent']:+.2f} %"
-    figures = f"{row['GDP_USD_billion']:.2f}", f"{row['Share_percent']:.2f} %"
+    change = "" if row["Changed_percent"] is None else percent(row["Changed_percent"])
+    figures = marked(row["GDP_USD_billion"], row["Note"]), share(row["Share_percent"])
     return [str(rank), row["Country"], row["Region"] or "?", str(row["Year"]), *figures, change, moved]
+
+
+def marked(billion_usd: float, note: str | None) -> str:
+    """Return a figure for a table, with a mark where it has a Note."""
+    return NOTED * bool(note) + with_commas(billion_usd)
+
+
+def share(of_all_percent: float) -> str:
+    """Return a share of all in percent."""
+    return "<0.01 %" if 0 < of_all_percent < LEAST_SHARE_PERCENT else percent(of_all_percent, ".2f")
 
 
 # --- what changed -----------------------------------------------------------------------------------------------------
@@ -166,24 +184,25 @@ def show_change_table(changes: Changes, most: int) -> None:
     if not shown:
         return
     rest = f", the {len(shown)} largest of {len(changes.rows)}" if len(shown) < len(changes.rows) else ""
-    show_table(
+    show_table(Screen(
         f"What changed between {(changes.since or '')[:10]} and {(changes.until or '')[:10]}{rest}",
         ["Country", "Change", "Was", "GDP_USD_billion", "Revised", "Rank"],
         [
             [
-                row["Country"], row["Change"], _figure(row["Was_USD_billion"], row["Was_for_year"]),
-                _figure(row["GDP_USD_billion"], row["Year"]),
-                "" if row["Revised_percent"] is None else f"{row['Revised_percent']:+.2f} %", _ranks(row),
+                row["Country"], row["Change"], _of_year(row["Was_USD_billion"], row["Was_Note"], row["Was_for_year"]),
+                _of_year(row["GDP_USD_billion"], row["Note"], row["Year"]),
+                "" if row["Revised_percent"] is None else percent(row["Revised_percent"]), _ranks(row),
             ]
             for row in shown
         ],
         frozenset({"Was", "GDP_USD_billion", "Revised", "Rank"}),
         spare=("Rank", "Change", "Was"),
-    )  # fmt: skip
+        below=WHAT_NOTED_SAYS if any(row["Note"] or row["Was_Note"] for row in shown) else "",
+    ))  # fmt: skip
 
 
-def _figure(figure: float | None, year: int | None) -> str:
-    return "" if figure is None else f"{figure:.2f} ({year})"
+def _of_year(billion_usd: float | None, note: str | None, year: int | None) -> str:
+    return "" if billion_usd is None else f"{marked(billion_usd, note)} ({year})"
 
 
 def _ranks(row: Row) -> str:
@@ -209,19 +228,20 @@ def show_country(connection: Connection, name: str, as_json: bool) -> Tell:
 
 
 def _show_estimates(title: str, rows: list[Row]) -> None:
-    show_table(
+    show_table(Screen(
         f"{title}: every estimate, from its As_of until it was said no more",
         ["Institution", "Year", "As_of", "Until", "GDP_USD_billion", "Revised", "Said by", "Note"],
         [
             [
                 row["Institution"], str(row["Year"]), row["As_of"][:10], (row["Until"] or "now")[:10],
-                f"{row['GDP_USD_billion']:.2f}", _revised(before, row), row["Publisher"], row["Note"] or "",
+                marked(row["GDP_USD_billion"], row["Note"]), _revised(before, row), row["Publisher"], row["Note"] or "",
             ]
             for before, row in zip([None, *rows], rows, strict=False)
         ],
         frozenset({"Year", "As_of", "Until", "GDP_USD_billion", "Revised"}),
-        spare=("Said by", "Until", "Revised", "Note"),
-    )  # fmt: skip
+        spare=("Said by", "Note", "Revised", "Until"),
+        below=f"{NOTED} has a Note" if any(row["Note"] for row in rows) else "",
+    ))  # fmt: skip
 
 
 def _country(connection: Connection, name: str) -> tuple[str, str]:
@@ -242,7 +262,7 @@ def _revised(before: Row | None, row: Row) -> str:
     series = ("Institution", "Publisher", "Year")
     if before is None or not before["GDP_USD_billion"] or any(before[name] != row[name] for name in series):
         return ""
-    return f"{(row['GDP_USD_billion'] / before['GDP_USD_billion'] - 1) * 100:+.2f} %"
+    return percent((row["GDP_USD_billion"] / before["GDP_USD_billion"] - 1) * 100)
 
 
 # --- the page against the IMF -----------------------------------------------------------------------------------------
@@ -299,19 +319,21 @@ def _compared_row(one: Compared) -> Row:
 def _show_departures(kind: str, found: list[Compared]) -> None:
     if found:
         show_table(
-            f"{kind.capitalize()}: {len(found)}",
-            ["Country", "Year", "Page", "IMF", "Departure", "Told"],
-            [
+            Screen(
+                f"{kind.capitalize()}: {len(found)}",
+                ["Country", "Year", "Page", "IMF", "Departure", "Told"],
                 [
-                    one.key[0],
-                    str(one.key[1]),
-                    f"{one.page:.2f}",
-                    f"{one.own:.2f}",
-                    f"{100 * one.departure:+.2f} %",
-                    one.told,
-                ]
-                for one in found
-            ],
-            frozenset({"Year", "Page", "IMF", "Departure"}),
-            spare=("Told", "Year"),
+                    [
+                        one.key[0],
+                        str(one.key[1]),
+                        with_commas(one.page),
+                        with_commas(one.own),
+                        percent(100 * one.departure),
+                        one.told,
+                    ]
+                    for one in found
+                ],
+                frozenset({"Year", "Page", "IMF", "Departure"}),
+                spare=("Told", "Year"),
+            )
         )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gdp.checks.said import Key
+from utils import with_commas
 
 AGREES, STALE, UNEXPLAINED = "agrees", "stale", "unexplained"
 # The page rounds to millions, and we to hundredths of a billion: the last digit may differ, which must not hide an edit
@@ -64,13 +65,13 @@ def _compared(key: Key, figure: float, own: Release) -> Compared:
     theirs = own.figures[key]
     if _alike(figure, theirs):
         return Compared(key, figure, theirs, AGREES, "agrees")
-    says = f"the IMF itself says {theirs:.2f} ({own.as_of[:10]})"
+    says = f"the IMF itself says {with_commas(theirs)} ({own.as_of[:10]})"
     before = next((said for said in own.older.get(key, []) if _alike(figure, said.figure)), None)
     if before:
         return Compared(key, figure, theirs, STALE, f"stale, as said on {before.as_of[:10]}; {says}")
     country, near = key[0], range(key[1] - 2, key[1] + 3)
     year = next((y for y in near if _alike(figure, own.figures.get((country, y), 0.0))), None)
-    hint = f", and {figure:.2f} for {year}" if year else ""
+    hint = f", and {with_commas(figure)} for {year}" if year else ""
     return Compared(key, figure, theirs, UNEXPLAINED, says + hint)
 
 

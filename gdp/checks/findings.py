@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any, NamedTuple
 
 from gdp.checks.said import Key, Said
 
 MAX_NAMED = 6  # a message names so many; results/Checks.json has them all
+MAX_LINES = 5  # of a finding's Notes, the worst; checks put them first
 CHECKED = "check: "  # what follows in a Note was found by the checks; what precedes it was said by transform
 
 Notes = dict[Key, str]
@@ -30,6 +32,19 @@ class Finding(NamedTuple):
     def __str__(self) -> str:
         severity = "fatal: " if self.fatal else ""
         return f"{severity}{self.check}, {self.institution}: {self.seen}; expected {self.expected}"
+
+    def in_lines(self) -> list[str]:
+        """Return the finding for a screen: where each figure has a Note of its own, a line for each of the worst."""
+        if not self.notes or len(set(self.notes.values())) < min(2, len(self.notes)):
+            return [str(self)]
+        severity = "fatal: " if self.fatal else ""
+        years = {year for _, year in self.notes}
+        told = ((f"{country} {year}" if len(years) > 1 else country, n) for (country, year), n in self.notes.items())
+        lines = [f"{name}: {note}" for name, note in islice(told, MAX_LINES)]
+        of_year = f" {min(years)}" if len(years) == 1 else ""
+        more = [f"and {len(self.notes) - MAX_LINES:,} more"] if len(self.notes) > MAX_LINES else []
+        number = f"{len(self.notes):,} figure{'s' * (len(self.notes) > 1)}"
+        return [f"{severity}{self.check}, {self.institution}{of_year}: {number}", *lines, *more]
 
     def as_json(self) -> dict[str, Any]:
         """Return the finding as results/Checks.json has it."""

@@ -20,6 +20,7 @@ from gdp.checks.series import MIN_PAIRS, Series, Statements, log_ratio, log_rati
 from gdp.checks.twice import figures_said
 from gdp.checks.witnesses import check_witnesses
 from gdp.records import PAGE, publisher_of
+from utils import percent, with_commas
 
 # How many countries an institution has. Seen: IMF 190-195, World Bank 186-214, UN 208-213. The IMF's lists of 2005 had
 # about 175; an institution that is not named here is not counted.
@@ -93,7 +94,8 @@ def check_control_totals(institution: str, as_of: str, sums: Mapping[int, tuple[
     if apart:
         year = max(apart)
         total, world = sums[year]
-        seen = f"the countries add up to {apart[year]:.3f} of World ({total:.2f} of {world:.2f} billion USD)"
+        both = f"{with_commas(total)} of {with_commas(world)} billion USD"
+        seen = f"the countries add up to {apart[year]:.3f} of World ({both})"
         if len(apart) > 1:
             seen += f" in {year}, and to {min(apart.values()):.3f} to {max(apart.values()):.3f} in {len(apart)} years"
         yield Finding("sum against World", False, institution, as_of, seen, f"{low} to {high}", stage="transform")
@@ -142,7 +144,9 @@ def check_years(series: Series) -> Iterable[Finding]:
         )
     if series.years and series.years[0][1] < MAIN_YEAR_SHARE * len(series.headlines):
         seen = ", ".join(f"{year} for {number}" for year, number in series.years)
-        yield series.finding("years mixed", False, seen, f"one year for {MAIN_YEAR_SHARE:.0%} of the countries")
+        yield series.finding(
+            "years mixed", False, seen, f"one year for {percent(100 * MAIN_YEAR_SHARE, '.0f')} of them"
+        )
 
 
 def check_large_economies(series: Series) -> Iterable[Finding]:
@@ -192,8 +196,8 @@ def check_same_figure(series: Series) -> Iterable[Finding]:
     number = max(counted.values(), default=0)
     if number > max(MAX_SAME_SHARE * len(series.headlines), 3):
         figure = max(figure for figure, times in counted.items() if times == number)
-        seen = f"{number} of {len(series.headlines)} countries have {figure:.2f}"
-        yield series.finding("same figure", True, seen, f"at most {MAX_SAME_SHARE:.0%} alike")
+        seen = f"{number} of {len(series.headlines)} countries have {with_commas(figure)}"
+        yield series.finding("same figure", True, seen, f"at most {percent(100 * MAX_SAME_SHARE, '.0f')} alike")
 
 
 # --- against the vintage that measures it -----------------------------------------------------------------------------
@@ -231,17 +235,22 @@ def check_moved(series: Series, doubted: Container[tuple[str, Key]]) -> Iterable
     ]  # fmt: skip
     far, expected = _far(moves, both)
     if far:
-        notes = {key: _from_what_to_what(last.figures[key], last.day, now[key]) for key in far}
+        furthest_first = sorted(far, key=lambda key: -abs(far[key]))
+        notes = {key: _from_what_to_what(last.figures[key], last.day, now[key]) for key in furthest_first}
         seen = f"{len(far)} of {both} moved: {named(f'{country} {note}' for (country, _), note in notes.items())}"
         yield series.finding("moved since the last load", False, seen, expected, notes)
 
 
 def _from_what_to_what(before: float, day: str, now: float) -> str:
-    return f"was {before:.2f} on {day}, now {now:.2f} ({math.expm1(log_ratio(now, before)):+.1%})"
+    change = percent(100 * math.expm1(log_ratio(now, before)), "+.1f")
+    return f"was {with_commas(before)} on {day}, now {with_commas(now)} ({change})"
 
 
-def _far(moves: list[tuple[Key, float, float]], both: int) -> tuple[list[Key], str]:
-    """Return the figures, each given with its last one, whose change stands out among `both`; and what was expected."""
+def _far(moves: list[tuple[Key, float, float]], both: int) -> tuple[dict[Key, float], str]:
+    """Return the changes that stand out, in natural logarithms, among `both` figures; and what was expected instead.
+
+    Each move is a figure's key, what it is now and what it was.
+    """
     ratios = log_ratios([(figure, before) for _, figure, before in moves])
     moved = [
         (key, ratio)
@@ -249,9 +258,9 @@ def _far(moves: list[tuple[Key, float, float]], both: int) -> tuple[list[Key], s
         if abs(ratio) > MOVED and abs(figure - before) > ROUNDING_BILLION_USD
     ]
     if len(moved) <= SINGLE_EDITS_SHARE * both:
-        return [key for key, _ in moved], f"none by over {MOVED:.1%}"
+        return dict(moved), f"none by over {percent(100 * MOVED, '.1f')}"
     usual = median([*ratios, *[0.0] * (both - len(ratios))])
-    far = [key for key, ratio in moved if abs(ratio - usual) > MOVED_IN_RELEASE]
+    far = {key: ratio for key, ratio in moved if abs(ratio - usual) > MOVED_IN_RELEASE}
     return far, f"none by a factor over {math.exp(MOVED_IN_RELEASE):.2f}"
 
 

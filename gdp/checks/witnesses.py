@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from gdp.checks.findings import Finding, named
 from gdp.checks.series import MIN_PAIRS, MOST_MOVED, Series, log_ratios, median
+from utils import with_commas
 
 # The IMF's figure against the other institutions', as distances from the usual ratio in robust standard deviations
 # (those are 0.04 to 0.10). Both must be off to the same side, one of them far; a lone witness must be sure. Seen: 3 to
@@ -30,15 +31,16 @@ def check_witnesses(all_series: Mapping[str, Series]) -> Iterable[Finding]:
     far = {country for found in distances for country, (_, sigmas) in found.items() if abs(sigmas) > least}
     notes: dict[str, str] = {}
     slips: dict[str, str] = {}
-    for country in (country for country in imf.headlines if country in far):
+    for country in sorted(far, key=lambda c: -max(abs(found[c][1]) for found in distances if c in found)):
         figure = imf.headlines[country][1]
         told = [(other, *found[country]) for other, found in zip(others, distances, strict=True) if country in found]
         if _is_out_of_line([sigmas for _, _, sigmas in told]):
             beside = ", ".join(
-                f"{o.institution} {o.headlines[country][1]:.2f} ({o.headlines[country][0]})" for o, _, _ in told
+                f"{o.institution} {with_commas(o.headlines[country][1])} ({o.headlines[country][0]})"
+                for o, _, _ in told
             )
             slip = _slip(min((distance for _, distance, _ in told), key=abs))
-            (slips if slip else notes)[country] = f"{figure:.2f} stands apart from {beside}{slip}"
+            (slips if slip else notes)[country] = f"{with_commas(figure)} stands apart from {beside}{slip}"
     for check, found in (("out of line with other institutions", notes), ("unit slip", slips)):
         if found:
             seen = f"{len(found)} figures: {named(f'{country} {note}' for country, note in found.items())}"

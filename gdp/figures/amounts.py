@@ -8,6 +8,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
+import orjson
+
 from gdp.figures.doubts import source_note
 from gdp.figures.years import FOOTNOTE, MARKS, YEAR_IN_BRACKETS, Unreadable, checked_year, without_marks
 from gdp.records import MAX_BILLION_USD
@@ -136,3 +138,40 @@ def _decimal(digits: str, factor: Decimal) -> Decimal | None:
     number = Decimal(digits)
     # the IMF sends 9.095 as 9.0950000000000006394884621840901672840118408203125
     return Decimal(repr(float(number))) if len(number.as_tuple().digits) >= _DOUBLE_DIGITS else number
+
+
+# --- many figures at once ---------------------------------------------------------------------------------------------
+
+_AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_AS_ITEMS = bytes.maketrans(b"\n", b",")
+
+
+@lru_cache
+def _whole_shapes(factor: Decimal) -> frozenset[bytes]:
+    """Return figures in digits alone, and in threes by commas, all digits 0; in a unit, none over MAX_BILLION_USD."""
+    digits = (MAX_BILLION_USD / factor).adjusted()
+    return frozenset(f"{10**n:{by}}".replace("1", "0").encode() for n in range(digits) for by in ("", ","))
+
+
+def hundredths_at_once(texts: list[bytes], factor: Decimal) -> tuple[list[int], list[int]]:
+    """Return what hundredths_of_billions makes of whole figures ("1,234", "1234"), and the places of all others.
+
+    A figure that is not whole is 0 here: it goes the long way.
+    """
+    joined = b"\n".join([b"", *texts]).replace(b"\n0", b"\n-")
+    shapes, whole = joined.translate(_AS_ZEROS).split(b"\n"), _whole_shapes(factor)
+    odd = [place for place, shape in enumerate(shapes, -1) if shape not in whole][1:]
+    if odd:
+        texts = texts.copy()
+        for place in odd:
+            texts[place] = b"0"
+        joined = b"\n".join([b"", *texts])
+    numbers = orjson.loads(b"[%b]" % joined[1:].translate(_AS_ITEMS, b","))
+    times, unit = (factor * 100).as_integer_ratio()
+    half = unit // 2
+    return [(number * times + half) // unit for number in numbers], odd
+
+
+def texts_of_billions(cents: list[int]) -> list[bytes]:
+    """Return hundredths of a billion as JSON has billions."""
+    return orjson.dumps([one / 100 for one in cents])[1:-1].split(b",") if cents else []

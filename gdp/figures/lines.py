@@ -7,6 +7,7 @@ lines, whoever calls it: for an array, for a stream, by one process, several, or
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -15,7 +16,7 @@ from typing import NamedTuple
 
 import orjson
 
-from gdp.figures.amounts import CACHED_VALUES, figure_of
+from gdp.figures.amounts import CACHED_VALUES, hundredths_at_once, texts_of_billions
 from gdp.figures.cleaning import (
     CACHED_COLUMNS,
     WORLD,
@@ -46,6 +47,8 @@ _TYPES = {
     for year in (str, type(None)) for column in (str, type(None)) for unit in (str, type(None))
     for status in (str, type(None))
 }  # fmt: skip
+NOTHING = b"\n"  # what no line ends in
+PARTS = 4  # of a clean line: the country, what stands before the figure, the figure, what stands behind it
 DAMAGED = "\ufffd".encode()  # what readers, Spark's among them, put in the place of bytes that are no text
 
 
@@ -57,97 +60,148 @@ class CleanedBlock(NamedTuple):
     tally: Tally
 
 
-class _Known:
-    """The parts of lines that were judged before and say nothing odd: most lines can be put together of them.
+class _Column(NamedTuple):
+    """What the clean lines of a column share: the name of its sum, the text around a figure, and the figures' unit."""
 
-    Keyed by the raw line's own bytes, in the layout in which extract writes them: up to the figure, the figure, and
-    from the year to the end. The values are bytes of the clean line; each part was found to mean by itself what it
-    meant in its line, so that any of them together mean the same.
+    sum: str
+    before: bytes
+    behind: bytes
+    factor: Decimal
+
+
+class _Known:
+    """What lines say beside their figures, where it is nothing odd: most lines come back to it, whatever the figure.
+
+    Keyed by the raw line's own bytes, in the layout in which extract writes them: up to the figure, and from the year
+    to the end. Each part was found to mean by itself what it meant in its line, so that any two of them together with a
+    whole figure mean the same.
     """
 
     def __init__(self) -> None:
         self.countries: dict[bytes, bytes] = {}
-        self.figures: dict[Decimal, dict[bytes, tuple[bytes, int]]] = {}
-        self.columns: dict[bytes, tuple[str, bytes, bytes, dict[bytes, tuple[bytes, int]]]] = {}
+        self.columns: dict[bytes, _Column] = {}
 
     def learn(self, line: bytes, judged: Judged, named: Named, facts: ColumnFacts) -> None:
-        """Remember the parts of a clean line, unless something about it is its own: a Note, or a year in a cell."""
-        country, gdp, column = parts_of(line)
-        if judged.note or named.country is None or named.year is not None or not _mean_alone(country, gdp, column):
+        """Remember the parts of a clean line, unless its year or its Note can be of the name or of the figure."""
+        head, year, column = line.partition(YEAR)
+        country, _, gdp = head.partition(GDP)
+        is_whole = gdp.replace(b",", b"").isdigit()
+        if named.country is None or named.year is not None or not is_whole or not _mean_alone(country, column):
             return
-        if figure_of(orjson.loads(b'"%b"' % gdp), facts.factor).year is not None:
-            return
-        figures = self.figures.setdefault(facts.factor, {})
-        for known, most in ((self.countries, CACHED_VALUES), (self.columns, CACHED_COLUMNS), (figures, CACHED_VALUES)):
+        for known, most in ((self.countries, CACHED_VALUES), (self.columns, CACHED_COLUMNS)):
             if len(known) >= most:
                 known.clear()
-        figures[gdp] = str(judged.cents / 100).encode(), judged.cents
+        before, behind = _text_of_column(facts, judged.year, judged.note, judged.status)
         self.countries[country] = _text_of_country(named).encode()
-        before, behind = _text_of_column(facts, judged.year, None, judged.status)
-        self.columns[column] = column_name(facts, judged.year), before.encode(), behind.encode(), figures
+        shared = column_name(facts, judged.year), before.encode(), behind.encode(), facts.factor
+        self.columns[year + column] = _Column(*shared)
 
 
-def parts_of(line: bytes) -> tuple[bytes, bytes, bytes]:
-    """Return a line up to its figure, the figure, and what follows; a text cannot hold an unescaped quotation mark."""
-    head, _, column = line.partition(YEAR)
-    country, _, gdp = head.partition(GDP)
-    return country, gdp, column
-
-
-def _mean_alone(country: bytes, gdp: bytes, column: bytes) -> bool:
-    """Tell whether each part is whole, and holds the fields that it should and no other."""
+def _mean_alone(country: bytes, column: bytes) -> bool:
+    """Tell whether what stands on both sides of a figure is whole, and holds the fields that it should and no other."""
     try:
-        begin, figure, rest = (orjson.loads(text) for text in (country + b'"}', b'"%b"' % gdp, b'{"Year": ' + column))
+        begin, rest = (orjson.loads(text) for text in (country + b'"}', b'{"Year": ' + column))
     except orjson.JSONDecodeError:
         return False
     around = [name for name in rest if name not in MAY_BE_ABSENT]
-    return list(begin) == [*RAW_FIELDS][:1] and isinstance(figure, str) and around == [*RAW_FIELDS][2:]
+    return list(begin) == [*RAW_FIELDS][:1] and around == [*RAW_FIELDS][2:]
 
 
 _known = _Known()
 
 
 class _Block:
-    """What comes of a block, line by line."""
+    """What comes of a block: line by line, and what lines of known parts say in stretches, of one unit each."""
 
-    def __init__(self) -> None:
-        self.texts: list[bytes] = []
-        self.judged = 0
+    def __init__(self, raws: list[bytes]) -> None:
+        self.raws = raws
+        self.lines: list[bytes] = []
         self.rejects: list[tuple[int, str]] = []
         self.fates: Counter[str] = Counter()
         self.countries: dict[str, int] = {}  # hundredths of a billion USD, by column_name
         self.world: dict[str, int] = {}
         self.unknown: dict[str, None] = {}
+        self.parts: list[bytes] = []  # of the stretch
+        self.columns: list[tuple[int, _Column]] = []  # of the stretch, with the places where they begin
+        self.factor = Decimal(1)
 
-    def judge(self, number: int, line: bytes) -> None:
-        """Take in a line that is not put together of known parts."""
-        self.judged += 1
+    def read(self) -> None:
+        """Take in every line."""
+        columns, countries, put = _known.columns, _known.countries, self.parts.extend
+        end, around, before, behind = NOTHING, 0, b"", b""
+        for number, line in enumerate(self.raws):
+            if not line.endswith(end):
+                begin = line.find(YEAR)
+                column = columns.get(line[begin:])
+                end, around = (line[begin:], begin - len(line)) if column else (NOTHING, 0)
+                if column:
+                    _, before, behind, _ = column
+                    self.begin_column(number, column)
+            country, _, figure = line[:around].partition(GDP)
+            said = countries.get(country)
+            put((said, before, figure, behind) if said else (self.judge(number), b"", b"", b""))
+        self.end_stretch(len(self.raws))
+
+    def begin_column(self, number: int, column: _Column) -> None:
+        """Note that lines of another column begin; the figures of a stretch are in one unit."""
+        if column.factor != self.factor:
+            self.end_stretch(number)
+            self.factor = column.factor
+        self.columns.append((len(self.parts) // PARTS, column))
+
+    def end_stretch(self, number: int) -> None:
+        """Understand the figures before a line all at once; a line whose figure is not whole goes the long way."""
+        parts, length = self.parts, len(self.parts) // PARTS
+        cents, odd = hundredths_at_once(parts[2::PARTS], self.factor)
+        parts[2::PARTS] = texts_of_billions(cents)
+        for place in odd:
+            begin = place * PARTS
+            is_judged = not parts[begin + 1]
+            line = parts[begin] if is_judged else self.judge(number - length + place)
+            parts[begin : begin + PARTS] = line, b"", b"", b""
+        self.lines.append(b"".join(parts))
+        ends = [*(begin for begin, _ in self.columns[1:]), length]
+        for (begin, column), end in zip(self.columns, ends, strict=False):
+            count = end - begin - (bisect_left(odd, end) - bisect_left(odd, begin))
+            self.add(column.sum, count, sum(cents[begin:end]))
+        parts.clear()
+        self.columns.clear()
+
+    def add(self, column: str, count: int, cents: int) -> None:
+        """Add clean lines of a column to the counts and sums."""
+        if count:
+            self.fates[Fate.CLEAN.value] += count
+            self.countries[column] = self.countries.get(column, 0) + cents
+
+    def judge(self, number: int) -> bytes:
+        """Take in a line by itself; return its clean line, or nothing."""
+        line = self.raws[number]
         is_too_long = len(line) > LINE_LIMIT_BYTES  # and may stand here without its end
         text = line if is_too_long else line.removeprefix(BYTE_ORDER_MARK).strip()
         if not text:
-            return
+            return b""
         fields, problem = _fields(text)
         if fields is None:
             self.fates[BROKEN] += 1
             self.rejects.append((number, problem))
-            return
+            return b""
         judged = judge(fields)
         self.fates[judged.fate.value] += 1
         named, facts = judged.named, judged.facts
         if named is None or facts is None:
             if judged.reason:
                 self.rejects.append((number, judged.reason))
-            return
+            return b""
         column = column_name(facts, judged.year)
         if judged.fate is Fate.AGGREGATE:
             if named.name in WORLD:
                 self.world[column] = judged.cents
-            return
+            return b""
         _known.learn(line, judged, named, facts)
         self.countries[column] = self.countries.get(column, 0) + judged.cents
-        self.texts.append(_line(judged, named, facts).encode())
         if named.country is None and len(self.unknown) < MAX_UNKNOWN:
             self.unknown[named.name] = None
+        return _line(judged, named, facts).encode()
 
 
 def clean_lines(text: bytes, file: str, places: int | Sequence[int], counted: str = BYTE_OFFSET) -> CleanedBlock:
@@ -158,24 +212,13 @@ def clean_lines(text: bytes, file: str, places: int | Sequence[int], counted: st
     raws = text.split(b"\n")
     if not raws[-1]:
         raws.pop()
-    block, columns, countries = _Block(), _known.columns, _known.countries
-    put, sums = block.texts.extend, block.countries
-    for number, line in enumerate(raws):
-        try:
-            head, _, column = line.partition(YEAR)  # parts_of, written out: this is where the time goes
-            country, _, gdp = head.partition(GDP)
-            name, before, behind, figures = columns[column]
-            figure, cents = figures[gdp]
-            put((countries[country], before, figure, behind))
-            sums[name] = sums.get(name, 0) + cents
-        except KeyError:
-            block.judge(number, line)
-    block.fates[Fate.CLEAN.value] += len(raws) - block.judged
+    block = _Block(raws)
+    block.read()
     rejects = [
         Reject(file, reason, place, counted, raws[number].decode("utf-8", "replace")[:MAX_TEXT_CHARACTERS])
-        for number, reason, place in _placed(block.rejects, raws, places)
+        for number, reason, place in _placed(sorted(block.rejects), raws, places)
     ]
-    return CleanedBlock(b"".join(block.texts), rejects, _tally_of(block, rejects))
+    return CleanedBlock(b"".join(block.lines), rejects, _tally_of(block, rejects))
 
 
 def _placed(

@@ -6,12 +6,12 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gdp.running.runs import warnings_of_last_run
 from gdp.running.storage import Where
-from utils import Exit, StageError, append_log, printable
+from utils import Exit, StageError, append_log, from_here, printable
 
 MOST_WARNINGS, MOST_CHARACTERS = 100, 500  # of a run that log/runs.jsonl remembers, and of each
 
@@ -47,13 +47,13 @@ class Journal:
             print(f"[{self.stage}] warning: {printable(str(error))}", file=sys.stderr, flush=True)
 
     def say(self, message: str) -> None:
-        """Tell of a step: log and screen, but not the screen of a quiet run."""
+        """Tell of a step: log and screen, but not the screen of a quiet run; the screen has paths from where we are."""
         self.log(message)
         if not self.quiet:
-            print(f"[{self.stage}] {printable(message)}", file=sys.stderr, flush=True)
+            print(f"[{self.stage}] {from_here(printable(message))}", file=sys.stderr, flush=True)
 
-    def warn(self, message: str) -> None:
-        """Tell of something that deserves a look: log and screen, quiet or not.
+    def warn(self, message: str, in_lines: Sequence[str] = ()) -> None:
+        """Tell of something that deserves a look: log and screen, quiet or not; the screen may have shorter lines.
 
         A quiet run does not say on the screen what the last run warned of too: cron would mail it every day.
         """
@@ -61,7 +61,9 @@ class Journal:
         if len(self.warnings) < MOST_WARNINGS:
             self.warnings.append(message[:MOST_CHARACTERS])
         if not (self.quiet and self._was_warned_before(message)):
-            print(f"[{self.stage}] warning: {printable(message)}", file=sys.stderr, flush=True)
+            first, *others = in_lines or (message,)
+            lines = [f"[{self.stage}] warning: {printable(first)}", *(f"  {printable(line)}" for line in others)]
+            print("\n".join(lines), file=sys.stderr, flush=True)
 
     def _was_warned_before(self, message: str) -> bool:
         if self._warned_before is None:

@@ -1,6 +1,7 @@
 """What a person at a terminal sees of a run: a line a stage while the stages are at work, and above it what they say.
 
-A stage's words come to us through a pipe, so that they do not run into the lines; what it prints is shown at the end.
+A stage's words come to us through a pipe, so that they do not run into the lines, and so does what it prints: that is
+shown once the stage has ended.
 """
 
 from __future__ import annotations
@@ -18,11 +19,10 @@ from typing import IO, TYPE_CHECKING, Any
 from gdp.running.journal import Journal
 from gdp.running.stage import LIVE_VARIABLE
 from gdp.running.watch import Process
-from utils import printable
+from utils import percent, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.live import Live
     from rich.table import Table
 
 
@@ -43,6 +43,7 @@ class Line:
     rows: int | None = None
     peak_mb: float = 0.0
     process: Process | None = None
+    printed: bytearray = field(default_factory=bytearray)
     threads: list[threading.Thread] = field(default_factory=list)
 
 
@@ -51,9 +52,7 @@ class View:
 
     def __init__(self, names: list[str], console: Console) -> None:
         self._console = console
-        self.live: Live
         self._lines = {name: Line() for name in names}
-        self._printed = bytearray()
 
     def streams(self) -> dict[str, Any]:
         """Return where a stage's process is to speak and print: to us; and that it may send its progress."""
@@ -64,7 +63,7 @@ class View:
     def follow(self, process: Process) -> None:
         """Listen to a stage's process."""
         line = self._lines[process.name]
-        for stream, hear in ((process.popen.stderr, self._say), (process.popen.stdout, self._printed.extend)):
+        for stream, hear in ((process.popen.stderr, self._say), (process.popen.stdout, line.printed.extend)):
             if stream:
                 line.threads.append(threading.Thread(target=_each_line, args=(stream, hear), daemon=True))
                 line.threads[-1].start()
@@ -75,30 +74,24 @@ class View:
         line.state, line.began, line.process = "at work", time.monotonic(), process
 
     def end(self, name: str, state: str, rows: int | None = None, peak_mb: float = 0.0) -> None:
-        """Show how a stage ended, once all that it said is heard."""
+        """Show how a stage ended, once all that it said is heard, and what it printed."""
         line = self._lines[name]
         for thread in line.threads if line.began else []:  # one that had no turn says nothing
             thread.join(LAST_WORDS_S)
         line.seconds = time.monotonic() - line.began if line.began else None
         line.state, line.rows, line.peak_mb, line.process = state, rows, max(line.peak_mb, peak_mb), None
-        self.show_printed()
+        if line.printed:
+            from rich.text import Text
 
-    def show_printed(self) -> None:
-        """Show what the stages printed since this was last asked for, above the lines."""
-        if not self._printed:
-            return
-        self.live.stop()  # which takes the lines away
-        sys.stdout.write(self._printed.decode(errors="replace"))
-        sys.stdout.flush()
-        self._printed.clear()
-        self.live.start()
+            self._console.print(Text.from_ansi(line.printed.decode(errors="replace")), soft_wrap=True)
 
     def _say(self, said: bytes) -> None:
         from rich.text import Text
 
-        words = printable(said.decode(errors="replace").rstrip("\n"))
-        style = "red" if "] error: " in words else "yellow" if "] warning: " in words else "dim"
-        self._console.print(Text(words, style=style))
+        text = said.decode(errors="replace").rstrip("\n")
+        goes_on = "  " * text.startswith(" ")  # a line of what the one before warns of
+        style = "red" if "] error: " in text else "yellow" if "] warning: " in text or goes_on else "dim"
+        self._console.print(Text(goes_on + printable(text), style=style))
 
     def table(self) -> Table:
         """Return the lines as they stand now."""
@@ -112,12 +105,12 @@ class View:
         for name in ("elapsed", "rows", "memory"):
             table.add_column(name, justify="right", no_wrap=True)
         cells = {name: self._cells(line) for name, line in self._lines.items()}
-        has_progress = any(progress for *_, progress in cells.values())
-        if has_progress:
+        told = any(progress for *_, progress in cells.values())
+        if told:
             table.add_column("progress")
         for name, line in self._lines.items():
             state = Text(line.state, style=STYLES.get(line.state, "red"))
-            table.add_row(name, state, *cells[name][: 4 if has_progress else 3])
+            table.add_row(name, state, *cells[name][: 4 if told else 3])
         return table
 
     def _cells(self, line: Line) -> tuple[str, str, str, str]:
@@ -125,9 +118,9 @@ class View:
         progress = ""
         if line.process:
             line.peak_mb = _memory_mb(line.process.popen.pid) or line.peak_mb
-            sent = line.process.progress()
-            if sent:
-                line.rows, progress = sent[0], _progress(*sent, bar=self._console.width >= NARROW_COLUMNS)
+            told = line.process.progress()
+            if told:
+                line.rows, progress = told[0], _progress(*told, bar=self._console.width >= NARROW_COLUMNS)
         return (
             "" if running is None else f"{running:.1f} s",
             "" if line.rows is None else f"{line.rows:,}",
@@ -138,7 +131,7 @@ class View:
 
 @contextlib.contextmanager
 def shown(names: list[str], journal: Journal) -> Iterator[View | None]:
-    """Yield a view that is shown meanwhile, what a stage printed above it once it ended; None where nobody watches."""
+    """Yield a view that is shown meanwhile; None where nobody watches."""
     if journal.quiet or not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         yield None
         return
@@ -147,16 +140,8 @@ def shown(names: list[str], journal: Journal) -> Iterator[View | None]:
 
     console = Console(stderr=True, highlight=False)
     view = View(names, console)
-    view.live = Live(
-        get_renderable=view.table, console=console, refresh_per_second=REFRESHES_A_SECOND, redirect_stdout=False,
-        transient=True,
-    )  # fmt: skip
-    try:
-        with view.live:
-            yield view
-            view.show_printed()
-    finally:
-        console.print(view.table())
+    with Live(get_renderable=view.table, console=console, refresh_per_second=REFRESHES_A_SECOND, redirect_stdout=False):
+        yield view
 
 
 def _each_line(stream: IO[bytes], hear: Any) -> None:
@@ -167,7 +152,7 @@ def _each_line(stream: IO[bytes], hear: Any) -> None:
 def _progress(done: int, total: int, what: str, seconds_left: float, bar: bool) -> str:
     share = done / total if total else 0.0
     drawn = f"{'━' * round(share * 20):<20} " if bar else ""
-    return f"{drawn}{share:.0%} of {total:,} {what}, {seconds_left:,.0f} s left"
+    return f"{drawn}{percent(100 * share, '.0f')} of {total:,} {what}, {seconds_left:,.0f} s left"
 
 
 def _memory_mb(pid: int) -> float:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gdp.running.journal import Journal
 from utils import printable
@@ -17,92 +16,105 @@ from utils import printable
 if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.table import Table
-    from rich.text import Text
 
 MOST_COLUMNS = 200  # wider, and the eye loses the line
 WRAPPED_COLUMNS = 16  # what a column of words is wrapped to before others are left out
-PADDING = 3  # between columns
+PADDING = 2  # between columns
 SENT_EVERY_S = 0.2
 PATIENCE_S = 2.0  # what is done sooner needs no telling of progress
 STEPS_TOLD = 10  # how many lines tell of progress where there is no terminal
 
 Row = Sequence[str]
-_LARGE = re.compile(r"\d{4,}(?=\.\d)")
 
 
-def show_table(title: str, headings: Row, rows: Sequence[Row], numbers: frozenset[str], spare: Row = ()) -> None:
-    """Print a table to standard output; the columns whose heading is in `numbers` are aligned to the right.
+class Screen(NamedTuple):
+    """A table to show; the columns whose heading is in `numbers` are aligned to the right.
 
-    Where a terminal is too narrow, the columns in `spare` are left out, the first of them first, and a line says so: a
-    figure never wraps. Thousands are set apart for people; what reads a pipe gets plain digits.
+    Where a terminal is too narrow the columns in `spare` are left out, the first of them first. What stands `below`
+    explains a mark.
     """
-    rows = [[printable(text) for text in row] for row in rows]  # a page must not steer the terminal
+
+    title: str
+    headings: Row
+    rows: Sequence[Row]
+    numbers: frozenset[str]
+    spare: Row = ()
+    below: str = ""
+
+
+def show_table(screen: Screen) -> None:
+    """Print a table to standard output; a figure never wraps, and a line says which columns had no room."""
+    rows = [[printable(text) for text in row] for row in screen.rows]  # a page must not steer the terminal
+    screen = screen._replace(rows=rows)
     if sys.stdout.isatty() or os.environ.get("FORCE_COLOR", "0") != "0":
-        _show_rich(title, headings, rows, numbers, spare)
+        _show_rich(screen)
     else:
-        print("\n".join(plain_lines(title, headings, rows, numbers)))
+        print("\n".join(plain_lines(screen)))
 
 
-def plain_lines(title: str, headings: Row, rows: Sequence[Row], numbers: frozenset[str]) -> list[str]:
-    """Return a table as lines of text, two spaces between its columns, and an empty line at the end."""
+def plain_lines(screen: Screen) -> list[str]:
+    """Return a table as lines of text, two spaces between its columns, and an empty line at the end.
+
+    Its figures are plain digits: what reads a pipe takes them for numbers.
+    """
+    headings, numbers = screen.headings, screen.numbers
+    rows = [
+        [text.replace(",", "") if name in numbers else text for text, name in zip(row, headings, strict=True)]
+        for row in screen.rows
+    ]
     widths = [max(len(text) for text in column) for column in zip(headings, *rows, strict=True)]
 
     def line(texts: Row) -> str:
         cells = zip(texts, widths, headings, strict=True)
         return "  ".join(t.rjust(w) if name in numbers else t.ljust(w) for t, w, name in cells).rstrip()
 
-    return [title, line(headings), line(["-" * width for width in widths]), *(line(row) for row in rows), ""]
+    lines = [screen.title, line(headings), line(["-" * width for width in widths]), *(line(row) for row in rows)]
+    return [*lines, *[screen.below] * bool(screen.below), ""]
 
 
-def _show_rich(title: str, headings: Row, rows: Sequence[Row], numbers: frozenset[str], spare: Row) -> None:
+def _show_rich(screen: Screen) -> None:
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False)
     width = min(console.width, MOST_COLUMNS)
-    shown = [name for name in headings if name not in spare]
-    for name in reversed(spare):
-        with_it = [one for one in headings if one in (*shown, name)]
-        if _least_width(with_it, headings, rows, numbers) > width:
-            break
-        shown = with_it
-    console.print(Text(title, style="bold"), width=width)
-    console.print(_rich_table(shown, headings, rows, numbers), width=width)
-    if hidden := [name for name in headings if name not in shown]:
-        how = "a wider window shows it, and --json has it"
-        console.print(Text(f"Not shown: {', '.join(hidden)}; {how}\n", style="dim"), width=width)
+    hidden, below = _hidden(screen, width), [screen.below] * bool(screen.below)
+    console.print(Text(screen.title, style="bold"), width=width)
+    console.print(_rich_table(screen, hidden), width=width)
+    if hidden:
+        wide = _least_width(screen)
+        wider = f" or a window of {wide} columns" * (wide <= MOST_COLUMNS)
+        below.append(f"not shown: {', '.join(hidden)}; --json{wider} has all")
+    if below:
+        console.print(Text("\n".join([*below, ""]), style="dim"), width=width)
 
 
-def _least_width(shown: Row, headings: Row, rows: Sequence[Row], numbers: frozenset[str]) -> int:
+def _hidden(screen: Screen, width: int) -> Row:
+    """Return the fewest columns without which a table fits, the least wanted first."""
+    numbers = range(len(screen.spare))
+    return next((screen.spare[:n] for n in numbers if _least_width(screen, screen.spare[:n]) <= width), screen.spare)
+
+
+def _least_width(screen: Screen, hidden: Row = ()) -> int:
     """Return how wide a table is at the least: figures whole, words wrapped."""
-    texts = zip(headings, *([with_thousands(text) for text in row] for row in rows), strict=True)
-    widths = dict(zip(headings, [max(map(len, column)) for column in texts], strict=True))
-    return sum(PADDING + (widths[name] if name in numbers else min(widths[name], WRAPPED_COLUMNS)) for name in shown)
+    columns = zip(screen.headings, zip(screen.headings, *screen.rows, strict=True), strict=True)
+    widths = {name: max(map(len, cells)) for name, cells in columns if name not in hidden}
+    return sum(PADDING + (w if name in screen.numbers else min(w, WRAPPED_COLUMNS)) for name, w in widths.items())
 
 
-def _rich_table(shown: Row, headings: Row, rows: Sequence[Row], numbers: frozenset[str]) -> Table:
+def _rich_table(screen: Screen, hidden: Row) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in shown:
-        table.add_column(Text(name), justify="right" if name in numbers else "left", no_wrap=name in numbers)
-    for row in rows:
-        cells = dict(zip(headings, row, strict=True))
-        table.add_row(*(_cell(cells[name], name in numbers) for name in shown))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, PADDING - 1, 0, 0))  # and a blank of the box
+    shown = [(name, name in screen.numbers) for name in screen.headings if name not in hidden]
+    for name, is_number in shown:
+        table.add_column(Text(name), justify="right" if is_number else "left", no_wrap=is_number)
+    for row in screen.rows:
+        cells = dict(zip(screen.headings, row, strict=True))
+        table.add_row(*(Text(cells[name], style=_style(cells[name], is_number)) for name, is_number in shown))
     return table
-
-
-def _cell(text: str, is_number: bool) -> Text:
-    from rich.text import Text
-
-    return Text(with_thousands(text) if is_number else text, style=_style(text, is_number))
-
-
-def with_thousands(text: str) -> str:
-    """Return a text of figures with their thousands set apart; a year, which has no decimals, stays as it is."""
-    return _LARGE.sub(lambda whole: f"{int(whole[0]):,}", text)
 
 
 def _style(text: str, is_number: bool) -> str:

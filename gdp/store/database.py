@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gdp.running.places import Place
 from gdp.store.dialects import LOCK_WAIT_S, Dialect, one_line_errors
-from utils import Exit, StageError
+from utils import Exit, StageError, writing
 
 if TYPE_CHECKING:
     from gdp.store.postgres import Postgres
@@ -146,6 +146,9 @@ def loading(place: Place, load_bytes: int) -> Iterator[Connection]:
 
     Others read what was there before, all the while. Raises StageError as `opened` does.
     """
+    if place.path:
+        with writing(place.path):
+            place.path.parent.mkdir(parents=True, exist_ok=True)
     with opened(place) as connection:
         connection.prepare(load_bytes)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 
-from gdp.running.screen import plain_lines
+from gdp.running.screen import Screen, plain_lines
 from tests.attacks.every import ATTACKS
 from tests.attacks.harness import Attack, new_home
 
@@ -30,7 +30,7 @@ def main() -> int:
         held[attack.family] += holds(attack)
     rows = [[family, str(tried[family]), str(held[family])] for family in tried]
     rows.append(["all", str(tried.total()), str(held.total())])
-    print("\n".join(plain_lines("Attacks", ["Family", "Tried", "Held"], rows, frozenset({"Tried", "Held"}))))
+    print("\n".join(plain_lines(Screen("Attacks", ["Family", "Tried", "Held"], rows, frozenset({"Tried", "Held"})))))
     return int(tried != held)
 
 

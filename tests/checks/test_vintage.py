@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import Run, page_of, query, records, shared_pages
 from tests.loading import load_page
+from tests.looked_at import script
 from tests.page_builder import SHIPPED
 from utils import StageError
 
@@ -44,7 +45,7 @@ def test_the_altered_figures_of_january_2025_are_noted_from_what_to_what(home: P
     told = {country for country, note in notes.items() if re.search(r"was [\d.]+ on 2025-01-07, now [\d.]+", note)}
     assert told == ALTERED
     assert len(notes.keys() - ALTERED) <= 5
-    assert "was 145.03 on 2025-01-07, now 230.03 (+58.6%)" in notes["Ethiopia"]
+    assert "was 145.03 on 2025-01-07, now 230.03 (+58.6 %)" in notes["Ethiopia"]
 
 
 @needs_shared
@@ -244,7 +245,7 @@ def test_of_two_columns_the_one_that_is_shown_is_the_one_that_is_checked(home: P
         return re.sub(r"(<tr>\n<td.*?</td>\n)(<td[^>]*>.*?</td>\n)", r"\1\2\2", page, flags=re.DOTALL)
 
     load_page(edited(second_column), home)
-    assert "was 1565.47 on 2025-12-30, now 4565.00" in noted(home, "2025-12-31")["Turkey"]
+    assert "was 1,565.47 on 2025-12-30, now 4,565.00" in noted(home, "2025-12-31")["Turkey"]
     assert "sum against World" not in {finding["check"] for finding in findings(home)}
 
 
@@ -263,9 +264,25 @@ def test_all_findings_come_together_on_screen_in_the_log_and_in_the_file(run: Ru
     names = {str(finding["check"]) for finding in told}
     assert {"number of countries", "large economies missing", "sum against World"} <= names
     for finding in told:
-        assert f"{finding['check']}, {finding['institution']}: {finding['seen']}" in done.stderr
+        assert f"{finding['check']}, {finding['institution']}" in done.stderr
         assert f"{finding['check']}, {finding['institution']}: {finding['seen']}" in log
         assert {"check", "severity", "seen", "expected", "countries"} <= finding.keys()
+
+
+def test_a_finding_is_told_in_short_lines_the_worst_first_and_where_the_rest_is(run: Run, home: Path) -> None:
+    script("etl_process.py", "--no-report", "--page", SHIPPED)
+    clean = home / "results" / "Countries_by_GDP_Processed.json"
+    said = records(clean)
+    large = [one for one in said if one["Institution"] == "IMF" and one["GDP_USD_billion"] > 500][:12]
+    for number, record in enumerate(large):
+        record["GDP_USD_billion"] = round(record["GDP_USD_billion"] * (1.01 + number / 100), 2)
+    clean.write_text(json.dumps([{**record, "As_of": "2025-12-31"} for record in said]))
+    done = run("load.py")
+    assert "[load] warning: moved since the last load, IMF 2025: 12 figures" in done.stderr
+    lines = done.stderr.partition("moved since the last load, IMF 2025: 12 figures\n")[2].splitlines()
+    assert [re.sub(r".*\((.*)\)", r"\1", line) for line in lines[:5]] == [f"+{12 - n}.0 %" for n in range(5)]
+    assert lines[5] == "  and 7 more"
+    assert "all of them are in home/results/Checks.json" in done.stderr
 
 
 def test_load_alone_keeps_what_transform_found_about_its_file_and_says_when_it_cannot_know(

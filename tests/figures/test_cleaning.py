@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import csv
+import json
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdp.figures.amounts import figure_of, hundredths_of_billions, unit_factor
+from gdp.figures.amounts import (
+    Figure,
+    figure_of,
+    hundredths_at_once,
+    hundredths_of_billions,
+    texts_of_billions,
+    unit_factor,
+)
 from gdp.figures.cleaning import Fate, clean, named_of
 from gdp.figures.countries import fold, reference
 from gdp.records import UNSOURCED_NOTE, RawRecord, is_unsourced
@@ -17,6 +25,7 @@ from tests.conftest import SHARED_PAGES
 
 FACTS = SHARED_PAGES.parent / "facts"
 MILLIONS, BILLIONS = unit_factor("GDP (US$million)", None), unit_factor("GDP (US$billion)", None)
+UNITS = [unit_factor(None, text) for text in ("trillion", "billion", "million", "thousand", "current US$")]
 needs_shared = pytest.mark.skipif(not FACTS.exists(), reason="../shared is not beside the project")
 
 
@@ -285,3 +294,23 @@ def test_whatever_the_text_every_record_meets_one_fate_and_no_error(
     outcome = clean(raw(Country=country, GDP=gdp, Year=year, Column=column))
     assert (outcome.reason is not None) == (outcome.fate is Fate.REJECTED)
     assert (outcome.record is not None) == (outcome.fate in (Fate.CLEAN, Fate.AGGREGATE))
+
+
+# --- many figures at once ---------------------------------------------------------------------------------------------
+
+WHOLE = st.builds(lambda number, by: f"{number:{by}}", st.integers(1, 10**17), st.sampled_from(["", ","]))
+NEARLY = st.text("0123456789,.- ()—[a]\u0663", max_size=12) | st.sampled_from(["0", "007", "0,123", "1,23", "1\r", "—"])
+
+
+@given(st.lists(WHOLE | NEARLY, max_size=8), st.sampled_from(UNITS))
+def test_whole_figures_understood_at_once_are_what_each_is_by_itself(texts: list[str], factor: Decimal) -> None:
+    cents, odd = hundredths_at_once([text.encode() for text in texts], factor)
+    assert len(cents) == len(texts) and [cents[place] for place in odd] == [0] * len(odd)
+    alone = [figure_of(text, factor) for text in texts]
+    assert all(place in odd or alone[place] == Figure(cents[place]) for place in range(len(texts)))
+    assert texts_of_billions(cents) == [json.dumps(one / 100).encode() for one in cents]
+
+
+@given(st.integers(1, 9_999_999), st.sampled_from(["", ","]))
+def test_a_whole_figure_of_any_country_in_millions_goes_the_short_way(millions: int, by: str) -> None:
+    assert hundredths_at_once([f"{millions:{by}}".encode()], Decimal("1e-3")) == ([(millions + 5) // 10], [])

@@ -6,6 +6,7 @@ import json
 import re
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import transform
-from gdp.records import SAID_TWICE
+from gdp.figures.cleaning import Fate, clean
+from gdp.figures.lines import clean_lines
+from gdp.figures.tally import BROKEN
+from gdp.records import RAW_FIELDS, SAID_TWICE, record_problem
 from gdp.running.journal import Journal
 from gdp.running.places import Place
 from load import load
@@ -82,7 +86,7 @@ class Notes(Journal):
     def log(self, message: str) -> None:
         self.lines.append(message)
 
-    def warn(self, message: str) -> None:
+    def warn(self, message: str, in_lines: Sequence[str] = ()) -> None:
         self.lines.append(f"warning: {message}")
 
 
@@ -129,6 +133,18 @@ def both(raw: list[Any], *arguments: str) -> tuple[Outcome, Outcome]:
 def test_an_array_and_a_stream_of_any_records_come_to_the_same(raw: list[Any], arguments: tuple[str, ...]) -> None:
     array, stream = both(raw, *arguments)
     assert array == stream
+
+
+@given(raw_records())
+def test_records_read_at_once_say_what_each_says_by_itself(raw: list[Any]) -> None:
+    outcomes = [clean(one) for one in raw if record_problem(one, RAW_FIELDS) is None]
+    want = [json.dumps(one.record, ensure_ascii=False) for one in outcomes if one.fate is Fate.CLEAN]
+    lines = "".join(f"{json.dumps(one)}\n" for one in raw * 2).encode()  # again, where what is beside figures is known
+    cleaned = clean_lines(lines, "a file", 0)
+    assert cleaned.lines.decode().split("\n")[:-1] == want * 2
+    assert cleaned.tally.counts == Counter(one.fate.value for one in outcomes * 2) + Counter(
+        {BROKEN: 2 * (len(raw) - len(outcomes))}
+    )
 
 
 @settings(max_examples=50)

@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -304,7 +304,7 @@ def test_an_interrupted_transform_goes_on_where_it_stopped(
 class Interrupting(Journal):
     """A journal whose reader interrupts the run at the first warning."""
 
-    def warn(self, message: str) -> None:
+    def warn(self, message: str, in_lines: Sequence[str] = ()) -> None:
         raise KeyboardInterrupt
 
 
@@ -363,7 +363,15 @@ def test_another_input_under_the_same_name_is_not_gone_on_with(run: Run, home: P
 def test_made_up_pages_go_through_all_stages_and_the_counts_add_up(run: Run, home: Path, tmp_path: Path) -> None:
     told = make_pages(40, tmp_path / "pages", seed=8)
     done = run(
-        "etl_process.py", "--no-report", "--pages", tmp_path / "pages", "--workers", "2", "--max-rejected", "0.05"
+        "etl_process.py",
+        "--no-report",
+        "--no-history",
+        "--pages",
+        tmp_path / "pages",
+        "--workers",
+        "2",
+        "--max-rejected",
+        "0.05",
     )
     assert done.returncode == 0, done.stderr
     counts = told["counts"]

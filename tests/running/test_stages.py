@@ -40,8 +40,8 @@ def test_a_first_run_without_network_does_the_whole_job(run: Run, home: Path) ->
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - started < 20
     assert "(IMF, as of 2025-12-30): 76" in done.stdout
-    regions = re.findall(r"^([A-Z][A-Za-z ]+?)  +(\d+\.\d\d) +(\d)$", done.stdout, re.MULTILINE)
-    assert regions[0] == ("North America", "7003.68", "5")
+    regions = re.findall(r"^([A-Z][A-Za-z ]+?)  +([\d,]+\.\d\d) +(\d)$", done.stdout, re.MULTILINE)
+    assert regions[0] == ("North America", "7,003.68", "5")
     assert len(regions) == 6
     assert re.search(
         r"could not reach en\.wikipedia\.org \(.+\); used the page of 2025-12-30, \d+ days old", done.stderr

@@ -18,6 +18,7 @@ from tests.page_builder import SHIPPED
 from tests.terminal import at_terminal, plain
 
 SCRIPTS = ("extract.py", "transform.py", "load.py", "report.py", "etl_process.py")
+WARNING = r"\[load\] warning: |  [A-Z]"  # and a line for each of the worst figures
 ROW = re.compile(r"^ *(\d+) +(\S.*?)  +.*?([\d,]+\.\d\d)(?: |$)", re.MULTILINE)
 
 
@@ -35,12 +36,27 @@ def test_no_figure_is_wrapped_or_cut_at_any_width(home: Path, columns: int) -> N
     assert (rows["1"], rows["14"], rows["76"]) == ("30,615.74", "1,858.57", "100.05")
 
 
-@pytest.mark.parametrize(("columns", "hidden"), [(60, "Region, Year, Share, Moved"), (80, "Year, Moved"), (200, "")])
-def test_a_narrow_terminal_says_which_columns_it_has_no_room_for(home: Path, columns: int, hidden: str) -> None:
+@pytest.mark.parametrize(("columns", "hidden"), [(60, "Share, Moved, Region"), (80, "Share"), (120, "")])
+def test_what_has_no_room_is_named_the_least_wanted_first_with_how_to_see_it(
+    home: Path, columns: int, hidden: str
+) -> None:
     make_past(home)
-    said = plain(at_terminal(columns, "load.py", "--as-of", "2026-01-01")[0]).replace("\n", " ")
-    assert ("Not shown: " in said) == bool(hidden) and hidden in said
-    assert not hidden or "--json has it" in said
+    told, _ = at_terminal(columns, "load.py", "--as-of", "2026-01-01")
+    in_words = " ".join(plain(told).split())
+    assert (f"not shown: {hidden}; --json or a window of" in in_words) == bool(hidden)
+    heading = next(line for line in plain(told).splitlines() if "Rank" in line).split()
+    every = ["Rank", "Country", "Region", "Year", "GDP_USD_billion", "Share", "Change", "Moved"]
+    assert heading == [name for name in every if name not in hidden.split(", ")]
+
+
+def test_a_figure_with_a_note_is_marked_also_as_what_was_before(home: Path) -> None:
+    make_past(home)
+    screens, _ = at_terminal(80, "load.py", "--as-of", "2026-01-01")
+    assert re.search(r"Ethiopia .*\*109\.49 ", plain(screens))
+    assert "* has a Note" in plain(screens)
+    assert re.search(r"United States .* 30,615\.74 ", plain(screens))
+    past, _ = at_terminal(80, "load.py", "--country", "ETH")
+    assert "*109.49" in plain(past)
 
 
 def test_decimals_stand_under_one_another(home: Path) -> None:
@@ -69,11 +85,8 @@ def test_the_stages_are_seen_at_work_and_the_tables_when_load_is_done(home: Path
     assert "at work" in text
     for stage, rows in (("extract", 666), ("transform", 615), ("load", 615), ("report", 194)):
         assert re.search(rf"{stage} +done +\d\.\d s +{rows} +\d+ MB", text), stage
-    assert (
-        text.index("Countries with a GDP of 100") < text.index("report      at work")
-        or "report      at work" not in text
-    )
-    assert text.index("Mean GDP of each region") < text.rindex("report      done")
+    tables = text.index("Countries with a GDP of 100")
+    assert text.index("report      at work") > tables
     assert text.count("\nextract ") == 0 or "[etl] extract" not in text  # told once, by the view
 
 
@@ -90,7 +103,7 @@ def test_a_failure_stays_in_sight(home: Path, tmp_path: Path) -> None:
 def test_a_run_stopped_in_sight_says_so_and_gives_the_cursor_back(home: Path, number: int, code: int) -> None:
     told, ended = at_terminal(100, "etl_process.py", "--page", SHIPPED, stop_at="at work", number=number)
     assert ended == code
-    assert "[etl] interrupted" in plain(told) or "[etl] terminated" in plain(told)
+    assert plain(told).splitlines()[-1] == ("[etl] interrupted" if code == 130 else "[etl] terminated")
     assert told.rindex("\x1b[?25h") > told.rindex("\x1b[?25l")
 
 
@@ -116,7 +129,15 @@ def test_a_slow_source_is_waited_for_in_sight(home: Path, server: Server, page_b
 
 def test_quiet_is_quiet_at_a_terminal_too(home: Path) -> None:
     told, code = at_terminal(100, "etl_process.py", "--quiet", "--page", SHIPPED, "--no-report")
-    assert (code, [line for line in plain(told).splitlines() if "warning" not in line]) == (0, [])
+    assert (code, [line for line in plain(told).splitlines() if not re.match(WARNING, line)]) == (0, [])
+
+
+def test_the_last_line_tells_paths_from_where_one_stands(run: Run, home: Path) -> None:
+    done = run("etl_process.py", "--page", SHIPPED)  # from the folder that holds our home
+    assert done.stderr.splitlines()[-1] == (
+        "[etl] results: home/results/Countries_by_GDP_Processed.json, home/sqliteDB/World_Economies.db,"
+        " home/results/report.html; log: home/log/etl_project_with_sql_log.txt"
+    )
 
 
 def test_without_a_terminal_nothing_but_plain_lines_is_written(run: Run, home: Path) -> None:

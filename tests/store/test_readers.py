@@ -56,9 +56,9 @@ def test_a_reader_is_never_refused_while_an_archive_is_loaded_and_sees_nothing_o
 
 
 def test_a_large_load_killed_in_the_middle_leaves_the_old_and_the_next_load_one_file(home: Path, run: Run) -> None:
-    place, clean = Place(home / "x.db"), home / "archive.jsonl"
-    load_page(place, SHIPPED)
-    an_archive(clean, MANY_VINTAGES)
+    clean = an_archive(home / "archive.jsonl", MANY_VINTAGES)
+    first = an_archive(home / "first.jsonl", 1, first_year=1960)
+    assert run("load.py", "--no-history", "--database", home / "x.db", "--input", first, "--force").returncode == 0
     assert clean.stat().st_size > SMALL_LOAD_BYTES
     before = run("load.py", "--database", home / "x.db", "--as-of", "2026-01-01").stdout
     load = subprocess.Popen(
