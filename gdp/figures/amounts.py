@@ -73,6 +73,10 @@ class Figure(NamedTuple):
 @lru_cache(CACHED_VALUES)
 def figure_of(text: str, factor: Decimal) -> Figure:
     """Return what a GDP cell says, in a unit that is `factor` billions of US dollars."""
+    if text.isascii() and text.replace(",", "").isdecimal():
+        whole, odd = hundredths_at_once([text.encode()], factor)
+        if not odd:
+            return Figure(whole[0])
     try:
         cents = hundredths_of_billions(text, factor)
     except Unreadable as error:

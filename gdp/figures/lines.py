@@ -40,7 +40,7 @@ from gdp.records import (
 from gdp.running.pieces import BYTE_OFFSET, MAX_TEXT_CHARACTERS, Reject
 from utils import MAX_NAMED
 
-GDP, YEAR = b'", "GDP": "', b'", "Year": '  # what stands between the parts of a raw line
+YEAR = b'", "Year": '  # what stands behind the figure of a raw line
 # The types that a raw record's fields can have, all at once: quicker to look up than to check one by one.
 _TYPES = {
     (str, str, year, column, unit, str, str, str, status)
@@ -83,8 +83,8 @@ class _Known:
 
     def learn(self, line: bytes, judged: Judged, named: Named, facts: ColumnFacts) -> None:
         """Remember the parts of a clean line, unless its year or its Note can be of the name or of the figure."""
-        head, year, column = line.partition(YEAR)
-        country, _, gdp = head.partition(GDP)
+        head, column = _cut(line)
+        country, _, gdp = head.rpartition(b'"')
         is_whole = gdp.replace(b",", b"").isdigit()
         if named.country is None or named.year is not None or not is_whole or not _mean_alone(country, column):
             return
@@ -94,17 +94,23 @@ class _Known:
         before, behind = _text_of_column(facts, judged.year, judged.note, judged.status)
         self.countries[country] = _text_of_country(named).encode()
         shared = column_name(facts, judged.year), before.encode(), behind.encode(), facts.factor
-        self.columns[year + column] = _Column(*shared)
+        self.columns[column] = _Column(*shared)
+
+
+def _cut(line: bytes) -> tuple[bytes, bytes]:
+    """Return a raw line up to the end of its figure, and the rest; a text cannot hold an unescaped quotation mark."""
+    head, year, column = line.partition(YEAR)
+    return head, year + column
 
 
 def _mean_alone(country: bytes, column: bytes) -> bool:
     """Tell whether what stands on both sides of a figure is whole, and holds the fields that it should and no other."""
     try:
-        begin, rest = (orjson.loads(text) for text in (country + b'"}', b'{"Year": ' + column))
+        begin, rest = (orjson.loads(text) for text in (country + b'""}', b'{"GDP": "' + column))
     except orjson.JSONDecodeError:
         return False
     around = [name for name in rest if name not in MAY_BE_ABSENT]
-    return list(begin) == [*RAW_FIELDS][:1] and around == [*RAW_FIELDS][2:]
+    return list(begin) == [*RAW_FIELDS][:2] and around == [*RAW_FIELDS][1:]
 
 
 _known = _Known()
@@ -128,16 +134,18 @@ class _Block:
     def read(self) -> None:
         """Take in every line."""
         columns, countries, put = _known.columns, _known.countries, self.parts.extend
-        end, around, before, behind = NOTHING, 0, b"", b""
+        end, before, behind = NOTHING, b"", b""
         for number, line in enumerate(self.raws):
-            if not line.endswith(end):
-                begin = line.find(YEAR)
-                column = columns.get(line[begin:])
-                end, around = (line[begin:], begin - len(line)) if column else (NOTHING, 0)
+            head = line.removesuffix(end)
+            if head is line:
+                head, end = _cut(line)
+                column = columns.get(end)
                 if column:
                     _, before, behind, _ = column
                     self.begin_column(number, column)
-            country, _, figure = line[:around].partition(GDP)
+                else:
+                    head, end = b"", NOTHING
+            country, _, figure = head.rpartition(b'"')
             said = countries.get(country)
             put((said, before, figure, behind) if said else (self.judge(number), b"", b"", b""))
         self.end_stretch(len(self.raws))
