@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from types import FrameType
@@ -106,6 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Stopped as stopped:
         code = journal.stop(stopped.code)
     ping(options.ping, f"/{code:d}", journal)
+    notify(options, journal)
     return code
 
 
@@ -153,6 +155,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         help="between resource lines in the log",
     )
     add("--ping", metavar="URL", help="a dead-man's switch to call at start and end")
+    add("--notify", metavar="URL", help="a chat's webhook to post to what changed, after a run that changed something")
+    add("--changes-only", action="store_true", help="print what changed and nothing else: with --quiet for cron's mail")
     options = parser.parse_args(arguments)
     if contradiction := contradiction_in(options):
         parser.error(contradiction)
@@ -179,6 +183,7 @@ def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
     Many pages go from stage to stage as streams, a record a line.
     """
     quiet, force = ["--quiet"] * options.quiet, ["--force"] * options.force + ["--no-history"] * options.no_history
+    only = ["--changes-only"] * options.changes_only
     database = [f"--database={options.database.as_argument}"] if options.database else []
     raw, clean = between_stages(options)
     many = given(options, "workers", "max_rejected", "engine", "master")
@@ -189,7 +194,7 @@ def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
     stages = [
         Stage("extract", None, [*(stream if is_stream_of_many(options) else one_page), *quiet]),
         Stage("transform", raw, [f"--input={raw}", f"--output={clean}", *many, *quiet]),
-        Stage("load", clean, [f"--input={clean}", *database, *["--json"] * options.json, *force, *quiet]),
+        Stage("load", clean, [f"--input={clean}", *database, *["--json"] * options.json, *only, *force, *quiet]),
     ]
     if not options.no_report:
         stages.append(Stage(REPORT, (options.database or default_database()).path, [*database, *quiet]))
@@ -290,6 +295,7 @@ def record(stage: Stage, account: watch.Account, options: argparse.Namespace, jo
     elif account.signal:  # and the stage could not tell
         facts.setdefault("error", f"{stage.name} was ended by {signal.Signals(account.signal).name}")
         journal.warn(facts["error"])
+    journal.facts["changed"] = account.facts.get("changed", journal.facts.get("changed"))
     watch.tell_spent(stage.name, account.spent, journal)
     remember_run(stage.name, account.spent, account.code, facts)
     result = Ended(stage.name, account.code, account.spent.wall_s)
@@ -332,14 +338,36 @@ def ping(url: str | None, ending: str, journal: Journal) -> None:
     """Call a dead-man's switch (healthchecks' convention: /start, then /exit-code); it never fails the run."""
     if url is None:
         return
-    from gdp.sources import Unreachable
     from gdp.sources.http import call
 
+    reach("--ping", lambda: call(url.rstrip("/") + ending), journal)
+
+
+def notify(options: argparse.Namespace, journal: Journal) -> None:
+    """Post what changed, after a run that changed something; it never fails the run."""
+    if not options.notify or not journal.facts.get("changed"):
+        return
+    from gdp.answers.notice import message
+    from gdp.sources.http import post
+    from gdp.store.database import asked
+
+    def tell() -> None:
+        with asked(options.database or default_database()) as connection:
+            said = message(connection, None if options.no_report else report_file())
+        post(options.notify, said)
+
+    reach("--notify", tell, journal)
+
+
+def reach(option: str, work: Callable[[], None], journal: Journal) -> None:
+    """Do what asks an address that an option gives; where that cannot be, warn without the address."""
+    from gdp.sources import Unreachable
+
     try:
-        call(url.rstrip("/") + ending)
-    except Unreachable as reason:
-        told = "" if "://" in str(reason) else f": {reason}"  # whoever knows the address may call it too
-        journal.warn(f"could not call the address of --ping{told}")
+        work()
+    except (Unreachable, StageError) as reason:
+        why = "" if "://" in str(reason) else f": {reason}"  # whoever knows the address may call it too
+        journal.warn(f"could not call the address of {option}{why}")
 
 
 if __name__ == "__main__":

@@ -56,7 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
         source = options.input or clean_file()
         loaded = load(source, database, journal, force=options.force, with_past=not options.no_history)
         with asked(database) as connection:
-            show = questions.show_load(connection, loaded.changes, as_json=options.json, quiet=options.quiet)
+            tables = not options.quiet and not options.changes_only
+            changes_too = tables or options.changes_only
+            show = questions.show_load(connection, loaded.changes, options.json, tables, changes_too)
         show()
         refuse_newest(loaded.refused)
 
@@ -83,6 +85,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--force", action="store_true", help="load in spite of fatal findings, and note them on the rows")
     add("--no-history", action="store_true", help="leave out the past that comes with the suite, in an empty database")
     add("--json", action="store_true", help="print as one JSON object")
+    add("--changes-only", action="store_true", help="print what the load changed and nothing else, also with --quiet")
     past = parser.add_argument_group("instead of loading, ask what was loaded before")
     past.add_argument("--as-of", type=day, metavar="DATE", help="both screens as they would have been then")
     past.add_argument("--changes", action="store_true", help="what the last refresh changed")
@@ -176,7 +179,7 @@ def load(source: Where, database: Place, journal: Journal, force: bool = False, 
         if newest:
             replace_countries(connection, newest)
         changes = changed(before, ranking(history, newest))
-    journal.facts["as_of"] = newest.as_of if newest else None
+    journal.facts |= {"as_of": newest.as_of if newest else None, "changed": len(changes.rows)}
     journal.settle()
     journal.note_output(database.path or str(database), sum(taken.loaded.values()))
     journal.attempt(lambda: write_whole(checks_file(), checks))

@@ -108,6 +108,7 @@ class Server:
     answers: list[Answer]
     user_agents: list[str]
     paths: list[str]
+    posted: list[Any]
     route: Callable[[str], Answer] | None = None
 
     @property
@@ -118,9 +119,13 @@ class Server:
 @pytest.fixture
 def server() -> Iterator[Server]:
     """Yield a server on 127.0.0.1."""
-    told = Server("", [], [], [])
+    told = Server("", [], [], [], [])
 
     class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.do_GET()
+
         def do_GET(self) -> None:
             told.user_agents.append(self.headers["User-Agent"])
             told.paths.append(self.path)

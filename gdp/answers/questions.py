@@ -55,17 +55,18 @@ Tell = Callable[[], None]  # prints an answer, once the database is closed
 # --- the two screens --------------------------------------------------------------------------------------------------
 
 
-def show_load(connection: Connection, changes: Changes, as_json: bool, quiet: bool) -> Tell:
-    """Return what prints both screens and what a load changed; a quiet run prints the JSON only, if asked to."""
+def show_load(connection: Connection, changes: Changes, as_json: bool, tables: bool, changes_too: bool) -> Tell:
+    """Return what prints both screens, if `tables`, and what a load changed, if `changes_too`; or all of it as JSON."""
     both = screens(connection, History(connection).newest_imf())
 
     def tell() -> None:
         if as_json:
             print(json.dumps({**both, "Changes": as_object(changes)}, indent=2))
-        elif not quiet:
+            return
+        if tables:
             show_screens(both)
-            if changes.rows and changes.since:
-                show_change_table(changes, SHOWN_AFTER_A_LOAD)
+        if changes_too and changes.rows and changes.since:
+            show_change_table(changes, SHOWN_AFTER_A_LOAD)
 
     return tell
 

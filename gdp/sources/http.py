@@ -80,6 +80,21 @@ def call(url: str) -> None:
     _within(CALL_DEADLINE_S, lambda: _download(url))
 
 
+def post(url: str, content: object) -> None:
+    """Post something as JSON, once; raises Unreachable when nobody took it within CALL_DEADLINE_S."""
+    _within(CALL_DEADLINE_S, lambda: _post(url, content))
+
+
+def _post(url: str, content: object) -> None:
+    try:
+        with new_session() as session:
+            answer = session.post(url, json=content, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S), allow_redirects=False)
+            if not answer.ok or answer.is_redirect:
+                raise Unreachable(f"it answered {answer.status_code} {answer.reason}".rstrip())
+    except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
+        raise Unreachable(_reason(error)) from error
+
+
 def _download(url: str, patient: bool = False) -> Download:
     try:
         with (

@@ -268,6 +268,37 @@ def test_a_dead_mans_switch_is_called_at_start_and_end_and_never_fails_the_run(s
     assert "could not call the address of --ping: no connection could be made" in done.stderr
 
 
+def test_what_changed_is_posted_after_a_run_that_changed_something_and_only_then(server: Server, run: Run) -> None:
+    server.answers = [Answer(body=b"ok")]
+    address = f"{server.base}/hook/TOKEN"
+    done = [run("etl_process.py", "--page", SHIPPED, "--notify", address) for _ in range(2)]
+    (said,) = server.posted
+    assert "60 revised, 133 new year" in said["text"] and said["content"] == said["text"][:2000]
+    assert "Nigeria 2025: 199.72 → 285.00 billion USD, +42.70 % (in doubt: it has a Note)" in said["text"]
+    assert said["text"].count(" billion USD, ") == 10 and "Found: " in said["text"]
+    assert said["text"].splitlines()[-1].endswith("report.html")
+    assert "TOKEN" not in "".join(one.stderr + one.stdout for one in done)
+    assert [one.returncode for one in done] == [0, 0]
+
+
+def test_who_cannot_be_told_what_changed_never_fails_the_run_and_its_address_is_told_nowhere(
+    server: Server, run: Run, home: Path
+) -> None:
+    server.answers = [Answer(status=500)]
+    done = run("etl_process.py", "--no-report", "--page", SHIPPED, "--notify", f"{server.base}/hook/TOKEN")
+    assert done.returncode == 0 and "could not call the address of --notify: it answered 500" in done.stderr
+    log = (home / "log" / "etl_project_with_sql_log.txt").read_text(encoding="utf-8")
+    assert "TOKEN" not in done.stderr + done.stdout + log + (home / "log" / "runs.jsonl").read_text()
+
+
+def test_a_quiet_run_prints_what_changed_for_cron_to_mail_and_nothing_when_nothing_did(run: Run) -> None:
+    command = ("etl_process.py", "--no-report", "--quiet", "--changes-only", "--page", SHIPPED)
+    first, again = run(*command), run(*command)
+    assert first.stdout.startswith("What changed between 2025-01-08 and 2025-12-30")
+    assert "Countries with" not in first.stdout
+    assert (again.stdout, again.stderr) == ("", "")
+
+
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_standard_streams_are_no_fault(closed: str, run: Run, home: Path) -> None:
     for script, arguments in (("etl_process.py", f"--page {SHIPPED}"), ("load.py", "")):
