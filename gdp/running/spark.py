@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from gdp.running.journal import Journal
 from gdp.running.parts import Make, Note, Run, Task
-from utils import PROJECT, Exit, StageError, our_files
+from utils import PROJECT, Exit, StageError, log_file, our_files, writing
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -70,7 +70,8 @@ def started(master: str, journal: Journal) -> Iterator[SparkContext]:
         conf = SparkConf().setMaster(master).setAppName("gdp-etl").set("spark.ui.enabled", "false")
         conf.set("spark.ui.showConsoleProgress", str(sys.stderr.isatty() and not journal.quiet).lower())
         try:
-            context = SparkContext(conf=conf, pyFiles=[str(_our_code(Path(folder)))])
+            with _own_log():
+                context = SparkContext(conf=conf, pyFiles=[str(_our_code(Path(folder)))])
         except (PySparkException, Py4JError) as error:
             raise _start_problem(master, error) from error
         try:
@@ -79,6 +80,23 @@ def started(master: str, journal: Journal) -> Iterator[SparkContext]:
             raise _job_problem(master, error, _has_stopped(context)) from error
         finally:
             context.stop()
+
+
+@contextlib.contextmanager
+def _own_log() -> Iterator[None]:
+    """Let Java, which is started within, write to log/spark.log: it has lines of its own for every start."""
+    path = log_file().with_name("spark.log")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("wb")
+    ours = os.dup(2)
+    with file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(ours, 2)
+        os.close(ours)
 
 
 def _check_kind(master: str) -> None:
@@ -153,7 +171,7 @@ def _job_problem(master: str, error: Exception, has_stopped: bool) -> StageError
     reason = _first_line(error)
     if has_stopped or "stopped SparkContext" in str(error) or "masters are unresponsive" in str(error):
         return StageError(Exit.UNREACHABLE, f"Spark at {master} cannot be reached, or left us; is it running?")
-    return StageError(Exit.FAULT, f"the Spark job failed: {reason}; its own log tells more")
+    return StageError(Exit.FAULT, f"the Spark job failed: {reason}; {log_file().with_name('spark.log')} tells more")
 
 
 def _first_line(error: Exception) -> str:
