@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -71,6 +72,7 @@ def test_all_stages_on_spark_load_what_the_local_engine_loads(run: Run, home: Pa
             "etl_process.py", "--pages", tmp_path / "pages", "--max-rejected", "0.2", "--database", database, *engine
         )
         assert done.returncode == 0, done.stderr
+        assert all(re.match(r"\[\w+\] |  ", line) for line in done.stderr.splitlines())  # no word of Java's
         dumps.append([query(database, f"SELECT * FROM {table}") for table in ("GDP_Estimates", "Countries_by_GDP")])
     assert dumps[0] == dumps[1]
     rejected = [json.loads(line) for line in (home / "results" / "Rejected.jsonl").open()]
