@@ -337,12 +337,10 @@ def open_to_read(path: Path | Elsewhere) -> IO[bytes]:
 def read_bytes(path: Path | Elsewhere, limit_bytes: int | None = None) -> bytes:
     """Return a file's bytes; raises StageError as open_to_read does, and 65 where it is larger than a limit."""
     with open_to_read(path) as file:
-        size = os.fstat(file.fileno()).st_size if isinstance(path, Path) else file.seek(0, os.SEEK_END)
-        if limit_bytes is not None and size > limit_bytes:
-            limit = f"{limit_bytes // 1_000_000} MB"
-            raise StageError(Exit.BAD_DATA, f"{path} has {size:,} bytes, over the limit of {limit}; name another")
-        file.seek(0)
-        return file.read()
+        content = file.read(-1 if limit_bytes is None else limit_bytes + 1)
+    if limit_bytes is not None and len(content) > limit_bytes:
+        raise StageError(Exit.BAD_DATA, f"{path} is over the limit of {limit_bytes // 1_000_000} MB; name another")
+    return content
 
 
 # --- lock -------------------------------------------------------------------------------------------------------------
