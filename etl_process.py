@@ -144,6 +144,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     add("--force", action="store_true", help="load in spite of fatal findings, and note them on the rows")
     add("--no-report", action="store_true", help="end with load: write no page and no plots")
+    add("--export", action="store_true", help="write what is loaded into results as CSV, and Parquet with pyarrow")
     add("--json", action="store_true", help="print the results as one JSON object")
     add("--timeout", type=some_seconds, metavar="SECONDS", help="end a stage that takes longer")
     add(
@@ -171,6 +172,8 @@ def contradiction_in(options: argparse.Namespace) -> str | None:
     begins_later = options.status or "extract" not in {stage.name for stage in stages_asked_for(options)}
     if one_page and begins_later:
         return "--page and --source are for extract, which is not asked for"
+    if options.export and "load" not in {stage.name for stage in stages_asked_for(options)}:
+        return "--export is for load, which is not asked for"
     if (many and one_page) or (options.archive and options.pages):
         return "--archive and --pages read many pages, and take no --page or --source"
     return None
@@ -181,7 +184,8 @@ def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
 
     Many pages go from stage to stage as streams, a record a line.
     """
-    quiet, force = ["--quiet"] * options.quiet, ["--force"] * options.force
+    quiet = ["--quiet"] * options.quiet
+    for_load = [f"--{name}" for name in ("json", "force", "export") if getattr(options, name)]
     database = [f"--database={options.database.as_argument}"] if options.database else []
     raw, clean = between_stages(options)
     many = given(options, "workers", "max_rejected", "engine", "master")
@@ -192,7 +196,7 @@ def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
     stages = [
         Stage("extract", None, [*(stream if is_stream_of_many(options) else one_page), *quiet]),
         Stage("transform", raw, [f"--input={raw}", f"--output={clean}", *many, *quiet]),
-        Stage("load", clean, [f"--input={clean}", *database, *["--json"] * options.json, *force, *quiet]),
+        Stage("load", clean, [f"--input={clean}", *database, *for_load, *quiet]),
     ]
     if not options.no_report:
         stages.append(Stage(REPORT, (options.database or default_database()).path, [*database, *quiet]))
