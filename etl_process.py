@@ -145,7 +145,18 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--force", action="store_true", help="load in spite of fatal findings, and note them on the rows")
     add("--no-history", action="store_true", help="leave out the past that comes with the suite, in an empty database")
     add("--no-report", action="store_true", help="end with load: write no page and no plots")
+    add("--export", action="store_true", help="write what is loaded into results as CSV, and Parquet with pyarrow")
     add("--json", action="store_true", help="print the results as one JSON object")
+    add_watch(parser)
+    options = parser.parse_args(arguments)
+    if contradiction := contradiction_in(options):
+        parser.error(contradiction)
+    return options
+
+
+def add_watch(parser: argparse.ArgumentParser) -> None:
+    """Add the options of how a run is watched, and of who is told of it."""
+    add = parser.add_argument
     add("--timeout", type=some_seconds, metavar="SECONDS", help="end a stage that takes longer")
     add(
         "--monitor-interval",
@@ -157,10 +168,6 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--ping", metavar="URL", help="a dead-man's switch to call at start and end")
     add("--notify", metavar="URL", help="a chat's webhook to post to what changed, after a run that changed something")
     add("--changes-only", action="store_true", help="print what changed and nothing else: with --quiet for cron's mail")
-    options = parser.parse_args(arguments)
-    if contradiction := contradiction_in(options):
-        parser.error(contradiction)
-    return options
 
 
 def contradiction_in(options: argparse.Namespace) -> str | None:
@@ -172,6 +179,8 @@ def contradiction_in(options: argparse.Namespace) -> str | None:
     begins_later = options.status or "extract" not in {stage.name for stage in stages_asked_for(options)}
     if one_page and begins_later:
         return "--page and --source are for extract, which is not asked for"
+    if options.export and "load" not in {stage.name for stage in stages_asked_for(options)}:
+        return "--export is for load, which is not asked for"
     if (many and one_page) or (options.archive and options.pages):
         return "--archive and --pages read many pages, and take no --page or --source"
     return None
@@ -182,8 +191,9 @@ def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
 
     Many pages go from stage to stage as streams, a record a line.
     """
-    quiet, force = ["--quiet"] * options.quiet, ["--force"] * options.force + ["--no-history"] * options.no_history
-    only = ["--changes-only"] * options.changes_only
+    quiet = ["--quiet"] * options.quiet
+    flags = ("json", "force", "export", "no_history", "changes_only")
+    for_load = [f"--{name.replace('_', '-')}" for name in flags if getattr(options, name)]
     database = [f"--database={options.database.as_argument}"] if options.database else []
     raw, clean = between_stages(options)
     many = given(options, "workers", "max_rejected", "engine", "master")
@@ -194,7 +204,7 @@ def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
     stages = [
         Stage("extract", None, [*(stream if is_stream_of_many(options) else one_page), *quiet]),
         Stage("transform", raw, [f"--input={raw}", f"--output={clean}", *many, *quiet]),
-        Stage("load", clean, [f"--input={clean}", *database, *["--json"] * options.json, *only, *force, *quiet]),
+        Stage("load", clean, [f"--input={clean}", *database, *for_load, *quiet]),
     ]
     if not options.no_report:
         stages.append(Stage(REPORT, (options.database or default_database()).path, [*database, *quiet]))

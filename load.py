@@ -19,7 +19,7 @@ from gdp.answers.changes import Changes, Ranking, changed, ranking, summary
 from gdp.checks.findings import Finding, as_checks
 from gdp.running.command_line import command_line, day
 from gdp.running.journal import Journal
-from gdp.running.places import Place, database_named, default_database, stream_named
+from gdp.running.places import Place, database_named, default_database, file_named, stream_named
 from gdp.running.stage import answer, leave, run_stage
 from gdp.running.storage import Where, stands_for
 from gdp.store.clean_file import CleanFile
@@ -47,8 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     journal = Journal("load", options.quiet)
     database = options.database or default_database()
-    if options.export:
-        return answer(journal, partial(export_countries, options, database, journal))
+    if options.export and not options.input:
+        return answer(journal, partial(export_tables, options, database, journal))
     if options.as_of or options.changes or options.country is not None or options.compare:
         return answer(journal, partial(answer_question, options, database))
 
@@ -60,6 +60,10 @@ def main(arguments: list[str] | None = None) -> int:
             changes_too = tables or options.changes_only
             show = questions.show_load(connection, loaded.changes, options.json, tables, changes_too)
         show()
+        if options.export and loaded.changes.until is None:
+            journal.warn("nothing is exported: no figure of the IMF's is loaded")
+        elif options.export:
+            export_tables(options, database, journal)
         refuse_newest(loaded.refused)
 
     return run_stage(journal, work, options.wait)
@@ -92,16 +96,19 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     past.add_argument("--since", type=day, metavar="DATE", help="with --changes: what changed since then")
     past.add_argument("--country", metavar="CODE_OR_NAME", help="one country's estimates through the vintages")
     past.add_argument("--compare", action="store_true", help="the page's IMF column against the IMF's own figures")
-    past.add_argument(
-        "--export", action="store_true", help="write results/Countries_by_GDP.csv, .parquet and their datapackage.json"
-    )
+    said = "write Countries_by_GDP and GDP_Estimates as CSV, and Parquet with pyarrow; with --input after loading that"
+    past.add_argument("--export", action="store_true", help=said)
+    past.add_argument("--output", type=file_named, metavar="DIR", help="where --export writes (default: results)")
     options = parser.parse_args(arguments)
     questions_asked = [options.changes, options.country is not None, options.compare, options.export]
     if sum(questions_asked) > 1 or (options.as_of and (options.changes or options.country is not None)):
         parser.error("ask one thing at a time: --as-of, --changes, --country, --compare or --export")
+    if options.output and not options.export:
+        parser.error("--output goes with --export")
     if options.since and not options.changes:
         parser.error("--since goes with --changes")
-    if (options.as_of or any(questions_asked)) and (options.input or options.force):
+    asks = options.as_of or any(questions_asked[:-1]) or (options.export and not options.input)
+    if asks and (options.input or options.force):
         parser.error("--input and --force are for loading, and a question loads nothing")
     return options
 
@@ -128,14 +135,13 @@ def ask(options: argparse.Namespace, database: Place) -> Callable[[], None]:
         return questions.show_as_of(connection, options.as_of, options.json)
 
 
-def export_countries(options: argparse.Namespace, database: Place, journal: Journal) -> None:
-    """Write Countries_by_GDP for other tools; raises StageError where there is none, or it cannot be written."""
+def export_tables(options: argparse.Namespace, database: Place, journal: Journal) -> None:
+    """Write the tables for other tools; raises StageError where there are none, or they cannot be written."""
     from gdp.answers.export import export
 
     with asked(database) as connection:
-        history = History(connection)
-        vintage = questions.vintage_at(history, options.as_of)
-        export(connection, vintage, clean_file().parent, journal)
+        vintage = questions.vintage_at(History(connection), options.as_of)
+        export(connection, vintage, options.output or clean_file().parent, journal, options.as_of)
 
 
 # --- loading ----------------------------------------------------------------------------------------------------------

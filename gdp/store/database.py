@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -42,6 +42,10 @@ class Sqlite(sqlite3.Connection):
     """SQLite's own connection, with what PostgreSQL's has too."""
 
     dialect = SQLITE
+
+    def stream(self, statement: str, values: Mapping[str, str]) -> sqlite3.Cursor:
+        """Return a question's rows, to be fetched as they are asked for, and closed."""
+        return self.execute(statement, values)
 
     def columns(self, table: str) -> set[str]:
         """Return the names of a table's or view's columns in lower case; none where there is no such table."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gdp.running.places import Place
@@ -17,6 +17,7 @@ except ImportError:
     remedy = "pip install -r requirements/postgres.txt"
     raise StageError(Exit.USAGE, f"psycopg is not installed, which a postgresql:// URL needs; {remedy}") from None
 
+STREAMED_ROWS = 10_000  # fetched at a time
 ADVISORY_LOCK = 0x6D64_7067  # any number, the same for all loads
 DIALECT = Dialect(
     text='TEXT COLLATE "C"',
@@ -42,6 +43,12 @@ class Postgres:
         if not values:
             return self._connection.execute(statement.encode())
         return self._connection.execute(_with_percents(statement).encode(), values)
+
+    def stream(self, statement: str, values: Mapping[str, str]) -> Any:
+        """Return a question's rows, to be fetched as they are asked for, and closed; within a transaction."""
+        cursor = self._connection.cursor(name="streamed")
+        cursor.itersize = STREAMED_ROWS
+        return cursor.execute(_with_percents(statement).encode(), values)
 
     def executemany(self, statement: str, values: Iterable[Values]) -> None:
         """Execute a statement for each of many values; raises psycopg.Error."""

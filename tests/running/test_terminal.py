@@ -156,8 +156,6 @@ def test_help_ends_in_commands_that_work_when_pasted(script: str, run: Run, home
         assert example.startswith("python ")
         if "--source imf" in example:
             continue  # asks a server that is out of reach here, or for a file of the user's
-        if "--export" in example:
-            pytest.importorskip("pyarrow")
         here = example.replace("/tmp/", f"{tmp_path}/").replace("results/", f"{home}/results/")
         command = here.replace("python ", f"{sys.executable} ", 1)
         done = subprocess.run(command, shell=True, cwd=PROJECT, capture_output=True, text=True, check=False)
