@@ -4,7 +4,7 @@
     python tests/make_data.py --records 1000000 --output /tmp/raw.jsonl
     python tests/make_data.py --records 1000000 --distinct --output /tmp/raw.jsonl
 
-Records come as an archive of pages has them: 600 a page, half a day from page to page, one figure in a hundred revised;
+Records come as an archive of pages has them: 600 a page, six hours from page to page, one figure in a hundred revised;
 with footnote marks, aliases, missing cells, World rows, unknown names and bad rows in the shares below. So an error of
 the rules can be had on small data. With --distinct every figure is another one on each page, as in the IMF's releases.
 """
@@ -31,7 +31,7 @@ from gdp.figures.countries import reference
 from tests.page_builder import Layout, Page, Series, build, page_of_facts, plain, short
 
 START = datetime(2012, 1, 15, 12, tzinfo=timezone.utc)
-STEP = timedelta(hours=12)  # between pages: ten thousand of them reach to 2025
+STEP = timedelta(hours=6)  # between pages: ten million records reach to 2023, and none is to come
 LAST_PAGE = datetime(2025, 12, 30, tzinfo=timezone.utc)
 PAGE_STEP = timedelta(minutes=30)  # so that all are in the figures' own year
 REVISED = 0.01  # of the figures, from one page to the next

@@ -178,4 +178,5 @@ def hundredths_at_once(texts: list[bytes], factor: Decimal) -> tuple[list[int], 
 
 def texts_of_billions(cents: list[int]) -> list[bytes]:
     """Return hundredths of a billion as JSON has billions."""
-    return orjson.dumps([one / 100 for one in cents])[1:-1].split(b",") if cents else []
+    # orjson takes half as long, and ends the process by a segmentation fault where memory is short
+    return repr([one / 100 for one in cents])[1:-1].encode().split(b", ") if cents else []

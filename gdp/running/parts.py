@@ -26,6 +26,7 @@ AT_ONCE = 16  # requests on their way
 _OURS = re.compile(
     r"(?:part|_rejected|_note)-[0-9a-f]{16}-\d{5}-[0-9a-f]{16}\.jsonl?"
     r"|\.(?:part-|_rejected-|_note-|_manifest).*\.tmp"  # half written, by who was killed
+    r"|\.?(?:part-\d{5}|_SUCCESS)(?:\.crc)?"  # as Spark itself writes them, and we did before
 )
 
 Note = dict[str, Any]  # of a part: task, names of lines and rejected (or null), bytes, first line's As_of, counted
@@ -63,7 +64,8 @@ class Parts:
     def make(self, inputs: Sequence[Any], work: Work, run: Run, journal: Journal) -> list[Note]:
         """Make a part of each input, those that are not done yet; return the notes of all, in the order of the inputs.
 
-        Raises StageError where one cannot be made; those that are done stay, for the next time.
+        Raises StageError where one cannot be made; those that are done stay, for the next time. A folder that holds
+        anything but parts is somebody else's, and refused (74).
         """
         if isinstance(self._folder, Path):
             with writing(self._folder):
@@ -83,6 +85,8 @@ class Parts:
         """Return the notes of the parts of the same tasks that are there already, by the number of the input."""
         folder = self._folder
         names = sorted(place.name for place in folder.iterdir()) if folder.exists() else []
+        if others := [name for name in names if name != MANIFEST and not _OURS.fullmatch(name)]:
+            raise StageError(Exit.CANNOT_WRITE, f"cannot write {folder}: it holds {others[0]}, not parts; name another")
         if MANIFEST in names and (manifest := _manifest(folder))["identity"] == self._identity:
             found = manifest["parts"]
         else:

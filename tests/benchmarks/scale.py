@@ -170,35 +170,41 @@ def table(title: str, costs: dict[str, Cost], reference: str, units: float, unit
 
 def transform(folder: Path, options: argparse.Namespace) -> list[str]:
     """Raw lines to clean ones."""
-    check_same_rows(folder)
-    sections = []
-    for number in options.records:
-        raw = folder / "raw.jsonl"
-        make_records(number, raw, broken_lines=False)
-        out = {name: folder / f"{name}.out" for name in ("pandas, whole file", "Polars", "DuckDB")}
-        rivals = {"pandas, whole file": "pandas", "Polars": "polars", "DuckDB": "duckdb"}
-        if number > MUCH:
-            del rivals["pandas, whole file"]  # a million takes gigabytes
-        ours = str(PROJECT / "transform.py")
-        commands = {
-            f"suite, {workers} worker{'s' * (workers > 1)}": [
-                ours, "--quiet", "--input", str(raw), "--output", str(folder / "clean.jsonl"), "--workers", str(workers)
-            ]
-            for workers in (2, 1)
-        }  # fmt: skip
-        commands |= {name: [str(RIVALS), "transform", kind, str(raw), str(out[name])] for name, kind in rivals.items()}
-        every = [*out.values(), folder / "clean.jsonl"]
-        costs = measured(commands, runs_of(number, options), every)
-        sections.append(table(f"Transform, {number:,} records", costs, "Polars", number, "records"))
-        for path in (*out.values(), raw):
-            path.unlink(missing_ok=True)
-    return sections
+    for distinct in (False, True):
+        check_same_rows(folder, distinct)
+    kinds = (("figures that repeat", False), ("every figure different", True))
+    return [
+        transform_of(number, kind, distinct, folder, options) for number in options.records for kind, distinct in kinds
+    ]
 
 
-def check_same_rows(folder: Path) -> None:
+def transform_of(number: int, kind: str, distinct: bool, folder: Path, options: argparse.Namespace) -> str:
+    """Return the table of raw lines of a kind to clean ones."""
+    raw = folder / "raw.jsonl"
+    make_records(number, raw, broken_lines=False, distinct=distinct)
+    out = {name: folder / f"{name}.out" for name in ("pandas, whole file", "Polars", "DuckDB")}
+    rivals = {"pandas, whole file": "pandas", "Polars": "polars", "DuckDB": "duckdb"}
+    if number > MUCH:
+        del rivals["pandas, whole file"]  # a million takes gigabytes
+    ours = str(PROJECT / "transform.py")
+    commands = {
+        f"suite, {workers} worker{'s' * (workers > 1)}": [
+            ours, "--quiet", "--input", str(raw), "--output", str(folder / "clean.jsonl"), "--workers", str(workers)
+        ]
+        for workers in (2, 1)
+    }  # fmt: skip
+    commands |= {name: [str(RIVALS), "transform", rival, str(raw), str(out[name])] for name, rival in rivals.items()}
+    every = [*out.values(), folder / "clean.jsonl"]
+    costs = measured(commands, runs_of(number, options), every)
+    for path in (*out.values(), raw):
+        path.unlink(missing_ok=True)
+    return table(f"Transform, {number:,} records, {kind}", costs, "Polars", number, "records")
+
+
+def check_same_rows(folder: Path, distinct: bool) -> None:
     """Stop when the rivals and we do not make the same rows."""
     raw = folder / "few.jsonl"
-    make_records(20 * records_a_page(), raw, broken_lines=False)
+    make_records(20 * records_a_page(), raw, broken_lines=False, distinct=distinct)
     found = {}
     for name in ("pandas", "polars", "duckdb"):
         command = [sys.executable, str(RIVALS), "transform", name, str(raw), str(folder / name)]

@@ -60,20 +60,28 @@ def test_new_parts_count_when_all_are_there_and_the_old_ones_are_gone(home: Path
     assert (tmp_path / "Rejected.jsonl").read_text() == '{"Stage": "x"}\n'
 
 
-def test_what_is_done_is_not_done_again_nor_what_somebody_else_put_there_removed(home: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("others", ["chapter.txt", "part-thesis"])
+def test_what_somebody_else_filled_is_refused_and_stays_as_it_was(others: str, home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
-    for name in ("part-thesis.txt", "part-00000", "_SUCCESS"):
-        (folder / name).write_text("mine")
+    (folder / others).write_text("mine")
+    with pytest.raises(StageError, match=f"it holds {others}") as refused:
+        made(folder, "01d")
+    assert refused.value.code == 74 and [path.name for path in folder.iterdir()] == [others]
+
+
+def test_what_is_done_is_not_done_again_and_takes_the_place_of_what_spark_wrote(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    for name in ("part-00000", ".part-00000.crc", "_SUCCESS"):
+        (folder / name).write_text("old")
     with pytest.raises(StageError):
         made(folder, "01d", last="bad")
     first = {path.name for path in folder.glob("part-*jsonl")}
     assert len(first) == 2
     made(folder, "01d")
     assert first < {path.name for path in folder.glob("part-*jsonl")}
-    assert {path.name for path in folder.iterdir() if path.read_text() == "mine"} == {
-        "part-thesis.txt", "part-00000", "_SUCCESS",
-    }  # fmt: skip
+    assert not [path for path in folder.iterdir() if path.read_text() == "old"]
 
 
 @pytest.mark.parametrize(("manifest", "code"), [(None, 66), ("[", 65), ('{"parts": []}', 65)])
