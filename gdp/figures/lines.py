@@ -217,7 +217,7 @@ def clean_lines(text: bytes, file: str, places: int | Sequence[int], counted: st
 
     `counted` says what the places are: byte offsets, or the numbers of the records.
     """
-    raws = text.split(b"\n")
+    raws = text.rstrip(b"\n").split(b"\n")  # a kilobyte may unpack to a hundred million ends of lines
     if not raws[-1]:
         raws.pop()
     block = _Block(raws)

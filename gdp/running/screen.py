@@ -142,8 +142,9 @@ def progress(total: int, what: str, journal: Journal, done: int = 0) -> Iterator
     began, before = time.monotonic(), done
 
     def advance(more: int) -> None:
-        nonlocal done
+        nonlocal done, total
         done += more
+        total = max(total, done)  # of a packed file, whose size is not that of its text
         seconds = time.monotonic() - began
         if done * STEPS_TOLD // total > (done - more) * STEPS_TOLD // total and seconds > PATIENCE_S:
             rate = (done - before) / seconds
