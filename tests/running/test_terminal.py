@@ -85,8 +85,7 @@ def test_the_stages_are_seen_at_work_and_the_tables_when_load_is_done(home: Path
     assert "at work" in text
     for stage, rows in (("extract", 666), ("transform", 615), ("load", 615), ("report", 194)):
         assert re.search(rf"{stage} +done +\d\.\d s +{rows} +\d+ MB", text), stage
-    tables = text.index("Countries with a GDP of 100")
-    assert text.index("report      at work") > tables
+    assert text.index("Countries with a GDP of 100") < text.index("[report] 194") < text.rindex("report      done")
     assert text.count("\nextract ") == 0 or "[etl] extract" not in text  # told once, by the view
 
 
@@ -103,7 +102,7 @@ def test_a_failure_stays_in_sight(home: Path, tmp_path: Path) -> None:
 def test_a_run_stopped_in_sight_says_so_and_gives_the_cursor_back(home: Path, number: int, code: int) -> None:
     told, ended = at_terminal(100, "etl_process.py", "--page", SHIPPED, stop_at="at work", number=number)
     assert ended == code
-    assert plain(told).splitlines()[-1] == ("[etl] interrupted" if code == 130 else "[etl] terminated")
+    assert ("[etl] interrupted" if code == 130 else "[etl] terminated") in plain(told).splitlines()
     assert told.rindex("\x1b[?25h") > told.rindex("\x1b[?25l")
 
 

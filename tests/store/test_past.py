@@ -49,7 +49,7 @@ def test_a_first_run_tells_what_changed_and_a_country_has_its_years(home: Path, 
     done = run("etl_process.py", "--no-report", "--page", SHIPPED)
     assert done.returncode == 0, done.stderr
     assert "7 vintages of the page from 2018-09-26 to 2025-01-08" in done.stderr
-    assert "Nigeria was 199.72 on 2025-01-08, now 285.00" in done.stderr  # the page is checked against its past
+    assert "Nigeria: was 199.72 on 2025-01-08, now 285.00" in done.stderr  # the page is checked against its past
     changes = ask("--changes", "--json").json
     assert (changes["Since"], changes["As_of"]) == ("2025-01-08T07:28:00Z", "2025-12-30T20:09:00Z")
     years = {row["As_of"][:4] for row in ask("--country", "KOR", "--json").json["Estimates"]}
