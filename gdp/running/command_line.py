@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from urllib.parse import quote
 
 from gdp.records import PUBLISHERS
 from gdp.running.credentials import without_credentials
@@ -25,6 +27,9 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose complaints quote no password: what is misspelt beside a URL is quoted with it."""
 
     def error(self, message: str) -> NoReturn:
+        for argument in sys.argv[1:]:
+            if "//" in argument:  # a blank or a quote in it would end the URL too early
+                message = message.replace(argument, quote(argument, safe="/:?#[]@!$&()*+,;=%-._~"))
         super().error(without_credentials(message))
 
 

@@ -130,6 +130,8 @@ def test_no_password_whatever_signs_it_has_is_told_of_a_database(secret: str, si
         ("transform.py", "--input", "x.jsonl", "hdfs://me:secret@h/y"),
         ("load.py", "--database", "host=h password=secret"),
         ("load.py", "--datbase", "postgresql://me:secret@h/db"),
+        ("load.py", "--datbase", "postgresql://me:1 secret@h/db"),
+        ("load.py", "--datbase=postgresql://me:'1 secret@h/db"),
         ("report.py", "--output", "http://me:secret@h/x"),
     ],
 )  # fmt: skip
