@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -350,7 +351,7 @@ def ping(url: str | None, ending: str, journal: Journal) -> None:
         return
     from gdp.sources.http import call
 
-    reach("--ping", lambda: call(url.rstrip("/") + ending), journal)
+    reach("--ping", url, lambda: call(url.rstrip("/") + ending), journal)
 
 
 def notify(options: argparse.Namespace, journal: Journal) -> None:
@@ -366,17 +367,19 @@ def notify(options: argparse.Namespace, journal: Journal) -> None:
             said = message(connection, None if options.no_report else report_file())
         post(options.notify, said)
 
-    reach("--notify", tell, journal)
+    reach("--notify", options.notify, tell, journal)
 
 
-def reach(option: str, work: Callable[[], None], journal: Journal) -> None:
-    """Do what asks an address that an option gives; where that cannot be, warn without the address."""
+def reach(option: str, url: str, work: Callable[[], None], journal: Journal) -> None:
+    """Do what asks the address that an option gives; where that cannot be, warn without any word of the address."""
     from gdp.sources import Unreachable
 
     try:
         work()
     except (Unreachable, StageError) as reason:
-        why = "" if "://" in str(reason) else f": {reason}"  # whoever knows the address may call it too
+        # whoever knows the address may call it too, and a library's error may quote a part of it
+        tells = "://" in str(reason) or any(word in str(reason) for word in re.findall(r"\w{4,}", url))
+        why = "" if tells else f": {reason}"
         journal.warn(f"could not call the address of {option}{why}")
 
 
