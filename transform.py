@@ -50,7 +50,7 @@ def prepared(options: argparse.Namespace, journal: Journal) -> Callable[[], None
     from gdp.figures import transforming
 
     bulk, sources = bulk_options(options), options.input or [raw_file()]
-    named = transforming.named(sources)
+    named = transforming.all_named(sources)
     if run := parts_made_by(options, journal):
         folder = options.output or clean_parts()
         return lambda: tell(transforming.transform_parts(sources, folder, bulk, run, journal), named, folder, journal)

@@ -87,7 +87,9 @@ class Table(NamedTuple):
 
 def export(connection: Connection, vintage: Vintage, folder: Path, journal: Journal, day: str | None = None) -> None:
     """Write the tables into a folder, or one as of a day under a name of its own; raises StageError (74)."""
-    tables = [countries(vintage, day)] if day else [countries(vintage), estimates(connection)]
+    tables = [table_of_countries(vintage, day)]
+    if not day:
+        tables.append(table_of_estimates(connection))
     kinds = [".csv", *[".parquet"] * (find_spec("pyarrow") is not None)]
     written: dict[Path, Table] = {}
     for table in tables:
@@ -105,7 +107,7 @@ def export(connection: Connection, vintage: Vintage, folder: Path, journal: Jour
     journal.say(f"{', '.join(path.name for path in written)} written to {folder}, described in {package.name}")
 
 
-def countries(vintage: Vintage, day: str | None = None) -> Table:
+def table_of_countries(vintage: Vintage, day: str | None = None) -> Table:
     """Return Countries_by_GDP as of a vintage; asked for a day, its name says so."""
     names = [name for name in FIELDS if name not in ("Subregion", "Until", "Status")]
     return Table(
@@ -118,7 +120,7 @@ def countries(vintage: Vintage, day: str | None = None) -> Table:
     )
 
 
-def estimates(connection: Connection) -> Table:
+def table_of_estimates(connection: Connection) -> Table:
     """Return every estimate that was ever loaded."""
     there = connection.columns("GDP_Estimates")
     names = list(FIELDS)

@@ -12,7 +12,7 @@ from gdp.store.database import Connection
 from gdp.store.history import History
 from utils import checks_file, percent, with_commas
 
-MOST_REVISIONS = 10
+MOST_REVISIONS, MOST_FINDINGS = 10, 5
 
 
 def message(connection: Connection, report: Path | None) -> dict[str, Any]:
@@ -22,7 +22,10 @@ def message(connection: Connection, report: Path | None) -> dict[str, Any]:
     """
     history = History(connection)
     changes = last_refresh(history, history.newest_imf())
-    found = [f"Found: {finding}" for finding in _findings()]
+    findings = _findings()
+    found = [f"Found: {finding}" for finding in findings[:MOST_FINDINGS]]
+    if len(findings) > MOST_FINDINGS:  # an archive has one and more a vintage
+        found.append(f"and {len(findings) - MOST_FINDINGS:,} findings more: {checks_file()}")
     text = "\n".join([*lines(changes), *found, *([f"Report: {report}"] if report else [])])
     for sign in "<@":  # a name comes from a page that anybody edits: <!channel> and @everyone must call nobody
         text = text.replace(sign, f"{sign}\u200b")

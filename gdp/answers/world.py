@@ -41,14 +41,14 @@ def world(countries: Sequence[Row], caption: str) -> Drawing:
     for code, (outlines, dot) in places().items():
         row = by_code.get(code)
         colour = f"class-{class_of(row['GDP_USD_billion'])}" if row else "none"
-        told = _told(row) if row else "no figure"
+        words = _told(row) if row else "no figure"
         if outlines:
-            land.append(Land(outlines, colour, code, told))
+            land.append(Land(outlines, colour, code, words))
         if dot and row:
-            dots.append(Dot(*dot, DOT_RADIUS, colour, code, told))
+            dots.append(Dot(*dot, DOT_RADIUS, colour, code, words))
     number = sum(code in places() for code in by_code)
-    told = f"A map of the world, {number} countries shaded by GDP; the table has every figure. {caption}"
-    return Drawing("gdp_world", WIDTH, HEIGHT, [*land, *dots], told)
+    words = f"A map of the world, {number} countries shaded by GDP; the table has every figure. {caption}"
+    return Drawing("gdp_world", WIDTH, HEIGHT, [*land, *dots], words)
 
 
 def _told(row: Row) -> str:
@@ -60,10 +60,10 @@ def with_key(drawing: Drawing, title: str, caption: str) -> Drawing:
     """Return the map as a file has it: beneath it what it shows, its key, and where it is from."""
     size = SMALL_PX * LETTERS_PER_UNIT
     shapes: list[Shape] = [*drawing.shapes, Text(MARGIN_PX, HEIGHT + 40, title, size=1.3 * size, bold=True)]
-    keys = [*((f"class-{place}", told) for place, told in enumerate(classes())), ("none", "no figure")]
-    for place, (colour, told) in enumerate(keys):
+    keys = [*((f"class-{place}", words) for place, words in enumerate(classes())), ("none", "no figure")]
+    for place, (colour, words) in enumerate(keys):
         x, y = MARGIN_PX + place * KEY_WIDTH, HEIGHT + 82
-        shapes += [Box(x, y - 21, KEY_BOX, KEY_BOX, colour), Text(x + 34, y, told, size=size)]
+        shapes += [Box(x, y - 21, KEY_BOX, KEY_BOX, colour), Text(x + 34, y, words, size=size)]
     shapes.append(Text(MARGIN_PX, HEIGHT + 122, caption, "faint", size))
     return drawing._replace(height=HEIGHT + KEY_HEIGHT, shapes=shapes)
 

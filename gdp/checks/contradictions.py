@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from itertools import combinations
 from typing import NamedTuple
 
-from gdp.checks.findings import Finding, named
+from gdp.checks.findings import Finding
 from gdp.checks.said import Statement
 from gdp.checks.series import MIN_PAIRS, MOST_MOVED, Statements, log_ratios, median
+from utils import first_few
 
 IDENTICAL_SHARE = 0.5  # of figures that equal another year's or institution's; seen: 6 of 201
 MAX_GONE_SHARE = 0.08  # of the IMF's countries; seen: at most 4 of 195. A page's World Bank column went from 209 to 186
@@ -92,8 +93,8 @@ def _countries_gone(institution: str, before: Statement, after: Statement) -> It
     """The IMF's list lost many countries: it has about as many as it always had, and other institutions have not."""
     gone = sorted(before.headlines.keys() - after.headlines.keys())
     if institution == "IMF" and len(gone) > MAX_GONE_SHARE * len(before.headlines):
-        seen, expected = f"{len(gone)} gone: {named(gone)}", f"the {len(before.headlines)} countries of {before.day}"
-        yield Contradiction("countries gone", institution, seen, expected)
+        expected = f"the {len(before.headlines)} countries of {before.day}"
+        yield Contradiction("countries gone", institution, f"{len(gone)} gone: {first_few(gone)}", expected)
 
 
 def _year_shifted(institution: str, now: Statement, then: Statement) -> Iterator[Contradiction]:

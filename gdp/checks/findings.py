@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from gdp.checks.said import Key, Said
 
-MAX_NAMED = 6  # a message names so many; results/Checks.json has them all
 MAX_LINES = 5  # of a finding's Notes, the worst; checks put them first
 CHECKED = "check: "  # what follows in a Note was found by the checks; what precedes it was said by transform
 
@@ -39,8 +38,8 @@ class Finding(NamedTuple):
             return [str(self)]
         severity = "fatal: " if self.fatal else ""
         years = {year for _, year in self.notes}
-        told = ((f"{country} {year}" if len(years) > 1 else country, n) for (country, year), n in self.notes.items())
-        lines = [f"{name}: {note}" for name, note in islice(told, MAX_LINES)]
+        by_name = ((f"{country} {year}" if len(years) > 1 else country, n) for (country, year), n in self.notes.items())
+        lines = [f"{name}: {note}" for name, note in islice(by_name, MAX_LINES)]
         of_year = f" {min(years)}" if len(years) == 1 else ""
         more = [f"and {len(self.notes) - MAX_LINES:,} more"] if len(self.notes) > MAX_LINES else []
         number = f"{len(self.notes):,} figure{'s' * (len(self.notes) > 1)}"
@@ -55,24 +54,24 @@ class Finding(NamedTuple):
 
     def in_short(self) -> dict[str, Any]:
         """Return the finding without its Notes, which stand on the rows."""
-        told = self.as_json()
-        return {name: told[name] for name in ("check", "severity", "institution", "seen", "expected")}
+        whole = self.as_json()
+        return {name: whole[name] for name in ("check", "severity", "institution", "seen", "expected")}
 
     @classmethod
-    def from_json(cls, told: dict[str, Any]) -> Finding:
+    def from_json(cls, finding: dict[str, Any]) -> Finding:
         """Return the finding that as_json told of; raises LookupError or TypeError where it did not."""
-        notes = {(note["Country"], note["Year"]): note["Note"] for note in told["notes"]}
-        return cls(**{name: told[name] for name in cls._fields if name != "notes"}, notes=notes)
+        notes = {(note["Country"], note["Year"]): note["Note"] for note in finding["notes"]}
+        return cls(**{name: finding[name] for name in cls._fields if name != "notes"}, notes=notes)
 
 
 def as_checks(findings: Iterable[Finding], clean_file: str, left_out: Mapping[str, int]) -> bytes:
     """Return results/Checks.json: the findings on the file that which_file told, and what was left out how often."""
-    told = {
+    checks = {
         "clean_file": clean_file,
         "left_out": dict(left_out),
         "findings": [finding.as_json() for finding in findings],
     }
-    return json.dumps(told, ensure_ascii=False, indent=1).encode() + b"\n"
+    return json.dumps(checks, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
 class NotesOfChecks:
@@ -85,8 +84,8 @@ class NotesOfChecks:
             for key, note in finding.notes.items():
                 self._of_figure.setdefault(finding.institution, {}).setdefault(key, []).append(note)
             if finding.fatal and not finding.notes:
-                told = f"{finding.check}: {finding.seen}"
-                self._of_institution.setdefault(finding.institution, []).append(told)
+                note = f"{finding.check}: {finding.seen}"
+                self._of_institution.setdefault(finding.institution, []).append(note)
 
     def added_to(self, said: Said) -> list[str | None]:
         """Return the Notes of an institution's figures with what the checks found about them."""
@@ -110,9 +109,3 @@ def is_doubted(note: str | None) -> bool:
 def note_without_checks(note: str | None) -> str | None:
     """Return what transform said in a Note, without what the checks found."""
     return note and (note.partition(CHECKED)[0].removesuffix("; ") or None)
-
-
-def named(names: Iterable[str]) -> str:
-    """Return names in a row, the first MAX_NAMED of them."""
-    every = list(names)
-    return ", ".join(every[:MAX_NAMED]) + (f" and {len(every) - MAX_NAMED} more" if len(every) > MAX_NAMED else "")

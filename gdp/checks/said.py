@@ -126,10 +126,10 @@ def said_in(records: Iterable[CleanRecord]) -> list[Said]:
     for head, some in groupby(records, key=_head):
         fields = [(*_fields(record), record.get("Status")) for record in some]
         found.append(Said._make([*head, *map(list, zip(*fields, strict=True))]))
-    return joined(found)
+    return put_together(found)
 
 
-def joined(parts: Iterable[Said]) -> list[Said]:
+def put_together(parts: Iterable[Said]) -> list[Said]:
     """Return parts of what is said, those of one As_of, Source and institution together."""
     found: dict[tuple[object, ...], Said] = {}
     for part in parts:

@@ -20,8 +20,8 @@ def one_figure_each(said: Said, last: Statement | None) -> Said:
             kept[key] = row
     for key, figures in figures_said(said).items():
         if len(figures) > 1:
-            told = f"two figures for {key[1]}: {' and '.join(f'{figure:.2f}' for figure in sorted(figures))}"
-            kept[key] = kept[key]._replace(note="; ".join(note for note in (kept[key].note, told) if note))
+            all_said = f"two figures for {key[1]}: {' and '.join(f'{figure:.2f}' for figure in sorted(figures))}"
+            kept[key] = kept[key]._replace(note="; ".join(note for note in (kept[key].note, all_said) if note))
     return said.with_rows(kept.values())
 
 

@@ -14,13 +14,13 @@ from operator import attrgetter
 
 from gdp.checks.comparison import AGREES, STALE, Release, compared, explained
 from gdp.checks.contradictions import IDENTICAL_SHARE, NO_NEIGHBOURS, Neighbours, weigh
-from gdp.checks.findings import Finding, named
+from gdp.checks.findings import Finding
 from gdp.checks.said import Key, Said
 from gdp.checks.series import MIN_PAIRS, Series, Statements, log_ratio, log_ratios, median, series_of
 from gdp.checks.twice import figures_said
 from gdp.checks.witnesses import check_witnesses
 from gdp.records import PAGE, publisher_of
-from utils import percent, with_commas
+from utils import first_few, percent, with_commas
 
 # How many countries an institution has. Seen: IMF 190-195, World Bank 186-214, UN 208-213. The IMF's lists of 2005 had
 # about 175; an institution that is not named here is not counted.
@@ -121,16 +121,16 @@ def check_twice(series: Series) -> Iterable[Finding]:
     """A country has one figure a year; a list in which many have two is two lists. Fatal then; no page had any."""
     both = series.figures.keys() & series.unsourced.keys()
     if both:
-        seen = (
-            f"{len(both)} figures without a source are of the same year as others: {named(sorted(c for c, _ in both))}"
-        )
+        countries = first_few(sorted(country for country, _ in both))
+        seen = f"{len(both)} figures without a source are of the same year as others: {countries}"
         yield series.finding("figures left out", False, seen, "one figure a year; those that have a source stand")
     if len(series.figures) + len(series.unsourced) == len(series.said.years):
         return
     twice = [country for (country, _), figures in figures_said(series.said).items() if len(figures) > 1]
     if twice:
         fatal = len(twice) > max(MAX_TWICE_SHARE * len(series.headlines), 3)
-        yield series.finding("a country twice", fatal, f"two figures for {named(dict.fromkeys(twice))}", "one a year")
+        seen = f"two figures for {first_few(dict.fromkeys(twice))}"
+        yield series.finding("a country twice", fatal, seen, "one a year")
 
 
 def check_years(series: Series) -> Iterable[Finding]:
@@ -140,7 +140,7 @@ def check_years(series: Series) -> Iterable[Finding]:
     if odd:
         expected = f"{now - OLDEST} to {now + NEWEST}"
         yield series.finding(
-            "year out of range", False, f"{named(dict.fromkeys(odd.values()))} of {named(odd)}", expected, odd
+            "year out of range", False, f"{first_few(dict.fromkeys(odd.values()))} of {first_few(odd)}", expected, odd
         )
     if series.years and series.years[0][1] < MAIN_YEAR_SHARE * len(series.headlines):
         seen = ", ".join(f"{year} for {number}" for year, number in series.years)
@@ -155,7 +155,7 @@ def check_large_economies(series: Series) -> Iterable[Finding]:
     missing = [name for code, name in LARGE_ECONOMIES.items() if code not in codes]
     if missing and series.figures:
         fatal = series.institution == "IMF" and len(missing) > MAX_LARGE_MISSING
-        yield series.finding("large economies missing", fatal, f"no figure for {named(missing)}", "one for each")
+        yield series.finding("large economies missing", fatal, f"no figure for {first_few(missing)}", "one for each")
 
 
 def check_outside(series: Series) -> Iterable[Finding]:
@@ -173,7 +173,7 @@ def check_outside(series: Series) -> Iterable[Finding]:
     ]  # fmt: skip
     if outside:
         notes = dict.fromkeys(outside, "the IMF's outlook has no figure of it")
-        seen = f"figures of {named(outside)}"
+        seen = f"figures of {first_few(outside)}"
         fatal = len(outside) > MAX_OUTSIDE
         yield series.finding("institutions mixed up", fatal, seen, "none: the IMF's outlook leaves them out", notes)
 
@@ -211,10 +211,10 @@ def check_come_and_gone(series: Series) -> Iterable[Finding]:
     gone, come = sorted(before.keys() - series.headlines), sorted(series.headlines.keys() - before)
     if gone:
         expected = f"the {len(before)} countries of {series.last.day}"
-        yield series.finding("countries gone", False, f"{len(gone)} gone: {named(gone)}", expected)
+        yield series.finding("countries gone", False, f"{len(gone)} gone: {first_few(gone)}", expected)
     if come and before:
         notes = dict.fromkeys(come, f"not in the load of {series.last.day}")
-        yield series.finding("countries new", False, f"{len(come)} new: {named(come)}", "the same countries", notes)
+        yield series.finding("countries new", False, f"{len(come)} new: {first_few(come)}", "the same countries", notes)
 
 
 def check_moved(series: Series, doubted: Container[tuple[str, Key]]) -> Iterable[Finding]:
@@ -237,7 +237,7 @@ def check_moved(series: Series, doubted: Container[tuple[str, Key]]) -> Iterable
     if far:
         furthest_first = sorted(far, key=lambda key: -abs(far[key]))
         notes = {key: _from_what_to_what(last.figures[key], last.day, now[key]) for key in furthest_first}
-        seen = f"{len(far)} of {both} moved: {named(f'{country} {note}' for (country, _), note in notes.items())}"
+        seen = f"{len(far)} of {both} moved: {first_few(f'{country} {note}' for (country, _), note in notes.items())}"
         yield series.finding("moved since the last load", False, seen, expected, notes)
 
 
@@ -316,7 +316,7 @@ def _beyond_its_own_list(series: Series) -> Iterable[Finding]:
     countries = {country for country, _ in series.figures}
     beyond = {key: "not in the column that has a source" for key in series.unsourced if key[0] not in countries}
     if series.figures and beyond:
-        seen = f"{len(beyond)} countries without a source are not in its own list: {named(c for c, _ in beyond)}"
+        seen = f"{len(beyond)} countries without a source are not in its own list: {first_few(c for c, _ in beyond)}"
         yield series.finding("countries without a source", False, seen, "the same countries", beyond)
 
 
@@ -334,7 +334,8 @@ def check_against_imf(series: Series, release: Release) -> Iterable[Finding]:
     stale = {one.key: one.told for one in found if one.kind == STALE}
     odd = {one.key: one.told for one in found if one.kind not in (AGREES, STALE)}
     if odd:
-        seen = f"{len(odd)} of {len(found)} figures: {named(f'{country} {note}' for (country, _), note in odd.items())}"
+        figures = first_few(f"{country} {note}" for (country, _), note in odd.items())
+        seen = f"{len(odd)} of {len(found)} figures: {figures}"
         yield series.finding(
             "departs from the IMF's own figures", False, seen, "the IMF's figure, to the rounding", odd
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from gdp.checks.findings import Finding, named
+from gdp.checks.findings import Finding
 from gdp.checks.series import MIN_PAIRS, MOST_MOVED, Series, log_ratios, median
-from utils import with_commas
+from utils import first_few, with_commas
 
 # The IMF's figure against the other institutions', as distances from the usual ratio in robust standard deviations
 # (those are 0.04 to 0.10). Both must be off to the same side, one of them far; a lone witness must be sure. Seen: 3 to
@@ -33,17 +33,19 @@ def check_witnesses(all_series: Mapping[str, Series]) -> Iterable[Finding]:
     slips: dict[str, str] = {}
     for country in sorted(far, key=lambda c: -max(abs(found[c][1]) for found in distances if c in found)):
         figure = imf.headlines[country][1]
-        told = [(other, *found[country]) for other, found in zip(others, distances, strict=True) if country in found]
-        if _is_out_of_line([sigmas for _, _, sigmas in told]):
+        witnesses = [
+            (other, *found[country]) for other, found in zip(others, distances, strict=True) if country in found
+        ]
+        if _is_out_of_line([sigmas for _, _, sigmas in witnesses]):
             beside = ", ".join(
                 f"{o.institution} {with_commas(o.headlines[country][1])} ({o.headlines[country][0]})"
-                for o, _, _ in told
+                for o, _, _ in witnesses
             )
-            slip = _slip(min((distance for _, distance, _ in told), key=abs))
+            slip = _slip(min((distance for _, distance, _ in witnesses), key=abs))
             (slips if slip else notes)[country] = f"{with_commas(figure)} stands apart from {beside}{slip}"
     for check, found in (("out of line with other institutions", notes), ("unit slip", slips)):
         if found:
-            seen = f"{len(found)} figures: {named(f'{country} {note}' for country, note in found.items())}"
+            seen = f"{len(found)} figures: {first_few(f'{country} {note}' for country, note in found.items())}"
             yield imf.finding(check, False, seen, "the usual ratio to the other institutions", found)
 
 

@@ -82,8 +82,8 @@ def _in_order(lines: list[bytes]) -> list[bytes]:
 # --- streams ----------------------------------------------------------------------------------------------------------
 
 
-def named(sources: list[Where]) -> str:
-    """Return how sources are told."""
+def all_named(sources: list[Where]) -> str:
+    """Return the names of all sources in a row."""
     return ", ".join(map(str, sources))
 
 
@@ -113,13 +113,13 @@ def transform_stream(sources: list[Where], target: Where, options: BulkOptions, 
     if done := growing.was_done():
         growing.drop()
         tally = Tally(done["tally"])
-        refuse(tally, named(sources), options)
+        refuse(tally, all_named(sources), options)
         journal.say("done before, from the same lines:")
         return tally
     state = _clean_all(growing, files, target, options.workers, journal)
     growing.save(state)
     growing.put_rejected()
-    refuse(Tally(state["tally"]), named(sources), options)
+    refuse(Tally(state["tally"]), all_named(sources), options)
     growing.put(state)
     return Tally(state["tally"])
 
@@ -167,7 +167,7 @@ def transform_parts(sources: list[Where], folder: Where, options: BulkOptions, r
     tally = Tally()
     for saved in (saved for note in notes for saved in note["counted"]):
         tally.add(Tally(saved))
-    refuse(tally, named(sources), options)
+    refuse(tally, all_named(sources), options)
     parts.put(notes)
     return tally
 

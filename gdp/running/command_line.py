@@ -84,7 +84,7 @@ def add_bulk_options(parser: argparse.ArgumentParser) -> None:
     many.add_argument("--workers", type=a_number, metavar="N", help="processes (default: the cores we may use)")
     many.add_argument(
         "--max-rejected",
-        type=share,
+        type=part_of_one,
         metavar="SHARE",
         help=f"fail when more than this is set aside (default: {MAX_REJECTED_SHARE})",
     )
@@ -134,7 +134,7 @@ def a_number(text: str) -> int:
     return int(text)
 
 
-def share(text: str) -> float:
+def part_of_one(text: str) -> float:
     """Return a share from the command line."""
     if not 0 <= float(text) <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")

@@ -22,11 +22,11 @@ HIDDEN = "…"
 def without_credentials(text: str) -> str:
     """Return a text with no user, password or token of a URL or a DSN in it, whether the URL is well formed or not."""
 
-    def told(found: re.Match[str]) -> str:
+    def without_user(found: re.Match[str]) -> str:
         scheme, rest = found["scheme"] or "", found["rest"]
         return f"{scheme}//{rest[_end_of_user(scheme, rest) :]}"
 
-    shown = _SECRET_PARAMETER.sub(rf"\g<name>{HIDDEN}", f" {_URL.sub(told, text)}")[1:]
+    shown = _SECRET_PARAMETER.sub(rf"\g<name>{HIDDEN}", f" {_URL.sub(without_user, text)}")[1:]
     return _URL.sub(lambda found: _BARE_PARAMETER.sub(HIDDEN, found[0]), shown)
 
 

@@ -105,12 +105,12 @@ class View:
         for name in ("elapsed", "rows", "memory"):
             table.add_column(name, justify="right", no_wrap=True)
         cells = {name: self._cells(line) for name, line in self._lines.items()}
-        told = any(progress for *_, progress in cells.values())
-        if told:
+        sent = any(progress for *_, progress in cells.values())
+        if sent:
             table.add_column("progress")
         for name, line in self._lines.items():
             state = Text(line.state, style=STYLES.get(line.state, "red"))
-            table.add_row(name, state, *cells[name][: 4 if told else 3])
+            table.add_row(name, state, *cells[name][: 4 if sent else 3])
         return table
 
     def _cells(self, line: Line) -> tuple[str, str, str, str]:
@@ -118,9 +118,9 @@ class View:
         progress = ""
         if line.process:
             line.peak_mb = _memory_mb(line.process.popen.pid) or line.peak_mb
-            told = line.process.progress()
-            if told:
-                line.rows, progress = told[0], _progress(*told, bar=self._console.width >= NARROW_COLUMNS)
+            sent = line.process.progress()
+            if sent:
+                line.rows, progress = sent[0], _progress(*sent, bar=self._console.width >= NARROW_COLUMNS)
         return (
             "" if running is None else f"{running:.1f} s",
             "" if line.rows is None else f"{line.rows:,}",

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from gdp.running.journal import Journal
-from gdp.running.pieces import put_rejected, results_in_order
+from gdp.running.pieces import SPOOLED_BYTES, put_rejected, results_in_order
 from gdp.running.screen import progress
 from gdp.running.storage import MANIFEST, Facts, Stored, Where, ahead
 from utils import Exit, StageError, open_to_read, read_bytes, whole_file, write_whole, writing
 
-SPOOLED_BYTES = 8_000_000  # of a part in memory, before it goes to the disk of who makes it
 AT_ONCE = 16  # requests on their way
 _OURS = re.compile(
     r"(?:part|_rejected|_note)-[0-9a-f]{16}-\d{5}-[0-9a-f]{16}\.jsonl?"

@@ -273,11 +273,11 @@ def is_store(scheme: str) -> bool:
     return True
 
 
-def _facts(told: dict[str, Any]) -> Facts:
-    when = next((told[name] for name in _WHEN if told.get(name)), 0.0)
-    changed = next((told[name] for name in _CHANGED if told.get(name)), when)
+def _facts(info: dict[str, Any]) -> Facts:
+    when = next((info[name] for name in _WHEN if info.get(name)), 0.0)
+    changed = next((info[name] for name in _CHANGED if info.get(name)), when)
     moment = when.timestamp() if isinstance(when, datetime) else 0.0
-    return Facts(told["size"] or 0, moment, f"{told['size']} bytes, {changed}")
+    return Facts(info["size"] or 0, moment, f"{info['size']} bytes, {changed}")
 
 
 def stands_for(place: Where) -> Where:

@@ -68,7 +68,8 @@ _IN_ITS_PLACE = {
     "the article's history": r"""id=["']?pagehistory|"wgAction"\s*:\s*"history\"""",
     "a comparison of two revisions": r"""class=["'][^"']{0,100}\bdiff-""",
     "a page to log in": r"""<input\b[^<>]{0,300}\btype=["']?password""",
-    "a check whether a person asks": r"captcha|Just a moment\.\.\.|Checking your browser|Request Rejected",
+    "a check whether a person asks": r"<title>[^<]{0,50}(?:captcha|Just a moment|Attention Required|Access denied)",
+    "a refusal by who stands before the site": r"Request Rejected",
     "an error of the server": r"<title>[^<]{0,50}\bError\b",
 }
 

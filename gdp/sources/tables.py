@@ -146,7 +146,8 @@ _HIDDEN_PERHAPS = etree.XPath("//table/descendant-or-self::*[@style or @class]")
 _STRING = etree.XPath("string()", smart_strings=False)
 _RAISED_OR_NOTE = etree.XPath(
     "//table//span[contains(@style, 'vertical-align')] | //table//span[@class][contains(@class, 'super')"
-    " or contains(@class, 'subscript') or contains(@class, 'ref') or contains(@class, 'footnote') or @class = 'sup']"
+    " or contains(@class, 'subscript') or contains(@class, 'reference') or contains(@class, 'noteref')"
+    " or contains(@class, 'footnote') or @class = 'sup']"
     " | //table//a[contains(@href, '#cite_note') or starts-with(@href, '#')]"
 )
 

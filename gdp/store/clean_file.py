@@ -16,7 +16,7 @@ from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from gdp.checks.said import Key, Row, Said, joined, said_in
+from gdp.checks.said import Key, Row, Said, put_together, said_in
 from gdp.records import (
     BYTE_ORDER_MARK,
     CLEAN_FIELDS,
@@ -116,7 +116,7 @@ class CleanFile:
             if current in left:
                 raise Mixed
             left.add(current)
-            yield merged(joined(said))
+            yield merged(put_together(said))
 
     def _parts(self) -> Iterator[Said]:
         """Yield what a stream says part by part, read by other processes; a thread takes the hash meanwhile."""

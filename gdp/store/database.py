@@ -23,7 +23,7 @@ NAMES = (
     "As_of", "Institution", "ISO3", "Country", "Region", "Subregion", "Year", "GDP_USD_billion", "Note", "Source",
     "Publisher", "Until", "Status", "Rank", "Mean_GDP_USD_billion", "Countries", "Share_percent", "Code",
 )  # fmt: skip
-SMALL_LOAD_BYTES = 8_000_000  # of clean records: what they change fits into memory, at some 250 bytes a row
+SMALL_LOAD_BYTES = 8_000_000  # of clean records, some 25,000: all that they change is held in memory
 ROWS_A_STATEMENT = 2_500  # a statement has 32,766 values at most
 _AS_WE_WRITE = {name.lower(): name for name in NAMES}  # PostgreSQL folds names
 

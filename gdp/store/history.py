@@ -20,7 +20,7 @@ from gdp.checks.said import Key, Said, Statement
 from gdp.records import IMF_ITSELF, is_unsourced
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import COUNTRIES, HEADLINES, newest_vintages, of_vintage
-from gdp.store.standing import Estimate, Standing, State, estimates, said_by, statement_of
+from gdp.store.standing import Estimate, Standing, State, rows_said, said_by, statement_of
 from gdp.store.tables import STANDS, index_estimates
 from gdp.store.vintages import Vintage, Vintages, changed_by_hand
 
@@ -189,7 +189,7 @@ class History:
             if standing:
                 changed |= self._go_on(standing, vintage, one, notes)
             else:
-                now = dict(zip(one.keys, estimates(vintage, one, notes.added_to(one)), strict=True))
+                now = dict(zip(one.keys, rows_said(vintage, one, notes.added_to(one)), strict=True))
                 changed |= self._rewrite(_Rewrite(self, vintage, one.institution, again), now)
         # what is not spoken of any more, which is not the same as gone
         for institution in {*(again.institutions if again else ())} - {*vintage.institutions}:

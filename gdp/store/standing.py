@@ -84,7 +84,7 @@ class Standing:
     def _new(self, vintage: Vintage, said: Said, notes: list[str | None]) -> State:
         """Return the rows that begin: of figures that were not said as they are now."""
         said_notes = map(note_without_checks, said.notes) if any(said.notes) else said.notes
-        rows = zip(said.keys, estimates(vintage, said, notes), said_notes, strict=True)
+        rows = zip(said.keys, rows_said(vintage, said, notes), said_notes, strict=True)
         return {
             key: row for key, row, note in rows
             if (before := self.rows.get(key)) is None or before.GDP_USD_billion != row.GDP_USD_billion
@@ -128,7 +128,7 @@ def sound_of(figures: Mapping[Key, float], doubted: Mapping[Key, float | None]) 
     return sound
 
 
-def estimates(vintage: Vintage, said: Said, notes: list[str | None]) -> list[Estimate]:
+def rows_said(vintage: Vintage, said: Said, notes: list[str | None]) -> list[Estimate]:
     """Return the rows that begin where a vintage says something of an institution for the first time."""
     rows = zip(
         repeat(said.as_of), repeat(said.institution), said.codes, said.countries, said.regions, said.subregions,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from gdp.checks.contradictions import LOOKED_AT, UNSETTLED
-from gdp.checks.findings import Finding, NotesOfChecks, named
+from gdp.checks.findings import Finding, NotesOfChecks
 from gdp.checks.said import Said
 from gdp.checks.twice import one_figure_each
 from gdp.checks.vintage import check_vintage
@@ -23,11 +23,11 @@ from gdp.store.clean_file import CleanFile, Mixed, said_twice
 from gdp.store.database import Connection
 from gdp.store.history import History
 from gdp.store.vintages import Vintage, vintage_of
+from utils import first_few
 
 Begin = Callable[[History, Vintage], None]  # what is done with all that is loaded before the first of a file
-OBJECTS_A_COLLECTION = (
-    200_000  # an archive makes millions, none in a circle: to look for those took a fifth of the time
-)
+# An archive makes millions of objects and none in a circle: to look for those took a fifth of the time.
+OBJECTS_A_COLLECTION = 200_000
 MOST_JUDGED = 3  # times that one load may judge a vintage anew: two that wait for each other must not go on for ever
 
 
@@ -135,9 +135,9 @@ def check(history: History, vintage: Vintage, said: list[Said]) -> Checked:
     release = history.release_before(vintage.as_of) if vintage.publisher == PAGE else None
     around = history.neighbours(vintage.publisher, vintage.as_of)
     alike = [
-        Finding("a country twice", False, one.institution, vintage.as_of, f"{named(countries)} twice, alike", "once")
+        Finding("a country twice", False, one.institution, vintage.as_of, f"{first_few(names)} twice, alike", "once")
         for one in said
-        if (countries := said_twice(one))
+        if (names := said_twice(one))
     ]
     findings, stirs = check_vintage(said, around, release)
     last = around.earlier(0)

@@ -50,7 +50,7 @@ def stands_apart(tag: Tag) -> bool:
     if tag.name == "a":
         return "#cite_note" in target or target.startswith("#")
     raised = re.search(r"vertical-align\s*:\s*(super|sub|text-top|top)", style)
-    return tag.name == "span" and bool(raised or re.search("super|subscript|ref|footnote|'sup'", classes))
+    return tag.name == "span" and bool(raised or re.search("super|subscript|reference|noteref|footnote|'sup'", classes))
 
 
 def grid_of(table: Tag) -> Grid:
