@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from tests.page_builder import SHIPPED
 # The ordinary run draws the same examples each time, so that a change is judged by what it changed;
 # HYPOTHESIS_PROFILE=thorough draws others, and many.
 settings.register_profile(
-    "ordinary", max_examples=100, derandomize=True, deadline=None, report_multiple_bugs=False,
+    "ordinary", max_examples=40, derandomize=True, deadline=None, report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 settings.register_profile("thorough", settings.get_profile("ordinary"), max_examples=10_000, derandomize=False)
@@ -80,6 +81,23 @@ def run(home: Path, tmp_path: Path) -> Run:
         )  # fmt: skip
 
     return run_script
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder as the first run on the page that ships with the suite leaves it; it is not to be changed."""
+    folder = tmp_path_factory.mktemp("first")
+    command = [sys.executable, PROJECT / "etl_process.py", "--no-report", "--quiet", "--page", SHIPPED]
+    environment = {**os.environ, **NO_NETWORK, "GDP_ETL_HOME": str(folder)}
+    subprocess.run(command, env=environment, capture_output=True, check=True)
+    return folder
+
+
+@pytest.fixture
+def loaded(first_run: Path, home: Path) -> Path:
+    """Return the test's own folder, with everything in it that a first run leaves."""
+    shutil.copytree(first_run, home, dirs_exist_ok=True)
+    return home
 
 
 @pytest.fixture(scope="session")

@@ -59,8 +59,8 @@ def test_three_stages_by_hand_from_another_folder_fill_an_empty_database(run: Ru
     ]
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_failed_extract_does_not_stop_the_stages_that_have_their_files(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     before = dump(home)
     (home / "other.html").write_text("<html><body><p>no table</p></body></html>")
     done = run("etl_process.py", "--no-report", "--page", home / "other.html")
@@ -81,8 +81,8 @@ def test_a_failed_extract_without_earlier_files_stops_there(run: Run, home: Path
     assert snapshot(home).keys() == {"other.html"}
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_page_that_was_named_and_is_not_there_is_told_before_any_stage_starts(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     before = dump(home)
     done = run("etl_process.py", "--no-report", "--page", "/no/such/page.html")
     assert done.returncode == 66
@@ -107,8 +107,8 @@ def test_loading_the_same_file_twice_changes_nothing_but_the_record_of_loads(run
     assert query(home / DATABASE, "SELECT count(*), count(DISTINCT SHA256), max(Rows) FROM Loads") == [(2, 1, 615)]
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_vintage_that_was_cleaned_better_replaces_what_was_made_of_it_before(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     right = dump(home)
     wrong = (home / CLEAN).read_text(encoding="utf-8").replace('"Turkey"', '"Turkland"')
     (home / "wrong.json").write_text(wrong, encoding="utf-8")
@@ -118,8 +118,8 @@ def test_a_vintage_that_was_cleaned_better_replaces_what_was_made_of_it_before(r
     assert dump(home) == right
 
 
+@pytest.mark.usefixtures("loaded")
 def test_queries_that_others_wrote_work_unchanged(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     over = "SELECT Country FROM Countries_by_GDP WHERE GDP_USD_billion >= 100"
     assert len(query(home / DATABASE, over)) == 76
     assert query(
@@ -187,12 +187,12 @@ BAD_FILES = {
 }
 
 
+@pytest.mark.usefixtures("loaded")
 @pytest.mark.parametrize("case", BAD_FILES)
 @pytest.mark.parametrize("stage", ["transform", "load"])
 def test_a_bad_input_file_ends_in_its_code_and_one_line_and_leaves_earlier_output(
     stage: str, case: str, run: Run, home: Path, tmp_path: Path
 ) -> None:
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     before = snapshot(home)
     content, code = BAD_FILES[case]
     path = tmp_path / "bad.json"
@@ -204,6 +204,7 @@ def test_a_bad_input_file_ends_in_its_code_and_one_line_and_leaves_earlier_outpu
     assert {name: was for name, was in snapshot(home).items() if "Rejected" not in name} == before
 
 
+@pytest.mark.usefixtures("loaded")
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -214,7 +215,6 @@ def test_a_bad_input_file_ends_in_its_code_and_one_line_and_leaves_earlier_outpu
 def test_load_refuses_what_transform_would_not_have_written(
     field: str, value: object, run: Run, home: Path, tmp_path: Path
 ) -> None:
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     clean = records(home / CLEAN)
     clean[3][field] = value
     path = tmp_path / "clean.json"
@@ -260,11 +260,11 @@ def _pages(page: bytes) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.usefixtures("loaded")
 @pytest.mark.parametrize("case", _pages(b"x" * 100))
 def test_a_page_that_cannot_be_read_is_refused_and_leaves_earlier_output(
     case: str, page_bytes: bytes, run: Run, home: Path, tmp_path: Path
 ) -> None:
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     before = snapshot(home)
     path = tmp_path / "page.html"
     path.write_bytes(_pages(page_bytes)[case])
@@ -284,9 +284,9 @@ def test_a_refused_page_says_how_many_tables_and_which_headings_it_has(
     assert "'Country/Territory', 'DIW(2025)[6]'" in told
 
 
+@pytest.mark.usefixtures("loaded")
 @pytest.mark.parametrize("stage", ["extract", "transform", "load"])
 def test_an_unwritable_place_ends_in_74_and_one_line(stage: str, run: Run, home: Path, tmp_path: Path) -> None:
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     before = snapshot(home)
     (tmp_path / "file").write_text("in the way of a folder")
     target = tmp_path / "file" / "below"
@@ -298,8 +298,8 @@ def test_an_unwritable_place_ends_in_74_and_one_line(stage: str, run: Run, home:
     assert snapshot(home) == before
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_database_that_is_none_is_left_alone(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     (home / DATABASE).write_bytes(b"not a database at all, " * 99)
     before = snapshot(home)
     done = run("load.py")

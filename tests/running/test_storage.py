@@ -108,7 +108,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_every_stage_makes_of_a_store_what_it_makes_of_local_files(
     form: str, store: None, run: Run, home: Path, tmp_path: Path
 ) -> None:
-    put_pages(tmp_path / "pages", 60)
+    put_pages(tmp_path / "pages", 30)
     want = Local(tmp_path, run)
     raw, clean = form.format("raw"), form.format("clean")
     database = tmp_path / "stored.db"

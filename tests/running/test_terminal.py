@@ -145,9 +145,9 @@ def test_without_a_terminal_nothing_but_plain_lines_is_written(run: Run, home: P
     assert "[etl] report     done" in done.stderr
 
 
+@pytest.mark.usefixtures("loaded")
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_ends_in_commands_that_work_when_pasted(script: str, run: Run, home: Path, tmp_path: Path) -> None:
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     helped = run(script, "--help").stdout
     examples = [line.strip() for line in helped.rpartition("examples:")[2].splitlines() if line.strip()]
     assert len(examples) >= 2

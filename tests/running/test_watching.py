@@ -77,11 +77,11 @@ def test_of_twenty_starts_at_once_exactly_one_works_and_the_others_name_it(
     assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
 
 
+@pytest.mark.usefixtures("loaded")
 @pytest.mark.parametrize("script", ["extract.py", "transform.py", "load.py"])
 def test_a_stage_by_hand_takes_the_lock_too_and_waits_for_it_when_told(
     script: str, run: Run, home: Path, unanswered: str
 ) -> None:
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     holder = started("--page", unanswered)
     page = ["--page", SHIPPED] if script == "extract.py" else []
     assert run(script, *page).returncode == 75
@@ -128,8 +128,8 @@ def test_a_signal_ends_all_children_and_the_exit_code_tells(
     assert not any(child.is_running() for child in children)
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_stage_that_hangs_is_ended_with_its_group_and_the_run_goes_on(run: Run, home: Path, unanswered: str) -> None:
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     done = run("etl_process.py", "--no-report", "--page", unanswered, "--timeout", "1")
     assert done.returncode == 143
     assert "extract took longer than --timeout 1 s and was ended" in done.stderr
@@ -150,8 +150,8 @@ def test_a_stage_that_ignores_sigterm_is_killed(run: Run, home: Path, unanswered
 # --- watching ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_run_is_accounted_for_exactly_in_the_log_for_machines(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     extract, transform, load, etl = runs(home)
     assert [one["stage"] for one in (extract, transform, load, etl)] == ["extract", "transform", "load", "etl"]
     assert [one["rows_out"] for one in (extract, transform, load)] == [666, 615, 615]
@@ -222,8 +222,8 @@ def test_status_tells_success_age_and_failure_and_fails_past_max_age(run: Run, h
     assert run("etl_process.py", "--no-report", "--status", "--max-age", "36500").returncode == 0
 
 
+@pytest.mark.usefixtures("loaded")
 def test_status_is_of_this_folders_database_and_of_what_that_holds(run: Run, home: Path, tmp_path: Path) -> None:
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     clean = home / "results" / "Countries_by_GDP_Processed.json"
     (tmp_path / "older.json").write_text(clean.read_text().replace("2025-12-30", "2023-08-20"))
     assert run("load.py", "--input", tmp_path / "older.json").returncode == 0
@@ -309,8 +309,8 @@ def test_closed_standard_streams_are_no_fault(closed: str, run: Run, home: Path)
     assert (home / "log" / ".lock").read_text().split()[0].isdigit()
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_full_standard_output_is_told_and_loses_nothing(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
     line = f"exec {shlex.quote(sys.executable)} {PROJECT / 'load.py'} > /dev/full"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 74

@@ -1,6 +1,6 @@
 """Pages that nobody has written yet: each is read exactly as its model says, or refused; never read wrong.
 
-The ordinary run draws 100 examples; `HYPOTHESIS_PROFILE=thorough python -m pytest tests/sources/test_made_up_pages.py`
+The ordinary run draws 40 examples; `HYPOTHESIS_PROFILE=thorough python -m pytest tests/sources/test_made_up_pages.py`
 draws 10,000.
 """
 

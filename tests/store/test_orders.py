@@ -57,7 +57,7 @@ def test_the_real_pages_load_in_any_order_and_the_order_changes_nothing(
 ) -> None:
     expected = dump(loaded(cleaned, tmp_path / "oldest-first.db"))
     assert {row[5] for row in expected["Countries_by_GDP"]} == {"2026-02-25T00:00:00Z"}
-    orders = [cleaned[::-1], *(random.Random(seed).sample(cleaned, len(cleaned)) for seed in range(10))]
+    orders = [cleaned[::-1], *(random.Random(seed).sample(cleaned, len(cleaned)) for seed in range(3))]
     for number, order in enumerate(orders):
         found = dump(loaded(order, tmp_path / f"{number}.db"))
         for name, rows in expected.items():
