@@ -31,16 +31,18 @@ def _spark_class(folder: Path, name: str, *arguments: str) -> subprocess.Popen[b
 @contextlib.contextmanager
 def started(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """Yield the URL of the master, and the processes of the workers, whose folders are in `folder`."""
-    master = _spark_class(folder, "master.Master", "--host", "127.0.0.1", "--port", "17077", "--webui-port", "18080")
-    url = "spark://127.0.0.1:17077"
-    wait_for_port(17077)
+    port, *shown_at = (free_port() for _ in range(4))
+    here = ("--host", "127.0.0.1")
+    master = _spark_class(folder, "master.Master", *here, "--port", str(port), "--webui-port", str(shown_at[0]))
+    url = f"spark://127.0.0.1:{port}"
+    wait_for_port(port)
     workers = [
-        _spark_class(folder / f"worker{n}", "worker.Worker", url, "--host", "127.0.0.1", "--cores", "1", "--memory",
-                     "1g", "--webui-port", str(18081 + n), "--work-dir", str(folder / f"worker{n}" / "work"))
-        for n in range(2)
+        _spark_class(folder / f"worker{n}", "worker.Worker", url, *here, "--cores", "1", "--memory", "1g",
+                     "--webui-port", str(shown_at[n]), "--work-dir", str(folder / f"worker{n}" / "work"))
+        for n in (1, 2)
     ]  # fmt: skip
-    for n in range(2):
-        wait_for_port(18081 + n)
+    for worker in shown_at[1:]:
+        wait_for_port(worker)
     try:
         yield url, workers
     finally:
@@ -58,6 +60,13 @@ def kill(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             one.send_signal(signal.SIGKILL)
     process.wait()
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 at which nobody listens: tests run side by side."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def wait_for_port(port: int) -> None:

@@ -87,7 +87,7 @@ def run(home: Path, tmp_path: Path) -> Run:
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder as the first run on the page that ships with the suite leaves it; it is not to be changed."""
     folder = tmp_path_factory.mktemp("first")
-    command = [sys.executable, PROJECT / "etl_process.py", "--no-report", "--quiet", "--page", SHIPPED]
+    command = [sys.executable, str(PROJECT / "etl_process.py"), "--no-report", "--quiet", "--page", str(SHIPPED)]
     environment = {**os.environ, **NO_NETWORK, "GDP_ETL_HOME": str(folder)}
     subprocess.run(command, env=environment, capture_output=True, check=True)
     return folder

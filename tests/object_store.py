@@ -20,7 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.cluster import wait_for_port
+from tests.cluster import free_port, wait_for_port
 
 Told = Callable[..., Any]
 ERROR = "<?xml version='1.0' encoding='UTF-8'?><Error><Code>{0}</Code><Message>{0}</Message></Error>"
@@ -60,8 +60,9 @@ class Store:
 
 
 @contextlib.contextmanager
-def started(port: int, refuse_one_in: int = 0) -> Iterator[dict[str, str]]:
+def started(refuse_one_in: int = 0) -> Iterator[dict[str, str]]:
     """Yield what the environment must have for a store of its own, with a bucket `gdp`, in a process of its own."""
+    port = free_port()
     command = [sys.executable, __file__, "--port", str(port), "--refuse-one-in", str(refuse_one_in)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:

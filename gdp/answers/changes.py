@@ -138,12 +138,12 @@ def last_refresh(history: History, newest: Vintage | None) -> Changes:
 def tell_of_rows(rows: list[Row], changes: Changes) -> None:
     """Add to each country's row what changed of it; None where nothing did.
 
-    That is Change, Changed_percent, Was_rank, and the Note of the figure before, Was_Note.
+    That is Change, Revised_percent, Was_rank, and the Note of the figure before, Was_Note.
     """
     by_country = {row["Country"]: row for row in changes.rows} if changes.since else {}
     for row in rows:
         change = by_country.get(row["Country"], {})
-        row["Changed_percent"] = change.get("Revised_percent")
+        row["Revised_percent"] = change.get("Revised_percent")
         row |= {name: change.get(name) for name in ("Change", "Was_rank", "Was_Note")}
 
 

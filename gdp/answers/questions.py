@@ -8,7 +8,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from gdp.answers.changes import Changes, Row, as_object, changed, earlier, last_refresh, ranking, summary, tell_of_rows
+from gdp.answers.changes import (
+    NEW,
+    NEW_YEAR,
+    Changes,
+    Row,
+    as_object,
+    changed,
+    earlier,
+    last_refresh,
+    ranking,
+    summary,
+    tell_of_rows,
+)
 from gdp.checks.comparison import AGREES, STALE, UNEXPLAINED, Compared, compared
 from gdp.records import PAGE
 from gdp.running.screen import Screen, show_table
@@ -111,8 +123,8 @@ def show_screens(both: Row) -> None:
     """Print the two tables."""
     large, regions = both["Countries_over_100_billion_USD"], both["Region_top_5_mean"]
     day, since = (both["As_of"] or "never")[:10], both["Changed_since"]
-    columns = ["Rank", "Country", "Region", "Year", "GDP_USD_billion", "Share", *["Change", "Moved"] * bool(since)]
-    compared_with = f"; change since {since[:10]}" if since else ""
+    columns = ["Rank", "Country", "Region", "Year", "GDP_USD_billion", "Share", *["Revised", "Moved"] * bool(since)]
+    compared_with = f"; revised since {since[:10]}" if since else ""
     show_table(
         Screen(
             f"Countries with a GDP of {THRESHOLD_BILLION_USD} billion USD or more (IMF, as of {day}): {len(large)}"
@@ -120,8 +132,8 @@ def show_screens(both: Row) -> None:
             columns,
             [_large_economy(row)[: len(columns)] for row in large],
             frozenset(columns) - {"Country", "Region"},
-            spare=("Share", "Moved", "Region", "Year", "Change"),
-            below=WHAT_NOTED_SAYS if any(row["Note"] for row in large) else "",
+            spare=("Share", "Moved", "Region", "Year", "Revised"),
+            below=WHAT_NOTED_SAYS if any(row["Note"] or row["Was_Note"] for row in large) else "",
         )
     )
     show_table(
@@ -138,9 +150,15 @@ def show_screens(both: Row) -> None:
 def _large_economy(row: Row) -> list[str]:
     rank, was = row["Rank"], row["Was_rank"]
     moved = "" if was in (None, rank) else f"{ROSE if was > rank else FELL}{abs(was - rank)}"
-    change = "" if row["Changed_percent"] is None else percent(row["Changed_percent"])
     figures = marked(row["GDP_USD_billion"], row["Note"]), share(row["Share_percent"])
-    return [str(rank), row["Country"], row["Region"] or "?", str(row["Year"]), *figures, change, moved]
+    return [str(rank), row["Country"], row["Region"] or "?", str(row["Year"]), *figures, _revision(row), moved]
+
+
+def _revision(row: Row) -> str:
+    """Return a revision in percent, marked where the figure before has a Note, or that there is none to compare."""
+    if row["Revised_percent"] is None:
+        return row["Change"] if row["Change"] in (NEW_YEAR, NEW) else ""
+    return NOTED * bool(row["Was_Note"]) + percent(row["Revised_percent"])
 
 
 def marked(billion_usd: float, note: str | None) -> str:

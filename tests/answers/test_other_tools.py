@@ -6,7 +6,6 @@ import csv
 import html
 import json
 import re
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 import pytest
 
 from gdp.answers.export import FIELDS
+from tests.cluster import free_port
 from tests.conftest import PROJECT, Run, query, records, snapshot
 from tests.looked_at import make_past
 from tests.page_builder import SHIPPED
@@ -201,9 +201,7 @@ def datasette(home: Path) -> Iterator[str]:
     """Yield the address of a real Datasette on the database, with our descriptions."""
     pytest.importorskip("datasette")
     load_page(home / DATABASE, SHIPPED)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [
         sys.executable,
         "-m",

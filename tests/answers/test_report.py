@@ -312,6 +312,16 @@ def test_the_map_shows_gdp_what_changed_or_regions_with_a_key_that_says_so(brows
     assert "Nominal GDP, billion USD, for 2025" in seen.page.inner_text("#map-title")
 
 
+# The choices whose words have no room beside the padding and the arrow.
+CUT_CHOICES = """(() => {
+  const pen = document.createElement("canvas").getContext("2d");
+  return [...document.querySelectorAll("select")].filter(one => {
+    pen.font = getComputedStyle(one).font;
+    return pen.measureText(one.selectedOptions[0].text).width + 36 > one.clientWidth;
+  }).map(one => one.selectedOptions[0].text);
+})()"""
+
+
 @needs_chromium
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (390, "dark"), (1280, "light"), (1280, "dark")])
 def test_nothing_runs_over_and_axe_finds_nothing_serious(browser: Browser, made: Path, scheme: Any, width: int) -> None:
@@ -324,6 +334,7 @@ def test_nothing_runs_over_and_axe_finds_nothing_serious(browser: Browser, made:
     for shape in ("#map svg", "#map-key", "#chart svg"):
         box = seen.page.locator(shape).bounding_box()
         assert box and box["x"] >= 0 and box["x"] + box["width"] <= width
+    assert seen.page.evaluate(CUT_CHOICES) == []
     seen.page.evaluate(
         "document.querySelectorAll('tbody tr:nth-child(n + 20)').forEach(row => row.remove())"
     )  # all alike

@@ -96,7 +96,7 @@ def use(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let there be a store, and the environment name it."""
-    with object_store.started(15055) as environment:
+    with object_store.started() as environment:
         use(environment, monkeypatch)
         yield
 
@@ -108,7 +108,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_every_stage_makes_of_a_store_what_it_makes_of_local_files(
     form: str, store: None, run: Run, home: Path, tmp_path: Path
 ) -> None:
-    put_pages(tmp_path / "pages", 30)
+    put_pages(tmp_path / "pages", 50)
     want = Local(tmp_path, run)
     raw, clean = form.format("raw"), form.format("clean")
     database = tmp_path / "stored.db"
@@ -196,7 +196,7 @@ def test_on_a_cluster_that_shares_no_disk_nobody_who_dies_and_nothing_that_is_re
     run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JDK_JAVA_OPTIONS", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
-    with object_store.started(15056, refuse_one_in=10) as environment:
+    with object_store.started(refuse_one_in=10) as environment:
         use(environment, monkeypatch)
         put_pages(tmp_path / "pages", 160)
         want = Local(tmp_path, run)

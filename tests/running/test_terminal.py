@@ -45,7 +45,7 @@ def test_what_has_no_room_is_named_the_least_wanted_first_with_how_to_see_it(
     in_words = " ".join(plain(told).split())
     assert (f"not shown: {hidden}; --json or a window of" in in_words) == bool(hidden)
     heading = next(line for line in plain(told).splitlines() if "Rank" in line).split()
-    every = ["Rank", "Country", "Region", "Year", "GDP_USD_billion", "Share", "Change", "Moved"]
+    every = ["Rank", "Country", "Region", "Year", "GDP_USD_billion", "Share", "Revised", "Moved"]
     assert heading == [name for name in every if name not in hidden.split(", ")]
 
 
@@ -65,7 +65,7 @@ def test_decimals_stand_under_one_another(home: Path) -> None:
     rows = [line for line in plain(told).splitlines() if re.match(r" *\d+ +\S.* %", line)]
     assert len(rows) > 70
     assert len({line.index(re.findall(r"[\d,]+(\.\d\d)(?= )", line)[0]) for line in rows}) == 1
-    for column in ("Rank", "Share", "Change", "Moved"):
+    for column in ("Rank", "Share", "Revised", "Moved"):
         assert column in plain(told)
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from gdp.store.headlines import replace_countries
 from gdp.store.history import History
 from gdp.store.tables import create_tables
 from gdp.store.taking import take_each
+from tests.cluster import free_port
 from tests.conftest import PROJECT, Run, page_of, query, shared_pages
 from tests.page_builder import SHIPPED
 from tests.sources.test_sources import REAL_ANSWER
@@ -70,9 +70,7 @@ def server() -> Iterator[Postgres]:
     folder.mkdir()
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     data = folder / "data"
     _as_server(PROGRAMS[-1] / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
     options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
