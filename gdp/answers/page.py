@@ -37,11 +37,11 @@ def template() -> Template:
     return environment.get_template("report.html")
 
 
-def rendered(told: Overview, the_world: Drawing, together: Drawing) -> bytes:
+def rendered(overview: Overview, the_world: Drawing, together: Drawing) -> bytes:
     """Return the page as the content of a file."""
-    without_place = world.without_place(told.countries)
-    values = {"told": told, "world": the_world, "together": together, "without_place": without_place}
-    return template().render(values, past=as_json(told.past)).encode()
+    without_place = world.without_place(overview.countries)
+    values = {"overview": overview, "world": the_world, "together": together, "without_place": without_place}
+    return template().render(values, past=as_json(overview.past)).encode()
 
 
 def as_it_stands(name: str) -> Markup:
@@ -54,9 +54,9 @@ def drawn(drawing: Drawing) -> Markup:
     return Markup(in_page(drawing))
 
 
-def as_json(told: Any) -> Markup:
+def as_json(value: Any) -> Markup:
     """Return what a script reads, which no text in it can end."""
-    text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c"))
 
 

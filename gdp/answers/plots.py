@@ -60,7 +60,7 @@ class Land(NamedTuple):
     path: str
     colour: str
     code: str
-    told: str
+    words: str
 
 
 class Dot(NamedTuple):
@@ -71,7 +71,7 @@ class Dot(NamedTuple):
     radius: float
     colour: str
     code: str
-    told: str
+    words: str
 
 
 Shape = Text | Box | Land | Dot
@@ -84,7 +84,7 @@ class Drawing(NamedTuple):
     width: float
     height: float
     shapes: list[Shape]
-    told: str
+    words: str
 
 
 # --- the plots --------------------------------------------------------------------------------------------------------
@@ -99,8 +99,8 @@ def large_economies(large: Sequence[Row], caption: str) -> Drawing:
         shapes += [*_named(bar, short(row["Country"])), _beside(bar, f"{row['GDP_USD_billion']:,.0f}{_mark(row)}")]
     first = f", the largest {large[0]['Country']} with {most:,.0f} billion USD" if large else ""
     title = f"{len(large)} countries at or above 100 billion USD", "nominal GDP, billion USD"
-    told = f"Bars of {len(large)} countries' GDP{first}"
-    return _finished("gdp_over_100b", title, shapes, _with_mark(caption, large), told)
+    words = f"Bars of {len(large)} countries' GDP{first}"
+    return _finished("gdp_over_100b", title, shapes, _with_mark(caption, large), words)
 
 
 def region_means(regions: Sequence[Row], caption: str) -> Drawing:
@@ -138,8 +138,8 @@ def regions_together(countries: Sequence[Row], caption: str) -> Drawing:
     each = "; ".join(f"{name} {totals[name]:,.1f} trillion USD, {totals[name] / world_total:.0%}" for name in names)
     title = "GDP by region, a piece for each country", "nominal, trillion USD, and its share of all"
     named = [row for rows in by_region.values() for row in rows[:3]]
-    told = f"Bars of each region's GDP: {each}"
-    return _finished("gdp_by_region", title, shapes, _with_mark(caption, named), told)
+    words = f"Bars of each region's GDP: {each}"
+    return _finished("gdp_by_region", title, shapes, _with_mark(caption, named), words)
 
 
 # --- what they share --------------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def _pieces(bar: Box, parts: Sequence[float]) -> list[Shape]:
     return [*pieces, bar._replace(x=left, width=max(bar.x + bar.width - left, 0.0))]
 
 
-def _finished(name: str, title: tuple[str, str], shapes: list[Shape], caption: str, told: str) -> Drawing:
+def _finished(name: str, title: tuple[str, str], shapes: list[Shape], caption: str, words: str) -> Drawing:
     foot = max((shape.y for shape in shapes if isinstance(shape, Text)), default=TITLE_PX) + FOOT_PX
     heading: list[Shape] = [
         Text(MARGIN_PX, MARGIN_PX + TITLE_LETTERS_PX, title[0], size=TITLE_LETTERS_PX, bold=True),
@@ -187,7 +187,7 @@ def _finished(name: str, title: tuple[str, str], shapes: list[Shape], caption: s
     lines = wrap(caption, CAPTION_CHARACTERS)
     source = [Text(MARGIN_PX, foot + place * LINE_PX, line, "faint", SMALL_PX) for place, line in enumerate(lines)]
     height = foot + len(lines) * LINE_PX
-    return Drawing(name, WIDTH_PX, height, [*heading, *shapes, *source], f"{', '.join(title)}. {told}. {caption}.")
+    return Drawing(name, WIDTH_PX, height, [*heading, *shapes, *source], f"{', '.join(title)}. {words}. {caption}.")
 
 
 def _mark(row: Row) -> str:
@@ -245,7 +245,7 @@ def _svg(drawing: Drawing, colour: Callable[[str], str], ground: str = "") -> st
     written = "".join(_written(shape, colour) for shape in drawing.shapes)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {drawing.width:g} {drawing.height:g}"'
-        f' font-family="system-ui, sans-serif" role="img" aria-label="{_words(drawing.told)}">{ground}{written}</svg>'
+        f' font-family="system-ui, sans-serif" role="img" aria-label="{_words(drawing.words)}">{ground}{written}</svg>'
     )
 
 
@@ -263,8 +263,8 @@ def _written(shape: Shape, colour: Callable[[str], str]) -> str:
             return f"<text {place}{weight} {fill}>{_words(words)}</text>"
         case Box(x, y, width, height):
             return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" {fill}/>'
-        case Land(path, _, code, told):
-            return f'<path data-code="{escape(code)}" d="{path}" {fill}><title>{_words(told)}</title></path>'
-        case Dot(x, y, radius, _, code, told):
+        case Land(path, _, code, words):
+            return f'<path data-code="{escape(code)}" d="{path}" {fill}><title>{_words(words)}</title></path>'
+        case Dot(x, y, radius, _, code, words):
             place = f'cx="{x:g}" cy="{y:g}" r="{radius:g}"'
-            return f'<circle data-code="{escape(code)}" {place} {fill}><title>{_words(told)}</title></circle>'
+            return f'<circle data-code="{escape(code)}" {place} {fill}><title>{_words(words)}</title></circle>'
