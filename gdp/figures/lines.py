@@ -48,7 +48,8 @@ _TYPES = {
     for status in (str, type(None))
 }  # fmt: skip
 NOTHING = b"\n"  # what no line ends in
-PARTS = 4  # of a clean line: the country, what stands before the figure, the figure, what stands behind it
+PARTS = 5  # of a clean line: the country, what stands before the figure, its whole, its fraction, what stands behind
+JUDGED = b"judged"  # stands for the figure of a line that is understood already
 DAMAGED = "\ufffd".encode()  # what readers, Spark's among them, put in the place of bytes that are no text
 
 
@@ -117,7 +118,7 @@ _known = _Known()
 
 
 class _Block:
-    """What comes of a block: line by line, and what lines of known parts say in stretches, of one unit each."""
+    """What comes of a block: line by line, and the figures of lines of known parts in stretches, of one unit each."""
 
     def __init__(self, raws: list[bytes]) -> None:
         self.raws = raws
@@ -127,53 +128,59 @@ class _Block:
         self.countries: dict[str, int] = {}  # hundredths of a billion USD, by column_name
         self.world: dict[str, int] = {}
         self.unknown: dict[str, None] = {}
-        self.parts: list[bytes] = []  # of the stretch
-        self.columns: list[tuple[int, _Column]] = []  # of the stretch, with the places where they begin
+        # of the stretch:
         self.factor = Decimal(1)
+        self.columns: list[tuple[int, _Column]] = []  # with the places where they begin
+        self.said: list[bytes] = []  # of each line's country; or the whole line, where it was judged by itself
+        self.figures: list[bytes] = []  # JUDGED of a line that was judged by itself
 
     def read(self) -> None:
         """Take in every line."""
-        columns, countries, put = _known.columns, _known.countries, self.parts.extend
-        end, before, behind = NOTHING, b"", b""
+        countries, end = _known.countries, NOTHING
+        put_said, put_figure = self.said.append, self.figures.append
         for number, line in enumerate(self.raws):
             head = line.removesuffix(end)
             if head is line:
-                head, end = _cut(line)
-                column = columns.get(end)
-                if column:
-                    _, before, behind, _ = column
-                    self.begin_column(number, column)
-                else:
-                    head, end = b"", NOTHING
+                head, end = self.begin_column(number)
             country, _, figure = head.rpartition(b'"')
             said = countries.get(country)
-            put((said, before, figure, behind) if said else (self.judge(number), b"", b"", b""))
+            put_figure(figure if said else JUDGED)
+            put_said(said or self.judge(number))
         self.end_stretch(len(self.raws))
 
-    def begin_column(self, number: int, column: _Column) -> None:
-        """Note that lines of another column begin; the figures of a stretch are in one unit."""
+    def begin_column(self, number: int) -> tuple[bytes, bytes]:
+        """Begin a column with a line, if it is known; return the line up to the end of its figure, and the rest."""
+        head, rest = _cut(self.raws[number])
+        column = _known.columns.get(rest)
+        if not column:
+            return b"", NOTHING
         if column.factor != self.factor:
             self.end_stretch(number)
             self.factor = column.factor
-        self.columns.append((len(self.parts) // PARTS, column))
+        self.columns.append((len(self.said), column))
+        return head, rest
 
     def end_stretch(self, number: int) -> None:
         """Understand the figures before a line all at once; a line whose figure is not whole goes the long way."""
-        parts, length = self.parts, len(self.parts) // PARTS
-        cents, odd = hundredths_at_once(parts[2::PARTS], self.factor)
-        parts[2::PARTS] = texts_of_billions(cents)
+        length = len(self.said)
+        cents, odd = hundredths_at_once(self.figures, self.factor)
         for place in odd:
-            begin = place * PARTS
-            is_judged = not parts[begin + 1]
-            line = parts[begin] if is_judged else self.judge(number - length + place)
-            parts[begin : begin + PARTS] = line, b"", b"", b""
-        self.lines.append(b"".join(parts))
+            if self.figures[place] is not JUDGED:
+                self.said[place] = self.judge(number - length + place)
+        parts = [b""] * (length * PARTS)
+        parts[::PARTS] = self.said
+        parts[2::PARTS], parts[3::PARTS] = texts_of_billions(cents)
         ends = [*(begin for begin, _ in self.columns[1:]), length]
         for (begin, column), end in zip(self.columns, ends, strict=False):
+            for part, text in ((1, column.before), (PARTS - 1, column.behind)):
+                parts[begin * PARTS + part : end * PARTS : PARTS] = [text] * (end - begin)
             count = end - begin - (bisect_left(odd, end) - bisect_left(odd, begin))
             self.add(column.sum, count, sum(cents[begin:end]))
-        parts.clear()
-        self.columns.clear()
+        for place in odd:
+            parts[place * PARTS + 1 : (place + 1) * PARTS] = [b""] * (PARTS - 1)
+        self.lines.append(b"".join(parts))
+        for of_lines in (self.columns, self.said, self.figures):
+            of_lines.clear()
 
     def add(self, column: str, count: int, cents: int) -> None:
         """Add clean lines of a column to the counts and sums."""
@@ -217,7 +224,9 @@ def clean_lines(text: bytes, file: str, places: int | Sequence[int], counted: st
 
     `counted` says what the places are: byte offsets, or the numbers of the records.
     """
-    raws = text.rstrip(b"\n").split(b"\n")  # a kilobyte may unpack to a hundred million ends of lines
+    if text.endswith(b"\n\n"):
+        text = text.rstrip(b"\n")  # a kilobyte may unpack to a hundred million ends of lines
+    raws = text.split(b"\n")
     if not raws[-1]:
         raws.pop()
     block = _Block(raws)

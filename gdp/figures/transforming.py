@@ -19,7 +19,18 @@ from gdp.running.blocks import RAW_BLOCK_BYTES, Block, Range, is_packed, packed,
 from gdp.running.command_line import BulkOptions
 from gdp.running.journal import Journal
 from gdp.running.parts import Given, Parts, Run, parts_in
-from gdp.running.pieces import RECORD, Growing, identity_of, put_rejected, rejected_lines, results_in_order
+from gdp.running.pieces import (
+    RECORD,
+    Growing,
+    Reject,
+    identity_of,
+    laid,
+    lay,
+    put_rejected,
+    rejected_lines,
+    results_in_order,
+    with_trays,
+)
 from gdp.running.screen import progress
 from gdp.running.storage import Stored, Where
 from utils import Exit, StageError, write_whole
@@ -137,19 +148,21 @@ def _clean_all(growing: Growing, sources: list[Where], target: Where, workers: i
     blocks = islice((block for source in sources for block in portions_of(source)), state["blocks"], None)
     size = sum(source.stat().st_size for source in sources)
     with progress(size, "bytes read", journal, state["bytes"]) as advance:
-        for block, cleaned in results_in_order(partial(clean_block, target=target), blocks, workers, journal):
-            tally.add(cleaned.tally)
+        work, tasks = partial(clean_block, target=target), with_trays(blocks, workers)
+        for (block, tray), (lines, rejects, more) in results_in_order(work, tasks, workers, journal):
+            tally.add(more)
             state |= {"blocks": state["blocks"] + 1, "bytes": state["bytes"] + block.length}
-            growing.add(cleaned.lines, rejected_lines(STAGE, cleaned.rejects), now)
+            growing.add(laid(lines, tray), rejected_lines(STAGE, rejects), now)
             advance(block.length)
     return now()
 
 
-def clean_block(block: Block | Range, target: Where) -> CleanedBlock:
-    """Return what becomes of a block, its lines as they go into `target`."""
+def clean_block(task: tuple[Block | Range, int], target: Where) -> tuple[bytes | int, list[Reject], Tally]:
+    """Return what becomes of a block: its lines as they go into `target`, by way of a tray, its rejects and tally."""
+    block, tray = task
     offset, text = block.lines()
     cleaned = clean_lines(text, str(block.path), offset)
-    return cleaned._replace(lines=packed(cleaned.lines, target))
+    return lay(packed(cleaned.lines, target), tray), cleaned.rejects, cleaned.tally
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from itertools import islice
+from itertools import cycle, islice
+from mmap import mmap
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -37,10 +38,13 @@ from utils import (
 )
 
 IN_FLIGHT = 2  # pieces a process: one at work, one waiting
+TRAY_BYTES = 16 * 2**20  # room for four times what a block of raw lines has; what is not used costs nothing
 MAX_DEATHS = 3  # of processes without a piece done in between; then it is the piece that kills
 SAVE_EVERY_S = float(os.environ.get("GDP_ETL_SAVE_EVERY_S") or 2.0)  # so much is done again after an interruption
 SPOOLED_BYTES = 8_000_000  # in memory, before it goes to the disk
 PR_SET_PDEATHSIG = 1  # prctl(2)
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
+KEPT_BYTES = 32_000_000  # of memory that is free: several times a block
 
 
 # --- several processes ------------------------------------------------------------------------------------------------
@@ -106,7 +110,10 @@ def _die_with(parent: int) -> None:
     """Let the kernel kill this worker when its parent dies, however that dies: it would hold the lock for ever."""
     import ctypes
 
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    for threshold in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
+        libc.mallopt(threshold, KEPT_BYTES)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to answer
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if os.getppid() != parent:
@@ -118,6 +125,35 @@ def _tell_death(piece: object, deaths: int, journal: Journal) -> None:
         remedy = "look whether memory runs out, or run with --workers 1"
         raise StageError(Exit.FAULT, f"{deaths} worker processes were killed over {piece}; {remedy}") from None
     journal.warn(f"a worker process was killed; what was on its way is done again, from {piece} on")
+
+
+# --- what workers and we share ----------------------------------------------------------------------------------------
+
+
+_trays: list[mmap] = []  # the workers are forked from us when it is filled
+
+
+def with_trays(pieces: Iterable[Piece], workers: int) -> Iterator[tuple[Piece, int]]:
+    """Return each piece with the number of a tray, memory that is shared, for what is made of it.
+
+    Through the pool's pipe a text is copied five times: half a second of the processor a million records. A tray serves
+    again as soon as the next result is asked for.
+    """
+    _trays[:] = [mmap(-1, TRAY_BYTES) for _ in range(workers * IN_FLIGHT if workers > 1 else 0)]
+    return zip(pieces, cycle(range(max(1, len(_trays)))), strict=False)
+
+
+def lay(text: bytes, tray: int) -> bytes | int:
+    """Lay a text into a tray, and return its length; where there is no tray, or too little room, the text itself."""
+    if not _trays or len(text) > TRAY_BYTES:
+        return text
+    _trays[tray][: len(text)] = text
+    return len(text)
+
+
+def laid(text: bytes | int, tray: int) -> bytes | memoryview:
+    """Return a text that was laid into a tray."""
+    return text if isinstance(text, bytes) else memoryview(_trays[tray])[:text]
 
 
 # --- what is set aside ------------------------------------------------------------------------------------------------
@@ -227,7 +263,7 @@ class Growing:
             return None
         return dict(done["state"]) if same else None
 
-    def add(self, text: bytes, rejected: bytes, state: Callable[[], dict[str, Any]]) -> None:
+    def add(self, text: bytes | memoryview, rejected: bytes, state: Callable[[], dict[str, Any]]) -> None:
         """Add what a piece gave, and from time to time remember how far we are; raises StageError (74)."""
         with writing(self._parts[0]):
             for file, more in zip(self._files, (text, rejected), strict=True):
