@@ -108,4 +108,4 @@ def is_doubted(note: str | None) -> bool:
 @lru_cache(maxsize=16_384)  # an archive says the same of the same figures again and again
 def note_without_checks(note: str | None) -> str | None:
     """Return what transform said in a Note, without what the checks found."""
-    return note and (note.partition(CHECKED)[0].removesuffix("; ") or None)
+    return (note.partition(CHECKED)[0].removesuffix("; ") or None) if note else None

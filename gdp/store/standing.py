@@ -6,10 +6,10 @@ nothing of it is asked for, deleted or written again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import repeat
-from operator import attrgetter
+from itertools import compress, repeat
+from operator import attrgetter, ne
 from typing import NamedTuple
 
 from gdp.checks.findings import is_doubted, note_without_checks
@@ -65,31 +65,29 @@ class Standing:
     def __init__(self, as_of: str, rows: State, said_before: Mapping[Key, float]) -> None:
         self.as_of = self._saved = as_of  # rows of a later As_of than `_saved` are not in the database yet
         self.rows = rows
+        self._facts = {key: row.facts for key, row in rows.items()}
         self.statement = statement_of(as_of, rows, said_before)
         self._doubted = {key: said_before.get(key) for key, row in rows.items() if is_doubted(row.Note)}
 
     def take(self, vintage: Vintage, said: Said, notes: list[str | None]) -> tuple[Over, bool]:
         """Go on to a newer vintage, with the Notes of its figures; return what is over, and if anything changed."""
-        new, over = self._new(vintage, said, notes), self.rows
-        if len(new) < len(said.years):  # else nothing of what was said stands any more
-            over = {key: over.pop(key) for key in (over.keys() & new) | (over.keys() - said.keys)}
+        facts = facts_said(said)
+        before = list(map(self._facts.get, said.keys))
+        begins = list(map(ne, before, facts))
+        new = dict(zip(compress(said.keys, begins), rows_said(vintage, said, notes, begins), strict=True))
+        over = self.rows
+        if len(new) < len(facts):  # else nothing of what was said stands any more
+            is_some_gone = len(facts) - before.count(None) < len(over)
+            gone = over.keys() - said.keys if is_some_gone else set()
+            over = {key: over.pop(key) for key in (over.keys() & new) | gone}
         self.rows, self.as_of = ({**self.rows, **new} if over is not self.rows else new), vintage.as_of
+        self._facts = dict(zip(said.keys, facts, strict=True))
         self._remember(over, new, notes)
         self.statement = said.stated.with_sound(sound_of(said.stated.figures, self._doubted))
         rows = sorted(over.values(), key=_by_country)
         unsaved = [(*row[:-2], vintage.as_of, row.Status) for row in rows if row.As_of > self._saved]
         saved = [(vintage.as_of, *row.key) for row in rows if row.As_of <= self._saved]
         return Over(unsaved, saved), bool(new or over)
-
-    def _new(self, vintage: Vintage, said: Said, notes: list[str | None]) -> State:
-        """Return the rows that begin: of figures that were not said as they are now."""
-        said_notes = map(note_without_checks, said.notes) if any(said.notes) else said.notes
-        rows = zip(said.keys, rows_said(vintage, said, notes), said_notes, strict=True)
-        return {
-            key: row for key, row, note in rows
-            if (before := self.rows.get(key)) is None or before.GDP_USD_billion != row.GDP_USD_billion
-            or before.Status != row.Status or (before.Note != note and note_without_checks(before.Note) != note)
-        }  # fmt: skip
 
     def _remember(self, over: State, new: State, notes: list[str | None]) -> None:
         """Remember of new figures in doubt what is over, if it had a source."""
@@ -102,9 +100,11 @@ class Standing:
 
     def unsaved(self) -> list[Estimate]:
         """Return the rows that stand and are not in the database; after this they are."""
-        rows = [row for _, row in sorted(self.rows.items()) if row.As_of > self._saved]
+        if self._saved == self.as_of:
+            return []
+        rows = [one for one in self.rows.items() if one[1].As_of > self._saved]
         self._saved = self.as_of
-        return rows
+        return [row for _, row in sorted(rows)]
 
 
 def statement_of(as_of: str, rows: State, said_before: Mapping[Key, float]) -> Statement:
@@ -128,14 +128,23 @@ def sound_of(figures: Mapping[Key, float], doubted: Mapping[Key, float | None]) 
     return sound
 
 
-def rows_said(vintage: Vintage, said: Said, notes: list[str | None]) -> list[Estimate]:
+def rows_said(
+    vintage: Vintage, said: Said, notes: list[str | None], begins: Iterable[bool] = repeat(True)
+) -> list[Estimate]:
     """Return the rows that begin where a vintage says something of an institution for the first time."""
     rows = zip(
         repeat(said.as_of), repeat(said.institution), said.codes, said.countries, said.regions, said.subregions,
         said.years, said.figures, notes, repeat(vintage.source), repeat(vintage.publisher), repeat(STANDS),
         said.statuses,
     )  # fmt: skip
-    return list(map(_as_estimate, rows))
+    return list(map(_as_estimate, compress(rows, begins)))
+
+
+def facts_said(said: Said) -> list[Facts]:
+    """Return the facts of each figure that a vintage says of an institution."""
+    has_notes = said.notes.count(None) < len(said.notes)
+    notes = map(note_without_checks, said.notes) if has_notes else said.notes
+    return list(zip(said.figures, notes, said.statuses, strict=True))
 
 
 def said_by(vintage: Vintage, institution: str, state: State) -> Said:
