@@ -92,8 +92,9 @@ class NotesOfChecks:
         of_figure, of_all = self._of_figure.get(said.institution, {}), self._of_institution.get(said.institution, [])
         if not of_figure and not of_all:
             return said.notes
-        found = [of_figure.get(key, []) + of_all for key in said.keys]
-        return [_with(note, some) if some else note for note, some in zip(said.notes, found, strict=True)]
+        found = {key: of_figure.get(key, []) + of_all for key in (said.keys if of_all else of_figure)}
+        noted = zip(said.keys, said.notes, strict=True)
+        return [_with(note, found[key]) if key in found else note for key, note in noted]
 
 
 def _with(note: str | None, found: list[str]) -> str:

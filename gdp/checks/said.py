@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from copy import copy
 from functools import cached_property
 from itertools import groupby
-from operator import itemgetter
+from operator import eq, itemgetter
 from typing import NamedTuple
 
 from gdp.records import CleanRecord, is_unsourced
@@ -40,6 +40,7 @@ class Statement:
 
     def __init__(self, as_of: str, figures: Mapping[Key, float], sound: Mapping[Key, float]) -> None:
         self.as_of, self.figures, self.sound = as_of, figures, sound
+        self._alike: tuple[Mapping[Key, float], int] | None = None  # as many figures as those that were compared last
 
     def with_sound(self, sound: Mapping[Key, float]) -> Statement:
         """Return the same, with what is known by now of the figures in doubt; what follows from the others is kept."""
@@ -51,6 +52,13 @@ class Statement:
     def day(self) -> str:
         """Return the day of the statement, for a message."""
         return self.as_of[:10]
+
+    def number_alike(self, other: Statement) -> int:
+        """Return how many figures are the very same in another statement."""
+        if self._alike is None or self._alike[0] is not other.figures:
+            others = map(other.figures.get, self.figures)
+            self._alike = other.figures, sum(map(eq, others, self.figures.values()))
+        return self._alike[1]
 
     @cached_property
     def headlines(self) -> dict[str, tuple[int, float]]:

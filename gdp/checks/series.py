@@ -50,8 +50,7 @@ class Series(NamedTuple):
 
     def beside(self, last: Statement | None) -> Series:
         """Return the series beside what the vintage that measures it states."""
-        unchanged = len(self.figures.items() & last.figures.items()) if last else 0
-        return self._replace(last=last, unchanged=unchanged)
+        return self._replace(last=last, unchanged=self.stated.number_alike(last) if last else 0)
 
     def finding(
         self, check: str, fatal: bool, seen: str, expected: str, notes: Mapping[str, str] | Notes | None = None

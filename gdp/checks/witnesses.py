@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from itertools import compress
+from typing import NamedTuple
 
 from gdp.checks.findings import Finding
 from gdp.checks.series import MIN_PAIRS, MOST_MOVED, Series, log_ratios, median
@@ -26,9 +28,10 @@ def check_witnesses(all_series: Mapping[str, Series]) -> Iterable[Finding]:
     others = [series for name, series in all_series.items() if name != "IMF"]
     ratios = [_ratios(imf, other) for other in others]
     yield from _columns_apart(imf, others, ratios)
-    distances = [_distances(by_gap) for by_gap in ratios]
+    usual = [_usual(by_gap) for by_gap in ratios]
     least = min(BOTH_OFF, LONE_WITNESS)
-    far = {country for found in distances for country, (_, sigmas) in found.items() if abs(sigmas) > least}
+    far = {name for some in usual for one in some for name in one.further_than(least)}
+    distances = [{name: one.distance(name) for one in some for name in far & one.ratios.keys()} for some in usual]
     notes: dict[str, str] = {}
     slips: dict[str, str] = {}
     for country in sorted(far, key=lambda c: -max(abs(found[c][1]) for found in distances if c in found)):
@@ -54,12 +57,13 @@ Ratios = dict[int, dict[str, float]]  # by the gap of years, then by country: na
 
 def _ratios(series: Series, other: Series) -> Ratios:
     mine, theirs = series.headlines, other.headlines
-    both = [country for country in mine if country in theirs]
-    ratios = log_ratios((mine[country][1], theirs[country][1]) for country in both)
-    by_gap: Ratios = {}
-    for country, ratio in zip(both, ratios, strict=True):
-        by_gap.setdefault(mine[country][0] - theirs[country][0], {})[country] = ratio
-    return by_gap
+    both = [(country, *said, *theirs[country]) for country, said in mine.items() if country in theirs]
+    ratios = log_ratios([(figure, other_figure) for _, _, figure, _, other_figure in both])
+    gaps = [year - other_year for _, year, _, other_year, _ in both]
+    countries = [country for country, *_ in both]
+    return {
+        gap: dict(compress(zip(countries, ratios, strict=True), map(gap.__eq__, gaps))) for gap in dict.fromkeys(gaps)
+    }
 
 
 def _columns_apart(imf: Series, others: list[Series], all_ratios: list[Ratios]) -> Iterable[Finding]:
@@ -70,20 +74,33 @@ def _columns_apart(imf: Series, others: list[Series], all_ratios: list[Ratios]) 
             yield imf.finding("unit slip", True, seen, "a factor between 0.5 and 2")
 
 
-def _distances(by_gap: Ratios) -> dict[str, tuple[float, float]]:
-    """Return by country how far the ratio of two institutions' figures is from the usual one for that gap of years.
+class _Usual(NamedTuple):
+    """How the IMF's figures stand to another institution's, those of one gap of years: in natural logarithms."""
 
-    In natural logarithms, and in robust standard deviations of all countries.
-    """
-    distances: dict[str, tuple[float, float]] = {}
+    ratios: dict[str, float]
+    ratio: float  # of the median country
+    sigma: float  # a robust standard deviation of all countries
+
+    def further_than(self, sigmas: float) -> list[str]:
+        """Return the countries whose ratio is so many standard deviations from the usual one."""
+        usual, sigma = self.ratio, self.sigma
+        return [country for country, ratio in self.ratios.items() if abs(ratio - usual) / sigma > sigmas]
+
+    def distance(self, country: str) -> tuple[float, float]:
+        """Return how far a country's ratio is from the usual one, also in standard deviations."""
+        distance = self.ratios[country] - self.ratio
+        return distance, distance / self.sigma
+
+
+def _usual(by_gap: Ratios) -> list[_Usual]:
+    """Return what is usual for each gap of years that has enough countries."""
+    found = []
     for ratios in by_gap.values():
-        if len(ratios) < MIN_PAIRS:
-            continue
-        usual = median(ratios.values())
-        sigma = MAD_TO_SIGMA * median([abs(ratio - usual) for ratio in ratios.values()])
-        if sigma > 0:
-            distances |= {country: (ratio - usual, (ratio - usual) / sigma) for country, ratio in ratios.items()}
-    return distances
+        if len(ratios) >= MIN_PAIRS:
+            usual = median(ratios.values())
+            sigma = MAD_TO_SIGMA * median([abs(ratio - usual) for ratio in ratios.values()])
+            found += [_Usual(ratios, usual, sigma)] if sigma > 0 else []
+    return found
 
 
 def _is_out_of_line(sigmas: list[float]) -> bool:

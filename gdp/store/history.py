@@ -32,6 +32,7 @@ END = (
     " WHERE As_of = ? AND Institution = ? AND Country = ? AND Year = ? AND Publisher = ?"
 )
 MANY_ROWS = 10_000  # are written together: some MB
+STATEMENTS_KEPT = 8  # of a series: more than LOOKED_AT, as those in doubt are passed over
 NEVER = ""  # before every As_of
 RANKED = f"""
     WITH Headlines AS ({HEADLINES})
@@ -57,6 +58,7 @@ class History:
         self.vintages = Vintages(connection)
         # what an archive that is loaded in order asks for again and again
         self._standing: dict[tuple[str, str], Standing] = {}  # by publisher and institution
+        self._stated: dict[tuple[str, str], dict[str, Statement]] = {}  # of those before, by As_of: the last few
         self._over: list[Sequence[object]] = []  # rows that are to be written
         self._release: Release | None = None
         self._columns: str | None = None  # of GDP_Estimates, as a question names them
@@ -132,6 +134,9 @@ class History:
         standing = self._standing_at(publisher, institution, as_of)
         if standing:
             return standing.statement
+        stated = self._stated.get((publisher, institution), {}).get(as_of)
+        if stated:
+            return stated
         rows = self._stored(publisher, institution, as_of)
         return statement_of(as_of, rows, self._said_before(rows.values()))
 
@@ -210,6 +215,10 @@ class History:
         return self._standing_at(publisher, institution, before)
 
     def _go_on(self, standing: Standing, vintage: Vintage, said: Said, notes: NotesOfChecks) -> set[str]:
+        stated = self._stated.setdefault((vintage.publisher, said.institution), {})
+        stated[standing.as_of] = standing.statement
+        if len(stated) > STATEMENTS_KEPT:
+            del stated[next(iter(stated))]
         over, is_change = standing.take(vintage, said, notes.added_to(said))
         self._over += over.unsaved
         self._connection.executemany(END, over.saved)
@@ -222,7 +231,8 @@ class History:
             rewrite.gone += stored - runs
             rewrite.new += runs - stored
         self.save()
-        self._standing.pop((rewrite.vintage.publisher, rewrite.institution), None)
+        for kept in (self._standing, self._stated):
+            kept.pop((rewrite.vintage.publisher, rewrite.institution), None)
         self._connection.executemany(REMOVE, (row.key for row in rewrite.gone))
         self._connection.add("GDP_Estimates", rewrite.new)
         return {row.Until for row in (*rewrite.gone, *rewrite.new)}
