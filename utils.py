@@ -370,7 +370,7 @@ def take_lock(wait_s: float) -> int:
     with writing(path):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()} {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC".encode(), 0)
-    sweep(home() / "results", pages_folder())
+    sweep(home() / "results", home() / "results" / "plots", pages_folder())
     return descriptor
 
 

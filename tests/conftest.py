@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import json
 import os
+import pickle
 import shutil
 import sqlite3
 import subprocess
@@ -14,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,7 +26,7 @@ from tests.page_builder import SHIPPED
 # The ordinary run draws the same examples each time, so that a change is judged by what it changed;
 # HYPOTHESIS_PROFILE=thorough draws others, and many.
 settings.register_profile(
-    "ordinary", max_examples=40, derandomize=True, deadline=None, report_multiple_bugs=False,
+    "ordinary", max_examples=20, derandomize=True, deadline=None, report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 settings.register_profile("thorough", settings.get_profile("ordinary"), max_examples=10_000, derandomize=False)
@@ -47,6 +49,21 @@ OTHER_LISTS = ("others/NorthAmerica_per_capita_rev1003479844", "others/plwiki_no
 NO_NETWORK = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Made = TypeVar("Made")
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Made]) -> Made:
+    """Return what is made in a folder, once for all processes of a test run: the first makes it, the others wait."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"made-{name}"
+    kept = folder.with_suffix(".pickle")
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            folder.mkdir()
+            kept.write_bytes(pickle.dumps(make(folder)))
+    made: Made = pickle.loads(kept.read_bytes())
+    return made
 
 
 def shared_pages(pages: Sequence[str] = PAGES) -> list[Path]:
@@ -86,11 +103,14 @@ def run(home: Path, tmp_path: Path) -> Run:
 @pytest.fixture(scope="session")
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder as the first run on the page that ships with the suite leaves it; it is not to be changed."""
-    folder = tmp_path_factory.mktemp("first")
-    command = [sys.executable, str(PROJECT / "etl_process.py"), "--no-report", "--quiet", "--page", str(SHIPPED)]
-    environment = {**os.environ, **NO_NETWORK, "GDP_ETL_HOME": str(folder)}
-    subprocess.run(command, env=environment, capture_output=True, check=True)
-    return folder
+
+    def make(folder: Path) -> Path:
+        command = [sys.executable, str(PROJECT / "etl_process.py"), "--no-report", "--quiet", "--page", str(SHIPPED)]
+        environment = {**os.environ, **NO_NETWORK, "GDP_ETL_HOME": str(folder)}
+        subprocess.run(command, env=environment, capture_output=True, check=True)
+        return folder
+
+    return made_once(tmp_path_factory, "first", make)
 
 
 @pytest.fixture

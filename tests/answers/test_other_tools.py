@@ -142,6 +142,7 @@ def test_the_daily_run_exports_what_it_has_loaded(run: Run, home: Path) -> None:
     assert (refused.returncode, "--export is for load" in refused.stderr) == (2, True)
 
 
+@pytest.mark.long
 def test_a_long_history_is_exported_in_the_memory_of_a_short_one(run: Run, home: Path) -> None:
     load_page(home / DATABASE, SHIPPED)
     peaks = []

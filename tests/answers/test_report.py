@@ -25,7 +25,7 @@ from gdp.running.places import Place
 from gdp.store.database import asked
 from load import load
 from report import report
-from tests.conftest import Run, query, records
+from tests.conftest import Run, made_once, query, records
 from tests.looked_at import CHROMIUM, chromium, make_past, script
 from tests.page_builder import SHIPPED
 from tests.store.loading import DATABASE, clean_file_of, load_page
@@ -48,16 +48,18 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the report on a database with a past, in which what was said of Ethiopia before is in doubt."""
-    folder = tmp_path_factory.mktemp("made")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GDP_ETL_HOME", str(folder))
-        make_past(folder)
-        with sqlite3.connect(folder / DATABASE) as database:
-            database.execute(
-                "UPDATE GDP_Estimates SET Note = 'check: found altered' WHERE ISO3 = 'ETH' AND As_of LIKE '2025-10-15%'"
-            )
-        script("report.py")
-    return folder / REPORT
+
+    def make(folder: Path) -> Path:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("GDP_ETL_HOME", str(folder))
+            make_past(folder)
+            altered = "Note = 'check: found altered' WHERE ISO3 = 'ETH' AND As_of LIKE '2025-10-15%'"
+            with sqlite3.connect(folder / DATABASE) as database:
+                database.execute(f"UPDATE GDP_Estimates SET {altered}")
+            script("report.py")
+        return folder / REPORT
+
+    return made_once(tmp_path_factory, "report", make)
 
 
 @pytest.fixture
@@ -391,6 +393,7 @@ def test_without_javascript_what_cannot_work_is_not_there(browser: Browser, made
     assert seen.page.evaluate("document.querySelector(':target').textContent").startswith("11Brazil")
 
 
+@pytest.mark.long
 @needs_chromium
 def test_sixty_thousand_estimates_fit_and_are_shown(browser: Browser, home: Path) -> None:
     days = tuple(f"{year}-{month:02}-15" for year in range(2010, 2025) for month in (1, 3, 5, 7, 9, 11))[:100]

@@ -62,6 +62,7 @@ def test_transform_on_spark_makes_the_same_records_and_rejects_from_several_inpu
     assert told[0] == told[1]
 
 
+@pytest.mark.long
 def test_all_stages_on_spark_load_what_the_local_engine_loads(run: Run, home: Path, tmp_path: Path) -> None:
     make_pages(20, tmp_path / "pages", seed=5)
     (tmp_path / "pages" / "2025-12-29_enwiki_rev7.html.gz").write_bytes(b"no page")
@@ -79,6 +80,7 @@ def test_all_stages_on_spark_load_what_the_local_engine_loads(run: Run, home: Pa
     assert [Path(one["File"]).name for one in rejected] == ["2025-12-29_enwiki_rev7.html.gz"]
 
 
+@pytest.mark.long
 def test_too_many_bad_lines_fail_on_spark_too_and_leave_no_parts(run: Run, home: Path, tmp_path: Path) -> None:
     make_records(2_000, tmp_path / "raw.jsonl")
     strict = ("--max-rejected", "0.0001")

@@ -35,10 +35,8 @@ def one_line_error(done: subprocess.CompletedProcess[str], stage: str) -> str:
 
 
 def test_a_first_run_without_network_does_the_whole_job(run: Run, home: Path) -> None:
-    started = time.monotonic()
     done = run("etl_process.py", "--no-report")
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - started < 20
     assert "(IMF, as of 2025-12-30): 76" in done.stdout
     regions = re.findall(r"^([A-Z][A-Za-z ]+?)  +([\d,]+\.\d\d) +(\d)$", done.stdout, re.MULTILINE)
     assert regions[0] == ("North America", "7003.68", "5")

@@ -29,6 +29,7 @@ needs_spark = pytest.mark.skipif(
     importlib.util.find_spec("pyspark") is None or shutil.which("java") is None,
     reason="PySpark or Java is not installed: pip install -r requirements/spark.txt",
 )
+LONG = pytest.mark.long
 TABLES = ("GDP_Estimates", "Countries_by_GDP")
 BAD = "2025-12-29_enwiki_rev7.html.gz"
 
@@ -104,7 +105,9 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 # --- the same, to the byte --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["{}.jsonl", "{}.jsonl.zst", "{}.parts"])
+@pytest.mark.parametrize(
+    "form", ["{}.jsonl", *(pytest.param(form, marks=LONG) for form in ("{}.jsonl.zst", "{}.parts"))]
+)
 def test_every_stage_makes_of_a_store_what_it_makes_of_local_files(
     form: str, store: None, run: Run, home: Path, tmp_path: Path
 ) -> None:
@@ -170,6 +173,7 @@ def wait_for_notes(folder: str, number: int, job: subprocess.Popen[str]) -> None
     raise AssertionError(f"the job ended before: {job.stderr.read() if job.stderr else ''}")
 
 
+@LONG
 def test_workers_and_the_driver_killed_on_one_machine_change_nothing(
     store: None, run: Run, home: Path, tmp_path: Path
 ) -> None:
@@ -188,10 +192,8 @@ def test_workers_and_the_driver_killed_on_one_machine_change_nothing(
     assert in_store("raw.parts") == sorted_lines(want.raw)
 
 
+@LONG
 @needs_spark
-@pytest.mark.skipif(
-    os.environ.get("CLUSTER") != "thorough", reason="CLUSTER=thorough: a cluster takes a minute and a half"
-)
 def test_on_a_cluster_that_shares_no_disk_nobody_who_dies_and_nothing_that_is_refused_changes_anything(
     run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

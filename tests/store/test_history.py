@@ -325,7 +325,6 @@ def test_an_empty_country_is_a_question_and_loads_nothing(home: Path) -> None:
 
 
 def test_a_reader_that_does_not_read_on_does_not_keep_a_load_waiting(home: Path) -> None:
-    load_page(home / DATABASE, SHIPPED)
     said = {f"20{10 + n // 25}-01-{1 + n % 25:02}": {("IMF", "KOR", 2024): 1000.0 + n} for n in range(1, 300)}
     many = home / "many.json"
     many.write_text(json.dumps([one for as_of, figures in said.items() for one in vintage(as_of, figures)]))

@@ -16,7 +16,7 @@ from gdp.records import write_records
 from gdp.running.journal import Journal
 from gdp.running.places import Place
 from gdp.sources.archive import packed_lines
-from tests.conftest import MISJUDGED, PAGES, SHARED_PAGES, query
+from tests.conftest import MISJUDGED, PAGES, SHARED_PAGES, made_once, query
 from tests.make_data import make_records, records_a_page
 
 FILES = sorted((SHARED_PAGES / f"{page}.html.gz" for page in (*PAGES, *MISJUDGED)), key=lambda path: path.name)
@@ -26,14 +26,17 @@ needs_shared = pytest.mark.skipif(not all(map(Path.exists, FILES)), reason="../s
 @pytest.fixture(scope="module")
 def cleaned(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Return the clean file of each page, oldest page first."""
-    folder = tmp_path_factory.mktemp("clean")
-    files = []
-    for page in FILES:
-        raws = [json.loads(line) for line in packed_lines(page, Path("raw.jsonl")).lines.splitlines()]
-        records = [outcome.record for outcome in map(clean, raws) if outcome.record and outcome.fate == "clean"]
-        files.append(folder / page.name.replace(".html.gz", ".json"))
-        write_records(files[-1], sorted(records, key=lambda record: record["GDP_USD_billion"], reverse=True))
-    return files
+
+    def make(folder: Path) -> list[Path]:
+        files = []
+        for page in FILES:
+            raws = [json.loads(line) for line in packed_lines(page, Path("raw.jsonl")).lines.splitlines()]
+            records = [outcome.record for outcome in map(clean, raws) if outcome.record and outcome.fate == "clean"]
+            files.append(folder / page.name.replace(".html.gz", ".json"))
+            write_records(files[-1], sorted(records, key=lambda record: record["GDP_USD_billion"], reverse=True))
+        return files
+
+    return made_once(tmp_path_factory, "clean", make)
 
 
 def loaded(files: Iterable[Path], database: Path) -> Path:
