@@ -190,7 +190,7 @@ def commands(page: Path) -> dict[str, list[str]]:
     return {"extract": ["extract.py", "--page", str(page)], "transform": ["transform.py"], "load": ["load.py"]}
 
 
-@pytest.mark.parametrize("stage", ["extract", "transform", "load"])
+@pytest.mark.parametrize("stage", ["extract", "transform", "load"] if THOROUGH else ["load"])
 def test_a_full_disk_ends_in_74_with_one_line_and_the_old_output(
     stage: str, pages: tuple[Path, Path], run: Run, small_disk: Path
 ) -> None:
@@ -210,7 +210,7 @@ def test_a_full_disk_ends_in_74_with_one_line_and_the_old_output(
     assert re.search(r"\[etl\] warning: only \d MB are free at .*, under 200; make room", again.stderr)
 
 
-@pytest.mark.parametrize("stage", ["extract", "transform", "load"])
+@pytest.mark.parametrize("stage", ["extract", "transform", "load"] if THOROUGH else ["extract"])
 def test_a_read_only_disk_ends_in_74_with_one_line_and_the_old_output(
     stage: str, pages: tuple[Path, Path], run: Run, small_disk: Path
 ) -> None:
@@ -225,7 +225,7 @@ def test_a_read_only_disk_ends_in_74_with_one_line_and_the_old_output(
 
 
 @pytest.mark.usefixtures("loaded")
-@pytest.mark.parametrize("blocks", [0, 1, 40, 150] if THOROUGH else [0, 40])
+@pytest.mark.parametrize("blocks", [0, 1, 40, 150] if THOROUGH else [40])
 @pytest.mark.parametrize("stage", ["extract", "transform", "load"])
 def test_a_limit_on_file_size_ends_in_74_with_one_line_and_the_old_output(
     stage: str, blocks: int, pages: tuple[Path, Path], run: Run, home: Path
@@ -242,7 +242,7 @@ def test_a_limit_on_file_size_ends_in_74_with_one_line_and_the_old_output(
 
 @pytest.mark.usefixtures("loaded")
 @needs_strace
-@pytest.mark.parametrize("fault", ["ENOSPC", "EIO", "EMFILE"] if THOROUGH else ["ENOSPC", "EMFILE"])
+@pytest.mark.parametrize("fault", ["ENOSPC", "EIO", "EMFILE"] if THOROUGH else ["ENOSPC"])
 @pytest.mark.parametrize("stage", ["extract", "transform", "load"])
 def test_a_fault_at_any_write_ends_in_74_with_one_line_and_the_old_output(
     stage: str, fault: str, pages: tuple[Path, Path], run: Run, home: Path, tmp_path: Path

@@ -33,6 +33,7 @@ def kept(home: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
+@pytest.mark.long
 def test_140_revisions_are_each_fetched_once_though_throttled_and_killed_twice(server: Server, home: Path) -> None:
     wiki = Wiki(MONTHS_ASKED, troubled=True)
     server.route = wiki.route
