@@ -126,12 +126,13 @@ def name_rejects(tally: Tally, target: Where, journal: Journal) -> None:
 
 
 def name_unknown(names: list[str], journal: Journal) -> None:
-    """Tell of countries that the reference table does not know, with the nearest names that it does; the first warn."""
-    for number, name in enumerate(names):
-        near = reference().nearest(name)
+    """Tell of countries that the reference table does not know: warn of the first, with the names nearest to them."""
+    for name in names[:MAX_NAMED]:
+        near = reference().nearest(name)  # takes as long as a thousand records
         hint = f"; nearest known: {', '.join(near)}" if near else ""
-        tell_of_name = journal.warn if number < MAX_NAMED else journal.log
-        tell_of_name(f"unknown country {name!r} kept without ISO code and region{hint}")
+        journal.warn(f"unknown country {name!r} kept without ISO code and region{hint}")
+    for name in names[MAX_NAMED:]:
+        journal.log(f"unknown country {name!r} kept without ISO code and region")
     if len(names) > MAX_NAMED:
         at_least = "at least " if len(names) == MAX_UNKNOWN else ""
         journal.warn(f"{at_least}{len(names) - MAX_NAMED} more unknown names: the log has them")
