@@ -11,7 +11,7 @@ from gdp.records import LINE_LIMIT_BYTES, PACKED
 from gdp.running.storage import Stored, Where, ahead, read_range
 from utils import Exit, StageError, open_to_read
 
-RAW_BLOCK_BYTES = 4_000_000  # some ten thousand records: a tenth of a second's work, and 40 MB a process
+RAW_BLOCK_BYTES = 3_000_000  # some ten thousand records: less than a tenth of a second, and 30 MB a process
 MARGIN_BYTES = 8_192  # read after a range: the last line that begins in it, as a rule
 AHEAD, RANGES_AHEAD = 2, 4  # blocks on their way, where several processes ask and where one does
 PIECE_BYTES = 250_000  # of a text at once
