@@ -108,6 +108,7 @@ def test_a_master_that_cannot_do_it_is_wrong_usage(
     assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_a_cluster_that_is_not_there_is_unreachable(run: Run, home: Path, tmp_path: Path) -> None:
     make_records(10, tmp_path / "raw.jsonl")
     done = run(

@@ -22,7 +22,9 @@ WARNING = r"\[load\] warning: |  [A-Z]"  # and a line for each of the worst figu
 ROW = re.compile(r"^ *(\d+) +(\S.*?)  +.*?([\d,]+\.\d\d)(?: |$)", re.MULTILINE)
 
 
-@pytest.mark.parametrize("columns", [60, 80, 120, 200])
+@pytest.mark.parametrize(
+    "columns", [60, *(pytest.param(columns, marks=pytest.mark.long) for columns in (80, 120, 200))]
+)
 def test_no_figure_is_wrapped_or_cut_at_any_width(home: Path, columns: int) -> None:
     make_past(home)
     for question in (["--as-of", "2026-01-01"], ["--changes"], ["--country", "KOR"]):
@@ -36,7 +38,9 @@ def test_no_figure_is_wrapped_or_cut_at_any_width(home: Path, columns: int) -> N
     assert (rows["1"], rows["14"], rows["76"]) == ("30,615.74", "1,858.57", "100.05")
 
 
-@pytest.mark.parametrize(("columns", "hidden"), [(60, "Share, Moved, Region"), (80, "Share"), (120, "")])
+@pytest.mark.parametrize(
+    ("columns", "hidden"), [(60, "Share, Moved, Region"), pytest.param(80, "Share", marks=pytest.mark.long), (120, "")]
+)
 def test_what_has_no_room_is_named_the_least_wanted_first_with_how_to_see_it(
     home: Path, columns: int, hidden: str
 ) -> None:

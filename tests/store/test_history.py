@@ -252,7 +252,7 @@ def test_a_country_renamed_between_vintages_is_one_country(run: Run, home: Path,
 
 
 @needs_shared
-@pytest.mark.parametrize(("older_page", "others"), [(False, 76), (True, 4)])
+@pytest.mark.parametrize(("older_page", "others"), [(True, 4), pytest.param(False, 76, marks=pytest.mark.long)])
 def test_the_altered_cells_of_january_2025_are_unexplained_by_the_imfs_own_figures(
     older_page: bool, others: int, home: Path
 ) -> None:
