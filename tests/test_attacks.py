@@ -7,7 +7,7 @@ import pytest
 from tests.attacks.every import ATTACKS
 from tests.attacks.harness import Attack, new_home
 
-# of half a minute each; python -m tests.attacks runs them with the others
+# those that take longest; python -m tests.attacks runs them with the others
 LONG = {
     "the password of a database, also in an address that is broken", "a database and logs that somebody edited",
     "the address of a dead-man's switch", "outputs and inputs under schemes that are none of ours",

@@ -92,9 +92,10 @@ def _tables_of_workbook(content: bytes) -> list[Table]:
         raise StageError(Exit.USAGE, f"openpyxl is not installed, which .xlsx needs; {remedy}") from None
     try:
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-        return [[_texts(row) for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets[:MAX_SHEETS]]
+        sheets = [[*sheet.iter_rows(values_only=True)] for sheet in book.worksheets[:MAX_SHEETS]]
     except Exception as error:  # openpyxl raises whatever a broken part of a workbook makes it stumble over
         raise Refused(f"it is a broken workbook: {type(error).__name__}: {error}"[:200]) from None
+    return [[_texts(row) for row in rows] for rows in sheets]
 
 
 def _texts(row: Iterable[object]) -> list[str]:
