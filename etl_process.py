@@ -18,18 +18,19 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from gdp.running import live, status, watch
-from gdp.running.command_line import add_bulk_options, add_sources, command_line, days, some_seconds, sources_of
-from gdp.running.journal import Journal
-from gdp.running.places import (
+from gdp.options import add_bulk_options, add_sources, command_line, days, some_seconds, sources_of
+from gdp.places import (
     Place,
     database_named,
     default_database,
     folder_named,
     page_named,
 )
-from gdp.running.runs import remember_run
-from gdp.running.stage import answer, leave, run_stage
+from gdp.report import status
+from gdp.runtime import live
+from gdp.runtime import supervisor as watch
+from gdp.runtime.run_log import record_run, run_log
+from gdp.runtime.stage import answer, leave, run_stage
 from utils import (
     Exit,
     StageError,
@@ -86,29 +87,29 @@ class Stopped(BaseException):
 def main(arguments: list[str] | None = None) -> int:
     """Run the stages asked for, or tell the status; return the first failure's exit code."""
     options = parse_arguments(arguments)
-    journal = Journal("etl", options.quiet)
+    run_log.begin("etl", options.quiet)
     if options.status:
-        return answer(journal, lambda: tell_status(options))
+        return answer(lambda: tell_status(options))
     ended: list[Ended] = []
 
     def work() -> None:
-        journal.facts["run"] = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}, process {os.getpid()}"
-        journal.log(f"{RULE} run of {journal.facts['run']} {RULE}")
+        run_log.facts["run"] = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}, process {os.getpid()}"
+        run_log.detail(f"{RULE} run of {run_log.facts['run']} {RULE}")
         refuse_missing(options)
-        watch.warn_of_low_disk(journal)
+        watch.warn_of_low_disk()
         stages = stages_asked_for(options)
-        with live.shown([stage.name for stage in stages], journal) as view:
-            run_all(stages, ended, options, journal, view)
-        sum_up(ended, stages, options.database or default_database(), journal, seen=view is not None)
+        with live.shown([stage.name for stage in stages]) as view:
+            run_all(stages, ended, options, view)
+        sum_up(ended, stages, options.database or default_database(), seen=view is not None)
 
     catch_signals()
-    ping(options.ping, "/start", journal)
+    ping(options.ping, "/start")
     try:
-        code = run_stage(journal, work, options.wait)
+        code = run_stage(work, options.wait)
     except Stopped as stopped:
-        code = journal.stop(stopped.code)
-    ping(options.ping, f"/{code:d}", journal)
-    notify(options, journal)
+        code = run_log.stop(stopped.code)
+    ping(options.ping, f"/{code:d}")
+    notify(options)
     return code
 
 
@@ -257,21 +258,19 @@ def catch_signals() -> None:
         signal.signal(number, stop)
 
 
-def run_all(
-    stages: list[Stage], ended: list[Ended], options: argparse.Namespace, journal: Journal, view: live.View | None
-) -> None:
+def run_all(stages: list[Stage], ended: list[Ended], options: argparse.Namespace, view: live.View | None) -> None:
     """Run the stages in turn, one started ahead; append how each ended to `ended`."""
-    assert journal.lock is not None
+    assert run_log.lock is not None
     started: dict[str, watch.Process] = {}
     try:
         for number, stage in enumerate(stages):
             for ahead in reversed(stages[len(started) : number + 2]):  # transform first: pandas takes longest to import
-                started[ahead.name] = watch.start(ahead.name, ahead.arguments, journal.lock, view)
-            if may_run(stage, ended, journal):
+                started[ahead.name] = watch.start(ahead.name, ahead.arguments, run_log.lock, view)
+            if may_run(stage, ended):
                 if view:
                     view.begin(started[stage.name])
-                account = watch.take_turn(started[stage.name], options.timeout, options.monitor_interval, journal)
-                ended.append(record(stage, account, options, journal))
+                account = watch.take_turn(started[stage.name], options.timeout, options.monitor_interval)
+                ended.append(record(stage, account, options))
                 if view:
                     view.end(stage.name, ended[-1].outcome, account.facts.get("rows_out"), account.spent.peak_memory_mb)
             else:
@@ -283,38 +282,38 @@ def run_all(
             watch.end(process)
 
 
-def may_run(stage: Stage, ended: list[Ended], journal: Journal) -> bool:
+def may_run(stage: Stage, ended: list[Ended]) -> bool:
     """Tell whether a stage may run: after a failure, only where the file that it reads is there; say which it is."""
     failed = [before.stage for before in ended if before.code != Exit.DONE]
     if not failed or stage.reads is None:
         return True
     path = stage.reads
     if not path.exists():
-        journal.warn(f"{stage.name} is not run: {failed[-1]} failed, and {path} is not there")
+        run_log.warn(f"{stage.name} is not run: {failed[-1]} failed, and {path} is not there")
         return False
     written = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
-    journal.warn(f"{failed[-1]} failed; {stage.name} goes on with {path} of {written:%Y-%m-%d %H:%M}")
+    run_log.warn(f"{failed[-1]} failed; {stage.name} goes on with {path} of {written:%Y-%m-%d %H:%M}")
     return True
 
 
-def record(stage: Stage, account: watch.Account, options: argparse.Namespace, journal: Journal) -> Ended:
+def record(stage: Stage, account: watch.Account, options: argparse.Namespace) -> Ended:
     """Put a stage's end on record: in the text log and in log/runs.jsonl."""
-    facts = journal.facts | account.facts
+    facts = run_log.facts | account.facts
     if account.timed_out:
         facts["error"] = f"{stage.name} took longer than --timeout {options.timeout:g} s and was ended"
-        journal.warn(facts["error"])
+        run_log.warn(facts["error"])
     elif account.signal:  # and the stage could not tell
         facts.setdefault("error", f"{stage.name} was ended by {signal.Signals(account.signal).name}")
-        journal.warn(facts["error"])
-    journal.facts["changed"] = account.facts.get("changed", journal.facts.get("changed"))
-    watch.tell_spent(stage.name, account.spent, journal)
-    remember_run(stage.name, account.spent, account.code, facts)
+        run_log.warn(facts["error"])
+    run_log.facts["changed"] = account.facts.get("changed", run_log.facts.get("changed"))
+    watch.tell_spent(stage.name, account.spent)
+    record_run(stage.name, account.spent, account.code, facts)
     result = Ended(stage.name, account.code, account.spent.wall_s)
-    journal.log(str(result))
+    run_log.detail(str(result))
     return result
 
 
-def sum_up(ended: list[Ended], stages: list[Stage], database: Place, journal: Journal, seen: bool) -> None:
+def sum_up(ended: list[Ended], stages: list[Stage], database: Place, seen: bool) -> None:
     """Tell how each stage ended and where the results lie; raises StageError with the first failure's exit code.
 
     `seen` says that a person at a terminal has seen how each stage ended.
@@ -322,15 +321,15 @@ def sum_up(ended: list[Ended], stages: list[Stage], database: Place, journal: Jo
     counted = [result for result in ended if result.stage != REPORT or len(ended) == 1]
     failure = next((result for result in counted if result.code != Exit.DONE), None)
     for result in ended:
-        if not seen and (failure or not journal.quiet):
+        if not seen and (failure or not run_log.quiet):
             print(f"[etl] {result}", file=sys.stderr)
     written = [stage.reads for stage in stages if stage.name == "load" and stage.reads]
     drawn = [report_file() for stage in stages if stage.name == REPORT]
     loaded = [database] if database.path is None or database.path.exists() else []
     results = [*(path for path in written if path.exists()), *loaded, *(path for path in drawn if path.exists())]
-    journal.say(f"results: {', '.join(map(str, results)) or 'none yet'}; log: {log_file()}")
+    run_log.info(f"results: {', '.join(map(str, results)) or 'none yet'}; log: {log_file()}")
     if failure and failure.code:
-        journal.facts["failed_stage"] = failure.stage
+        run_log.facts["failed_stage"] = failure.stage
         raise StageError(failure.code, f"{failure.stage} failed; its error stands above and in {log_file()}")
 
 
@@ -345,20 +344,20 @@ def tell_status(options: argparse.Namespace) -> None:
         raise StageError(Exit.UNREACHABLE, f"{age}, over --max-age {options.max_age}; run python etl_process.py")
 
 
-def ping(url: str | None, ending: str, journal: Journal) -> None:
+def ping(url: str | None, ending: str) -> None:
     """Call a dead-man's switch (healthchecks' convention: /start, then /exit-code); it never fails the run."""
     if url is None:
         return
     from gdp.sources.http import call
 
-    reach("--ping", url, lambda: call(url.rstrip("/") + ending), journal)
+    reach("--ping", url, lambda: call(url.rstrip("/") + ending))
 
 
-def notify(options: argparse.Namespace, journal: Journal) -> None:
+def notify(options: argparse.Namespace) -> None:
     """Post what changed, after a run that changed something; it never fails the run."""
-    if not options.notify or not journal.facts.get("changed"):
+    if not options.notify or not run_log.facts.get("changed"):
         return
-    from gdp.answers.notice import message
+    from gdp.report.notify import message
     from gdp.sources.http import post
     from gdp.store.database import asked
 
@@ -367,10 +366,10 @@ def notify(options: argparse.Namespace, journal: Journal) -> None:
             said = message(connection, None if options.no_report else report_file())
         post(options.notify, said)
 
-    reach("--notify", options.notify, tell, journal)
+    reach("--notify", options.notify, tell)
 
 
-def reach(option: str, url: str, work: Callable[[], None], journal: Journal) -> None:
+def reach(option: str, url: str, work: Callable[[], None]) -> None:
     """Do what asks the address that an option gives; where that cannot be, warn without any word of the address."""
     from gdp.sources import Unreachable
 
@@ -380,7 +379,7 @@ def reach(option: str, url: str, work: Callable[[], None], journal: Journal) -> 
         # whoever knows the address may call it too, and a library's error may quote a part of it
         tells = "://" in str(reason) or any(word in str(reason) for word in re.findall(r"\w{4,}", url))
         why = "" if tells else f": {reason}"
-        journal.warn(f"could not call the address of {option}{why}")
+        run_log.warn(f"could not call the address of {option}{why}")
 
 
 if __name__ == "__main__":

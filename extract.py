@@ -17,8 +17,8 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from urllib.parse import urlsplit
 
-from gdp.records import IMF_ITSELF, PAGE, STREAMS, WORLD_BANK_ITSELF, is_stream, write_records
-from gdp.running.command_line import (
+from gdp.credentials import without_credentials
+from gdp.options import (
     add_bulk_options,
     add_sources,
     bulk_options,
@@ -29,18 +29,21 @@ from gdp.running.command_line import (
     some_seconds,
     sources_of,
 )
-from gdp.running.credentials import without_credentials
-from gdp.running.journal import Journal
-from gdp.running.places import folder_named, page_named, stream_named
-from gdp.running.screen import waiting
-from gdp.running.stage import leave, run_stage
-from gdp.running.storage import PARTS, Where
-from gdp.sources import Extracted, Refused, Revision, Unreachable, forms, identity, wikipedia
+from gdp.places import folder_named, page_named, stream_named
+from gdp.records import IMF_ITSELF, PAGE, STREAMS, WORLD_BANK_ITSELF, is_stream, write_records
+from gdp.remote_files import PARTS, Where
+from gdp.runtime.run_log import run_log
+from gdp.runtime.stage import leave, run_stage
+from gdp.runtime.terminal import waiting
+from gdp.sources import Extracted, Refused, Revision, Unreachable
 from gdp.sources.asking import Span, fetch_answer, read_file
-from gdp.sources.kinds import source_in
-from gdp.sources.pages import Page, kept_name, kept_pages, open_page
-from gdp.sources.releases import month_span
+from gdp.sources.cache import Page, kept_name, kept_pages, open_page
+from gdp.sources.detect import source_in
+from gdp.sources.imf.releases import month_span
 from gdp.sources.telling import keep_once, refusal, tell_reading, unreachable
+from gdp.sources.wikipedia import page as wikipedia
+from gdp.sources.wikipedia import page_metadata as identity
+from gdp.sources.wikipedia import unwrap as forms
 from utils import Exit, StageError, raw_file, raw_parts, raw_stream
 
 FIRST_DAY = datetime(2001, 1, 15, tzinfo=timezone.utc)  # Wikipedia's: no page was changed before
@@ -49,22 +52,22 @@ FIRST_DAY = datetime(2001, 1, 15, tzinfo=timezone.utc)  # Wikipedia's: no page w
 def main(arguments: list[str] | None = None) -> int:
     """Run the stage as a script; return its exit code."""
     options = parse_arguments(arguments)
-    journal = Journal("revisions" if options.revisions else "extract", options.quiet)
+    run_log.begin("revisions" if options.revisions else "extract", options.quiet)
     target = options.output or raw_file()
 
     def work() -> None:
         if options.revisions:
-            from gdp.sources.archive import fetch_revisions
+            from gdp.sources.folder_of_pages import fetch_revisions
 
-            fetch_revisions(options.revisions, options.every, options.pause, journal, options.anew)
+            fetch_revisions(options.revisions, options.every, options.pause, options.anew)
         elif options.archive or options.pages:
-            extract_many(options, journal)
+            extract_many(options)
         elif options.release and options.release[0] != options.release[1]:
-            extract_releases(options, journal)
+            extract_releases(options)
         else:
-            extract(sources_of(options) or [PAGE], options.page, target, options.max_age, journal, options.release)
+            extract(sources_of(options) or [PAGE], options.page, target, options.max_age, options.release)
 
-    return run_stage(journal, work, options.wait)
+    return run_stage(work, options.wait)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -141,12 +144,11 @@ def span(text: str) -> tuple[str, str]:
     return day(first), day(last)
 
 
-def extract(  # noqa: PLR0913, PLR0917 - as the command line has them
+def extract(
     sources: list[str],
     page: str | Where | None,
     target: Where,
     max_age_days: int | None,
-    journal: Journal,
     release: Span | None = None,
 ) -> None:
     """Read the sources into `target`; raises StageError, and leaves `target` as it was where none could be read.
@@ -155,54 +157,52 @@ def extract(  # noqa: PLR0913, PLR0917 - as the command line has them
     """
     readings: list[Extracted] = []
     failures: list[StageError] = []
-    with waiting(f"asking {', '.join(sources)}", journal):
-        outcomes = side_by_side(
-            [partial(read_source, source, page, max_age_days, journal, release) for source in sources]
-        )
+    with waiting(f"asking {', '.join(sources)}"):
+        outcomes = side_by_side([partial(read_source, source, page, max_age_days, release) for source in sources])
     for outcome in outcomes:
         (failures if isinstance(outcome, StageError) else readings).append(outcome)  # type: ignore[arg-type]
     for failure in failures[1:]:
-        journal.warn(str(failure))
+        run_log.warn(str(failure))
     if not readings:
         raise failures[0]
     for reading in readings:
         for reason, count in reading.left_out.items():
-            journal.warn(f"left out: {count} × {reason}")
+            run_log.warn(f"left out: {count} × {reason}")
     count, sha256 = write_records(target, (record for reading in readings for record in reading.records))
-    journal.settle()
-    journal.note_output(target, count, sha256)
-    journal.say(f"{count} raw records written to {target}")
+    run_log.settle()
+    run_log.record_output(target, count, sha256)
+    run_log.info(f"{count} raw records written to {target}")
     for failure in failures:
         raise failure
 
 
-def extract_many(options: argparse.Namespace, journal: Journal) -> None:
+def extract_many(options: argparse.Namespace) -> None:
     """Read all pages of a folder, or everything kept, a record a line; raises StageError.
 
     Of what was kept some may be unreadable, as somebody had spoiled the page just then: that is listed, and no failure.
     """
-    from gdp.sources.archive import everything_kept, extract_pages, extract_parts, pages_in
+    from gdp.sources.folder_of_pages import everything_kept, extract_pages, extract_parts, pages_in
 
     paths = pages_in(options.pages) if options.pages else everything_kept()
     many = bulk_options(options, most=1.0) if options.archive else bulk_options(options)
-    if run := parts_made_by(options, journal):
-        extract_parts(paths, options.output or raw_parts(), many, run, journal)
+    if run := parts_made_by(options):
+        extract_parts(paths, options.output or raw_parts(), many, run)
     else:
-        extract_pages(paths, options.output or raw_stream(), many, journal)
+        extract_pages(paths, options.output or raw_stream(), many)
 
 
-def extract_releases(options: argparse.Namespace, journal: Journal) -> None:
+def extract_releases(options: argparse.Namespace) -> None:
     """Fetch the past releases that are not kept yet, and read them, a record a line; raises StageError.
 
     Where some could not be had the others are written, and then that is told (69).
     """
-    from gdp.sources.archive import extract_pages
+    from gdp.sources.folder_of_pages import extract_pages
     from gdp.sources.past_releases import fetch_releases
 
     (source,) = sources_of(options)
-    paths, missing = fetch_releases(source, options.release, options.pause, journal)
+    paths, missing = fetch_releases(source, options.release, options.pause)
     if paths:
-        extract_pages(paths, options.output or raw_stream(), bulk_options(options), journal)
+        extract_pages(paths, options.output or raw_stream(), bulk_options(options))
     if missing:
         raise StageError(Exit.UNREACHABLE, missing)
 
@@ -233,55 +233,55 @@ def side_by_side(tasks: list[Callable[[], Extracted]]) -> list[Extracted | Stage
 
 
 def read_source(
-    source: str, page: str | Where | None, max_age_days: int | None, journal: Journal, release: Span | None = None
+    source: str, page: str | Where | None, max_age_days: int | None, release: Span | None = None
 ) -> Extracted:
     """Return what a source says: live, or in the file or at the address that `page` names; raises StageError.
 
     A file is of the source that its content tells, where none is named.
     """
     if page is None:
-        return read_live_page(max_age_days, journal) if source == PAGE else fetch_answer(source, journal, release)
+        return read_live_page(max_age_days) if source == PAGE else fetch_answer(source, release)
     if isinstance(page, str):
         if source == PAGE:
-            return read_url(page, journal)
+            return read_url(page)
         raise StageError(Exit.USAGE, f"--page {page} is an address; name a file that holds an answer of {source}")
     found = open_page(page)
     source = source_in(found.content) if source == PAGE else source
-    return read_page(found, journal) if source == PAGE else read_file(source, found, journal, release)
+    return read_page(found) if source == PAGE else read_file(source, found, release)
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 
-def read_live_page(max_age_days: int | None, journal: Journal) -> Extracted:
+def read_live_page(max_age_days: int | None) -> Extracted:
     """Return what the live page says or, where that cannot be reached, the newest kept page that can be read."""
     try:
-        return read_url(wikipedia.page_url(), journal)
+        return read_url(wikipedia.page_url())
     except StageError as failure:
         if failure.code is not Exit.UNREACHABLE:
             raise
-        return read_kept_page(failure, max_age_days, journal)
+        return read_kept_page(failure, max_age_days)
 
 
-def read_url(url: str, journal: Journal) -> Extracted:
+def read_url(url: str) -> Extracted:
     """Return what the page at `url` says, and keep it; raises StageError: 69 unreachable, 65 refused, 74 not kept.
 
     A page that tells its revision is kept before it is read, for a page that is refused is worth a look; one that does
     not may be anything, and is kept when it could be read.
     """
-    page, revision = fetch(url, journal)
+    page, revision = fetch(url)
     if revision.number:
-        keep_page(page, revision, journal)
-    reading = read_page(page, journal)
+        keep_page(page, revision)
+    reading = read_page(page)
     if not revision.number:
-        keep_page(page, revision, journal)
+        keep_page(page, revision)
     return reading
 
 
-def fetch(url: str, journal: Journal) -> tuple[Page, Revision]:
+def fetch(url: str) -> tuple[Page, Revision]:
     """Return the page at `url` and what it says of its revision; raises StageError: 69 unreachable, 65 no text."""
     if not os.environ.get("GDP_ETL_CONTACT"):
-        journal.log("GDP_ETL_CONTACT is not set; Wikimedia asks for a contact and may answer 403 without")
+        run_log.detail("GDP_ETL_CONTACT is not set; Wikimedia asks for a contact and may answer 403 without")
     try:
         host = urlsplit(url).hostname or url
     except ValueError as error:
@@ -290,7 +290,7 @@ def fetch(url: str, journal: Journal) -> tuple[Page, Revision]:
         answer = wikipedia.fetch(url)
         revision = identity.read_revision(forms.page_in(answer.content))
     except Unreachable as reason:
-        journal.facts["fetched"] = f"could not fetch: {without_credentials(str(reason))}"
+        run_log.facts["fetched"] = f"could not fetch: {without_credentials(str(reason))}"
         raise unreachable(host, reason, "try again later, or name a saved page with --page") from reason
     except Refused as reason:
         raise refusal(without_credentials(url), reason) from reason
@@ -307,13 +307,13 @@ def last_modified(header: str | None) -> datetime:
         return now
 
 
-def keep_page(page: Page, revision: Revision, journal: Journal) -> None:
+def keep_page(page: Page, revision: Revision) -> None:
     """Keep a fetched page under its As_of and revision."""
     day = (revision.saved or page.saved).date()
-    keep_once(kept_name(str(day), page.content, revision.number), page, f"the page of {day}", journal)
+    keep_once(kept_name(str(day), page.content, revision.number), page, f"the page of {day}")
 
 
-def read_kept_page(failure: StageError, max_age_days: int | None, journal: Journal) -> Extracted:
+def read_kept_page(failure: StageError, max_age_days: int | None) -> Extracted:
     """Return what the newest kept page says, and tell its age; raises the `failure` (69) when none will do."""
     reason = str(failure).partition(";")[0]
     for path in reversed(kept_pages()):
@@ -323,26 +323,26 @@ def read_kept_page(failure: StageError, max_age_days: int | None, journal: Journ
             too_old = f"{age} days old, over --max-age {max_age_days}"
             raise StageError(Exit.UNREACHABLE, f"{reason}; the newest kept page is {too_old}; try again later")
         try:
-            reading = read_page(open_page(path), journal)
+            reading = read_page(open_page(path))
         except StageError as unreadable:
-            journal.warn(str(unreadable))
+            run_log.warn(str(unreadable))
             continue
         used = f"{reason}; used the page of {day:%Y-%m-%d}, {age} days old"
-        journal.facts["fetched"] = used
-        journal.warn(used)
+        run_log.facts["fetched"] = used
+        run_log.warn(used)
         return reading
     raise failure
 
 
-def read_page(page: Page, journal: Journal) -> Extracted:
+def read_page(page: Page) -> Extracted:
     """Return what a page says; raises StageError (65) when it is refused."""
     try:
         reading = wikipedia.parse(page.content, page.location, page.saved)
     except Refused as reason:
         raise refusal(page.location, reason) from reason
     if reading.revision is None or reading.revision.saved is None:
-        journal.warn(f"{page.location} does not say when it was saved; took {page.saved:%Y-%m-%d %H:%M} for As_of")
-    tell_reading(reading, page, journal)
+        run_log.warn(f"{page.location} does not say when it was saved; took {page.saved:%Y-%m-%d %H:%M} for As_of")
+    tell_reading(reading, page)
     return reading
 
 

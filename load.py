@@ -14,22 +14,22 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from gdp.answers import questions
-from gdp.answers.changes import Changes, Ranking, changed, ranking, summary
-from gdp.checks.findings import Finding, as_checks
-from gdp.running.command_line import command_line, day
-from gdp.running.journal import Journal
-from gdp.running.places import Place, database_named, default_database, file_named, stream_named
-from gdp.running.stage import answer, leave, run_stage
-from gdp.running.storage import Where, stands_for
-from gdp.store.clean_file import CleanFile
+from gdp.options import command_line, day
+from gdp.places import Place, database_named, default_database, file_named, stream_named
+from gdp.remote_files import Where, stands_for
+from gdp.report import tables as questions
+from gdp.report.revisions import Changes, Ranking, changed, ranking, summary
+from gdp.runtime.run_log import run_log
+from gdp.runtime.stage import answer, leave, run_stage
 from gdp.store.database import asked, loading, sound
 from gdp.store.headlines import put_current_view, replace_countries
 from gdp.store.history import History, Remarks
-from gdp.store.past import take_past
-from gdp.store.tables import create_tables
-from gdp.store.taking import Taken, take_all
+from gdp.store.ingest import Taken, take_all
+from gdp.store.reader import CleanFile
+from gdp.store.schema import create_tables
+from gdp.store.seed import take_past
 from gdp.store.vintages import Vintage
+from gdp.validate.findings import Finding, as_checks
 from utils import Exit, StageError, checks_file, clean_file, log_file, read_bytes, which_file, write_whole
 
 MOST_WARNINGS = 10  # vintages that were not loaded; the log has them all
@@ -45,28 +45,28 @@ class Loaded(NamedTuple):
 def main(arguments: list[str] | None = None) -> int:
     """Run the stage as a script, or answer a question; return its exit code."""
     options = parse_arguments(arguments)
-    journal = Journal("load", options.quiet)
+    run_log.begin("load", options.quiet)
     database = options.database or default_database()
     if options.export and not options.input:
-        return answer(journal, partial(export_tables, options, database, journal))
+        return answer(partial(export_tables, options, database))
     if options.as_of or options.changes or options.country is not None or options.compare:
-        return answer(journal, partial(answer_question, options, database))
+        return answer(partial(answer_question, options, database))
 
     def work() -> None:
         source = options.input or clean_file()
-        loaded = load(source, database, journal, force=options.force, with_past=not options.no_history)
+        loaded = load(source, database, force=options.force, with_past=not options.no_history)
         with asked(database) as connection:
             tables = not options.quiet and not options.changes_only
             changes_too = tables or options.changes_only
             show = questions.show_load(connection, loaded.changes, options.json, tables, changes_too)
         show()
         if options.export and loaded.changes.until is None:
-            journal.warn("nothing is exported: no figure of the IMF's is loaded")
+            run_log.warn("nothing is exported: no figure of the IMF's is loaded")
         elif options.export:
-            export_tables(options, database, journal)
+            export_tables(options, database)
         refuse_newest(loaded.refused)
 
-    return run_stage(journal, work, options.wait)
+    return run_stage(work, options.wait)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -135,32 +135,32 @@ def ask(options: argparse.Namespace, database: Place) -> Callable[[], None]:
         return questions.show_as_of(connection, options.as_of, options.json)
 
 
-def export_tables(options: argparse.Namespace, database: Place, journal: Journal) -> None:
+def export_tables(options: argparse.Namespace, database: Place) -> None:
     """Write the tables for other tools; raises StageError where there are none, or they cannot be written."""
-    from gdp.answers.export import export
+    from gdp.report.export import export
 
     with asked(database) as connection:
         vintage = questions.vintage_at(History(connection), options.as_of)
-        export(connection, vintage, options.output or clean_file().parent, journal, options.as_of)
+        export(connection, vintage, options.output or clean_file().parent, options.as_of)
 
 
 # --- loading ----------------------------------------------------------------------------------------------------------
 
 
-def load(source: Where, database: Place, journal: Journal, force: bool = False, with_past: bool = False) -> Loaded:
+def load(source: Where, database: Place, force: bool = False, with_past: bool = False) -> Loaded:
     """Load the clean records of `source`, all or none; raises StageError, and leaves the database as it was.
 
     What the checks find is told on screen, in the log and in results/Checks.json. A fatal finding stops its vintage,
     unless `force`; where a file holds several, as an archive does, the others are loaded. `with_past`, the vintages
     that come with the suite go into an empty database first.
     """
-    clean = CleanFile(source, journal)
+    clean = CleanFile(source)
     before = Ranking(None, {})
 
     def begin(history: History, first: Vintage) -> None:
         nonlocal before
         if with_past and (past := take_past(history, first)):
-            tell_past(past, journal)
+            tell_past(past)
         with sound(database):
             before = ranking(history, history.newest_imf())
 
@@ -169,11 +169,11 @@ def load(source: Where, database: Place, journal: Journal, force: bool = False, 
         put_current_view(connection)
         history, taken = take_all(connection, clean, force, begin)
         sha256 = clean.sha256
-        journal.note_input(source, clean.count, sha256)
-        journal.say(f"{clean.count:,} clean records read from {source}")
-        findings, left_out = findings_of_transform(source, sha256, journal)
+        run_log.record_input(source, clean.count, sha256)
+        run_log.info(f"{clean.count:,} clean records read from {source}")
+        findings, left_out = findings_of_transform(source, sha256)
         findings += taken.findings
-        tell_findings(findings, taken, journal)
+        tell_findings(findings, taken)
         checks = as_checks(findings, which_file(source, sha256), left_out or {})
         if not (taken.loaded or taken.outdated):
             refuse_all(checks, findings)
@@ -185,20 +185,20 @@ def load(source: Where, database: Place, journal: Journal, force: bool = False, 
         if newest:
             replace_countries(connection, newest)
         changes = changed(before, ranking(history, newest))
-    journal.facts |= {"as_of": newest.as_of if newest else None, "changed": len(changes.rows)}
-    journal.settle()
-    journal.note_output(database.path or str(database), sum(taken.loaded.values()))
-    journal.attempt(lambda: write_whole(checks_file(), checks))
-    warn_of_unsourced(history, newest, taken, journal)
-    warn_of_refused(taken, journal)
-    tell_loaded(taken, database, changes, journal)
+    run_log.facts |= {"as_of": newest.as_of if newest else None, "changed": len(changes.rows)}
+    run_log.settle()
+    run_log.record_output(database.path or str(database), sum(taken.loaded.values()))
+    run_log.attempt(lambda: write_whole(checks_file(), checks))
+    warn_of_unsourced(history, newest, taken)
+    warn_of_refused(taken)
+    tell_loaded(taken, database, changes)
     return Loaded(changes, [vintage for vintage in taken.refused if vintage in taken.newest.values()])
 
 
 # --- findings ---------------------------------------------------------------------------------------------------------
 
 
-def findings_of_transform(source: Where, sha256: str, journal: Journal) -> tuple[list[Finding], dict[str, int] | None]:
+def findings_of_transform(source: Where, sha256: str) -> tuple[list[Finding], dict[str, int] | None]:
     """Return what transform tells of this very file: what it found, as it alone sees the World row, and left out."""
     path = source.with_name(checks_file().name)
     try:
@@ -208,7 +208,7 @@ def findings_of_transform(source: Where, sha256: str, journal: Journal) -> tuple
             return found, dict(told["left_out"])
     except (StageError, OSError, ValueError, LookupError, TypeError):
         pass
-    journal.warn(f"{path} does not speak of this file: its sum was not compared with World; run transform.py again")
+    run_log.warn(f"{path} does not speak of this file: its sum was not compared with World; run transform.py again")
     return [], None
 
 
@@ -223,57 +223,57 @@ def remarks_on(vintage: Vintage, taken: Taken, findings: list[Finding], left_out
     return Remarks(json.dumps(left_out) if alone else None, json.dumps(found))
 
 
-def warn_of_unsourced(history: History, newest: Vintage | None, taken: Taken, journal: Journal) -> None:
+def warn_of_unsourced(history: History, newest: Vintage | None, taken: Taken) -> None:
     """Warn where the newest vintage that was loaded has no IMF column with a source, and so no headlines."""
     spoken = history.vintages.of("IMF")
     if spoken and spoken[-1] != newest and spoken[-1] in taken.loaded:
         stands = f"as it was, as of {newest.as_of[:10]}" if newest else "as it was"
-        journal.warn(
+        run_log.warn(
             f"no IMF column of {spoken[-1].source} as of {spoken[-1].as_of[:10]} has a source:"
             f" its figures are kept in GDP_Estimates, and Countries_by_GDP stays {stands}"
         )
 
 
-def warn_of_refused(taken: Taken, journal: Journal) -> None:
+def warn_of_refused(taken: Taken) -> None:
     """Name the vintages that were not loaded, and what is in doubt of those that were; of very many, the first."""
     lines = [f"not loaded: {vintage.source}, as a later revision of the same minute is" for vintage in taken.outdated]
     lines += [f"loaded before, and now in doubt, as of {one.as_of}: {one}" for one in taken.later_fatal]
     lines += [f"not loaded: {vintage.source} as of {vintage.as_of}, for a fatal finding" for vintage in taken.refused]
     for line in lines[:MOST_WARNINGS]:
-        journal.warn(line)
+        run_log.warn(line)
     for line in lines[MOST_WARNINGS:]:
-        journal.log(f"warning: {line}")
+        run_log.detail(f"warning: {line}")
     if len(lines) > MOST_WARNINGS:
-        journal.warn(f"{len(lines) - MOST_WARNINGS} more like these: they are in {log_file()}, why in {checks_file()}")
+        run_log.warn(f"{len(lines) - MOST_WARNINGS} more like these: they are in {log_file()}, why in {checks_file()}")
 
 
-def tell_loaded(taken: Taken, database: Place, changes: Changes, journal: Journal) -> None:
+def tell_loaded(taken: Taken, database: Place, changes: Changes) -> None:
     """Say how much was loaded, and what that changed."""
     of_how_many = f" of {len(taken.loaded):,} vintages" if taken.number > 1 else ""
-    journal.say(f"{sum(taken.loaded.values()):,} estimates{of_how_many} loaded into {database}")
-    journal.say(summary(changes))
+    run_log.info(f"{sum(taken.loaded.values()):,} estimates{of_how_many} loaded into {database}")
+    run_log.info(summary(changes))
 
 
-def tell_past(past: Taken, journal: Journal) -> None:
+def tell_past(past: Taken) -> None:
     """Say what went into an empty database before the first load."""
     first, last = (vintage.as_of[:10] for vintage in (min(past.loaded), max(past.loaded)))
-    journal.say(
+    run_log.info(
         f"an empty database: {len(past.loaded)} vintages of the page from {first} to {last}, which come with the suite,"
         " are its past (--no-history leaves them out)"
     )
 
 
-def tell_findings(findings: list[Finding], taken: Taken, journal: Journal) -> None:
+def tell_findings(findings: list[Finding], taken: Taken) -> None:
     """Tell all findings together, on screen and in the log; those on an archive's older vintages by number."""
     current = {vintage.as_of for vintage in taken.newest.values()}
     for finding in (finding for finding in findings if finding.as_of in current):
-        journal.warn(str(finding), finding.in_lines())
+        run_log.warn(str(finding), finding.in_lines())
     if taken.older:
         counts = ", ".join(f"{number:,} {check}" for check, number in taken.older.most_common())
-        journal.say(f"on {taken.number - len(taken.newest):,} older vintages, noted on their rows: {counts}")
+        run_log.info(f"on {taken.number - len(taken.newest):,} older vintages, noted on their rows: {counts}")
     fatal = sum(finding.fatal for finding in findings)
     where = f"; all of them are in {checks_file()}" if findings else ""
-    journal.say(f"checks: {fatal} fatal findings, {len(findings) - fatal} to look at{where}")
+    run_log.info(f"checks: {fatal} fatal findings, {len(findings) - fatal} to look at{where}")
 
 
 def refuse_all(checks: bytes, findings: list[Finding]) -> None:

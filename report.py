@@ -14,22 +14,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gdp.running.command_line import command_line
-from gdp.running.journal import Journal
-from gdp.running.places import Place, database_named, default_database, file_named
-from gdp.running.stage import leave, run_stage
+from gdp.options import command_line
+from gdp.places import Place, database_named, default_database, file_named
+from gdp.runtime.run_log import run_log
+from gdp.runtime.stage import leave, run_stage
 from gdp.store.database import asked
 from utils import Exit, StageError, report_file, write_whole, writing
 
 if TYPE_CHECKING:
-    from gdp.answers.plots import Drawing
+    from gdp.report.svg import Drawing
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the stage as a script; return its exit code."""
     options = parse_arguments(arguments)
-    journal = Journal("report", options.quiet)
-    return run_stage(journal, prepared(options, journal), options.wait)
+    run_log.begin("report", options.quiet)
+    return run_stage(prepared(options), options.wait)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -48,13 +48,14 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def prepared(options: argparse.Namespace, journal: Journal) -> Callable[[], None]:
+def prepared(options: argparse.Namespace) -> Callable[[], None]:
     """Return the work, its modules imported and the page's template ready: while load may be at work.
 
     The work raises StageError: 2 where a package is missing, and as report does.
     """
     try:
-        from gdp.answers import overview, page  # noqa: F401
+        from gdp.report import page
+        from gdp.report import summary as overview  # noqa: F401
 
         page.template()
         missing = ""
@@ -65,7 +66,7 @@ def prepared(options: argparse.Namespace, journal: Journal) -> Callable[[], None
         if missing:
             raise StageError(Exit.USAGE, f"cannot draw: {missing}; pip install -r requirements.txt")
         as_png = drawer_of_png() if options.png else None
-        report(options.database or default_database(), options.output or report_file(), journal, as_png)
+        report(options.database or default_database(), options.output or report_file(), as_png)
 
     return work
 
@@ -73,17 +74,19 @@ def prepared(options: argparse.Namespace, journal: Journal) -> Callable[[], None
 def drawer_of_png() -> Callable[[Drawing], bytes]:
     """Return what makes a PNG of a drawing; raises StageError (2) where matplotlib is missing."""
     try:
-        from gdp.answers.png import as_png
+        from gdp.report.png import as_png
     except ImportError as error:
         remedy = "pip install -r requirements/plots.txt"
         raise StageError(Exit.USAGE, f"cannot draw PNG: {error}; {remedy}") from None
     return as_png
 
 
-def report(database: Place, target: Path, journal: Journal, as_png: Callable[[Drawing], bytes] | None = None) -> None:
+def report(database: Place, target: Path, as_png: Callable[[Drawing], bytes] | None = None) -> None:
     """Write the page and the plots; raises StageError: 66 before the first load, 74 where they cannot be written."""
-    from gdp.answers import page, plots, world
-    from gdp.answers.overview import overview
+    from gdp.report import page
+    from gdp.report import svg as plots
+    from gdp.report import world_map as world
+    from gdp.report.summary import overview
 
     with asked(database) as connection:
         told = overview(connection)
@@ -102,12 +105,12 @@ def report(database: Place, target: Path, journal: Journal, as_png: Callable[[Dr
         write_whole(target.parent / "plots" / f"{drawing.name}.svg", plots.as_file(drawing))
         if as_png:
             write_whole(target.parent / "plots" / f"{drawing.name}.png", as_png(drawing))
-    journal.facts["as_of"] = told.newest.as_of
-    journal.settle()
-    journal.note_output(target, len(told.countries))
+    run_log.facts["as_of"] = told.newest.as_of
+    run_log.settle()
+    run_log.record_output(target, len(told.countries))
     if told.left_out_of_past:
-        journal.say(f"{told.left_out_of_past:,} of {told.all_estimates:,} estimates, the oldest, are not in the page")
-    journal.say(f"{len(told.countries)} countries drawn into {target}, and plots beside it")
+        run_log.info(f"{told.left_out_of_past:,} of {told.all_estimates:,} estimates, the oldest, are not in the page")
+    run_log.info(f"{len(told.countries)} countries drawn into {target}, and plots beside it")
 
 
 if __name__ == "__main__":

@@ -13,18 +13,18 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from gdp.checks.findings import Finding, as_checks
-from gdp.checks.vintage import check_control_totals
-from gdp.figures.cleaning import left_out
-from gdp.figures.countries import reference
-from gdp.figures.tally import MAX_UNKNOWN, Tally
+from gdp.options import add_bulk_options, bulk_options, command_line, parts_made_by
+from gdp.places import stream_named
 from gdp.records import STREAMS, is_stream
-from gdp.running.command_line import add_bulk_options, bulk_options, command_line, parts_made_by
-from gdp.running.journal import Journal
-from gdp.running.pieces import rejected_file
-from gdp.running.places import stream_named
-from gdp.running.stage import leave, run_stage
-from gdp.running.storage import Where, stands_for
+from gdp.remote_files import Where, stands_for
+from gdp.runtime.pieces import rejected_file
+from gdp.runtime.run_log import run_log
+from gdp.runtime.stage import leave, run_stage
+from gdp.transform.countries import reference
+from gdp.transform.rules import left_out
+from gdp.transform.totals import MAX_UNKNOWN, Tally
+from gdp.validate.findings import Finding, as_checks
+from gdp.validate.single_vintage import check_control_totals
 from utils import (
     MAX_NAMED,
     checks_file,
@@ -41,30 +41,30 @@ from utils import (
 def main(arguments: list[str] | None = None) -> int:
     """Run the stage as a script; return its exit code."""
     options = parse_arguments(arguments)
-    journal = Journal("transform", options.quiet)
-    return run_stage(journal, prepared(options, journal), options.wait)
+    run_log.begin("transform", options.quiet)
+    return run_stage(prepared(options), options.wait)
 
 
-def prepared(options: argparse.Namespace, journal: Journal) -> Callable[[], None]:
+def prepared(options: argparse.Namespace) -> Callable[[], None]:
     """Return the work, what it needs imported: that may happen before our turn comes, while extract is at work."""
-    from gdp.figures import transforming
+    from gdp.transform import run as transforming
 
     bulk, sources = bulk_options(options), options.input or [raw_file()]
     named = transforming.all_named(sources)
-    if run := parts_made_by(options, journal):
+    if run := parts_made_by(options):
         folder = options.output or clean_parts()
-        return lambda: tell(transforming.transform_parts(sources, folder, bulk, run, journal), named, folder, journal)
+        return lambda: tell(transforming.transform_parts(sources, folder, bulk, run), named, folder)
     source, *others = sources
     target = options.output or (clean_stream() if holds_lines(source) else clean_file())
     if holds_lines(source) and is_stream(target):
-        return lambda: tell(transforming.transform_stream(sources, target, bulk, journal), named, target, journal)
+        return lambda: tell(transforming.transform_stream(sources, target, bulk), named, target)
     if others:
         raise SystemExit(f"transform.py: error: several inputs must be {', '.join(STREAMS)}, and the output too")
     import pandas  # noqa: F401 - what sorts
 
     def clean_and_sort() -> None:
-        tally, sha256 = transforming.transform_sorted(source, target, bulk, journal)
-        tell(tally, named, target, journal, sha256)
+        tally, sha256 = transforming.transform_sorted(source, target, bulk)
+        tell(tally, named, target, sha256)
 
     return clean_and_sort
 
@@ -99,46 +99,46 @@ def holds_lines(source: Where) -> bool:
 # --- what is told -----------------------------------------------------------------------------------------------------
 
 
-def tell(tally: Tally, source: str, target: Where, journal: Journal, sha256: str | None = None) -> None:
+def tell(tally: Tally, source: str, target: Where, sha256: str | None = None) -> None:
     """Tell what became of every record, on screen, in the log and in Checks.json beside the target."""
-    journal.settle()
-    journal.note_output(target, tally.written, sha256)
+    run_log.settle()
+    run_log.record_output(target, tally.written, sha256)
     facts = {"input": source, "rows_in": tally.total, "rejected": tally.rejected, "as_of": tally.newest}
-    journal.facts |= facts
+    run_log.facts |= facts
     parts = ", ".join(f"{count:,} {fate}" for fate, count in tally.by_fate.items())
-    journal.say(f"{tally.total:,} raw records: {parts}")
-    name_rejects(tally, target, journal)
-    name_unknown(tally.unknown, journal)
-    findings = against_world(tally, journal)
+    run_log.info(f"{tally.total:,} raw records: {parts}")
+    name_rejects(tally, target)
+    name_unknown(tally.unknown)
+    findings = against_world(tally)
     checks = as_checks(findings, which_file(stands_for(target), sha256), left_out(tally.by_fate))
-    journal.attempt(lambda: write_whole(target.with_name(checks_file().name), checks))
-    journal.say(f"{tally.written:,} clean records written to {target}")
+    run_log.attempt(lambda: write_whole(target.with_name(checks_file().name), checks))
+    run_log.info(f"{tally.written:,} clean records written to {target}")
 
 
-def name_rejects(tally: Tally, target: Where, journal: Journal) -> None:
+def name_rejects(tally: Tally, target: Where) -> None:
     """Warn of what was set aside, and name the first few in the log; Rejected.jsonl has them all."""
     if not tally.rejected:
         return
     for reject in tally.first_rejects:
-        journal.log(f"set aside: {reject}")
+        run_log.detail(f"set aside: {reject}")
     where = f"see {rejected_file(target)}: {tally.first_rejects[0]}"
-    journal.warn(f"{tally.rejected:,} of {tally.total:,} records were set aside, {where}")
+    run_log.warn(f"{tally.rejected:,} of {tally.total:,} records were set aside, {where}")
 
 
-def name_unknown(names: list[str], journal: Journal) -> None:
+def name_unknown(names: list[str]) -> None:
     """Tell of countries that the reference table does not know: warn of the first, with the names nearest to them."""
     for name in names[:MAX_NAMED]:
         near = reference().nearest(name)  # takes as long as a thousand records
         hint = f"; nearest known: {', '.join(near)}" if near else ""
-        journal.warn(f"unknown country {name!r} kept without ISO code and region{hint}")
+        run_log.warn(f"unknown country {name!r} kept without ISO code and region{hint}")
     for name in names[MAX_NAMED:]:
-        journal.log(f"unknown country {name!r} kept without ISO code and region")
+        run_log.detail(f"unknown country {name!r} kept without ISO code and region")
     if len(names) > MAX_NAMED:
         at_least = "at least " if len(names) == MAX_UNKNOWN else ""
-        journal.warn(f"{at_least}{len(names) - MAX_NAMED} more unknown names: the log has them")
+        run_log.warn(f"{at_least}{len(names) - MAX_NAMED} more unknown names: the log has them")
 
 
-def against_world(tally: Tally, journal: Journal) -> list[Finding]:
+def against_world(tally: Tally) -> list[Finding]:
     """Log the newest sums beside their World rows, the control totals; return findings where any are apart."""
     findings: list[Finding] = []
     of_vintage: dict[tuple[str, str], dict[int, tuple[float, float]]] = {}
@@ -147,13 +147,13 @@ def against_world(tally: Tally, journal: Journal) -> list[Finding]:
         if total.as_of == newest:
             share = f"{total.countries:.2f} billion USD, {total.countries / total.world:.3f} of World"
             when = f"{total.institution} {total.year} as of {total.as_of}"
-            journal.log(f"{when}: the figures add up to {share} ({total.world:.2f})")
+            run_log.detail(f"{when}: the figures add up to {share} ({total.world:.2f})")
         sums = of_vintage.setdefault((total.institution, total.as_of), {})
         sums[total.year] = total.countries, total.world
     for (institution, as_of), sums in of_vintage.items():
         findings += check_control_totals(institution, as_of, sums)
     if findings:
-        journal.log(f"apart from World: {first_few((f'{one.as_of}: {one}' for one in findings), '; ')}")
+        run_log.detail(f"apart from World: {first_few((f'{one.as_of}: {one}' for one in findings), '; ')}")
     return findings
 
 

@@ -118,7 +118,7 @@ def clean_parts() -> Path:
 
 
 class Elsewhere(Protocol):
-    """A place that is no path of this machine; gdp.running.storage opens it."""
+    """A place that is no path of this machine; gdp.remote_files opens it."""
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gzip
 import json
@@ -21,6 +22,7 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import HealthCheck, settings
 
+from gdp.runtime.run_log import run_log
 from tests.page_builder import SHIPPED
 
 # The ordinary run draws the same examples each time, so that a change is judged by what it changed;
@@ -76,12 +78,20 @@ def page_of(day: str) -> Path:
     return SHARED_PAGES / f"{next(page for page in PAGES if page.startswith(day))}.html.gz"
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a folder of the test's own for everything that the stages write."""
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder of the test's own, in which the stages work, and start a new run log."""
     folder = tmp_path / "home"
     folder.mkdir()
     monkeypatch.setenv("GDP_ETL_HOME", str(folder))
+    run_log.begin("test", quiet=True)
+    return folder
+
+
+@pytest.fixture
+def home(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the test's own folder; the network is out of reach."""
+    folder = own_folder
     for name, value in NO_NETWORK.items():
         monkeypatch.setenv(name, value)
     return folder
@@ -98,6 +108,22 @@ def run(home: Path, tmp_path: Path) -> Run:
         )  # fmt: skip
 
     return run_script
+
+
+@contextlib.contextmanager
+def logged() -> Iterator[list[str]]:
+    """Yield the lines that this process logs meanwhile."""
+    lines: list[str] = []
+    run_log.detail = lines.append  # type: ignore[method-assign,assignment]
+    try:
+        yield lines
+    finally:
+        del run_log.detail
+
+
+def has_line(lines: list[str], words: str) -> bool:
+    """Return whether one of the lines has these words."""
+    return any(words in line for line in lines)
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import load
 import transform
+from gdp.places import Place
 from gdp.records import write_records
-from gdp.running.journal import Journal
-from gdp.running.places import Place
-from gdp.sources import wikipedia
-from gdp.sources.pages import open_page
+from gdp.sources.cache import open_page
+from gdp.sources.wikipedia import page as wikipedia
 
 
 def clean_file_of(page: str | Path, folder: Path) -> Path:
@@ -25,12 +24,12 @@ def clean_file_of(page: str | Path, folder: Path) -> Path:
     raw, clean = folder / "results" / "raw.json", folder / "results" / "clean.json"
     write_records(raw, extracted.records)
     options = transform.parse_arguments(["--input", str(raw), "--output", str(clean)])
-    transform.prepared(options, Journal("transform", quiet=True))()
+    transform.prepared(options)()
     return clean
 
 
 def load_page(page: str | Path, home: Path, force: bool = False) -> list[str]:
     """Take a page through all stages, and return the checks that found something; raises StageError (65)."""
     clean = clean_file_of(page, home)
-    loaded = load.load(clean, Place(home / "sqliteDB" / "World_Economies.db"), Journal("load", quiet=True), force)
+    loaded = load.load(clean, Place(home / "sqliteDB" / "World_Economies.db"), force)
     return [str(vintage) for vintage in loaded.refused]

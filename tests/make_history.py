@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from gdp.sources.wikipedia import PAGE_TITLE, SITE_URL
+from gdp.sources.wikipedia.page import PAGE_TITLE, SITE_URL
 from tests.conftest import MISJUDGED, PAGES, PROJECT, shared_pages
 from utils import HISTORY_FILE
 

@@ -17,7 +17,7 @@ from math import asin, cos, pi, radians, sin, sqrt
 from pathlib import Path
 from typing import Any
 
-from gdp.figures.countries import reference
+from gdp.transform.countries import reference
 from utils import WORLD_MAP
 
 Point = tuple[float, float]

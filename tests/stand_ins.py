@@ -9,8 +9,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from gdp.checks.vintage import OUTSIDE_THE_OUTLOOK
-from gdp.figures.countries import reference
+from gdp.transform.countries import reference
+from gdp.validate.single_vintage import OUTSIDE_THE_OUTLOOK
 from tests.conftest import Answer
 from tests.page_builder import Layout, build, page_of_facts
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+from gdp.credentials import without_credentials
 from gdp.records import IMF_ITSELF
-from gdp.running.credentials import without_credentials
-from gdp.running.journal import Journal
-from gdp.sources import Extracted, Refused, Unreachable, imf, wdi_archive, world_bank
-from gdp.sources.answers import MIN_COUNTRIES, check_whole
-from gdp.sources.imf import Answer
-from gdp.sources.kinds import read_answer
-from gdp.sources.pages import Page, kept_name
-from gdp.sources.releases import WITHOUT_GDP, ReleaseMonth, releases_between
+from gdp.runtime.run_log import run_log
+from gdp.sources import Extracted, Refused, Unreachable
+from gdp.sources.cache import Page, kept_name
+from gdp.sources.detect import read_answer
+from gdp.sources.imf import outlook as imf
+from gdp.sources.imf.outlook import Answer
+from gdp.sources.imf.releases import WITHOUT_GDP, ReleaseMonth, releases_between
+from gdp.sources.payloads import MIN_COUNTRIES, check_whole
 from gdp.sources.telling import keep_once, refusal, tell_reading, unreachable
+from gdp.sources.world_bank import api as world_bank
+from gdp.sources.world_bank import archive as wdi_archive
 from utils import Exit, StageError
 
 Span = tuple[ReleaseMonth, ReleaseMonth]
@@ -46,34 +49,34 @@ def wanted_releases(source: str, span: Span) -> list[ReleaseMonth]:
     return wanted
 
 
-def fetch_answer(source: str, journal: Journal, release: Span | None = None) -> Extracted:
+def fetch_answer(source: str, release: Span | None = None) -> Extracted:
     """Return what the IMF or the World Bank answers, and keep it; raises StageError: 69 unreachable, 65 refused."""
     try:
         month = wanted_releases(source, release)[0] if release else None
         answer = ask(source, month)
     except Unreachable as reason:
-        journal.facts["fetched"] = f"could not fetch: {without_credentials(str(reason))}"
+        run_log.facts["fetched"] = f"could not fetch: {without_credentials(str(reason))}"
         raise unreachable(source, reason, "try again later, or name a kept answer with --page") from reason
-    journal.say(f"{source}: {answer.sender} answered")
+    run_log.info(f"{source}: {answer.sender} answered")
     page = Page(answer.content, f"the API of {source}", datetime.now(timezone.utc))
-    reading = read_file(source, page, journal, release)
+    reading = read_file(source, page, release)
     try:
         check_whole(reading.records)
     except Refused as reason:
         raise refusal(page.location, reason) from reason
     name = kept_name(reading.records[0]["As_of"], answer.content, source=source)
-    keep_once(name, page, f"the answer of {source}", journal)
+    keep_once(name, page, f"the answer of {source}")
     return reading
 
 
-def read_file(source: str, page: Page, journal: Journal, release: Span | None = None) -> Extracted:
+def read_file(source: str, page: Page, release: Span | None = None) -> Extracted:
     """Return what an answer or file of the IMF or the World Bank says; raises StageError (65) when it is refused."""
     try:
         reading = read_answer(source, page, release[0] if release and source == IMF_ITSELF else None)
     except Refused as reason:
         raise refusal(page.location, reason) from reason
-    tell_reading(reading, page, journal)
+    tell_reading(reading, page)
     countries = len({record["Country"] for record in reading.records})
     if countries < MIN_COUNTRIES:
-        journal.warn(f"{page.location} is about {countries} countries: a part of a release, and no vintage by itself")
+        run_log.warn(f"{page.location} is about {countries} countries: a part of a release, and no vintage by itself")
     return reading

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import hashlib
 
-from gdp.running.credentials import without_credentials
-from gdp.running.journal import Journal
+from gdp.credentials import without_credentials
+from gdp.runtime.run_log import run_log
 from gdp.sources import Extracted, Refused, Unreachable
-from gdp.sources.pages import Page, is_kept, keep
+from gdp.sources.cache import Page, is_kept, keep
 from utils import Exit, StageError
 
 NOTHING_CHANGED = "fetched, and nothing changed"
 
 
-def keep_once(name: str, page: Page, what: str, journal: Journal) -> None:
+def keep_once(name: str, page: Page, what: str) -> None:
     """Keep something fetched, unless it is there already."""
     if is_kept(name):
-        journal.facts["fetched"] = NOTHING_CHANGED
-        journal.say(f"{NOTHING_CHANGED}: {what} is kept already as {name}")
+        run_log.facts["fetched"] = NOTHING_CHANGED
+        run_log.info(f"{NOTHING_CHANGED}: {what} is kept already as {name}")
         return
     path = keep(name, page.content)
-    journal.facts["fetched"] = "fetched, new"
-    journal.say(f"fetched {what}, which is new; kept as {path}")
+    run_log.facts["fetched"] = "fetched, new"
+    run_log.info(f"fetched {what}, which is new; kept as {path}")
 
 
-def tell_reading(reading: Extracted, page: Page, journal: Journal) -> None:
+def tell_reading(reading: Extracted, page: Page) -> None:
     """Tell what was read, on screen and in the run's facts."""
-    journal.facts |= {
+    run_log.facts |= {
         "input": page.location,
         "input_sha256": hashlib.sha256(page.content).hexdigest(),
         "bytes_in": len(page.content),
-        "as_of": max(reading.records[0]["As_of"], journal.facts.get("as_of", "")),
+        "as_of": max(reading.records[0]["As_of"], run_log.facts.get("as_of", "")),
     }
     countries = len({record["Country"] for record in reading.records})
-    journal.say(f"{len(reading.records)} figures of {countries} countries and aggregates read from {page.location}")
+    run_log.info(f"{len(reading.records)} figures of {countries} countries and aggregates read from {page.location}")
 
 
 def unreachable(what: str, reason: Unreachable, remedy: str) -> StageError:

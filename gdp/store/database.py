@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from gdp.running.places import Place
+from gdp.places import Place
 from gdp.store.dialects import LOCK_WAIT_S, Dialect, one_line_errors
 from utils import Exit, StageError, writing
 

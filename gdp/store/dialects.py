@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from gdp.running.places import Place
+from gdp.places import Place
 from utils import Exit, StageError
 
 LOCK_WAIT_S = 10.0  # how long another program may hold the database before we give up

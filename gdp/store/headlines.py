@@ -1,15 +1,15 @@
 """Which figure stands for a country: one SELECT says so, for Countries_by_GDP, GDP_Current and every question.
 
 A country's headline is its figure under a column that has a source, for the year of As_of, else the nearest year before
-it, else the nearest after. gdp.checks.said.headlines_of says the same of figures that are not loaded yet; a test
-holds the two together.
+it, else the nearest after. gdp.validate.observations.headlines_of does the same for figures that are not loaded yet; a
+test compares the two.
 """
 
 from __future__ import annotations
 
 from gdp.records import INSTITUTIONS, UNSOURCED_NOTES
 from gdp.store.database import Connection
-from gdp.store.tables import STANDS
+from gdp.store.schema import STANDS
 from gdp.store.vintages import Vintage
 
 _INSTITUTIONS = " UNION ALL ".join(f"SELECT '{name}' AS Institution" for name in INSTITUTIONS)

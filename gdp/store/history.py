@@ -13,16 +13,16 @@ from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from gdp.checks.comparison import Earlier, Release
-from gdp.checks.contradictions import UNSETTLED, Neighbours
-from gdp.checks.findings import NotesOfChecks, is_doubted, note_without_checks
-from gdp.checks.said import Key, Said, Statement
 from gdp.records import IMF_ITSELF, is_unsourced
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import COUNTRIES, HEADLINES, newest_vintages, of_vintage
-from gdp.store.standing import Estimate, Standing, State, rows_said, said_by, statement_of
-from gdp.store.tables import STANDS, index_estimates
+from gdp.store.open_intervals import Estimate, Standing, State, rows_said, said_by, statement_of
+from gdp.store.schema import STANDS, index_estimates
 from gdp.store.vintages import Vintage, Vintages, changed_by_hand
+from gdp.validate.against_imf import Earlier, Release
+from gdp.validate.consistency import UNSETTLED, Neighbours
+from gdp.validate.findings import NotesOfChecks, is_doubted, note_without_checks
+from gdp.validate.observations import Key, Said, Statement
 
 STATE = "SELECT {} FROM GDP_Estimates WHERE Publisher = ? AND Institution = ? AND As_of <= ? AND Until > ?"
 ENDED = "SELECT {} FROM GDP_Estimates WHERE Publisher = ? AND Institution = ? AND Until = ?"

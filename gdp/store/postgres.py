@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from gdp.running.places import Place
+from gdp.places import Place
 from gdp.store.dialects import LOCK_WAIT_S, Dialect, Values, one_line_errors
 from utils import Exit, StageError
 

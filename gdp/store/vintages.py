@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from gdp.checks.contradictions import UNSETTLED
-from gdp.checks.said import Said
 from gdp.records import IMF_ITSELF, PAGE, PUBLISHERS, is_as_of, publisher_of
 from gdp.store.database import Connection
+from gdp.validate.consistency import UNSETTLED
+from gdp.validate.observations import Said
 from utils import Exit, StageError
 
 END_OF_DAY = "T24"  # later than every moment of a day, so that As_of < day + END_OF_DAY is what stood at its end

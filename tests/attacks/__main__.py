@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 
-from gdp.running.screen import Screen, plain_lines
+from gdp.runtime.terminal import Screen, plain_lines
 from tests.attacks.every import ATTACKS
 from tests.attacks.harness import Attack, new_home
 

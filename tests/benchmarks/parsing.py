@@ -22,7 +22,7 @@ from bs4 import BeautifulSoup
 PROJECT = Path(__file__).parents[2]
 sys.path.insert(0, str(PROJECT))
 
-from gdp.sources import wikipedia  # noqa: E402
+from gdp.sources.wikipedia import page as wikipedia  # noqa: E402
 from tests.conftest import shared_pages  # noqa: E402
 
 SHIPPED = PROJECT / "data" / "pages" / "2025-12-30_enwiki_rev1330326028.html.gz"

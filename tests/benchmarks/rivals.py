@@ -24,7 +24,7 @@ FIELDS = ("Country", "ISO3", "Region", "Subregion", "Institution", "Year", "GDP_
 
 def known_names(names: list[str]) -> dict[str, tuple[str, str | None, str | None, str | None]]:
     """Return name, code, region and subregion by the names that a file has, World left out."""
-    from gdp.figures.countries import reference
+    from gdp.transform.countries import reference
 
     found: dict[str, tuple[str, str | None, str | None, str | None]] = {}
     for name in names:

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from gdp.figures.countries import reference
 from gdp.records import IMF_ITSELF, WORLD_BANK_ITSELF
 from gdp.sources import Extracted, Refused
-from gdp.sources.kinds import read_answer, source_in
-from gdp.sources.pages import Page
-from gdp.sources.releases import ReleaseMonth
+from gdp.sources.cache import Page
+from gdp.sources.detect import read_answer, source_in
+from gdp.sources.imf.releases import ReleaseMonth
+from gdp.transform.countries import reference
 from tests.conftest import PROJECT, Run, records
 
 API = PROJECT.parent / "shared" / "api"

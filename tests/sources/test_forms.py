@@ -15,7 +15,10 @@ from typing import Any
 import openpyxl
 import pytest
 
-from gdp.sources import Refused, imf, wdi_archive, world_bank
+from gdp.sources import Refused
+from gdp.sources.imf import outlook as imf
+from gdp.sources.world_bank import api as world_bank
+from gdp.sources.world_bank import archive as wdi_archive
 from tests import stand_ins
 from tests.conftest import Run, records
 from utils import StageError

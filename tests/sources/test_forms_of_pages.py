@@ -11,8 +11,9 @@ from email.message import EmailMessage
 import pytest
 
 from gdp.records import PAGE
-from gdp.sources import Extracted, Refused, wikipedia
-from gdp.sources.kinds import source_in
+from gdp.sources import Extracted, Refused
+from gdp.sources.detect import source_in
+from gdp.sources.wikipedia import page as wikipedia
 from tests.page_builder import SHIPPED
 
 PLAIN = gzip.decompress(SHIPPED.read_bytes()).decode()

@@ -9,8 +9,9 @@ from datetime import datetime, timezone
 
 import pytest
 
-from gdp.figures.cleaning import Fate, clean
-from gdp.sources import Refused, wikipedia
+from gdp.sources import Refused
+from gdp.sources.wikipedia import page as wikipedia
+from gdp.transform.rules import Fate, clean
 from tests.page_builder import Figure, Layout, Page, Series, build, listed, page_of_facts, per, plain
 
 FACTS = page_of_facts()

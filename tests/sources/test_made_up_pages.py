@@ -21,8 +21,9 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 from hypothesis.vendor.pretty import RepresentationPrinter
 
-from gdp.figures.countries import reference
-from gdp.sources import Refused, wikipedia
+from gdp.sources import Refused
+from gdp.sources.wikipedia import page as wikipedia
+from gdp.transform.countries import reference
 from tests.conftest import Run, shared_pages
 from tests.page_builder import (
     DASH_FOR_SCREENS,

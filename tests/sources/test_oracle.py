@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from gdp.sources.tables import visible_tables
+from gdp.sources.wikipedia.tables import visible_tables
 from tests.conftest import MISJUDGED, OTHER_LISTS, PAGES, shared_pages
 from tests.page_builder import SHIPPED, build
 from tests.sources.oracle import Grid, grids

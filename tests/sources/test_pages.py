@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from gdp.figures.cleaning import clean, named_of
-from gdp.sources import Extracted, Refused, wikipedia
+from gdp.sources import Extracted, Refused
+from gdp.sources.wikipedia import page as wikipedia
+from gdp.transform.rules import clean, named_of
 from tests.conftest import MISJUDGED, OTHER_LISTS, PAGES, SHARED_PAGES, Run, page_of, query, records, shared_pages
 from tests.page_builder import SHIPPED, page_of_facts, shipped_page
 

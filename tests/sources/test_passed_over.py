@@ -6,7 +6,7 @@ import gzip
 from pathlib import Path
 from typing import Any
 
-from gdp.sources.revisions import list_revisions
+from gdp.sources.wikipedia.backfill import list_revisions
 from tests.conftest import Answer, Run, Server
 from tests.stand_ins import Wiki, as_answer
 

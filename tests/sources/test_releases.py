@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from gdp.sources import Refused, Unreachable, imf
-from gdp.sources.outlook import Outlook, Series, extracted
-from gdp.sources.releases import ReleaseMonth, day_of, month_span, named_in, of_day, releases_between
+from gdp.sources import Refused, Unreachable
+from gdp.sources.imf import outlook as imf
+from gdp.sources.imf.releases import ReleaseMonth, day_of, month_span, named_in, of_day, releases_between
+from gdp.sources.imf.weo_model import Outlook, Series, extracted
 from tests import stand_ins
 from tests.conftest import Answer, Run, Server, query, records
 from tests.store.loading import ask

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gdp.sources.revisions import PastRevision, by_period
+from gdp.sources.wikipedia.backfill import PastRevision, by_period
 from tests.conftest import PROJECT, Answer, Run, Server, query
 from tests.page_builder import SHIPPED
 from tests.stand_ins import Wiki, as_answer

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from gdp.figures.amounts import hundredths_of_billions, unit_factor
-from gdp.figures.cleaning import Fate, clean
-from gdp.sources import Refused, imf, world_bank
-from gdp.sources.answers import read_json
-from gdp.sources.releases import ReleaseMonth
+from gdp.sources import Refused
+from gdp.sources.imf import outlook as imf
+from gdp.sources.imf.releases import ReleaseMonth
+from gdp.sources.payloads import read_json
+from gdp.sources.world_bank import api as world_bank
+from gdp.transform.amounts import hundredths_of_billions, unit_factor
+from gdp.transform.rules import Fate, clean
 from tests import stand_ins
 from tests.conftest import PROJECT, Answer, Run, Server, query, records
 

@@ -7,9 +7,10 @@ from datetime import datetime, timezone
 
 import pytest
 
-from gdp.figures.cleaning import Fate, clean
 from gdp.records import is_unsourced
-from gdp.sources import Refused, wikipedia
+from gdp.sources import Refused
+from gdp.sources.wikipedia import page as wikipedia
+from gdp.transform.rules import Fate, clean
 from tests.sources.variants import ALL_BUT, IN_ITS_PLACE, PAGE, READ, REFUSED, Variant, every
 
 Figures = dict[tuple[str, str, int], float]

@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gdp.running.journal import Journal
-from gdp.running.places import Place
+from gdp.places import Place
+from gdp.runtime.run_log import run_log
 from load import load, main
 from tests.conftest import PROJECT
 
@@ -42,7 +42,8 @@ def clean_file_of(page: Path, source: str = "wikipedia") -> Path:
 def load_page(place: Place | Path, page: Path, source: str = "wikipedia", quiet: bool = True) -> Any:
     """Load a saved page or answer; return what load returns."""
     place = place if isinstance(place, Place) else Place(place)
-    return load(clean_file_of(page, source), place, Journal("load", quiet=quiet))
+    run_log.begin("load", quiet=quiet)
+    return load(clean_file_of(page, source), place)
 
 
 class Answer(NamedTuple):

@@ -11,14 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gdp.answers.overview import overview
-from gdp.checks.said import headlines_of
+from gdp.places import Place
 from gdp.records import UNSOURCED_NOTE, CleanRecord, is_unsourced
-from gdp.running.journal import Journal
-from gdp.running.places import Place
+from gdp.report.summary import overview
 from gdp.store.database import asked, opened, rows_of
 from gdp.store.headlines import COUNTRIES
 from gdp.store.history import History
+from gdp.validate.observations import headlines_of
 from load import load
 from tests.conftest import query
 from tests.page_builder import SHIPPED
@@ -62,7 +61,7 @@ def load_said(database: Path, as_of: str, said: Said, source: str = "https://exa
     ]  # fmt: skip
     path = database.with_suffix(".json")
     path.write_text(json.dumps(records), encoding="utf-8")
-    load(path, Place(database), Journal("load", quiet=True), force=True)
+    load(path, Place(database), force=True)
 
 
 def table(database: Path) -> list[tuple[Any, ...]]:
@@ -206,7 +205,7 @@ def test_a_load_that_fails_leaves_an_older_database_as_it_was(home: Path) -> Non
     bad: list[CleanRecord] = [r for r in json.loads(clean_file_of(SHIPPED).read_text()) if r["ISO3"] != "USA"][:50]
     (home / "bad.json").write_text(json.dumps(bad))
     with pytest.raises(Exception, match="not loaded"):
-        load(home / "bad.json", Place(home / "x.db"), Journal("load", quiet=True))
+        load(home / "bad.json", Place(home / "x.db"))
     after = (
         query(home / "x.db", "SELECT sql FROM sqlite_master"),
         query(home / "x.db", "SELECT * FROM Countries_by_GDP"),

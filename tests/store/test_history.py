@@ -12,14 +12,13 @@ from typing import Any
 
 import pytest
 
-from gdp.answers.changes import last_refresh, ranking
-from gdp.figures.countries import reference
+from gdp.places import Place
 from gdp.records import CleanRecord
-from gdp.running.journal import Journal
-from gdp.running.places import Place
+from gdp.report.revisions import last_refresh, ranking
 from gdp.store.database import opened
 from gdp.store.history import History
 from gdp.store.vintages import END_OF_DAY
+from gdp.transform.countries import reference
 from load import load
 from tests.conftest import PROJECT, Run, page_of, query, shared_pages
 from tests.page_builder import SHIPPED
@@ -86,7 +85,7 @@ def load_vintage(
     path = home / "results" / f"{as_of[:10]}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(vintage(as_of, said, source)), encoding="utf-8")
-    load(path, Place(home / DATABASE), Journal("load", quiet=True), force=True)
+    load(path, Place(home / DATABASE), force=True)
 
 
 def replayed(vintages: dict[str, dict[tuple[str, str, int], float]], day: str) -> dict[tuple[str, str, int], float]:
@@ -329,7 +328,7 @@ def test_a_reader_that_does_not_read_on_does_not_keep_a_load_waiting(home: Path)
     said = {f"20{10 + n // 25}-01-{1 + n % 25:02}": {("IMF", "KOR", 2024): 1000.0 + n} for n in range(1, 300)}
     many = home / "many.json"
     many.write_text(json.dumps([one for as_of, figures in said.items() for one in vintage(as_of, figures)]))
-    load(many, Place(home / DATABASE), Journal("load", quiet=True), force=True)
+    load(many, Place(home / DATABASE), force=True)
     command = [sys.executable, str(PROJECT / "load.py"), "--country", "KOR", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as reader:
         assert reader.stdout and reader.stdout.read(1) == b"{"

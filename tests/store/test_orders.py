@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 import load
-from gdp.figures.cleaning import clean
+from gdp.places import Place
 from gdp.records import write_records
-from gdp.running.journal import Journal
-from gdp.running.places import Place
-from gdp.sources.archive import packed_lines
+from gdp.sources.folder_of_pages import packed_lines
+from gdp.transform.rules import clean
 from tests.conftest import MISJUDGED, PAGES, SHARED_PAGES, made_once, query
 from tests.make_data import make_records, records_a_page
 
@@ -42,7 +41,7 @@ def cleaned(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def loaded(files: Iterable[Path], database: Path) -> Path:
     """Load files one after another; none is refused."""
     for file in files:
-        assert load.load(file, Place(database), Journal("load", quiet=True)).refused == []
+        assert load.load(file, Place(database)).refused == []
     return database
 
 

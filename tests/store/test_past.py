@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gdp.figures.cleaning import named_of
 from gdp.records import CLEAN_FIELDS, is_unsourced, record_problem
+from gdp.transform.rules import named_of
 from tests.conftest import MISJUDGED, PAGES, SHARED_PAGES, Run, query
 from tests.page_builder import SHIPPED
 from tests.store.loading import ask, clean_file_of

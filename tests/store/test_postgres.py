@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 import pytest
 
-from gdp.checks.said import said_in
-from gdp.running.places import Place, database_named
+from gdp.places import Place, database_named
 from gdp.store.database import asked, opened, transaction
 from gdp.store.headlines import replace_countries
 from gdp.store.history import History
-from gdp.store.tables import create_tables
-from gdp.store.taking import take_each
+from gdp.store.ingest import take_each
+from gdp.store.schema import create_tables
+from gdp.validate.observations import said_in
 from tests.cluster import free_port
 from tests.conftest import PROJECT, Run, page_of, query, shared_pages
 from tests.page_builder import SHIPPED

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from gdp.checks.said import Said, said_in
-from gdp.running.places import Place
+from gdp.places import Place
 from gdp.store import database
 from gdp.store.database import SMALL_LOAD_BYTES, loading
 from gdp.store.history import History
-from gdp.store.tables import create_tables
-from gdp.store.taking import take_each
+from gdp.store.ingest import take_each
+from gdp.store.schema import create_tables
+from gdp.validate.observations import Said, said_in
 from tests.conftest import PROJECT, Run
 from tests.page_builder import SHIPPED
 from tests.store.archives import an_archive, archive

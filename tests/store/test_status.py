@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 import transform
-from gdp.figures.cleaning import Fate, clean
+from gdp.places import Place
 from gdp.records import RawRecord
-from gdp.running.journal import Journal
-from gdp.running.places import Place
+from gdp.transform.rules import Fate, clean
 from load import load
 from tests.conftest import query
 from utils import StageError
@@ -39,8 +38,8 @@ def take_in(home: Path, records: list[Any], name: str = "raw.json") -> None:
     (folder / name).write_text(text, encoding="utf-8")
     cleaned = folder / f"clean_{name}"
     options = transform.parse_arguments(["--input", str(folder / name), "--output", str(cleaned)])
-    transform.prepared(options, Journal("transform", quiet=True))()
-    load(cleaned, Place(home / DATABASE), Journal("load", quiet=True), force=True)
+    transform.prepared(options)()
+    load(cleaned, Place(home / DATABASE), force=True)
 
 
 @pytest.mark.parametrize("name", ["raw.json", "raw.jsonl"])
@@ -71,14 +70,14 @@ def test_load_refuses_a_clean_record_with_another_status(status: object, name: s
     record = {**(clean(raw("2024", "estimate")).record or {}), "Status": status}
     (home / name).write_text(json.dumps(record) + "\n" if name.endswith("l") else json.dumps([record]), "utf-8")
     with pytest.raises(StageError, match="record 1: field Status is"):
-        load(home / name, Place(home / DATABASE), Journal("load", quiet=True), force=True)
+        load(home / name, Place(home / DATABASE), force=True)
 
 
 def test_clean_records_from_before_it_was_kept_load_without_it(home: Path) -> None:
     record = dict(clean(raw("2024", None)).record or {})
     del record["Status"]
     (home / "clean.json").write_text(json.dumps([record]), "utf-8")
-    load(home / "clean.json", Place(home / DATABASE), Journal("load", quiet=True), force=True)
+    load(home / "clean.json", Place(home / DATABASE), force=True)
     assert [row[3] for row in query(home / DATABASE, STATUS)] == [None]
 
 

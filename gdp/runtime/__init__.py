@@ -1,0 +1,1 @@
+"""How does a stage run? Its command line, turn, processes and screens."""

@@ -1,0 +1,190 @@
+"""The run log of this process: lines on screen and in the text log, and one object a run in log/runs.jsonl.
+
+A process runs one stage, so it has one run log: `run_log`. A script names its stage with `run_log.begin`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from gdp.remote_files import Where
+from utils import Exit, StageError, append_line, append_log, from_here, printable, runs_file
+
+MOST_WARNINGS, MOST_CHARACTERS = 100, 500  # of a run in log/runs.jsonl, and of each warning
+LAST_RUNS_BYTES = 200_000  # about a hundred runs: enough to find the last one of a stage
+
+Run = dict[str, Any]
+
+
+class RunLog:
+    """What a stage reports. `facts` become the run's object in log/runs.jsonl: rows, bytes, files, As_of, the error."""
+
+    def __init__(self) -> None:
+        self.begin("suite")
+
+    def begin(self, stage: str, quiet: bool = False) -> None:
+        """Start the log of a stage; `quiet` keeps steps off the screen."""
+        self.stage = stage
+        self.quiet = quiet
+        self.warnings: list[str] = []
+        self.facts: dict[str, Any] = {"warnings": self.warnings}
+        self.lock: int | None = None
+        self.settled = False
+        self._previous_warnings: list[str] | None = None
+        self._progress_descriptor: int | None = None
+
+    def detail(self, message: str) -> None:
+        """Write a line to the log only; raises StageError (74) until the output is in place."""
+        if self.settled:
+            self.attempt(lambda: append_log(f"[{self.stage}] {message}"))
+        else:
+            append_log(f"[{self.stage}] {message}")
+
+    def attempt(self, work: Callable[[], None]) -> None:
+        """Do optional work after the output is in place; its failure is a warning."""
+        try:
+            work()
+        except StageError as error:
+            self._print(f"warning: {printable(str(error))}")
+
+    def info(self, message: str) -> None:
+        """Report a step: to the log and, unless quiet, to the screen, with paths relative to the current folder."""
+        self.detail(message)
+        if not self.quiet:
+            self._print(from_here(printable(message)))
+
+    def warn(self, message: str, in_lines: Sequence[str] = ()) -> None:
+        """Report something that needs a look, quiet or not; `in_lines` is a shorter form for the screen.
+
+        A quiet run does not repeat a warning of the previous run on the screen: cron would mail it every day.
+        """
+        self.detail(f"warning: {message}")
+        if len(self.warnings) < MOST_WARNINGS:
+            self.warnings.append(message[:MOST_CHARACTERS])
+        if not (self.quiet and self._is_repeated(message)):
+            first, *others = in_lines or (message,)
+            self._print("\n".join([f"warning: {printable(first)}", *(f"  {printable(line)}" for line in others)]))
+
+    def _is_repeated(self, message: str) -> bool:
+        if self._previous_warnings is None:
+            self._previous_warnings = warnings_of_last_run(self.stage)
+        return message[:MOST_CHARACTERS] in self._previous_warnings
+
+    def _print(self, text: str) -> None:
+        print(f"[{self.stage}] {text}", file=sys.stderr, flush=True)
+
+    def record_input(self, path: Where, rows: int, sha256: str) -> None:
+        """Record the file that was read."""
+        self.facts |= {"input": str(path), "input_sha256": sha256, "rows_in": rows, "bytes_in": path.stat().st_size}
+
+    def record_output(self, place: Where | str, rows: int, sha256: str | None = None) -> None:
+        """Record the output that was written."""
+        size = None if isinstance(place, str) else place.stat().st_size
+        self.facts |= {"output": str(place), "output_sha256": sha256, "rows_out": rows, "bytes_out": size}
+
+    def settle(self) -> None:
+        """Mark the output as in place: nothing undoes it any more, so a line that cannot be logged is a warning."""
+        self.settled = True
+
+    @property
+    def sends_progress(self) -> bool:
+        """Return whether the process that started this one shows its progress."""
+        return self._progress_descriptor is not None
+
+    def send_progress_to(self, descriptor: int) -> None:
+        """Send progress to an open descriptor from now on."""
+        self._progress_descriptor = descriptor
+
+    def send_progress(self, done: int, total: int, what: str, seconds_left: float) -> None:
+        """Send the progress to the process that shows it, if there is one."""
+        if self._progress_descriptor is not None:
+            progress = json.dumps({"progress": [done, total, what, seconds_left]}).encode() + b"\n"
+            with contextlib.suppress(OSError):
+                os.write(self._progress_descriptor, progress)
+
+    def stop(self, code: int) -> int:
+        """Report that a signal stopped this run; return the exit code."""
+        self.facts["error"] = "interrupted" if code == Exit.INTERRUPTED else "terminated"
+        self._print(self.facts["error"])
+        with contextlib.suppress(StageError):
+            self.detail(self.facts["error"])
+        return code
+
+    def fail(self, code: int, message: str) -> int:
+        """Report a failure, also where the log cannot be written; return the exit code."""
+        self.facts["error"] = message
+        self._print(f"error: {printable(message)}")
+        with contextlib.suppress(StageError):
+            self.detail(f"error: {message}")
+        return code
+
+
+run_log = RunLog()
+
+
+# --- log/runs.jsonl ---------------------------------------------------------------------------------------------------
+
+
+class Usage(NamedTuple):
+    """What a process used: its start, its wall time, its CPU times, and its peak memory."""
+
+    started: datetime
+    wall_s: float
+    usage: resource.struct_rusage
+    peak_memory_mb: float
+
+
+def record_run(stage: str, used: Usage, code: int, facts: dict[str, Any]) -> None:
+    """Append one object to log/runs.jsonl; raises StageError (74)."""
+    run = {
+        "stage": stage,
+        "started": f"{used.started:%Y-%m-%dT%H:%M:%SZ}",
+        "exit_code": int(code),
+        "wall_s": round(used.wall_s, 3),
+        "user_s": round(used.usage.ru_utime, 3),
+        "system_s": round(used.usage.ru_stime, 3),
+        "peak_memory_mb": round(used.peak_memory_mb, 1),
+        **facts,
+    }
+    append_line(runs_file(), json.dumps(run, ensure_ascii=True))
+
+
+def read_runs() -> list[Run]:
+    """Return the recorded runs, oldest first; raises StageError (66) when there are none."""
+    runs: list[Run] = []
+    path = runs_file()
+    for name in (path.with_name(f"{path.name}.1"), path):
+        if name.exists():
+            lines = name.read_text(encoding="utf-8", errors="replace").splitlines()
+            runs += [run for line in lines if (run := _run_in(line))]
+    if not runs:
+        raise StageError(Exit.NO_INPUT, f"{path} has no run; run python etl_process.py first")
+    return runs
+
+
+def _run_in(line: str) -> Run | None:
+    try:
+        run = json.loads(line)
+    except (ValueError, RecursionError):  # a line that a full disk cut short, or that somebody else wrote
+        return None
+    return run if isinstance(run, dict) and {"stage", "started", "exit_code"} <= run.keys() else None
+
+
+def warnings_of_last_run(stage: str) -> list[str]:
+    """Return the warnings of a stage's last run; none where no run is recorded or the file cannot be read."""
+    try:
+        with runs_file().open("rb") as file:
+            file.seek(-min(LAST_RUNS_BYTES, os.fstat(file.fileno()).st_size), os.SEEK_END)
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return []
+    of_stage = (run for line in reversed(lines) if (run := _run_in(line)) and run["stage"] == stage)
+    warnings = next(of_stage, {}).get("warnings")
+    return [str(message) for message in warnings] if isinstance(warnings, list) else []

@@ -1,0 +1,1 @@
+"""Beyond one machine: partitioned output and Spark."""

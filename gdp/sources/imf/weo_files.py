@@ -1,0 +1,148 @@
+"""The IMF's own files of the World Economic Outlook, a series a row and a year a column.
+
+Until April 2025 they are text under the name of .xls (WEOApr2013all.xls), and reports of the same columns; since
+October 2025 they are .xlsx. The portal's exports of SDMX have that layout too. Figures are in the scale that they name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any, NamedTuple
+
+from gdp.sources import Refused
+from gdp.sources.imf.releases import ReleaseMonth, day_of, named_in
+from gdp.sources.imf.weo_model import BILLIONS, INDICATOR, Outlook, Series
+from gdp.sources.tabular_files import Table
+
+DATABASE_URL = "https://www.imf.org/en/Publications/WEO/weo-database"
+DESCRIBED = "gross domestic product, current prices"
+MAX_ROWS_BEFORE_HEADER = 20
+# What a column is for, by the names that it has had. The portal names "COUNTRY.Name", and in its exports "COUNTRY.ID".
+COLUMNS = {
+    "code": ("iso", "country.id", "weo country group code"),
+    "name": ("country", "country.name", "country group name"),
+    "series": ("series_code",),
+    "subject": ("weo subject code", "indicator.id"),
+    "described": ("subject descriptor", "indicator", "indicator.name"),
+    "units": ("units", "unit", "unit.name"),
+    "scale": ("scale", "scale.name"),
+    "last_actual": ("estimates start after", "latest_actual_annual_data"),
+    "published": ("publication_date",),
+}
+WHOLE_UNITS = "units"
+SCALES = ("billions", "millions", "thousands", WHOLE_UNITS)
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_COPYRIGHT = re.compile(r"World Economic Outlook Database\b", re.IGNORECASE)
+_A_COUNTRY = re.compile(r"[A-Z]{3}")
+
+
+class _Layout(NamedTuple):
+    """Where a table's header stands, which column is for what, and which is which year's."""
+
+    header: int
+    columns: dict[str, int]
+    years: dict[str, int]
+
+    def of(self, row: list[str], what: str) -> str:
+        """Return what a row says in the column for something, "" where there is none."""
+        place = self.columns.get(what)
+        return row[place] if place is not None and place < len(row) else ""
+
+
+def layout_of(table: Table) -> _Layout | None:
+    """Return how a table is laid out, or None where it is no file of the World Economic Outlook."""
+    for number, row in enumerate(table[:MAX_ROWS_BEFORE_HEADER]):
+        names = [cell.lstrip("\ufeff").strip('"').casefold() for cell in row]
+        years = {cell: place for place, cell in enumerate(row) if _YEAR.fullmatch(cell)}
+        columns = {what: names.index(name) for what, known in COLUMNS.items() for name in reversed(known)
+                   if name in names}  # fmt: skip
+        if years and columns.keys() & {"name", "code", "series"} and columns.keys() & {"subject", "described"}:
+            return _Layout(number, columns, years)
+    return None
+
+
+def outlook_of_tables(tables: list[Table]) -> Outlook:
+    """Return what a file's tables say of nominal GDP; raises Refused where they are cut short or of other subjects."""
+    series: list[Series] = []
+    units: Counter[str] = Counter()
+    others: Counter[str] = Counter()
+    published: set[str] = set()
+    release: ReleaseMonth | None = None
+    for table in tables:
+        release = _release_of(table) or release
+        layout = layout_of(table)
+        for row in table[layout.header + 1 :] if layout else ():
+            if layout is None or not _is_series(layout, row):
+                continue
+            if not _is_nominal_gdp(layout, row):
+                others[_subject(layout, row)] += 1
+                continue
+            _check_whole(layout, row)
+            series.append(_series(layout, row))
+            units[_unit(layout, row)] += 1
+            published |= {day for day in (day_of(layout.of(row, "published")),) if day}
+    if not series:
+        raise Refused(f"it has {', '.join(list(others)[:3]) or 'no series'}, not {INDICATOR}")
+    if len(units) > 1:
+        raise Refused(f"its figures are in several units: {', '.join(units)}")
+    return Outlook(
+        series, next(iter(units)), DATABASE_URL, published=max(published, default=None), release=release,
+        left_out=Counter({"series of another subject": others.total()}) if others else Counter(),
+    )  # fmt: skip
+
+
+def _is_series(layout: _Layout, row: list[str]) -> bool:
+    """Tell a row of figures from an empty one and the line of copyright."""
+    return any(row) and not _COPYRIGHT.search(row[0]) and bool(_subject(layout, row))
+
+
+def _subject(layout: _Layout, row: list[str]) -> str:
+    series = layout.of(row, "series").split(".")
+    return layout.of(row, "subject") or (series[1] if len(series) > 1 else "") or layout.of(row, "described")
+
+
+def _is_nominal_gdp(layout: _Layout, row: list[str]) -> bool:
+    """Tell nominal GDP in US dollars, by its code, or by its words where there are no codes."""
+    subject = _subject(layout, row)
+    if subject.upper() == subject and " " not in subject:
+        return subject == INDICATOR
+    units = layout.of(row, "units").casefold()
+    return subject.casefold().startswith(DESCRIBED) and ("u.s. dollar" in units or "us dollar" in subject.casefold())
+
+
+def _check_whole(layout: _Layout, row: list[str]) -> None:
+    """Raise Refused when a row ends before its last year: the file was cut on its way."""
+    if len(row) <= max(layout.years.values()):
+        raise Refused(f"the row of {(layout.of(row, 'name') or row[0])[:40]} is cut short; fetch it again")
+
+
+def _series(layout: _Layout, row: list[str]) -> Series:
+    code = layout.of(row, "code") or layout.of(row, "series").partition(".")[0]
+    is_group = bool(code) and not _A_COUNTRY.fullmatch(code)
+    figures: dict[str, str | None] = {year: row[place] for year, place in layout.years.items()}
+    return Series(code, layout.of(row, "name") or None, figures, layout.of(row, "last_actual"), is_group)
+
+
+def _unit(layout: _Layout, row: list[str]) -> str:
+    """Return the unit in the file's own words; a portal's export without a scale is in billions, as it is shown."""
+    units, scale = layout.of(row, "units") or "U.S. dollars", layout.of(row, "scale")
+    if scale and scale.casefold() not in SCALES:
+        raise Refused(f"the scale of its figures is {scale[:40]!r}, not one of {', '.join(SCALES)}")
+    if scale.casefold() == WHOLE_UNITS:
+        return f"{units}, whole units (current US$)"
+    return f"{scale} of {units}" if scale else BILLIONS
+
+
+def _release_of(table: Table) -> ReleaseMonth | None:
+    """Return the release that the line of copyright names: it stands at the end, and maybe over the header."""
+    lines = (" ".join(row) for row in reversed(table) if len(row) and _COPYRIGHT.search(" ".join(row[:2])))
+    return next((release for line in lines if (release := named_in(line))), None)
+
+
+def as_table(rows_by_name: list[Any]) -> Table:
+    """Return a portal's export that somebody turned into JSON, an object a row, as the table that it was."""
+    header = list(dict.fromkeys(name for row in rows_by_name if isinstance(row, dict) for name in row))
+    rows = [[str(row.get(name) if row.get(name) is not None else "") for name in header] for row in rows_by_name
+            if isinstance(row, dict)]  # fmt: skip
+    return [header, *rows]

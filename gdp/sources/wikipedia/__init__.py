@@ -1,0 +1,1 @@
+"""Wikipedia's page: fetching it, unwrapping saved copies, and reading its tables."""

@@ -1,0 +1,1 @@
+"""The World Bank's World Development Indicators: the API, its archive, and its files."""

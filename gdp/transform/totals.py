@@ -1,0 +1,91 @@
+"""What became of raw records, added up: how many met which fate, control sums, unknown names, the first rejects."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from gdp.transform.rules import Fate
+from utils import MAX_NAMED
+
+BROKEN = "no record"  # the fate of what is no raw record at all
+MAX_UNKNOWN = 25  # how many unknown names are remembered, to be told; none of the shared pages has one
+
+Sums = dict[str, list[int]]  # by As_of, year and institution: hundredths of a billion, of the countries and of World
+
+
+class ControlTotal(NamedTuple):
+    """An institution's countries added up beside its World row, both in billions of US dollars."""
+
+    as_of: str
+    institution: str
+    year: int
+    countries: float
+    world: float
+
+
+class Tally:
+    """What became of raw records, added up block by block; `saved` is an earlier one's as_json."""
+
+    def __init__(self, saved: Mapping[str, Any] | None = None) -> None:
+        saved = saved or {"counts": {}, "sums": {}, "unknown": [], "first_rejects": []}
+        self.counts: Counter[str] = Counter(saved["counts"])
+        self.sums: Sums = dict(saved["sums"])
+        self.unknown: list[str] = list(saved["unknown"])
+        self.first_rejects: list[str] = list(saved["first_rejects"])
+
+    def add(self, more: Tally) -> None:
+        """Add what became of more records."""
+        self.counts.update(more.counts)
+        for name, (countries, world) in more.sums.items():
+            before = self.sums.get(name, [0, 0])
+            self.sums[name] = [before[0] + countries, world or before[1]]
+        self.unknown = list(dict.fromkeys([*self.unknown, *more.unknown]))[:MAX_UNKNOWN]
+        self.first_rejects = [*self.first_rejects, *more.first_rejects][:MAX_NAMED]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return vars(self)
+
+    @property
+    def by_fate(self) -> dict[str, int]:
+        """How many records met each fate, the fates in an order of their own, those that none met left out."""
+        return {fate: self.counts[fate] for fate in (*map(str, Fate), BROKEN) if self.counts[fate]}
+
+    @property
+    def total(self) -> int:
+        """How many records there were."""
+        return self.counts.total()
+
+    @property
+    def written(self) -> int:
+        """How many of them gave a clean record."""
+        return self.counts[Fate.CLEAN.value]
+
+    @property
+    def rejected(self) -> int:
+        """How many of them were set aside."""
+        return self.counts[Fate.REJECTED.value] + self.counts[BROKEN]
+
+    @property
+    def newest(self) -> str:
+        """The newest As_of of a figure, or an empty text where there is no figure."""
+        return max((name.partition(" ")[0] for name in self.sums), default="")
+
+    def control_totals(self) -> Iterator[ControlTotal]:
+        """Yield the sum of the countries of each institution and As_of beside its World row.
+
+        A column may have figures of other years, so all of them stand against the only World row that there is; where
+        there are several, a column each, the year tells which countries belong to it.
+        """
+        of_series: dict[tuple[str, str], dict[int, list[int]]] = {}
+        for name, cents in self.sums.items():
+            as_of, stated_year, institution = name.split(" ", 2)
+            of_series.setdefault((as_of, institution), {})[int(stated_year)] = cents
+        for (as_of, institution), by_year in sorted(of_series.items()):
+            worlds = {year: world for year, (_, world) in by_year.items() if world}
+            for year, world in sorted(worlds.items()):
+                years = list(by_year) if len(worlds) == 1 else [year]
+                countries = sum(by_year[one][0] for one in years)
+                yield ControlTotal(as_of, institution, year, countries / 100, world / 100)
