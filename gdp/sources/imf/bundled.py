@@ -1,0 +1,59 @@
+"""The IMF's releases that come with the suite: nominal GDP by country, year and release, since April 2019.
+
+They are a second witness when a page is checked, and the answer to `extract.py --release` where there is no network.
+tests/make_imf_releases.py writes the file; docs/data.md has its provenance.
+"""
+
+from __future__ import annotations
+
+import gzip
+from functools import cache
+from typing import NamedTuple
+
+from gdp.sources.imf.releases import PUBLISHED
+from utils import PROJECT, read_bytes
+
+RELEASES_FILE = PROJECT / "data" / "imf_releases.csv.gz"
+LAST_ACTUAL = "last_actual"  # instead of a year: the last year that is no projection, in the IMF's words
+WHOLE_RELEASE = 1_000  # figures; of the release of April 2026 only those of one year are known
+
+
+class Row(NamedTuple):
+    """A line of the file: a country's figures for one year, one a release, in billions of USD; "" for none."""
+
+    iso3: str
+    year: str
+    cells: list[str]
+
+
+class Bundle(NamedTuple):
+    """The file: its releases ("2019-04") from oldest to newest, and its rows."""
+
+    releases: list[str]
+    rows: list[Row]
+
+    def texts(self, release: str) -> dict[tuple[str, str], str]:
+        """Return a release's cells as published, by ISO3 and year; under LAST_ACTUAL the last year that is actual."""
+        column = self.releases.index(release)
+        return {(row.iso3, row.year): row.cells[column] for row in self.rows if row.cells[column]}
+
+    def is_whole(self, release: str) -> bool:
+        """Return whether all that the IMF published is here, within the years that the file has."""
+        return len(self.texts(release)) > WHOLE_RELEASE
+
+    def released_before(self, as_of: str) -> list[str]:
+        """Return the releases that were published before an As_of, from oldest to newest."""
+        return [release for release in self.releases if day_of_release(release) < as_of]
+
+
+@cache
+def bundle() -> Bundle:
+    """Return the bundled releases, read once a process; raises StageError (66) where the file is missing."""
+    first, *lines = gzip.decompress(read_bytes(RELEASES_FILE)).decode().splitlines()
+    rows = (line.split(",") for line in lines)
+    return Bundle(first.split(",")[2:], [Row(iso3, year, cells) for iso3, year, *cells in rows])
+
+
+def day_of_release(release: str) -> str:
+    """Return the day on which a bundled release was published."""
+    return f"{release}-{PUBLISHED[release]:02}"
