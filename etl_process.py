@@ -18,14 +18,17 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from gdp.options import add_bulk_options, add_sources, command_line, days, some_seconds, sources_of
-from gdp.places import (
-    Place,
-    database_named,
-    default_database,
+from gdp.options import (
+    add_bulk_options,
+    add_sources,
+    command_line,
+    days,
     folder_named,
     page_named,
+    some_seconds,
+    sources_of,
 )
+from gdp.places import Place, database_named, default_database
 from gdp.report import status
 from gdp.runtime import live
 from gdp.runtime import supervisor as watch

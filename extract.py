@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from urllib.parse import urlsplit
 
-from gdp.credentials import without_credentials
+from gdp.model import IMF, WIKIPEDIA, WORLD_BANK
 from gdp.options import (
     add_bulk_options,
     add_sources,
@@ -25,12 +25,15 @@ from gdp.options import (
     command_line,
     day,
     days,
+    folder_named,
+    page_named,
     parts_made_by,
     some_seconds,
     sources_of,
+    stream_named,
 )
-from gdp.places import folder_named, page_named, stream_named
-from gdp.records import IMF_ITSELF, PAGE, STREAMS, WORLD_BANK_ITSELF, is_stream, write_records
+from gdp.places import without_credentials
+from gdp.record_files import STREAMS, is_stream, write_records
 from gdp.remote_files import PARTS, Where
 from gdp.runtime.run_log import run_log
 from gdp.runtime.stage import leave, run_stage
@@ -65,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         elif options.release and options.release[0] != options.release[1]:
             extract_releases(options)
         else:
-            extract(sources_of(options) or [PAGE], options.page, target, options.max_age, options.release)
+            extract(sources_of(options) or [WIKIPEDIA.name], options.page, target, options.max_age, options.release)
 
     return run_stage(work, options.wait)
 
@@ -120,8 +123,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def check_release(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """End in wrong usage where --release has no source that has releases, or names several for one file."""
-    if options.release and sources_of(options) not in ([IMF_ITSELF], [WORLD_BANK_ITSELF]):
-        parser.error(f"--release is of one source: --source {IMF_ITSELF}, or --source {WORLD_BANK_ITSELF}")
+    if options.release and sources_of(options) not in ([IMF.name], [WORLD_BANK.name]):
+        parser.error(f"--release is of one source: --source {IMF.name}, or --source {WORLD_BANK.name}")
     if options.release and options.page and options.release[0] != options.release[1]:
         parser.error("--page is of one release: name it as --release 2025-10")
     if options.release and options.engine == "spark":
@@ -181,7 +184,8 @@ def extract_many(options: argparse.Namespace) -> None:
 
     Of what was kept some may be unreadable, as somebody had spoiled the page just then: that is listed, and no failure.
     """
-    from gdp.sources.folder_of_pages import everything_kept, extract_pages, extract_parts, pages_in
+    from gdp.scale.partitioned_stages import extract_parts
+    from gdp.sources.folder_of_pages import everything_kept, extract_pages, pages_in
 
     paths = pages_in(options.pages) if options.pages else everything_kept()
     many = bulk_options(options, most=1.0) if options.archive else bulk_options(options)
@@ -240,14 +244,14 @@ def read_source(
     A file is of the source that its content tells, where none is named.
     """
     if page is None:
-        return read_live_page(max_age_days) if source == PAGE else fetch_answer(source, release)
+        return read_live_page(max_age_days) if source == WIKIPEDIA.name else fetch_answer(source, release)
     if isinstance(page, str):
-        if source == PAGE:
+        if source == WIKIPEDIA.name:
             return read_url(page)
         raise StageError(Exit.USAGE, f"--page {page} is an address; name a file that holds an answer of {source}")
     found = open_page(page)
-    source = source_in(found.content) if source == PAGE else source
-    return read_page(found) if source == PAGE else read_file(source, found, release)
+    source = source_in(found.content) if source == WIKIPEDIA.name else source
+    return read_page(found) if source == WIKIPEDIA.name else read_file(source, found, release)
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------

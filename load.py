@@ -14,8 +14,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from gdp.options import command_line, day
-from gdp.places import Place, database_named, default_database, file_named, stream_named
+from gdp.options import command_line, day, stream_named
+from gdp.places import Place, database_named, default_database, file_named
 from gdp.remote_files import Where, stands_for
 from gdp.report import tables as questions
 from gdp.report.revisions import Changes, Ranking, changed, ranking, summary

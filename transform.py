@@ -13,11 +13,10 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from gdp.options import add_bulk_options, bulk_options, command_line, parts_made_by
-from gdp.places import stream_named
-from gdp.records import STREAMS, is_stream
+from gdp.options import add_bulk_options, bulk_options, command_line, parts_made_by, stream_named
+from gdp.record_files import STREAMS, is_stream
 from gdp.remote_files import Where, stands_for
-from gdp.runtime.pieces import rejected_file
+from gdp.runtime.rejects import rejected_file
 from gdp.runtime.run_log import run_log
 from gdp.runtime.stage import leave, run_stage
 from gdp.transform.countries import reference
@@ -53,11 +52,15 @@ def prepared(options: argparse.Namespace) -> Callable[[], None]:
     named = transforming.all_named(sources)
     if run := parts_made_by(options):
         folder = options.output or clean_parts()
-        return lambda: tell(transforming.transform_parts(sources, folder, bulk, run), named, folder)
+        from gdp.scale.partitioned_stages import transform_parts
+
+        return lambda: tell(transform_parts(sources, folder, bulk, run), named, folder)
     source, *others = sources
     target = options.output or (clean_stream() if holds_lines(source) else clean_file())
     if holds_lines(source) and is_stream(target):
-        return lambda: tell(transforming.transform_stream(sources, target, bulk), named, target)
+        from gdp.scale.partitioned_stages import files_of
+
+        return lambda: tell(transforming.transform_stream(files_of(sources), target, bulk), named, target)
     if others:
         raise SystemExit(f"transform.py: error: several inputs must be {', '.join(STREAMS)}, and the output too")
     import pandas  # noqa: F401 - what sorts

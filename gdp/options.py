@@ -6,19 +6,17 @@ import argparse
 import os
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
-from urllib.parse import quote
+from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import quote, urlsplit
 
-from gdp.credentials import without_credentials
-from gdp.records import PUBLISHERS
-from gdp.remote_files import PARTS
-from utils import Exit, StageError
+from gdp.model import PUBLISHERS
+from gdp.places import HOSTS_AND_PORTS, WEB, as_typed, file_named, split_scheme, unknown_scheme, without_credentials
+from gdp.remote_files import FILE_SERVERS, PARTS, Stored, Where, is_store
+from gdp.runtime.rejects import MAX_REJECTED_SHARE, Limits
 
 if TYPE_CHECKING:
     from gdp.scale.partitioned_output import Run
 
-# A typo or two in each column of a page of 600 figures; more, and it was read wrong.
-MAX_REJECTED_SHARE = 0.02
 MIN_SECONDS, MAX_SECONDS = 0.1, 1_000_000  # more than a week and a half is no timeout, and overflows a lock's
 
 
@@ -91,10 +89,10 @@ def add_bulk_options(parser: argparse.ArgumentParser) -> None:
     many.add_argument("--master", metavar="URL", help="with --engine spark: whose (default: local[*])")
 
 
-def bulk_options(options: argparse.Namespace, most: float = MAX_REJECTED_SHARE) -> BulkOptions:
+def bulk_options(options: argparse.Namespace, most: float = MAX_REJECTED_SHARE) -> Limits:
     """Return what add_bulk_options's options say; `most` is the share that may be set aside where they do not say."""
     rejected = most if options.max_rejected is None else options.max_rejected
-    return BulkOptions(options.workers or len(os.sched_getaffinity(0)), rejected)
+    return Limits(options.workers or len(os.sched_getaffinity(0)), rejected)
 
 
 def parts_made_by(options: argparse.Namespace) -> Run | None:
@@ -108,22 +106,6 @@ def parts_made_by(options: argparse.Namespace) -> Run | None:
 
         return on_this_machine(bulk_options(options).workers)
     return None
-
-
-class BulkOptions(NamedTuple):
-    """How much is worked through: by how many processes, and which share of it may be set aside."""
-
-    workers: int
-    max_rejected: float
-
-    def refuse(self, rejected: int, total: int, what: str) -> None:
-        """Raise StageError (65) when too much was set aside."""
-        if rejected > self.max_rejected * total:
-            raise StageError(
-                Exit.BAD_DATA,
-                f"{rejected:,} of {total:,} {what} were set aside, over --max-rejected {self.max_rejected:g};"
-                " look at Rejected.jsonl, or allow more",
-            )
 
 
 def a_number(text: str) -> int:
@@ -154,3 +136,55 @@ def days(text: str) -> int:
     if number < 0:
         raise argparse.ArgumentTypeError(f"{text} is less than 0")
     return number
+
+
+# --- pages and files, here or in a store ------------------------------------------------------------------------------
+
+
+def page_named(text: str) -> str | Where:
+    """Return the http(s):// address, or the file, at which a page is read; raises ArgumentTypeError."""
+    scheme, rest = split_scheme(text)
+    if scheme not in WEB:
+        return stream_named(text)
+    try:
+        host = urlsplit(f"{scheme}:{rest}").hostname
+    except ValueError:  # whose message may quote a password
+        host = None
+    if not host:
+        raise argparse.ArgumentTypeError(
+            f"{without_credentials(f'{scheme}:{rest}')} is no address: write https://HOST/PAGE"
+        )
+    return f"{scheme}:{rest}"
+
+
+def stream_named(text: str) -> Where:
+    """Return the file, or folder of partitions, of a path or a store's URL; raises ArgumentTypeError."""
+    place = folder_named(text)
+    if isinstance(place, Stored) and not place.folder:
+        raise argparse.ArgumentTypeError(f"{place} names no file: write {place}/NAME")
+    return place
+
+
+def folder_named(text: str) -> Where:
+    """Return the folder, or whole bucket, of a path or a store's URL; raises ArgumentTypeError."""
+    scheme, rest = split_scheme(text)
+    if scheme in ("", "file"):
+        return file_named(text)
+    shown = without_credentials(f"{scheme}:{rest}")
+    try:
+        if not is_store(scheme):
+            raise unknown_scheme(rest, scheme, "a path, file://, or what fsspec opens, as s3://BUCKET/NAME")
+    except ImportError as error:
+        raise argparse.ArgumentTypeError(f"{shown} cannot be opened here: {error}") from None
+    if _may_hold_a_password(scheme, rest):
+        raise argparse.ArgumentTypeError(f"{shown}: credentials come from the environment, and not from a URL")
+    if not rest.startswith("//") or not rest.strip("/"):
+        raise argparse.ArgumentTypeError(f"{shown} names nothing: write {scheme}://BUCKET/NAME")
+    return Stored(f"{scheme}:{as_typed(rest).rstrip('/')}")
+
+
+def _may_hold_a_password(scheme: str, rest: str) -> bool:
+    authority, _, path = rest.removeprefix("//").partition("/")
+    user, _, host = authority.rpartition("@")
+    is_port = scheme in FILE_SERVERS and HOSTS_AND_PORTS.fullmatch(host) and "@" not in path
+    return ":" in user or (":" in host and not is_port)

@@ -1,7 +1,7 @@
-"""What a text names: a file, a page, a stream or a database.
+"""Where things are: local files, addresses and databases, recognised by their scheme and shown without credentials.
 
-Every option that names a place is understood here, by its scheme, before anything is done. What nothing here knows is
-wrong usage, told by argparse.ArgumentTypeError, whose message holds no credentials either.
+An option that names a place is understood before anything runs. An unknown scheme is wrong usage: it raises
+argparse.ArgumentTypeError, whose message has no credentials either.
 """
 
 from __future__ import annotations
@@ -11,115 +11,106 @@ import os
 import re
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
-from gdp.credentials import HIDDEN, HOSTS_AND_PORTS, WEB, as_typed, credentials_in, without_credentials
-from gdp.remote_files import FILE_SERVERS, Stored, Where, is_store
 from utils import database_file
 
+WEB = ("http", "https")
 POSTGRESQL = ("postgresql", "postgres")
-STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "hdfs")  # those among what fsspec opens that people meet
-BY_NAME_ALONE = (*WEB, *POSTGRESQL, *STORES, "file", "sqlite", "mysql", "mariadb", "jdbc", "ftp")
-# A scheme ends in ://; some people write only the colon, which a file's name may have too.
-_SCHEME = re.compile(rf"([^/\s]*?)://|((?:{'|'.join(BY_NAME_ALONE)}):)", re.IGNORECASE)
+STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "hdfs")  # the common ones among those that fsspec opens
+# These are recognised without the slashes too, as some people write only the colon.
+_BEFORE_A_COLON = (*WEB, *POSTGRESQL, *STORES, "file", "sqlite", "mysql", "mariadb", "jdbc", "ftp")
+_SCHEME = re.compile(rf"([^/\s]*?)://|((?:{'|'.join(_BEFORE_A_COLON)}):)", re.IGNORECASE)
 _DSN = re.compile(
     r"(?:^|\s)(?:host|hostaddr|port|dbname|user|password|passfile|service|sslmode)\s*=(?=\s*\S)", re.IGNORECASE
 )
-_ENDS_A_URL = re.compile(r"[\s'\"<>]", re.ASCII)  # in running text, and so it must not stand in one
+_ENDS_A_URL = re.compile(r"[\s'\"<>]", re.ASCII)  # in running text, so a URL must not contain it
+
+# --- redaction --------------------------------------------------------------------------------------------------------
+
+HIDDEN = "…"
+HOSTS_AND_PORTS = re.compile(r"(?:(?:\[[0-9a-f:.%]+\]|[^\s:\[\]@/,]*)(?::\d*)?(?:,|$))+", re.IGNORECASE)
+_URL = re.compile(r"(?P<scheme>[a-z][\w+.:-]*:)?//(?P<rest>[^\s'\"<>]+)", re.IGNORECASE | re.ASCII)
+_SECRET_PARAMETER = re.compile(
+    r"(?P<name>[?&#;\s][^=&#;\s]*(?:user|passw|pwd|passfile|token|secret|key|sig|credential|auth|login)[^=&#;\s]*=)"
+    r"(?P<value>'[^']*'|[^&#;\s'\"]*)",
+    re.IGNORECASE,
+)
+# A query may be nothing but a token, and so may the part after a #.
+_BARE_PARAMETER = re.compile(r"(?<=[?&#])[^=&#\s'\"]+(?=[&#\s'\"]|$)")
+_ESCAPED_BY_US = re.compile(r"%(?:2[027]|3[CE]|0[9A-D])")
+
+
+def without_credentials(text: str) -> str:
+    """Return a text without the user, password and tokens of any URL or DSN in it, well formed or not."""
+
+    def without_user(found: re.Match[str]) -> str:
+        scheme, rest = found["scheme"] or "", found["rest"]
+        return f"{scheme}//{rest[_end_of_user(scheme, rest) :]}"
+
+    shown = _SECRET_PARAMETER.sub(rf"\g<name>{HIDDEN}", f" {_URL.sub(without_user, text)}")[1:]
+    return _URL.sub(lambda found: _BARE_PARAMETER.sub(HIDDEN, found[0]), shown)
+
+
+def _end_of_user(scheme: str, rest: str) -> int:
+    """Return where user and password end in the part of a URL after //; 0 if it has none.
+
+    A password may contain the characters that end a host. Only a page's address has an @ elsewhere, after a valid host.
+    """
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" not in rest:
+        return 0
+    if scheme.lower().rstrip(":") in WEB and "@" not in authority and HOSTS_AND_PORTS.fullmatch(authority):
+        return 0
+    if scheme.lower().rstrip(":") in WEB and "@" in authority:
+        return authority.rindex("@") + 1
+    return rest.rindex("@") + 1
+
+
+def as_typed(secret: str) -> str:
+    """Return a part of a URL with the blanks and quotes that split_scheme replaced by %20 and the like."""
+    return _ESCAPED_BY_US.sub(lambda sign: unquote(sign[0]), secret)
+
+
+def credentials_in(url: str) -> set[str]:
+    """Return the user, the password and the secret parameters of a URL."""
+    rest = url.partition("//")[2]
+    user, _, password = rest[: max(0, _end_of_user("", rest) - 1)].partition(":")
+    return {
+        secret for secret in (user, password, *(found["value"] for found in _SECRET_PARAMETER.finditer(url))) if secret
+    }
+
+
+# --- databases --------------------------------------------------------------------------------------------------------
 
 
 class Place(NamedTuple):
-    """Where the tables are: a file of SQLite's, or a URL of PostgreSQL's."""
+    """Where the tables are: a SQLite file, or a PostgreSQL URL."""
 
     path: Path | None
     url: str = ""
 
     def __str__(self) -> str:
-        """Return the place as it may be told: without user, password and parameters."""
+        """Return the place for people: without user, password and parameters."""
         return str(self.path) if self.path else re.split(r"[?#]", without_credentials(self.url))[0]
 
     @property
     def as_argument(self) -> str:
-        """Return what names this place to another of our scripts, credentials included: never to be told."""
+        """Return the place for another of our scripts, credentials included: never show it."""
         return str(self.path or self.url)
 
     def scrubbed(self, text: str) -> str:
-        """Return what somebody else says of this place without the credentials in its URL."""
-        stands = credentials_in(self.url)
-        secrets = stands | {unquote(secret) for secret in stands} | {as_typed(secret) for secret in stands}
+        """Return a library's message without the credentials of this place."""
+        in_url = credentials_in(self.url)
+        secrets = in_url | {unquote(secret) for secret in in_url} | {as_typed(secret) for secret in in_url}
         for secret in sorted(secrets, key=len, reverse=True):
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
         return without_credentials(text)
 
 
-# --- what a text names ------------------------------------------------------------------------------------------------
-
-
-def file_named(text: str) -> Path:
-    """Return the file or folder that a path or a file:// URL names; raises ArgumentTypeError for any other scheme."""
-    scheme, rest = _apart(text)
-    if not scheme:
-        return Path(text)
-    if scheme != "file":
-        raise _unknown(rest, scheme, "a path or file://")
-    host, slash, path = rest.removeprefix("//").partition("/") if rest.startswith("//") else ("", "", rest)
-    if host not in ("", "localhost") or not slash + path:
-        raise argparse.ArgumentTypeError("it names no file of this machine: file:///PATH does")
-    return Path(unquote(slash + path))
-
-
-def page_named(text: str) -> str | Where:
-    """Return the http(s):// address, or the file, at which a page is read; raises ArgumentTypeError."""
-    scheme, rest = _apart(text)
-    if scheme not in WEB:
-        return stream_named(text)
-    try:
-        host = urlsplit(f"{scheme}:{rest}").hostname
-    except ValueError:  # whose message may quote a password
-        host = None
-    if not host:
-        raise argparse.ArgumentTypeError(
-            f"{without_credentials(f'{scheme}:{rest}')} is no address: write https://HOST/PAGE"
-        )
-    return f"{scheme}:{rest}"
-
-
-def stream_named(text: str) -> Where:
-    """Return the file, or folder of parts, that a path or a URL of fsspec's names; raises ArgumentTypeError."""
-    place = folder_named(text)
-    if isinstance(place, Stored) and not place.folder:
-        raise argparse.ArgumentTypeError(f"{place} names no file: write {place}/NAME")
-    return place
-
-
-def folder_named(text: str) -> Where:
-    """Return the folder, which may be a whole bucket, that a path or a URL names; raises ArgumentTypeError."""
-    scheme, rest = _apart(text)
-    if scheme in ("", "file"):
-        return file_named(text)
-    shown = without_credentials(f"{scheme}:{rest}")
-    try:
-        if not is_store(scheme):
-            raise _unknown(rest, scheme, "a path, file://, or what fsspec opens, as s3://BUCKET/NAME")
-    except ImportError as error:
-        raise argparse.ArgumentTypeError(f"{shown} cannot be opened here: {error}") from None
-    if _may_hold_a_password(scheme, rest):
-        raise argparse.ArgumentTypeError(f"{shown}: credentials come from the environment, and not from a URL")
-    if not rest.startswith("//") or not rest.strip("/"):
-        raise argparse.ArgumentTypeError(f"{shown} names nothing: write {scheme}://BUCKET/NAME")
-    return Stored(f"{scheme}:{as_typed(rest).rstrip('/')}")
-
-
-def _may_hold_a_password(scheme: str, rest: str) -> bool:
-    authority, _, path = rest.removeprefix("//").partition("/")
-    user, _, host = authority.rpartition("@")
-    is_port = scheme in FILE_SERVERS and HOSTS_AND_PORTS.fullmatch(host) and "@" not in path
-    return ":" in user or (":" in host and not is_port)
-
-
 def database_named(text: str) -> Place:
-    """Return the database that a path, file://, sqlite:///PATH or postgresql:// URL names; raises ArgumentTypeError."""
-    scheme, rest = _apart(text)
+    """Return the database of a path, file://, sqlite:///PATH or postgresql:// URL; raises ArgumentTypeError."""
+    scheme, rest = split_scheme(text)
     if not scheme and _DSN.search(text):
         raise argparse.ArgumentTypeError("a list of name=value is not understood: write postgresql://USER@HOST/NAME")
     if scheme == "sqlite":
@@ -130,7 +121,7 @@ def database_named(text: str) -> Place:
         return Place(_absolute(Path(rest[3:])))
     if scheme not in POSTGRESQL:
         if scheme not in ("", "file"):
-            raise _unknown(rest, scheme, "a path, file://, sqlite:///PATH or postgresql://")
+            raise unknown_scheme(rest, scheme, "a path, file://, sqlite:///PATH or postgresql://")
         return Place(_absolute(file_named(text)))
     if rest.partition("?")[0].count("@") > 1:
         raise argparse.ArgumentTypeError("it has more than one @: write one in a user or a password as %40")
@@ -142,14 +133,34 @@ def database_named(text: str) -> Place:
 
 
 def default_database() -> Place:
-    """Return where the tables are unless told otherwise."""
+    """Return the database that is used when no option names one."""
     return Place(database_file())
 
 
-def _apart(text: str) -> tuple[str, str]:
-    """Return a text's scheme in lower case, or "", and what follows its colon; raises ArgumentTypeError.
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - Path's own keeps "..", and one file then has two names
 
-    Of a URL, blanks and quotes come back as %20 and the like: it means the same, and is told from the text around it.
+
+# --- files and schemes ------------------------------------------------------------------------------------------------
+
+
+def file_named(text: str) -> Path:
+    """Return the file or folder of a path or a file:// URL; raises ArgumentTypeError for any other scheme."""
+    scheme, rest = split_scheme(text)
+    if not scheme:
+        return Path(text)
+    if scheme != "file":
+        raise unknown_scheme(rest, scheme, "a path or file://")
+    host, slash, path = rest.removeprefix("//").partition("/") if rest.startswith("//") else ("", "", rest)
+    if host not in ("", "localhost") or not slash + path:
+        raise argparse.ArgumentTypeError("it names no file of this machine: file:///PATH does")
+    return Path(unquote(slash + path))
+
+
+def split_scheme(text: str) -> tuple[str, str]:
+    """Return a text's scheme in lower case, or "", and the part after its colon; raises ArgumentTypeError.
+
+    In a URL, blanks and quotes are replaced by %20 and the like: the meaning is the same, and the URL ends clearly.
     """
     if not text.strip() or "\0" in text:
         raise argparse.ArgumentTypeError("an empty text names no place")
@@ -163,10 +174,7 @@ def _apart(text: str) -> tuple[str, str]:
     return scheme or "://", rest
 
 
-def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100 - Path's own keeps "..", and one file then has two names
-
-
-def _unknown(rest: str, scheme: str, known: str) -> argparse.ArgumentTypeError:
+def unknown_scheme(rest: str, scheme: str, known: str) -> argparse.ArgumentTypeError:
+    """Return the error for a scheme that is not understood."""
     shown = without_credentials(f"{scheme}:{rest}")
     return argparse.ArgumentTypeError(f"{shown}: {scheme}:// is not understood here; name {known}")

@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from gdp.credentials import without_credentials
+from gdp.places import without_credentials
 from utils import Exit, StageError, open_to_read
 
 if TYPE_CHECKING:

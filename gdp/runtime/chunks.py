@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import IO, NamedTuple
 
-from gdp.records import LINE_LIMIT_BYTES, PACKED
+from gdp.record_files import LINE_LIMIT_BYTES, PACKED
 from gdp.remote_files import Stored, Where, ahead, read_range
 from utils import Exit, StageError, open_to_read
 

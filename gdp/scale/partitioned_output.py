@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from gdp.remote_files import MANIFEST, Facts, Stored, Where, ahead
-from gdp.runtime.pieces import SPOOLED_BYTES, put_rejected, results_in_order
+from gdp.runtime.rejects import SPOOLED_BYTES, put_rejected
 from gdp.runtime.run_log import run_log
 from gdp.runtime.terminal import progress
+from gdp.runtime.worker_pool import results_in_order
 from utils import Exit, StageError, open_to_read, read_bytes, whole_file, write_whole, writing
 
 AT_ONCE = 16  # requests on their way
@@ -31,7 +32,7 @@ _OURS = re.compile(
 Note = dict[str, Any]  # of a part: task, names of lines and rejected (or null), bytes, first line's As_of, counted
 
 
-class Given(NamedTuple):
+class ChunkOutput(NamedTuple):
     """What a piece of a task gives: lines of the output, lines of Rejected.jsonl, and what was counted, as JSON."""
 
     lines: bytes
@@ -49,16 +50,16 @@ class Task(NamedTuple):
         return f"part {self.number}"
 
 
-Work = Callable[[Any], Iterator[Given]]
+Work = Callable[[Any], Iterator[ChunkOutput]]
 Make = Callable[[Task], Note | StageError]
 Run = Callable[[Make, Sequence[Task]], Iterator[Note | StageError]]
 
 
-class Parts:
-    """A stage's output in parts; `identity` tells of which input, and by which rules, as pieces.identity_of does."""
+class PartitionedOutput:
+    """A stage's output in partitions; `fingerprint` identifies the input and the rules."""
 
-    def __init__(self, folder: Where, stage: str, identity: str) -> None:
-        self._folder, self._stage, self._identity = folder, stage, identity[:16]
+    def __init__(self, folder: Where, stage: str, fingerprint: str) -> None:
+        self._folder, self._stage, self._identity = folder, stage, fingerprint[:16]
 
     def make(self, inputs: Sequence[Any], work: Work, run: Run) -> list[Note]:
         """Make a part of each input, those that are not done yet; return the notes of all, in the order of the inputs.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from gdp.credentials import without_credentials
-from gdp.records import IMF_ITSELF
+from gdp.places import without_credentials
+from gdp.model import IMF
 from gdp.runtime.run_log import run_log
 from gdp.sources import Extracted, Refused, Unreachable
 from gdp.sources.cache import Page, kept_name
@@ -24,7 +24,7 @@ Span = tuple[ReleaseMonth, ReleaseMonth]
 
 def ask(source: str, release: ReleaseMonth | None = None) -> Answer:
     """Return what a source answers, and who of it did; raises Unreachable."""
-    if source == IMF_ITSELF:
+    if source == IMF.name:
         return imf.fetch(release)
     if release is None:
         return Answer(world_bank.as_kept(world_bank.fetch()), "its API")
@@ -37,7 +37,7 @@ def wanted_releases(source: str, span: Span) -> list[ReleaseMonth]:
 
     Raises StageError (2) where it has none in that span, Unreachable where the World Bank's cannot be listed.
     """
-    if source == IMF_ITSELF:
+    if source == IMF.name:
         wanted = [release for release in releases_between(*span) if release != WITHOUT_GDP]
         ever = f"one each April and October, in 2011 September, and in {WITHOUT_GDP} none with nominal GDP"
     else:
@@ -72,7 +72,7 @@ def fetch_answer(source: str, release: Span | None = None) -> Extracted:
 def read_file(source: str, page: Page, release: Span | None = None) -> Extracted:
     """Return what an answer or file of the IMF or the World Bank says; raises StageError (65) when it is refused."""
     try:
-        reading = read_answer(source, page, release[0] if release and source == IMF_ITSELF else None)
+        reading = read_answer(source, page, release[0] if release and source == IMF.name else None)
     except Refused as reason:
         raise refusal(page.location, reason) from reason
     tell_reading(reading, page)

@@ -6,19 +6,19 @@ import json
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gdp.options import BulkOptions
-from gdp.records import IMF_ITSELF, WORLD_BANK_ITSELF
-from gdp.remote_files import Where, ahead
+from gdp.model import IMF, WORLD_BANK
+from gdp.remote_files import Where
 from gdp.runtime.chunks import packed
-from gdp.runtime.pieces import Growing, Reject, identity_of, rejected_file, rejected_lines, results_in_order
+from gdp.runtime.rejects import Limits, Reject, rejected_file, rejected_lines
+from gdp.runtime.resumable import ResumableOutput, fingerprint_of
 from gdp.runtime.run_log import run_log
 from gdp.runtime.terminal import progress
-from gdp.scale.partitioned_output import Given, Parts, Run
+from gdp.runtime.worker_pool import results_in_order
 from gdp.sources import NotThere, Refused, Unreachable
 from gdp.sources.cache import Page, keep, kept_name, kept_pages, kept_revisions, open_page
 from gdp.sources.detect import read_kind
@@ -30,8 +30,6 @@ PAUSE_S, PAUSE_WITHOUT_CONTACT_S = 60 / 150, 60 / 8
 STAGE = "extract"
 Wait = Callable[[], None]
 TRIES_A_PERIOD = 5  # revisions; who vandalises a page is reverted within a few
-PAGES_A_TASK, FEWEST_TASKS = 100, 16  # a part takes some seconds, and where there are few pages all have work
-PAGES_AHEAD = 4  # read from a store while one is at work
 NOTHING_YET = {"pages": 0, "records": 0, "unread": 0, "as_of": ""}
 # What a page, an answer or a file of figures is called; what it is, its content tells.
 FORMS = (".mhtml", ".mht", ".html", ".json", ".xml", ".csv", ".tsv", ".txt", ".xls", ".xlsx", ".zip", ".js", ".ts")
@@ -145,33 +143,33 @@ def pages_in(folder: Where) -> list[Where]:
 
 def everything_kept() -> list[Path]:
     """Return every page that is kept, and of each release of an API the last answer, oldest first."""
-    answers = [path for source in (IMF_ITSELF, WORLD_BANK_ITSELF) for path in kept_pages(source)]
+    answers = [path for source in (IMF.name, WORLD_BANK.name) for path in kept_pages(source)]
     answers.sort(key=lambda path: path.stat().st_mtime_ns)
     last_of_release = {path.name.rpartition("_")[0]: path for path in answers}
     return sorted((*kept_pages(), *last_of_release.values()), key=lambda path: path.name)
 
 
-def extract_pages(paths: Sequence[Where], target: Where, options: BulkOptions) -> None:
+def extract_pages(paths: Sequence[Where], target: Where, limits: Limits) -> None:
     """Read pages into `target`, a record a line; what cannot be read is set aside with its reason.
 
     Raises StageError (65) when too much was, and leaves `target` as it was. Interrupted, it goes on where it stopped.
     """
-    growing = Growing(target, STAGE, {"pages": identity_of(paths)})
-    if done := growing.was_done():
-        growing.drop()
-        options.refuse(done["unread"], done["pages"], "pages")
+    output = ResumableOutput(target, STAGE, fingerprint_of(paths))
+    if done := output.finished_state():
+        output.drop()
+        limits.check_rejected(done["unread"], done["pages"], "pages")
         tell_pages(done, target, "done before, from the same pages: ")
         return
-    state = growing.state or dict(NOTHING_YET)
-    if growing.state:
+    state = output.state or dict(NOTHING_YET)
+    if output.state:
         run_log.info(f"going on: {state['pages']} pages were done before")
     work = partial(packed_lines, target=target)
     with progress(len(paths), "pages read", state["pages"]) as advance:
-        for path, page in results_in_order(work, paths[state["pages"] :], options.workers):
+        for path, page in results_in_order(work, paths[state["pages"] :], limits.workers):
             add_page(state, page)
-            growing.add(page.lines, rejected_page(path, page), lambda: state)
+            output.add(page.lines, rejected_page(path, page), lambda: state)
             advance(1)
-    finish_pages(growing, state, options, target)
+    finish_pages(output, state, limits, target)
     tell_pages(state, target)
 
 
@@ -202,20 +200,20 @@ def tell_pages(state: dict[str, Any], target: Where, before: str = "") -> None:
     run_log.info(f"{before}{written}; {unread:,} not read")
 
 
-def finish_pages(growing: Growing, state: dict[str, Any], options: BulkOptions, target: Where) -> None:
+def finish_pages(output: ResumableOutput, state: dict[str, Any], limits: Limits, target: Where) -> None:
     """Put the outputs in place; raises StageError (65) when too much was set aside."""
     pages, unread = state["pages"], state["unread"]
-    growing.save(state)
-    growing.put_rejected()
-    refuse_pages(unread, pages, options, target)
-    growing.put(state)
+    output.save(state)
+    output.put_rejected()
+    refuse_pages(unread, pages, limits, target)
+    output.put(state)
 
 
-def refuse_pages(unread: int, pages: int, options: BulkOptions, target: Where) -> None:
+def refuse_pages(unread: int, pages: int, limits: Limits, target: Where) -> None:
     """Raise StageError (65) when no page could be read, or too many could not."""
     if unread == pages:
         raise StageError(Exit.BAD_DATA, f"none of {pages} pages could be read; {rejected_file(target)} tells why")
-    options.refuse(unread, pages, "pages")
+    limits.check_rejected(unread, pages, "pages")
 
 
 def packed_lines(path: Where, target: Where) -> PageLines:
@@ -268,30 +266,3 @@ def problem_of(path: Path) -> str | None:
 def lines_of(page: Page) -> list[str]:
     """Return the raw records of a kept page or answer as lines; raises Refused."""
     return [json.dumps(record, ensure_ascii=False) + "\n" for record in read_kind(page).records]
-
-
-# --- parts ------------------------------------------------------------------------------------------------------------
-
-
-def extract_parts(paths: Sequence[Where], folder: Where, options: BulkOptions, run: Run) -> None:
-    """Read pages into a folder of parts; what cannot be read is set aside with its reason.
-
-    Raises StageError (65) when too much was, and then no new parts count; and whatever `run` raises.
-    """
-    of_task = max(1, min(PAGES_A_TASK, len(paths) // FEWEST_TASKS))
-    tasks = [paths[begin : begin + of_task] for begin in range(0, len(paths), of_task)]
-    parts = Parts(folder, STAGE, identity_of(paths))
-    notes = parts.make(tasks, read_pages, run)
-    state: dict[str, Any] = dict(NOTHING_YET)
-    for page in (page for note in notes for page in note["counted"]):
-        add_page(state, PageLines(b"", *page))
-    refuse_pages(state["unread"], state["pages"], options, folder)
-    parts.put(notes)
-    tell_pages(state, folder)
-
-
-def read_pages(paths: Sequence[Where]) -> Iterator[Given]:
-    """Yield what becomes of pages, each opened while those before it are read."""
-    for path, opened in zip(paths, ahead(opened_page, paths, PAGES_AHEAD), strict=True):
-        page = page_lines(path, opened)
-        yield Given(page.lines, rejected_page(path, page), page[1:])

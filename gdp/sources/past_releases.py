@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from pathlib import Path
 
-from gdp.credentials import without_credentials
-from gdp.records import IMF_ITSELF
+from gdp.places import without_credentials
+from gdp.model import IMF
 from gdp.runtime.run_log import run_log
 from gdp.runtime.terminal import progress
 from gdp.sources import NotThere, Refused, Unreachable
@@ -31,7 +31,7 @@ def fetch_releases(source: str, span: Span, pause_s: float | None) -> tuple[list
         wanted = wanted_releases(source, span)
     except Unreachable as reason:
         raise StageError(Exit.UNREACHABLE, f"could not list the releases of {source} ({reason}); try again") from reason
-    if source == IMF_ITSELF and WITHOUT_GDP in releases_between(*span):
+    if source == IMF.name and WITHOUT_GDP in releases_between(*span):
         run_log.info(f"passed over {WITHOUT_GDP}: the IMF published six series then, and no nominal GDP")
     paths = {release: path for release in wanted if (path := _kept(source, release))}
     missing = [release for release in wanted if release not in paths]
@@ -64,7 +64,7 @@ def fetch_releases(source: str, span: Span, pause_s: float | None) -> tuple[list
 
 def _kept(source: str, release: ReleaseMonth) -> Path | None:
     """Return the last answer that is kept of a release."""
-    days = {known_day(release) if source == IMF_ITSELF else None, last_day(*release)}
+    days = {known_day(release) if source == IMF.name else None, last_day(*release)}
     kept = [path for path in kept_pages(source) if path.name[:10] in days]
     return max(kept, key=lambda path: path.stat().st_mtime_ns, default=None)
 
@@ -73,7 +73,7 @@ def _fetch(source: str, release: ReleaseMonth) -> Path:
     """Return where a release is kept that was fetched now; raises Unreachable and Refused."""
     answer = ask(source, release)
     page = Page(answer.content, f"the answer of {answer.sender}", datetime.now(timezone.utc))
-    reading = read_answer(source, page, release if source == IMF_ITSELF else None)
+    reading = read_answer(source, page, release if source == IMF.name else None)
     check_whole(reading.records)
     path = keep(kept_name(reading.records[0]["As_of"], answer.content, source=source), answer.content)
     run_log.detail(f"fetched the release of {release}: {answer.sender} answered; kept as {path}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from gdp.credentials import without_credentials
+from gdp.places import without_credentials
 from gdp.runtime.run_log import run_log
 from gdp.sources import Extracted, Refused, Unreachable
 from gdp.sources.cache import Page, is_kept, keep

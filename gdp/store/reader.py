@@ -16,27 +16,9 @@ from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from gdp.records import (
-    BYTE_ORDER_MARK,
-    CLEAN_FIELDS,
-    FIRST_YEAR,
-    INSTITUTIONS,
-    LAST_YEAR,
-    LINE_LIMIT_BYTES,
-    MAX_BILLION_USD,
-    MAX_TEXT_CHARACTERS,
-    PACKED,
-    SAID_TWICE,
-    STATUSES,
-    CleanRecord,
-    bad_input,
-    is_as_of,
-    is_stream,
-    is_to_come,
-    length_problem,
-    read_records,
-    record_problem,
-)
+from gdp.model import CLEAN_FIELDS, CleanRecord, FIRST_YEAR, INSTITUTIONS, LAST_YEAR, MAX_BILLION_USD, MAX_TEXT_CHARACTERS, STATUSES, is_as_of, is_in_future
+from gdp.record_files import BYTE_ORDER_MARK, LINE_LIMIT_BYTES, PACKED, bad_input, is_stream, length_problem, read_records, record_problem
+from gdp.records_left import SAID_TWICE
 from gdp.remote_files import Stored, Where
 from gdp.store.vintages import Which, which
 from gdp.validate.observations import Key, Row, Said, put_together, said_in
@@ -121,7 +103,7 @@ class CleanFile:
         from concurrent.futures import ThreadPoolExecutor
 
         from gdp.runtime.chunks import blocks_in
-        from gdp.runtime.pieces import results_in_order
+        from gdp.runtime.worker_pool import results_in_order
         from gdp.scale.partitioned_output import parts_in
 
         paths = [self.source] if is_stream(self.source) else parts_in(self.source)
@@ -248,7 +230,7 @@ def _problem_of_values(record: CleanRecord, right: set[Right]) -> str | None:
         "Year": FIRST_YEAR <= record["Year"] <= LAST_YEAR,
         "Institution": institution in INSTITUTIONS,
         "Country": bool(record["Country"].strip()),
-        "As_of": is_as_of(as_of) and not is_to_come(as_of),
+        "As_of": is_as_of(as_of) and not is_in_future(as_of),
         "Status": record.get("Status") in _STATUSES,
     }
     if all(is_right.values()):

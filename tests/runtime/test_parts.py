@@ -16,29 +16,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdp.records import LINE_LIMIT_BYTES
+from gdp.record_files import LINE_LIMIT_BYTES
 from gdp.remote_files import MANIFEST
 from gdp.runtime.chunks import ranges_of
 from gdp.runtime.run_log import run_log
-from gdp.scale.partitioned_output import Given, Note, Parts, on_this_machine, parts_in
+from gdp.scale.partitioned_output import ChunkOutput, Note, PartitionedOutput, on_this_machine, parts_in
 from tests.conftest import PROJECT
 from utils import StageError
 
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
 
-def told(task: tuple[str, int]) -> Iterator[Given]:
+def told(task: tuple[str, int]) -> Iterator[ChunkOutput]:
     """Give a line that says which task it is of; a task called `bad` cannot be done."""
     if task[0] == "bad":
         raise StageError(65, "bad")
     line = json.dumps({"As_of": task[0], "Number": task[1]}).encode() + b"\n"
-    yield Given(line, b'{"Stage": "x"}\n' * (task[1] == 1), task[1])
+    yield ChunkOutput(line, b'{"Stage": "x"}\n' * (task[1] == 1), task[1])
 
 
 def made(folder: Path, text: str, last: str = "") -> list[Note]:
     tasks = [(text, 0), (text, 1), (last or text, 2)]
     run_log.begin("x", quiet=True)
-    parts = Parts(folder, "x", f"{text:0>16}")
+    parts = PartitionedOutput(folder, "x", f"{text:0>16}")
     notes = parts.make(tasks, told, on_this_machine(1))
     parts.put(notes)
     return notes

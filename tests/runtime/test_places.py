@@ -12,15 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gdp.credentials import without_credentials
-from gdp.places import (
-    Place,
-    database_named,
-    file_named,
-    folder_named,
-    page_named,
-    stream_named,
-)
+from gdp.options import folder_named, page_named, stream_named
+from gdp.places import Place, database_named, file_named, without_credentials
 from gdp.remote_files import Stored
 from tests.conftest import Answer, Run, Server, snapshot
 from tests.page_builder import SHIPPED

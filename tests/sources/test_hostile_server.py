@@ -104,7 +104,7 @@ BEHAVIOURS: dict[str, tuple[Behaviour, int, str]] = {
         answers(head(Transfer_Encoding="chunked") + b"fffff\r\n" + PAGE[:3000]), 69, "shorter than promised"),
     "headers a byte a second": (drip(b"HTTP/1.1 200 OK\r\nX: ", b"x"), 69, "no whole answer within"),
     "a body a byte a second": (drip(head(length=len(PAGE)), b"<"), 69, "no whole answer within"),
-    "429 with seconds": (answers(head("429 Too BulkOptions", 0, Retry_After="1"), whole(PAGE)), 0, ""),
+    "429 with seconds": (answers(head("429 Too Many Requests", 0, Retry_After="1"), whole(PAGE)), 0, ""),
     "503 with a date": (answers(head(UNAVAILABLE, 0, Retry_After=IN_TWO_SECONDS), whole(PAGE)), 0, ""),
     "503 with garbage": (answers(head(UNAVAILABLE, 0, Retry_After="soon"), whole(PAGE)), 69, ""),
     "503 with an hour": (answers(head(UNAVAILABLE, 0, Retry_After="3600")), 69, ""),

@@ -19,13 +19,13 @@ import psutil
 import pytest
 import zstandard
 
-from gdp.options import BulkOptions
 from gdp.places import Place
 from gdp.remote_files import MANIFEST
-from gdp.runtime import pieces
+from gdp.runtime import resumable
 from gdp.runtime.chunks import blocks_of
-from gdp.runtime.pieces import results_in_order
+from gdp.runtime.rejects import Limits
 from gdp.runtime.run_log import run_log
+from gdp.runtime.worker_pool import results_in_order
 from gdp.sources.folder_of_pages import extract_pages, pages_in
 from gdp.transform.batch import clean_lines
 from gdp.transform.rules import Fate, clean
@@ -55,7 +55,7 @@ def cleaned(raw: Path, home: Path, tmp_path: Path) -> Path:
 
 def transformed(source: Path, target: Path, workers: int = 1) -> Path:
     """Return a stream's clean records, made by the function that transform.py calls."""
-    transform_stream([source], target, BulkOptions(workers, 0.02))
+    transform_stream([source], target, Limits(workers, 0.02))
     return target
 
 
@@ -219,9 +219,10 @@ def test_a_piece_that_kills_every_worker_ends_the_run_and_is_named(tmp_path: Pat
 HOLD = """
 import sys
 from pathlib import Path
+from gdp.runtime.rejects import Limits
 from gdp.runtime.run_log import run_log
 from gdp.remote_files import MANIFEST
-from gdp.runtime.pieces import results_in_order
+from gdp.runtime.worker_pool import results_in_order
 from gdp.runtime.stage import leave, run_stage
 from tests.transform.test_scale import hold
 run_log.begin("transform")
@@ -266,7 +267,7 @@ def wait_for(note: Path, done: int, what: str) -> None:
 def test_an_interrupted_transform_goes_on_where_it_stopped(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pieces, "SAVE_EVERY_S", 0)
+    monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0)
     make_records(30_000, tmp_path / "raw.jsonl")
     content = (tmp_path / "raw.jsonl").read_bytes()
     half = content.rfind(b"\n", 0, 6_000_000) + 1
@@ -281,7 +282,7 @@ def test_an_interrupted_transform_goes_on_where_it_stopped(
     source.write_bytes(begin + end)
     os.utime(source, (1, 1))
     with logged() as lines:
-        transform_stream([source], target, BulkOptions(1, 0.02))
+        transform_stream([source], target, Limits(1, 0.02))
     assert has_line(lines, "going on: 1 blocks were done before")
     assert target.read_bytes() == transformed(source, tmp_path / "want.jsonl").read_bytes()
     assert sorted(path.name for path in tmp_path.glob(".*")) == [".clean.jsonl.done", ".want.jsonl.done"]
@@ -294,11 +295,11 @@ def interrupt(*_: object) -> None:
 def test_an_interrupted_extract_goes_on_with_the_next_page(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pieces, "SAVE_EVERY_S", 0)
+    monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0)
     make_pages(6, tmp_path / "pages", seed=2)
     paths = pages_in(tmp_path / "pages")
     (tmp_path / "pages" / paths[4].name).write_bytes(b"no page")
-    want, target, limit = tmp_path / "want.jsonl", tmp_path / "raw.jsonl", BulkOptions(1, 0.5)
+    want, target, limit = tmp_path / "want.jsonl", tmp_path / "raw.jsonl", Limits(1, 0.5)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(run_log, "warn", interrupt)
         extract_pages(paths, target, limit)
@@ -316,9 +317,9 @@ def test_what_is_done_is_not_done_again_unless_it_was_changed(home: Path, tmp_pa
 
     def done_before() -> list[bool]:
         with logged() as extracting:
-            extract_pages(pages_in(pages), raw, BulkOptions(1, 1.0))
+            extract_pages(pages_in(pages), raw, Limits(1, 1.0))
         with logged() as transforming:
-            transform_stream([raw], clean_file, BulkOptions(1, 1.0))
+            transform_stream([raw], clean_file, Limits(1, 1.0))
         return [has_line(lines, "done before") for lines in (extracting, transforming)]
 
     assert done_before() == [False, False]
