@@ -31,6 +31,7 @@ class Country:
     name: str
     region: str | None
     subregion: str | None
+    alpha2: str | None = None  # ISO 3166-1; XK for Kosovo; none for states that are gone
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def reference() -> Reference:
         raise StageError(Exit.FAULT, f"{COUNTRY_TABLE} is broken: {error}; restore it from the repository") from None
     countries: dict[str, Country] = {}
     for iso3, entry in table["countries"].items():
-        country = Country(iso3, entry["name"], entry["region"], entry["subregion"])
+        country = Country(iso3, entry["name"], entry["region"], entry["subregion"], entry.get("alpha2"))
         for name in (iso3, entry["name"], *entry["aliases"]):
             if countries.setdefault(fold(name), country) is not country:
                 raise StageError(Exit.FAULT, f"{COUNTRY_TABLE} gives {name} to {iso3} and {countries[fold(name)].iso3}")
