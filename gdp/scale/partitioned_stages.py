@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from gdp.record_files import is_stream
-from gdp.remote_files import Stored, Where, ahead
+from gdp.remote_files import RemotePath, Where, ahead
 from gdp.runtime.chunks import RAW_BLOCK_BYTES, Range, is_packed, ranges_of, read_ahead
 from gdp.runtime.rejects import Limits, rejected_lines
 from gdp.runtime.resumable import fingerprint_of
@@ -19,7 +19,7 @@ from gdp.sources.folder_of_pages import (
     page_lines,
     refuse_pages,
     rejected_page,
-    tell_pages,
+    report_pages,
 )
 from gdp.transform.batch import clean_lines
 from gdp.transform.run import all_named, refuse
@@ -50,7 +50,7 @@ def extract_parts(paths: Sequence[Where], folder: Where, limits: Limits, run: Ru
         add_page(state, PageLines(b"", *page))
     refuse_pages(state["unread"], state["pages"], limits, folder)
     output.put(notes)
-    tell_pages(state, folder)
+    report_pages(state, folder)
 
 
 def read_pages(paths: Sequence[Where]) -> Iterator[ChunkOutput]:
@@ -86,7 +86,7 @@ def files_of(sources: list[Where]) -> list[Where]:
     for source in sources:
         if not is_stream(source) and source.is_dir():
             found += parts_in(source)
-        elif isinstance(source, Stored):
+        elif isinstance(source, RemotePath):
             found.append(source._replace(known=source.stat()))
         elif source.is_file():
             found.append(source)

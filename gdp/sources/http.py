@@ -1,33 +1,33 @@
-"""One polite way to download: named, retried, and bounded in time and size."""
+"""One polite way to download: with a User-Agent and retries, bounded in time and size."""
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.util.retry import Retry
+from gdp.sources import SIZE_LIMIT_BYTES, NotFound, Unreachable
 
-from gdp.sources import SIZE_LIMIT_BYTES, NotThere, Unreachable
+if TYPE_CHECKING:  # imported where it is used: it takes 0.13 s, and a local page needs none of it
+    import requests
 
 CONNECT_TIMEOUT_S = 3.05  # a little over a multiple of 3, TCP's retransmission window, as requests' manual advises
 READ_TIMEOUT_S = 8.0
-# With an unreachable network a kept page must be on its way within 20 s, name look-ups and retries included.
+# With an unreachable network a cached page must be read within 20 s, name look-ups and retries included.
 DEADLINE_S = 17.0
 CALL_DEADLINE_S = 5.0  # a dead-man's switch must not delay the run
 CHUNK_BYTES = 65_536
 RETRIES = 3
 BACKOFF_FACTOR_S, BACKOFF_JITTER_S = 0.5, 0.5
 RETRY_AFTER_CAP_S = 10  # longer than this, and the deadline would pass while we sleep
-# Fetching an archive takes its time: nobody waits at a screen, and being told to come back later is no failure.
+# For an archive: nobody waits at a screen, and "come back later" is no failure.
 PATIENT_DEADLINE_S, PATIENT_RETRIES, PATIENT_RETRY_AFTER_CAP_S = 600.0, 8, 120
 RETRIED_STATUSES = (429, 500, 502, 503, 504)
+OK_STATUS = 200
 GONE_STATUSES = (404, 410)
 MAX_REDIRECTS = 5
 
@@ -36,7 +36,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Download:
-    """A whole answer: where it came from after redirects, its bytes, and when the server says they last changed."""
+    """A whole answer: its address after redirects, its bytes, and its Last-Modified header."""
 
     url: str
     content: bytes
@@ -45,12 +45,18 @@ class Download:
 
 def user_agent() -> str:
     """Return the User-Agent: the suite, and the operator's contact from GDP_ETL_CONTACT, as Wikimedia's policy asks."""
+    import requests
+
     contact = os.environ.get("GDP_ETL_CONTACT", "").encode("ascii", "ignore").decode().strip()
     return f"gdp-etl/1.0 ({contact or 'no contact given'}) python-requests/{requests.__version__}"
 
 
 def new_session(patient: bool = False) -> requests.Session:
-    """Return a session that names us and retries what may pass: connection errors, 429 and the 5xx of a busy server."""
+    """Return a session that retries what may pass: connection errors, 429, and the 5xx of a busy server."""
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3.util.retry import Retry
+
     retry = Retry(
         total=PATIENT_RETRIES if patient else RETRIES,
         status_forcelist=RETRIED_STATUSES, allowed_methods=("GET",), raise_on_status=False,
@@ -68,24 +74,39 @@ def new_session(patient: bool = False) -> requests.Session:
 def download(url: str, patient: bool = False, deadline_s: float | None = None) -> Download:
     """Return the whole answer to a GET of `url`.
 
-    Raises Unreachable, within DEADLINE_S (PATIENT_DEADLINE_S, or another), when it could not be had whole: no
-    connection, an error status, a body that is too large, too slow or shorter than promised, a redirect from https to
-    http or to anything that is not the web.
+    Raises Unreachable, within DEADLINE_S (PATIENT_DEADLINE_S, or another), when it is not whole: no connection, an
+    error status, a body that is too large, too slow or shorter than promised, a redirect from https to http or away
+    from the web.
     """
     return _within(deadline_s or (PATIENT_DEADLINE_S if patient else DEADLINE_S), lambda: _download(url, patient))
 
 
 def call(url: str) -> None:
-    """Call a URL for the call's sake; raises Unreachable when nobody answered with success within CALL_DEADLINE_S."""
+    """Call a URL and ignore its answer; raises Unreachable when none came with success within CALL_DEADLINE_S."""
     _within(CALL_DEADLINE_S, lambda: _download(url))
 
 
 def post(url: str, content: object) -> None:
-    """Post something as JSON, once; raises Unreachable when nobody took it within CALL_DEADLINE_S."""
+    """Post something as JSON, once; raises Unreachable when nobody accepted it within CALL_DEADLINE_S."""
     _within(CALL_DEADLINE_S, lambda: _post(url, content))
 
 
+def paced(pause_s: float) -> Callable[[], None]:
+    """Return a function that returns no sooner than `pause_s` after its last return."""
+    last = -pause_s
+
+    def wait() -> None:
+        nonlocal last
+        time.sleep(max(0.0, last + pause_s - time.monotonic()))
+        last = time.monotonic()
+
+    return wait
+
+
 def _post(url: str, content: object) -> None:
+    import requests
+    import urllib3
+
     try:
         with new_session() as session:
             answer = session.post(url, json=content, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S), allow_redirects=False)
@@ -96,22 +117,25 @@ def _post(url: str, content: object) -> None:
 
 
 def _download(url: str, patient: bool = False) -> Download:
+    import requests
+    import urllib3
+
     try:
         with (
             new_session(patient) as session,
             session.get(url, stream=True, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)) as answer,
         ):
-            _check_way(url, answer)
+            _check_redirect(url, answer)
             if answer.status_code in GONE_STATUSES:
-                raise NotThere(f"it answered {answer.status_code} {answer.reason}".rstrip())
-            if answer.status_code != requests.codes.ok:
+                raise NotFound(f"it answered {answer.status_code} {answer.reason}".rstrip())
+            if answer.status_code != OK_STATUS:
                 raise Unreachable(f"it answered {answer.status_code} {answer.reason}".rstrip())
             return Download(answer.url, _read_body(answer), answer.headers.get("Last-Modified"))
     except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
         raise Unreachable(_reason(error)) from error
 
 
-def _check_way(url: str, answer: requests.Response) -> None:
+def _check_redirect(url: str, answer: requests.Response) -> None:
     if urlsplit(url).scheme == "https" and urlsplit(answer.url).scheme != "https":
         raise Unreachable(f"it redirects from https to {answer.url}")
 
@@ -126,7 +150,7 @@ def _read_body(answer: requests.Response) -> bytes:
 
 
 def _within(deadline_s: float, work: Callable[[], Result]) -> Result:
-    """Run `work` in a thread that we can leave behind: no timeout of a socket bounds a name look-up or a slow drip."""
+    """Run `work` in a thread that can be left behind: no socket timeout bounds a name look-up or a slow drip."""
     outcome: list[Result | BaseException] = []
 
     def run() -> None:

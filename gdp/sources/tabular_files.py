@@ -1,11 +1,12 @@
 """Files that hold tables: text in any of the encodings that the IMF and the World Bank have used, and .xlsx.
 
-A table is its rows of cells, as texts; what the rows mean is others' business.
+A table is its rows of cells, as text. What a row means is decided by the modules of the sources.
 """
 
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import zipfile
 import zlib
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from gdp.sources import Refused
-from gdp.sources.payloads import refuse_web_page
+from gdp.sources.payloads import BYTE_ORDER_MARK, is_json, refuse_web_page
 from utils import Exit, StageError
 
 Table = list[list[str]]
@@ -26,10 +27,21 @@ CELL_LIMIT = 1_000_000  # characters; notes to a series have run to some thousan
 PROBED_BYTES = 400  # the header line: ASCII, so that every second byte is 0 in UTF-16
 
 
-def tables_of(content: bytes) -> list[Table]:
-    """Return the tables of a file: each sheet of a workbook, each file of data in an archive, or the one text.
+def tables_in(content: bytes) -> list[Table]:
+    """Return the tables of a file; none for JSON, for a page, and for what cannot be read."""
+    if is_json(content) or content[:64].removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"<"):
+        return []
+    try:
+        return tables_of(content)
+    except Refused:
+        return []
 
-    Raises Refused for what holds none, StageError (2) for a workbook where openpyxl is not installed.
+
+@functools.lru_cache(maxsize=1)  # each source that looks at a file, and the one that reads it, needs the same tables
+def tables_of(content: bytes) -> list[Table]:
+    """Return the tables of a file: each sheet of a workbook, each text in an archive, or the one text.
+
+    Raises Refused if there is none, StageError (65) for a workbook if openpyxl is not installed.
     """
     refuse_web_page(content, "figures")
     if content.startswith(ZIP_MAGIC):
@@ -45,7 +57,7 @@ def tables_of(content: bytes) -> list[Table]:
 
 
 def decoded(content: bytes) -> str:
-    """Return a text of a file: UTF-16 with a mark or without, UTF-8, else Latin-1 as Windows has it; raises Refused."""
+    """Return a file as text: UTF-16 with a mark or without, UTF-8, else Latin-1 as Windows has it; raises Refused."""
     head = content[:PROBED_BYTES]
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         encoding = "utf-16"
@@ -89,11 +101,11 @@ def _tables_of_workbook(content: bytes) -> list[Table]:
         import openpyxl
     except ImportError:
         remedy = "pip install -r requirements/xlsx.txt"
-        raise StageError(Exit.USAGE, f"openpyxl is not installed, which .xlsx needs; {remedy}") from None
+        raise StageError(Exit.BAD_DATA, f"openpyxl is not installed, which .xlsx needs; {remedy}") from None
     try:
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         sheets = [[*sheet.iter_rows(values_only=True)] for sheet in book.worksheets[:MAX_SHEETS]]
-    except Exception as error:  # openpyxl raises whatever a broken part of a workbook makes it stumble over
+    except Exception as error:  # a broken workbook makes openpyxl raise anything
         raise Refused(f"it is a broken workbook: {type(error).__name__}: {error}"[:200]) from None
     return [[_texts(row) for row in rows] for rows in sheets]
 

@@ -15,11 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from gdp.records import IMF_ITSELF, WORLD_BANK_ITSELF
-from gdp.sources import Extracted, Refused
-from gdp.sources.cache import Page
-from gdp.sources.detect import read_answer, source_in
-from gdp.sources.imf.releases import ReleaseMonth
+from gdp.model import IMF, WORLD_BANK
+from gdp.sources import Month, Page, Reading, Refused
+from gdp.sources.registry import read_any, source_of
 from gdp.transform.countries import reference
 from tests.conftest import PROJECT, Run, records
 
@@ -33,9 +31,9 @@ def content_of(name: str) -> bytes:
     return gzip.decompress((API / name).read_bytes())
 
 
-def read(name: str, release: ReleaseMonth | None = None) -> Extracted:
+def read(name: str, release: Month | None = None) -> Reading:
     content = content_of(name)
-    return read_answer(source_in(content), Page(content, name, datetime.now(timezone.utc)), release)
+    return read_any(Page(content, name, datetime.now(timezone.utc)), release)
 
 
 def lines(name: str, encoding: str, separator: str) -> list[list[str]]:
@@ -75,17 +73,6 @@ def site(name: str) -> Figures:
     return {key: str(round(float(figure))) if "E" in figure else figure for key, figure in found.items()}
 
 
-def portal(name: str) -> Figures:
-    text = content_of(name).decode()
-    found: Figures = {}
-    for block in re.findall(r"\{[^{}]*\}", text):
-        (country,) = re.findall(r'"COUNTRY\.Name": "([^"]*)"', block)
-        (code,) = re.findall(r'"SERIES_CODE": "(\w+)\.', block)
-        if len(code) == 3 or code == "G001":
-            found |= {(country, year): figure for year, figure in re.findall(r'"(\d{4})": "([\d.]+)"', block)}
-    return found
-
-
 def datamapper(name: str) -> Figures:
     told = json.loads(content_of(name), parse_float=str, parse_int=str)["values"]["NGDPD"]
     names = {"WEOWORLD": "World"}
@@ -102,13 +89,8 @@ def observations(name: str) -> Figures:
     return {(row[3], row[6]): row[7] for row in lines(name, "utf-8", ",")[1:] if row[4] == "NGDPD"}
 
 
-def usa(name: str) -> Figures:
-    first, second = re.findall(r'\["(\d{14})"\]', content_of(name).decode())
-    return {("USA", "2020"): first, ("USA", "2021"): second}
-
-
-OCT_2019, OCT_2024, APR_2026 = ReleaseMonth(2019, 10), ReleaseMonth(2024, 10), ReleaseMonth(2026, 4)
-READ: dict[str, tuple[Callable[[str], Figures], int, str, ReleaseMonth | None]] = {
+OCT_2019, OCT_2024, APR_2026 = Month(2019, 10), Month(2024, 10), Month(2026, 4)
+READ: dict[str, tuple[Callable[[str], Figures], int, str, Month | None]] = {
     "weo/weo_2015oct_report_latin1.xls.gz": (tabbed("latin-1"), 7082, "2015-10-06", None),
     "weo/weo_2019oct_excel_csv_bom_rounded.csv.gz": (comma, 1536, "2019-10-15", OCT_2019),
     "weo/weo_2021apr_report_utf16.xls.gz": (tabbed("utf-16-le"), 7421, "2021-04-06", None),
@@ -116,9 +98,7 @@ READ: dict[str, tuple[Callable[[str], Figures], int, str, ReleaseMonth | None]] 
     "weo/weo_2021oct_report_utf16.xls.gz": (tabbed("utf-16-le"), 387, "2021-10-12", None),
     "weo/weo_2022oct_report_utf16.xls.gz": (tabbed("utf-16-le"), 1526, "2022-10-11", None),
     "weo/weo_2023apr_report_codes_utf8_resaved.xls.gz": (tabbed("utf-8"), 1817, "2023-04-11", None),
-    "sdmx/portal_beta_export_weo_4.0.0_NGDPD.ts.gz": (portal, 2707, "2024-10-22", OCT_2024),
     "sdmx/weo_9.0.0_sdmx30_csv_NGDPD_LP.csv.gz": (observations, 4, "2026-04-14", APR_2026),
-    "sdmx/weo_9.0.0_sdmx30_json_USA_NGDPD_trimmed.json.gz": (usa, 2, "2026-04-14", APR_2026),
     "imf_datamapper_v1_NGDPD_2025-01.json.gz": (datamapper, 10572, "2024-10-22", OCT_2024),
     "wb/bulk_20160502.csv.gz": (site, 10355, "2016-05-02", None),
     "wb/bulk_20160722.csv.gz": (site, 11214, "2016-07-22", None),
@@ -129,7 +109,7 @@ READ: dict[str, tuple[Callable[[str], Figures], int, str, ReleaseMonth | None]] 
 }
 REFUSED = {
     "datamapper/v1_NGDPD_truncated_head.txt.gz": "cut short",
-    "datamapper/v1_no_such_country.json.gz": "has not got the country or the indicator",
+    "datamapper/v1_no_such_country.json.gz": "does not have the country or the indicator",
     "datamapper/v2_countries_excerpt_2026.json.gz": "about countries, and has no figures",
     "datamapper/v2_indicators_NGDPD_2026apr.json.gz": "about indicators, and has no figures",
     "datamapper/v2_series_NGDP_RPCH_GHA_2026apr.json.gz": "NGDP_RPCH, not NGDPD",
@@ -137,12 +117,14 @@ REFUSED = {
     "failures/imf_f5_request_rejected.tsv.gz": 'a web page, "Request Rejected"',
     "failures/sdmx21_http400_key_dims.json.gz": "cut short",
     "failures/sdmx21_http404_unknown_dataflow.json.gz": "cut short",
-    "sdmx/sdmx30_response_headers_20251110.json.gz": "no answer of the IMF's",
-    "sdmx/sdmx30_structure_dataflow_weo_only_20251110.json.gz": "describes SDMX's data structures",
+    "sdmx/sdmx30_response_headers_20251110.json.gz": "no page or file of Wikipedia, IMF, World Bank",
+    "sdmx/sdmx30_structure_dataflow_weo_only_20251110.json.gz": "SDMX as JSON",
+    "sdmx/weo_9.0.0_sdmx30_json_USA_NGDPD_trimmed.json.gz": "SDMX as JSON",
+    "sdmx/portal_beta_export_weo_4.0.0_NGDPD.ts.gz": "a script (JavaScript or TypeScript)",
     "sdmx/weo_9.0.0_sdmx21_SVK_NGDP_R.xml.gz": "NGDP_R, not NGDPD",
     "sdmx/weo_9.0.0_sdmx21_csv_MEX_NGDP_RPCH.csv.gz": "NGDP_RPCH, not NGDPD",
     "sdmx/weo_9.0.0_sdmx21_structure.xml.gz": "SDMX's Structure and holds no figures",
-    "wb/api_v1_20160411.js.gz": "page 1 of 5",
+    "wb/api_v1_20160411.js.gz": "a script (JavaScript or TypeScript)",
     "wb/api_v2_all_20240328_2021_2022.json.gz": "page 1 of 2",
     "wb/api_v2_error_http200.json.gz": "an error: The provided parameter value is not valid",
     "wb/wdi_archives_202407_excerpt.json.gz": "NY.GDP.PCAP.KD, not NY.GDP.MKTP.CD",
@@ -165,7 +147,7 @@ def test_every_figure_of_a_real_file_is_read_and_its_day_is_right(name: str) -> 
 @needs_files
 @pytest.mark.parametrize("name", [name for name, (*_, release) in READ.items() if release])
 def test_a_file_that_names_no_release_is_refused_unless_the_user_does(name: str) -> None:
-    with pytest.raises(Refused, match="nothing in it names the release"):
+    with pytest.raises(Refused, match="nothing in it names its release"):
         read(name)
 
 
@@ -179,7 +161,7 @@ def test_a_real_file_without_nominal_gdp_is_refused_for_what_it_is(name: str) ->
 @needs_files
 def test_a_file_that_names_another_release_than_the_user_is_refused() -> None:
     with pytest.raises(Refused, match="it is the release of 2022-10, not of 2021-04"):
-        read("weo/weo_2022oct_report_utf16.xls.gz", ReleaseMonth(2021, 4))
+        read("weo/weo_2022oct_report_utf16.xls.gz", Month(2021, 4))
 
 
 @needs_files
@@ -219,10 +201,9 @@ def test_a_folder_of_files_and_pages_is_read_in_one_run(run: Run, home: Path, tm
 
 
 @needs_files
-def test_each_kind_is_told_by_its_content() -> None:
-    bank_files = {name for name in (*READ, *REFUSED) if name.startswith("wb/")}
-    for name in (*READ, *REFUSED):
-        assert source_in(content_of(name)) == (WORLD_BANK_ITSELF if name in bank_files else IMF_ITSELF), name
+@pytest.mark.parametrize("name", READ)
+def test_a_files_source_is_recognised_by_its_content(name: str) -> None:
+    assert source_of(content_of(name)).name == (WORLD_BANK.name if name.startswith("wb/") else IMF.name)
 
 
 @needs_files

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import sys
 import zipfile
 from collections import Counter
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +14,13 @@ import openpyxl
 import pytest
 
 from gdp.sources import Refused
-from gdp.sources.imf import outlook as imf
-from gdp.sources.world_bank import api as world_bank
-from gdp.sources.world_bank import archive as wdi_archive
+from gdp.sources.registry import source_of
 from tests import stand_ins
 from tests.conftest import Run, records
+from tests.sources.reading import read_as
 from utils import StageError
 
 RAW = Path("results") / "Countries_by_GDP.json"
-TODAY = date(2026, 11, 25)
 
 
 # --- SDMX in its other forms ------------------------------------------------------------------------------------------
@@ -41,7 +37,7 @@ XML = stand_ins.sdmx_xml(
 def test_the_last_actual_year_is_the_countrys_own_and_a_fiscal_years_is_the_one_it_ends_in(
     year: str, code: str, status: str
 ) -> None:
-    told = {(r["Country"], r["Year"]): r["Status"] for r in imf.read(XML.encode(), TODAY).records}
+    told = {(r["Country"], r["Year"]): r["Status"] for r in read_as("imf", XML.encode()).records}
     assert told[code, year] == status
 
 
@@ -49,7 +45,7 @@ def test_the_display_scale_changes_no_figure() -> None:
     figures = {"KOR": {"2024": 1869.9}}
     for scale in ("0", "6", "9"):
         xml = stand_ins.sdmx_xml("WEO", "2025-10-14T13:00:00Z", figures, scale)
-        assert [r["GDP"] for r in imf.read(xml.encode(), TODAY).records] == ["1869900000000"]
+        assert [r["GDP"] for r in read_as("imf", xml.encode()).records] == ["1869900000000"]
 
 
 CSV_30 = """STRUCTURE[;],STRUCTURE_ID,ACTION,COUNTRY,INDICATOR,FREQUENCY,TIME_PERIOD,OBS_VALUE,SCALE,\
@@ -63,39 +59,34 @@ dataflow,IMF.RES:WEO(9.0.0),R,KOS,NGDPD,A,2031,,9,2026-04-14T13:00:00Z,2024
 
 
 def test_csv_of_sdmx_is_read_with_its_day_its_boundary_and_a_number_as_machines_write_it() -> None:
-    reading = imf.read(CSV_30.encode(), TODAY)
+    reading = read_as("imf", CSV_30.encode())
     got = {(r["Country"], r["Year"]): (r["GDP"], r.get("Status")) for r in reading.records}
     assert got == {
         ("USA", "2024"): ("29298013000000", "estimate"), ("USA", "2025"): ("30767075000000", "projection"),
         ("World", "2025"): ("117000000000000", None),
     }  # fmt: skip
-    assert reading.left_out == {"group of countries": 1, "year without a figure": 1}
+    assert reading.dropped == {"group of countries": 1, "year without a figure": 1}
     with pytest.raises(Refused, match="row 3 is cut short"):
-        imf.read(CSV_30[:-260].encode(), TODAY)
+        read_as("imf", CSV_30[:-260].encode())
 
 
-def test_json_of_sdmx_is_read_by_its_indices_and_literals() -> None:
-    series = {"0:0:0": {"attributes": [0, "9/30/2025"], "observations": {"0": ["21375275000000"], "1": [None]}}}
-    structure = {
-        "dimensions": {
-            "series": [{"id": "COUNTRY", "values": [{"id": "USA"}]}, {"id": "INDICATOR", "values": [{"id": "NGDPD"}]},
-                       {"id": "FREQUENCY", "values": [{"id": "A"}]}],
-            "observation": [{"id": "TIME_PERIOD", "values": [{"value": "2023"}, {"value": "2025"}]}],
-        },
-        "attributes": {
-            "dataSet": [{"id": "PUBLICATION_DATE"}],
-            "dimensionGroup": [{"id": "LATEST_ACTUAL_ANNUAL_DATA", "values": [{"id": "2024"}]}],
-            "series": [{"id": "SCALE", "values": [{"id": "9"}]}, {"id": "COUNTRY_UPDATE_DATE"}],
-        },
-    }  # fmt: skip
-    data_set = {"attributes": ["2025-10-14T13:00:00Z"], "dimensionGroupAttributes": {"0:0::": [0]}, "series": series}
-    reading = imf.read(json.dumps({"data": {"dataSets": [data_set], "structures": [structure]}}).encode(), TODAY)
-    assert [(r["GDP"], r["Year"], r["As_of"], r["Status"]) for r in reading.records] == [
-        ("21375275000000", "2023", "2025-10-14", "estimate")
-    ]
-    empty = {"data": {"dataSets": [{"attributes": [], "series": None}], "structures": [structure]}}
-    with pytest.raises(Refused, match="it has no figure"):
-        imf.read(json.dumps(empty).encode(), TODAY)
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b'{"data": {"dataSets": [], "structures": []}}', "SDMX as JSON"),
+        (b'{"data": {"dataflows": []}}', "SDMX as JSON"),
+        (b'[{"DATASET": "IMF.RES:WEO", "SERIES_CODE": "USA.NGDPD.A", "2024": "29298"}]', "portal turned into JSON"),
+    ],
+)
+def test_a_form_of_the_imf_that_is_not_read_is_named(content: bytes, kind: str) -> None:
+    with pytest.raises(Refused, match=kind):
+        read_as("imf", content)
+
+
+@pytest.mark.parametrize("content", [b"// 2016\n[{}]", b"export const data = [{}];", b"const data = {}", b"var x = 1"])
+def test_a_script_is_named_and_not_read(content: bytes) -> None:
+    with pytest.raises(Refused, match="a script"):
+        source_of(content)
 
 
 @pytest.mark.parametrize(
@@ -117,9 +108,9 @@ def test_json_of_sdmx_is_read_by_its_indices_and_literals() -> None:
     ],
 )  # fmt: skip
 def test_a_broken_or_hostile_file_is_refused_and_nothing_worse(content: bytes) -> None:
-    for read in (imf.read, wdi_archive.read):
+    for source in ("imf", "world_bank"):
         with pytest.raises(Refused):
-            read(content, TODAY)
+            read_as(source, content)
 
 
 # --- the IMF's files --------------------------------------------------------------------------------------------------
@@ -143,7 +134,7 @@ BULK = [
 @pytest.mark.parametrize(("between", "end"), [("\t", "\t\r\n"), ("\t", "\n"), (",", "\n")])
 def test_a_bulk_file_is_read_in_any_encoding_and_with_either_separator(encoding: str, between: str, end: str) -> None:
     cells = [[f'"{cell}"' if "," in cell else cell for cell in row] for row in BULK]
-    reading = imf.read(end.join(between.join(row) for row in cells).encode(encoding), TODAY)
+    reading = read_as("imf", end.join(between.join(row) for row in cells).encode(encoding))
     got = [(r["Country"], r["Year"], r["GDP"], r["As_of"], r.get("Status")) for r in reading.records]
     assert got == [
         ("China", "2012", "8,229.490", "2013-04-16", "estimate"),
@@ -151,7 +142,7 @@ def test_a_bulk_file_is_read_in_any_encoding_and_with_either_separator(encoding:
         ("Côte d'Ivoire", "2012", "27.098", "2013-04-16", None),
         ("Côte d'Ivoire", "2014", "30.123", "2013-04-16", None),
     ]
-    assert reading.left_out == {
+    assert reading.dropped == {
         "series of another subject": 1, "year without a figure": 1, 'figure too small to be printed ("--")': 1
     }  # fmt: skip
 
@@ -183,22 +174,22 @@ def workbook(**changes: Any) -> bytes:
 
 
 def test_an_xlsx_is_read_in_the_scale_that_it_names_and_dated_by_its_publication() -> None:
-    reading = imf.read(workbook(), TODAY)
+    reading = read_as("imf", workbook())
     assert [(r["Country"], r["Year"], r["GDP"], r.get("Status")) for r in reading.records] == [
         ("United States", "2024", "29298.013", "estimate"), ("United States", "2025", "30767.075", "projection"),
         ("Kosovo", "2024", "11.2", "estimate"),
         ("World", "2024", "110000", "estimate"), ("World", "2025", "117000", "projection"),
     ]  # fmt: skip
     assert {(r["As_of"], r["Unit"]) for r in reading.records} == {("2025-10-14", "Billions of US dollar")}
-    assert Counter(reading.left_out) == {
+    assert Counter(reading.dropped) == {
         "series of another subject": 2, "group of countries": 1, "year without a figure": 1
     }  # fmt: skip
 
 
 def test_a_scale_that_nobody_knows_is_refused() -> None:
     with pytest.raises(Refused, match="the scale of its figures is 'Lakhs'"):
-        imf.read(workbook(scale="Lakhs"), TODAY)
-    assert {r["Unit"] for r in imf.read(workbook(scale="Units"), TODAY).records} == {
+        read_as("imf", workbook(scale="Lakhs"))
+    assert {r["Unit"] for r in read_as("imf", workbook(scale="Units")).records} == {
         "US dollar, whole units (current US$)"
     }
 
@@ -209,7 +200,7 @@ def test_a_scale_that_nobody_knows_is_refused() -> None:
 def test_an_xlsx_without_openpyxl_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(StageError, match=r"pip install -r requirements/xlsx\.txt"):
-        imf.read(workbook(), TODAY)
+        read_as("imf", workbook())
 
 
 CSV_OF_SITE = """\ufeff"Data Source","World Development Indicators",
@@ -233,7 +224,7 @@ def test_the_archive_that_the_world_banks_site_offers_is_read_as_it_comes(run: R
     raw = [(r["Country"], r["Year"], r["GDP"], r["As_of"]) for r in records(home / RAW)]
     assert raw[:2] == [("Aruba", "2022", "3279344544", "2024-11-13"), ("Aruba", "2023", "3648573136", "2024-11-13")]
     with pytest.raises(Refused, match="the row of Arab World is cut short"):
-        world_bank.read(CSV_OF_SITE[:-12].encode(), TODAY)
+        read_as("world_bank", CSV_OF_SITE[:-12].encode())
 
 
 def test_a_release_of_nineteen_megabytes_is_read_packed_and_a_bomb_is_not(run: Run, home: Path, tmp_path: Path) -> None:

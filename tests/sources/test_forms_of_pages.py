@@ -10,9 +10,9 @@ from email.message import EmailMessage
 
 import pytest
 
-from gdp.records import PAGE
-from gdp.sources import Extracted, Refused
-from gdp.sources.detect import source_in
+from gdp.model import WIKIPEDIA
+from gdp.sources import Reading, Refused
+from gdp.sources.registry import source_of
 from gdp.sources.wikipedia import page as wikipedia
 from tests.page_builder import SHIPPED
 
@@ -23,12 +23,12 @@ WITHOUT_FOOTER = re.sub(r"<footer>.*?</footer>", "", BODY, flags=re.DOTALL)
 TITLE = "List of countries by GDP (nominal)"
 
 
-def read(content: bytes, saved: datetime = DAY) -> Extracted:
-    assert source_in(content) == PAGE
+def read(content: bytes, saved: datetime = DAY) -> Reading:
+    assert source_of(content).name == WIKIPEDIA.name
     return wikipedia.parse(content, "somewhere", saved)
 
 
-def figures(extracted: Extracted) -> list[tuple[str, str, str, str | None]]:
+def figures(extracted: Reading) -> list[tuple[str, str, str, str | None]]:
     return [(r["Country"], r["GDP"], r["Institution"], r["Year"]) for r in extracted.records]
 
 
@@ -86,7 +86,7 @@ def test_a_form_of_the_page_gives_its_figures_its_day_and_its_revision(form: str
 NO_PAGES = {
     b"%PDF-1.7 ...": "it is a PDF", b"PK\x03\x04....": "a zip archive or an office document",
     b"\x89PNG\r\n": "a picture",
-    b'{"error": {"code": "missingtitle", "info": "no such page"}}': "an error of MediaWiki's, missingtitle",
+    b'{"error": {"code": "missingtitle", "info": "no such page"}}': "an error of MediaWiki, missingtitle",
     b'{"parse": {"title": "List of countries by GDP (PPP)", "text": "<p></p>"}}': "(PPP)\", not nominal GDP",
     b'{"parse": {"title": "x"}}': "without the page's text", b'{"html": 5}': "without the page's text",
     b"{broken": "begins like JSON and is none", b"just words": "plain text",

@@ -298,7 +298,7 @@ def test_the_uncited_column_for_the_coming_year_carries_a_note_and_the_cited_one
     page, layout = model_end_of_2025()
     records = [clean(r).record for r in wikipedia.parse(build(page, layout).encode(), "a page").records]
     notes = {(r["Institution"], r["Year"]): r["Note"] for r in records if r}
-    assert notes == {("IMF", 2026): "column without a source", ("IMF", 2025): None, ("World Bank", 2024): None}
+    assert notes == {("IMF", 2026): "the page gives no source", ("IMF", 2025): None, ("World Bank", 2024): None}
 
 
 ROW = re.compile(r"(<tr>\n<td.*?</td>)(.*?</tr>)", re.DOTALL)
@@ -318,12 +318,12 @@ def test_a_column_of_anything_else_beside_the_figures_is_not_read(heading: str) 
     )
 
 
-def test_an_excerpt_on_the_same_page_is_left_out_and_counted() -> None:
+def test_an_excerpt_on_the_same_page_is_dropped_and_counted() -> None:
     rows = "".join(f"<tr><td>{name}</td><td>1</td></tr>" for name in ("China", "Japan", "India"))
     ten = f'<table class="wikitable"><tr><th>Country</th><th>IMF (2025)</th></tr>{rows}</table>'
     reading = wikipedia.parse(build(FACTS, Layout(before=ten)).encode(), "a page")
     assert len(reading.records) == 666
-    assert reading.left_out == {"column of an excerpt": 1}
+    assert reading.dropped == {"column of an excerpt": 1}
 
 
 @pytest.mark.parametrize(
@@ -366,7 +366,7 @@ def test_a_line_break_or_a_raised_number_joins_no_words() -> None:
 
 def test_a_column_of_figures_that_is_not_understood_is_named() -> None:
     page = build(FACTS, Layout()).replace("World Bank<br />", "Somebody else<br />")
-    assert wikipedia.parse(page.encode(), "a page").left_out == {
+    assert wikipedia.parse(page.encode(), "a page").dropped == {
         "column of figures not understood: 'Somebody else(2024)[7]'": 1
     }
 
@@ -375,7 +375,7 @@ def test_the_footer_tells_when_a_page_was_saved_and_the_future_is_refused() -> N
     page = build(FACTS, Layout(before="<p>The data was last edited on 5 March 2025, at 10:00.</p>"))
     revision = wikipedia.parse(page.encode(), "a page").revision
     assert revision and revision.saved == FACTS.saved
-    with pytest.raises(Refused, match="which is to come"):
+    with pytest.raises(Refused, match="which is in the future"):
         wikipedia.parse(page.replace("December 2025", "December 2125").encode(), "a page")
 
 
@@ -397,5 +397,5 @@ def test_rows_of_another_width_are_set_aside_and_many_of_them_refuse_the_page(ro
         with pytest.raises(Refused, match="30 of 222 rows"):
             wikipedia.parse(page.encode(), "a page")
     else:
-        left_out = wikipedia.parse(page.encode(), "a page").left_out
-        assert left_out == {f"row of another width: {name!r}": 1 for name in ("Kuwait", "Morocco", "Slovakia")}
+        dropped = wikipedia.parse(page.encode(), "a page").dropped
+        assert dropped == {f"row of another width: {name!r}": 1 for name in ("Kuwait", "Morocco", "Slovakia")}

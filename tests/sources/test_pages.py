@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gdp.sources import Extracted, Refused
+from gdp.sources import Reading, Refused
 from gdp.sources.wikipedia import page as wikipedia
 from gdp.transform.rules import clean, named_of
 from tests.conftest import MISJUDGED, OTHER_LISTS, PAGES, SHARED_PAGES, Run, page_of, query, records, shared_pages
@@ -22,7 +22,7 @@ pages = pytest.mark.parametrize("page", shared_pages(), ids=lambda path: path.na
 needs_shared = pytest.mark.skipif(not FACTS.exists(), reason="../shared is not beside the project")
 
 
-def read(path: Path) -> Extracted:
+def read(path: Path) -> Reading:
     return wikipedia.parse(gzip.decompress(path.read_bytes()), str(path))
 
 

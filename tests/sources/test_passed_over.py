@@ -83,7 +83,7 @@ def test_a_month_that_has_no_revision_to_be_had_is_told(run: Run, server: Server
     wiki = Wiki(1)
     server.route = lambda path: Answer(404) if "oldid=" in path else wiki.route(path)
     done = run("extract.py", "--revisions", MARCH, *FAST, **environment(server))
-    assert done.returncode == 69 and "1 of 1 revisions could not be had: " in done.stderr
+    assert done.returncode == 69 and "1 of 1 revisions could not be fetched: " in done.stderr
     assert "(it answered 404" in done.stderr and "run again" in done.stderr
 
 
@@ -99,8 +99,8 @@ def test_a_kept_page_that_turns_out_unreadable_is_told_and_fetched_anew_on_reque
     page.write_bytes(gzip.compress(b"<html>spoiled</html>"))
     done = run("extract.py", "--archive")
     day = page.name[:10]
-    assert f"fetch it anew with extract.py --revisions {day}..{day} --anew" in done.stderr
-    assert "1 kept already, 0 to fetch" in run(*ask, **environment(server)).stderr
-    done = run(*ask, "--anew", **environment(server))
-    assert done.returncode == 0 and "0 kept already, 1 to fetch" in done.stderr, done.stderr
+    assert f"fetch it again with extract.py --revisions {day}..{day} --refetch" in done.stderr
+    assert "1 cached already, 0 to fetch" in run(*ask, **environment(server)).stderr
+    done = run(*ask, "--refetch", **environment(server))
+    assert done.returncode == 0 and "0 cached already, 1 to fetch" in done.stderr, done.stderr
     assert page.read_bytes() == whole

@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 
-from gdp.sources import Refused, Unreachable
-from gdp.sources.imf import outlook as imf
-from gdp.sources.imf.releases import ReleaseMonth, day_of, month_span, named_in, of_day, releases_between
-from gdp.sources.imf.weo_model import Outlook, Series, extracted
+from gdp.sources import Month, Refused, Unreachable
+from gdp.sources.imf import source as imf
+from gdp.sources.imf.releases import named_in, of_day, releases_between
+from gdp.sources.imf.weo_model import Outlook, Series, reading_of
+from gdp.sources.payloads import day_of, month_span
 from tests import stand_ins
 from tests.conftest import Answer, Run, Server, query, records
+from tests.sources.reading import read_as
 from tests.store.loading import ask
 
 RAW = Path("results") / "Countries_by_GDP.json"
-TODAY = date(2026, 11, 25)
-APRIL_2026 = ReleaseMonth(2026, 4)
+APRIL_2026 = Month(2026, 4)
 FAST = ("--pause", "0.1")
 
 
@@ -83,29 +84,32 @@ def test_a_day_is_read_in_any_of_the_ways_that_the_sources_write_it(text: str) -
 
 def told(**of: Any) -> str:
     outlook = Outlook([Series("KOR", "Korea", {"2024": "1869.9"})], "Billions of U.S. dollars", "https://…", **of)
-    return extracted(outlook, TODAY, None).records[0]["As_of"]
+    return reading_of(outlook, None).records[0]["As_of"]
 
 
 def test_as_of_is_the_day_of_publication_and_never_before_it() -> None:
     assert told(published="2025-10-14") == "2025-10-14"
-    assert told(release=ReleaseMonth(2013, 4)) == "2013-04-16"  # known
-    assert told(release=ReleaseMonth(2012, 10)) == "2012-10-31"  # not known: the last day of its month
+    assert told(release=Month(2013, 4)) == "2013-04-16"  # known
+    assert told(release=Month(2012, 10)) == "2012-10-31"  # not known: the last day of its month
     # the DataMapper is filled some days before: what is known of the release goes before it
     assert told(release=APRIL_2026, modified="2026-04-08") == "2026-04-14"
-    assert told(release=ReleaseMonth(2026, 10), modified="2026-10-15") == "2026-10-15"
+    assert told(release=Month(2026, 10), modified="2026-10-15") == "2026-10-15"
 
 
 def test_a_release_whose_day_is_unknown_is_not_dated_into_the_future() -> None:
-    outlook = Outlook([Series("KOR", "Korea", {"2024": "1"})], "Billions", "https://…", release=ReleaseMonth(2027, 4))
-    assert extracted(outlook, date(2027, 4, 20), None).records[0]["As_of"] == "2027-04-20"
-    with pytest.raises(Refused, match="to come"):
-        extracted(outlook, TODAY, None)
+    today = date.today()
+    series = [Series("KOR", "Korea", {"2024": "1"})]
+    of_this_month = Outlook(series, "Billions", "https://…", release=Month(today.year, today.month))
+    assert reading_of(of_this_month, None).records[0]["As_of"] <= (today + timedelta(days=1)).isoformat()
+    outlook = Outlook(series, "Billions", "https://…", release=Month(today.year + 1, 4))
+    with pytest.raises(Refused, match="in the future"):
+        reading_of(outlook, None)
 
 
 def test_an_answer_without_a_day_keeps_the_one_on_which_it_was_fetched() -> None:
     told = {"values": {"NGDPD": stand_ins.imf_figures()}, "fetched": "2026-10-15",
             "indicators": {"NGDPD": {"source": "World Economic Outlook (October 2026)"}}}  # fmt: skip
-    assert imf.parse(told, TODAY).records[0]["As_of"] == "2026-10-15"
+    assert read_as("imf", json.dumps(told).encode()).records[0]["As_of"] == "2026-10-15"
 
 
 # --- the current release ----------------------------------------------------------------------------------------------
@@ -168,14 +172,14 @@ def v2_answer(**changes: Any) -> bytes:
 
 
 def test_version_2_of_the_datamapper_tells_release_boundary_and_groups_in_its_answer() -> None:
-    reading = imf.read(v2_answer(), TODAY)
+    reading = read_as("imf", v2_answer())
     got = {(r["Country"], r["Year"]): (r["GDP"], r["Status"]) for r in reading.records}
     assert got == {
         ("Korea, Republic of", "2025"): ("1790", "estimate"),
         ("Korea, Republic of", "2026"): ("1936.209", "projection"),
         ("Kosovo", "2025"): ("12.1", "estimate"), ("Congo, Republic of", "2025"): ("15.5", "estimate"),
     }  # fmt: skip
-    assert reading.left_out == {"group of countries": 2, "figure said again under another code": 1}
+    assert reading.dropped == {"group of countries": 2, "figure repeated under another code": 1}
     assert reading.records[0]["As_of"] == "2026-04-14"
     assert reading.records[0]["Source"] == "https://www.imf.org/external/datamapper/api/v2/NGDPD"
 
@@ -191,9 +195,9 @@ def test_a_live_answer_that_names_no_release_is_refused_unless_the_user_names_it
 ) -> None:
     server.route = servers(imf=stand_ins.imf(None))
     done = run("extract.py", "--source", "imf", GDP_ETL_IMF_URL=f"{server.base}/imf")
-    assert done.returncode == 65 and "nothing in it names the release" in done.stderr and not (home / RAW).exists()
+    assert done.returncode == 65 and "nothing in it names its release" in done.stderr and not (home / RAW).exists()
     today = date.today()
-    asked = str([*releases_between(APRIL_2026, ReleaseMonth(today.year, today.month))][-1])
+    asked = str([*releases_between(APRIL_2026, Month(today.year, today.month))][-1])
     done = run("extract.py", "--source", "imf", "--release", asked, GDP_ETL_IMF_URL=f"{server.base}/imf")
     assert done.returncode == 0, done.stderr
     assert {r["As_of"][:7] for r in records(home / RAW)} == {asked}
@@ -246,12 +250,12 @@ def test_a_span_of_releases_is_fetched_in_order_kept_and_never_asked_again(
     ask = ("--source", "imf", "--release", "2019-10..2020-10", *FAST)
     done = run("extract.py", *ask, **environment(server))
     assert done.returncode == 0, done.stderr
-    assert "passed over 2020-04" in done.stderr
+    assert "skipped 2020-04" in done.stderr
     found = [json.loads(line) for line in (home / RAW).with_suffix(".jsonl").read_text().splitlines()]
     assert list(dict.fromkeys(r["As_of"] for r in found)) == ["2019-10-15", "2020-10-13"]
     server.paths.clear()
     done = run("extract.py", *ask, **environment(server))
-    assert done.returncode == 0 and "2 kept already, 0 to fetch" in done.stderr and not server.paths
+    assert done.returncode == 0 and "2 cached already, 0 to fetch" in done.stderr and not server.paths
 
 
 def test_releases_that_cannot_be_had_do_not_stop_the_others(run: Run, server: Server, home: Path) -> None:
@@ -260,7 +264,7 @@ def test_releases_that_cannot_be_had_do_not_stop_the_others(run: Run, server: Se
         "etl_process.py", "--no-report", "--source", "imf", "--release", "2012-04..2013-10", **environment(server)
     )
     assert done.returncode == 69
-    assert "2 of 4 releases could not be had: 2012-04 (SDMX WEO_2012_APR_VINTAGE: it answered 404" in done.stderr
+    assert "2 of 4 releases could not be fetched: 2012-04 (SDMX WEO_2012_APR_VINTAGE: it answered 404" in done.stderr
     database = home / "sqliteDB" / "World_Economies.db"
     assert query(database, "SELECT DISTINCT As_of FROM Loads ORDER BY 1") == [("2012-10-31",), ("2013-04-16",)]
 
@@ -268,17 +272,16 @@ def test_releases_that_cannot_be_had_do_not_stop_the_others(run: Run, server: Se
 def test_without_a_network_a_span_ends_early_and_says_so(run: Run, home: Path) -> None:
     nowhere = dict.fromkeys(("GDP_ETL_SDMX_URL", "GDP_ETL_IMF_URL", "GDP_ETL_DBNOMICS_URL"), "http://127.0.0.1:9")
     done = run("extract.py", "--source", "imf", "--release", "2013-04..2023-04", *FAST, **nowhere)
-    assert done.returncode == 69 and "20 of 20 releases could not be had: 2013-04 (" in done.stderr
-    assert "2014-04 (not asked for, as nobody answers)" in done.stderr and not (home / RAW).exists()
+    assert done.returncode == 69 and "20 of 20 releases could not be fetched: 2013-04 (" in done.stderr
+    assert "2014-04 (not requested, as there is no answer)" in done.stderr and not (home / RAW).exists()
 
 
 def test_another_release_in_the_place_of_the_one_that_was_asked_for_is_not_taken() -> None:
     with pytest.raises(Refused, match="it is the release of 2026-04, not of 2025-10"):
-        imf.read(
-            stand_ins.sdmx_xml("WEO", "2026-04-14", stand_ins.imf_figures()).encode(), TODAY, ReleaseMonth(2025, 10)
-        )
+        answer = stand_ins.sdmx_xml("WEO", "2026-04-14", stand_ins.imf_figures())
+        read_as("imf", answer.encode(), Month(2025, 10))
     with pytest.raises(Unreachable, match="without NGDPD"):
-        imf.fetch(ReleaseMonth(2020, 4))
+        imf.fetch(Month(2020, 4))
 
 
 @pytest.mark.parametrize(
@@ -364,7 +367,7 @@ def test_a_span_of_versions_is_those_that_the_archives_list(run: Run, server: Se
     server.route = servers(wb=stand_ins.wdi_archive(VERSIONS, wrong="201704"))
     ask = ("--source", "world_bank", "--release", "2017-01..2021-12", *FAST)
     done = run("extract.py", *ask, **environment(server))
-    assert done.returncode == 69 and "1 of 3 releases could not be had: 2017-04" in done.stderr
+    assert done.returncode == 69 and "1 of 3 releases could not be fetched: 2017-04" in done.stderr
     found = [json.loads(line) for line in (home / RAW).with_suffix(".jsonl").read_text().splitlines()]
     assert sorted({r["As_of"] for r in found}) == ["2017-04-30", "2021-07-31"]
     done = run("extract.py", "--source", "world_bank", "--release", "2001-01..2001-12", **environment(server))

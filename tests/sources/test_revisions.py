@@ -63,7 +63,7 @@ def test_a_second_run_asks_for_no_revision_again(run: Run, server: Server, home:
     for _ in range(2):
         done = run("extract.py", "--revisions", "2015-01-01..2015-06-30", *FAST, **environment(server))
         assert done.returncode == 0, done.stderr
-    assert "6 kept already, 0 to fetch" in done.stderr
+    assert "6 cached already, 0 to fetch" in done.stderr
     assert len(wiki.sent) == len(set(wiki.sent)) == 6
 
 
@@ -91,7 +91,7 @@ def test_a_lagging_database_and_a_limit_are_waited_for(code: str, run: Run, serv
     ("answer", "told"),
     [
         (as_answer({"error": {"code": "badvalue", "info": "no such thing"}}), "answered with an error"),
-        (as_answer({"batchcomplete": True}), "holds no revisions"),
+        (as_answer({"batchcomplete": True}), "has no revisions"),
         (as_answer({"query": {"pages": [{"title": "x", "missing": True}]}}), "it has no page"),
         (as_answer({"query": {"pages": [{"title": "x", "invalid": True}]}}), "the title is invalid"),
         (as_answer({"query": {"pages": [{"title": "x", "revisions": []}]}}), "it lists no revision of"),
@@ -160,9 +160,7 @@ def test_an_archive_goes_through_the_stages_and_bad_pages_are_listed_with_their_
     assert query(database, "SELECT count(DISTINCT As_of) FROM GDP_Estimates") == [(1,)]  # the same figures, said again
 
 
-def test_an_archives_vandalised_page_is_left_out_and_the_others_are_loaded(
-    run: Run, server: Server, home: Path
-) -> None:
+def test_an_archives_vandalised_page_is_dropped_and_the_others_are_loaded(run: Run, server: Server, home: Path) -> None:
     server.route = Wiki(4).route
     assert run("extract.py", "--revisions", "2015-01-01..2015-04-30", *FAST, **environment(server)).returncode == 0
     page = next((home / "data" / "pages").glob("2015-02*"))

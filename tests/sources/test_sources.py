@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from pathlib import Path
 
 import pytest
 
-from gdp.sources import Refused
-from gdp.sources.imf import outlook as imf
-from gdp.sources.imf.releases import ReleaseMonth
-from gdp.sources.payloads import read_json
-from gdp.sources.world_bank import api as world_bank
+from gdp.sources import Month, Refused
 from gdp.transform.amounts import hundredths_of_billions, unit_factor
 from gdp.transform.rules import Fate, clean
 from tests import stand_ins
 from tests.conftest import PROJECT, Answer, Run, Server, query, records
+from tests.sources.reading import read_as
 
 REAL_ANSWER = PROJECT.parent / "shared" / "api" / "imf_datamapper_v1_NGDPD_2025-01.json.gz"
 RAW = Path("results") / "Countries_by_GDP.json"
@@ -42,7 +38,7 @@ def test_the_real_answer_of_january_2025_is_the_release_of_october_2024_without_
     run: Run, home: Path
 ) -> None:
     done = run("extract.py", "--source", "imf", "--page", REAL_ANSWER)
-    assert done.returncode == 65 and "nothing in it names the release" in done.stderr and not (home / RAW).exists()
+    assert done.returncode == 65 and "nothing in it names its release" in done.stderr and not (home / RAW).exists()
     done = run(
         "etl_process.py",
         "--no-report",
@@ -113,8 +109,8 @@ def test_kosovo_palestine_and_taiwan_come_out_right(run: Run, server: Server, ho
 
 
 def test_an_answer_without_labels_is_read_by_its_codes() -> None:
-    told = read_json(json.dumps({"values": {"NGDPD": stand_ins.imf_figures(last=2029)}}).encode())
-    reading = imf.parse(told, date(2025, 1, 20), ReleaseMonth(2024, 10))
+    answer = json.dumps({"values": {"NGDPD": stand_ins.imf_figures(last=2029)}}).encode()
+    reading = read_as("imf", answer, Month(2024, 10))
     assert {record["As_of"] for record in reading.records} == {"2024-10-22"}
     fates = {record["Country"]: clean(record).fate for record in reading.records}
     assert fates["KOR"] is Fate.CLEAN and fates["World"] is Fate.AGGREGATE and fates["ADVEC"] is Fate.AGGREGATE
@@ -123,8 +119,8 @@ def test_an_answer_without_labels_is_read_by_its_codes() -> None:
 @pytest.mark.parametrize("last_year", [2025, 2029, 2031])
 def test_no_year_and_no_day_tells_the_release_of_an_answer_that_does_not_name_it(last_year: int) -> None:
     told = {"values": {"NGDPD": stand_ins.imf_figures(last=last_year)}}
-    with pytest.raises(Refused, match="nothing in it names the release that it is of; say which with --release"):
-        imf.parse(read_json(json.dumps(told).encode()), date(2026, 4, 20))
+    with pytest.raises(Refused, match="nothing in it names its release; name it with --release"):
+        read_as("imf", json.dumps(told).encode())
 
 
 def test_a_kept_answer_is_read_again_without_network(run: Run, server: Server, home: Path) -> None:
@@ -169,21 +165,19 @@ def test_an_api_in_trouble_is_told_for_what_it_is(
     assert not (home / RAW).exists()
 
 
-def test_an_empty_code_and_years_without_a_figure_are_counted_and_left_out() -> None:
+def test_an_empty_code_and_years_without_a_figure_are_counted_and_dropped() -> None:
     figures: dict[str, dict[str, float | None]] = {**stand_ins.imf_figures(), "": {"2025": 1.0}}  # type: ignore[dict-item]
     figures["KOR"] = {"2025": 1790.0, "2026": None}
-    reading = imf.parse(
-        read_json(json.dumps({"values": {"NGDPD": figures}}).encode()), date(2026, 11, 1), ReleaseMonth(2026, 10)
-    )
-    names = "list of countries: codes stand in the place of names"
-    assert reading.left_out == {"figures under an empty code": 1, "year without a figure": 1, names: 1}
+    reading = read_as("imf", json.dumps({"values": {"NGDPD": figures}}).encode(), Month(2026, 10))
+    names = "list of countries: codes are used instead of names"
+    assert reading.dropped == {"figures under an empty code": 1, "year without a figure": 1, names: 1}
 
 
 @pytest.mark.parametrize("told", [[], {}, {"values": 3}, {"values": {"NGDPD": {"KOR": []}}}, {"values": {"NGDPD": {}}}])
 def test_a_kept_answer_of_another_shape_is_refused(told: object) -> None:
-    for module in (imf, world_bank):
+    for source in ("imf", "world_bank"):
         with pytest.raises(Refused):
-            module.read(json.dumps(told).encode(), date(2026, 1, 1))
+            read_as(source, json.dumps(told).encode())
 
 
 def test_one_source_in_trouble_does_not_stop_the_other(run: Run, server: Server, home: Path) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from gdp.records import is_unsourced
+from gdp.model import DISPUTED, UNSOURCED, has_flag
 from gdp.sources import Refused
 from gdp.sources.wikipedia import page as wikipedia
 from gdp.transform.rules import Fate, clean
@@ -27,7 +27,7 @@ def figures(page: str) -> Figures:
     ]
     return {
         (record["Institution"], record["ISO3"] or record["Country"], record["Year"]): record["GDP_USD_billion"]
-        for record in records if not is_unsourced(record["Note"])
+        for record in records if not has_flag(record["Flags"], UNSOURCED, DISPUTED)
     }  # fmt: skip
 
 

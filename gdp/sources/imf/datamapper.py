@@ -1,7 +1,7 @@
 """The IMF's DataMapper: an API that serves the current release only, all years at once, in billions of US dollars.
 
-Countries and groups of countries come under codes side by side; other addresses of the same API label them. Version 2
-says within its answer which release it is and which year is the first projected; version 1 says so at another address.
+Countries and groups of countries have codes side by side; other addresses of the same API label them. Version 2 states
+in its answer which release it is and which year is the first projected; version 1 does so at another address.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from datetime import datetime, timezone
 from typing import Any
 
 from gdp.sources import Refused, Unreachable
-from gdp.sources.imf.releases import day_of, named_in
+from gdp.sources.imf.releases import named_in
 from gdp.sources.imf.weo_model import BILLIONS, INDICATOR, Outlook, Series
-from gdp.sources.payloads import fetch_json, shaped
+from gdp.sources.payloads import day_of, fetch_json, shaped
 
+VARIABLE = "GDP_ETL_IMF_URL"
 API_URL = "https://www.imf.org/external/datamapper/api/v{version}"
 VERSIONS = ("2", "1")
 ABOUT = ("indicators", "countries", "groups", "regions")
@@ -22,31 +23,31 @@ ABOUT_DEADLINE_S = 5.0  # the figures are worth more than their labels
 
 
 def addresses() -> list[str]:
-    """Return where the DataMapper is: GDP_ETL_IMF_URL, or the IMF's own two versions, the newer first."""
-    named = os.environ.get("GDP_ETL_IMF_URL")
+    """Return the DataMapper's addresses: GDP_ETL_IMF_URL, or the IMF's own two versions, the newer first."""
+    named = os.environ.get(VARIABLE)
     return [named] if named else [API_URL.format(version=version) for version in VERSIONS]
 
 
-def called(base: str) -> str:
-    """Return what the DataMapper at an address is called, without the address, which may hold a password."""
+def name_of(base: str) -> str:
+    """Return a name for the DataMapper at an address, without the address, which may hold a password."""
     version = base.rpartition("/v")[2]
     return f"DataMapper v{version}" if version in VERSIONS else "DataMapper"
 
 
 def fetch(base: str) -> dict[str, Any]:
-    """Return the current release: the figures, and what the API tells about codes and release where it does.
+    """Return the current release: the figures, and what the API has about codes and release.
 
-    Raises Unreachable when the figures cannot be had; their labels only make them easier to read.
+    Raises Unreachable when the figures cannot be had; their labels are optional.
     """
     answer = fetch_json(f"{base}/{INDICATOR}")
     values = answer.get("values") if isinstance(answer, dict) else None
     if not isinstance(answer, dict) or not isinstance(values, dict) or INDICATOR not in values:
         raise Unreachable(f"its answer has no values of {INDICATOR}")
-    kept = {name: answer[name] for name in ("values", "api", *ABOUT) if name in answer}
+    found = {name: answer[name] for name in ("values", "api", *ABOUT) if name in answer}
     for name in ABOUT:
-        if name not in kept:
-            kept[name] = _about_of(base, name)
-    return {**kept, "fetched": datetime.now(timezone.utc).date().isoformat()}
+        if name not in found:
+            found[name] = _about_of(base, name)
+    return {**found, "fetched": datetime.now(timezone.utc).date().isoformat()}
 
 
 def _about_of(base: str, name: str) -> Any:
@@ -57,7 +58,7 @@ def _about_of(base: str, name: str) -> Any:
 
 
 def outlook_of(answer: dict[str, Any]) -> Outlook:
-    """Return what an answer says; raises Refused where it has another shape or another indicator."""
+    """Return the outlook in an answer; raises Refused if it has another shape or another indicator."""
     values = shaped(answer.get("values"), dict, "values")
     others = [code for code, figures in values.items() if figures is not None]
     if others and INDICATOR not in values:
@@ -82,7 +83,7 @@ def outlook_of(answer: dict[str, Any]) -> Outlook:
         fetched=day_of(str(answer.get("fetched"))),
     )  # fmt: skip
     if not countries:
-        outlook.left_out["list of countries: codes stand in the place of names"] += 1
+        outlook.dropped["list of countries: codes are used instead of names"] += 1
     return outlook
 
 
@@ -97,7 +98,7 @@ def _label(entry: dict[str, Any] | None) -> str | None:
 
 
 def _is_group(code: str, countries: dict[str, dict[str, Any]], groups: dict[str, dict[str, Any]]) -> bool:
-    """Tell whether a code is of a group: some stand in the list of countries too, without a label."""
+    """Return whether a code is a group's: some are in the list of countries too, without a label."""
     return not _label(countries[code]) if code in countries else code in groups
 
 

@@ -1,7 +1,7 @@
 """DBnomics, a library of economic data: it keeps each release of the World Economic Outlook as a dataset of its own.
 
-Its datasets are IMF/WEO:2008-04 to IMF/WEO:2025-04, and IMF/WEOAGG:… for groups of countries; later releases stand in
-the IMF's own SDMX. Figures are in billions, as in the IMF's files; "NA" is none.
+Its datasets are IMF/WEO:2008-04 to IMF/WEO:2025-04, and IMF/WEOAGG:… for groups of countries; later releases are in the
+IMF's own SDMX. Figures are in billions, as in the IMF's files; "NA" is no figure.
 """
 
 from __future__ import annotations
@@ -11,28 +11,29 @@ import os
 from typing import Any
 from urllib.parse import urlencode
 
-from gdp.sources import Refused, Unreachable
-from gdp.sources.imf.releases import ReleaseMonth, named_in
+from gdp.sources import Month, Refused, Unreachable
+from gdp.sources.imf.releases import named_in
 from gdp.sources.imf.weo_model import BILLIONS, INDICATOR, WORLD, Outlook, Series
 from gdp.sources.payloads import fetch_json, shaped
 
+VARIABLE = "GDP_ETL_DBNOMICS_URL"
 API_URL = "https://api.db.nomics.world/v22"
 SERIES_A_PAGE = 1000  # the most that it sends at once; a release has about 190 of nominal GDP
 MAX_SERIES = 5000
 GROUPS = "WEOAGG"
 WORLD_SERIES = f"001.{INDICATOR}.us_dollars"
-NAME_ENDS = (" – ", " - ", " · ")  # what stands between the country and the subject in a series' name
+NAME_ENDS = (" – ", " - ", " · ")  # between the country and the subject in a series' name
 
 
 def address() -> str:
-    """Return where DBnomics is: GDP_ETL_DBNOMICS_URL, or its own."""
-    return os.environ.get("GDP_ETL_DBNOMICS_URL") or API_URL
+    """Return the address of DBnomics."""
+    return os.environ.get(VARIABLE) or API_URL
 
 
-def fetch(release: ReleaseMonth) -> dict[str, Any]:
-    """Return every series of nominal GDP of a past release, and the World's where it is there, as one answer.
+def fetch(release: Month) -> dict[str, Any]:
+    """Return every series of nominal GDP of a past release, and the World's if there is one, as one answer.
 
-    Raises Unreachable when it cannot be had whole: DBnomics has not got the release, or sends less than it promises.
+    Raises Unreachable when DBnomics does not have the release, or sends less than it promises.
     """
     docs, promised = _page(release, 0)
     while len(docs) < promised:
@@ -43,12 +44,12 @@ def fetch(release: ReleaseMonth) -> dict[str, Any]:
     return {"series": {"docs": docs + _world(release), "num_found": promised}, "fetched_from": "DBnomics"}
 
 
-def _page(release: ReleaseMonth, offset: int) -> tuple[list[Any], int]:
-    asked = {
+def _page(release: Month, offset: int) -> tuple[list[Any], int]:
+    query = {
         "dimensions": json.dumps({"weo-subject": [INDICATOR]}), "observations": "1",
         "limit": str(SERIES_A_PAGE), "offset": str(offset),
     }  # fmt: skip
-    answer = fetch_json(f"{address()}/series/IMF/WEO:{release}?{urlencode(asked)}")
+    answer = fetch_json(f"{address()}/series/IMF/WEO:{release}?{urlencode(query)}")
     series = answer.get("series") if isinstance(answer, dict) else None
     match series:
         case {"docs": list(docs), "num_found": found} if str(found).isdecimal() and 0 < int(found) <= MAX_SERIES:
@@ -56,8 +57,8 @@ def _page(release: ReleaseMonth, offset: int) -> tuple[list[Any], int]:
     raise Unreachable(f"it has no series of {INDICATOR} for {release}: {str(answer)[:60]}")
 
 
-def _world(release: ReleaseMonth) -> list[Any]:
-    """Return the World's series, the control total; none where it cannot be had."""
+def _world(release: Month) -> list[Any]:
+    """Return the World's series, the control total; none if it cannot be had."""
     try:
         answer = fetch_json(f"{address()}/series/IMF/{GROUPS}:{release}/{WORLD_SERIES}?observations=1")
         return list(answer["series"]["docs"])
@@ -66,13 +67,13 @@ def _world(release: ReleaseMonth) -> list[Any]:
 
 
 def is_dbnomics(answer: dict[str, Any]) -> bool:
-    """Tell whether an answer is DBnomics': series that come as documents."""
+    """Return whether an answer is from DBnomics: its series are documents."""
     series = answer.get("series")
     return isinstance(series, dict) and "docs" in series
 
 
 def outlook_of(answer: dict[str, Any]) -> Outlook:
-    """Return what an answer says; raises Refused where series are missing, or are of another subject or release."""
+    """Return the outlook in an answer; raises Refused if series are missing, or are of another subject or release."""
     docs = [shaped(doc, dict, "a series") for doc in shaped(answer["series"]["docs"], list, "docs")]
     own = [doc for doc in docs if _subject(doc) == INDICATOR]
     if not own:

@@ -1,25 +1,26 @@
-"""The IMF's SDMX: nominal GDP of the World Economic Outlook (dataflow WEO), and of releases that stand as vintages.
+"""The IMF's SDMX: nominal GDP of the World Economic Outlook (dataflow WEO), and of releases that have a dataflow.
 
-A version of the dataflow is not a vintage: version 9.0.0 held October 2025, and then April 2026. What tells the release
-is PUBLICATION_DATE. Values are whole dollars; SCALE says how they are shown. An answer comes as XML, JSON or CSV.
+A version of the dataflow is not a release: version 9.0.0 had October 2025, and then April 2026. PUBLICATION_DATE states
+the release. Values are whole dollars; SCALE is how they are shown. Two forms are read: the XML that `fetch` asks for,
+and the CSV of SDMX 3.0 that people download.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from typing import Any
 
 from lxml import etree  # type: ignore[import-untyped]
 
-from gdp.sources import Refused
+from gdp.sources import Month, Refused
 from gdp.sources.http import download
-from gdp.sources.imf.releases import ReleaseMonth, day_of, named_in
+from gdp.sources.imf.releases import named_in
 from gdp.sources.imf.weo_model import INDICATOR, WHOLE_DOLLARS, Outlook, Series
-from gdp.sources.payloads import shaped
+from gdp.sources.payloads import day_of
 from gdp.sources.tabular_files import Table
 from utils import MONTHS
 
+VARIABLE = "GDP_ETL_SDMX_URL"
 API_URL = "https://api.imf.org/external/sdmx/2.1"
 CURRENT = "WEO"
 COUNTRY, YEAR, VALUE, LAST_ACTUAL = "COUNTRY", "TIME_PERIOD", "OBS_VALUE", "LATEST_ACTUAL_ANNUAL_DATA"
@@ -28,12 +29,12 @@ _FLOW = re.compile(r"WEO(?:_\w+)?")
 
 
 def address() -> str:
-    """Return where the IMF's SDMX is: GDP_ETL_SDMX_URL, or the IMF's own."""
-    return os.environ.get("GDP_ETL_SDMX_URL") or API_URL
+    """Return the address of the IMF's SDMX."""
+    return os.environ.get(VARIABLE) or API_URL
 
 
-def vintage(release: ReleaseMonth) -> str:
-    """Return the dataflow that holds a past release, if it stands."""
+def dataflow_of(release: Month) -> str:
+    """Return the name that a past release's dataflow has, if there is one."""
     return f"WEO_{release.year}_{MONTHS[release.month - 1][:3].upper()}_VINTAGE"
 
 
@@ -47,11 +48,11 @@ def data_url(base: str, flow: str) -> str:
     return f"{base}/data/IMF.RES,{flow}/.{INDICATOR}.A"
 
 
-# --- what was read: observations --------------------------------------------------------------------------------------
+# --- observations -----------------------------------------------------------------------------------------------------
 
 
-class _Found:
-    """Series as they are found, observation by observation, and what is told of all of them."""
+class _Observations:
+    """Series as they are read, observation by observation, and what is stated about all of them."""
 
     def __init__(self) -> None:
         self.figures: dict[str, dict[str, str | None]] = {}
@@ -67,7 +68,7 @@ class _Found:
             self.others.add(of.get("INDICATOR", "nothing named"))
 
     def outlook(self) -> Outlook:
-        """Return what was found as an outlook; raises Refused where it holds no figure of nominal GDP."""
+        """Return the observations as an outlook; raises Refused if they have no figure of nominal GDP."""
         if not self.figures:
             named = f"{', '.join(sorted(self.others)[:3])}, not {INDICATOR}" if self.others else "no figure"
             raise Refused(f"it has {named}")
@@ -79,7 +80,7 @@ class _Found:
             series, WHOLE_DOLLARS, data_url(API_URL, self.flow), published=day_of(self.published or ""),
             release=named_in(self.flow) if self.flow != CURRENT else None,
         )  # fmt: skip
-        outlook.left_out.update({f"series of {code}, another indicator": 1 for code in self.others})
+        outlook.dropped.update({f"series of {code}, another indicator": 1 for code in self.others})
         return outlook
 
 
@@ -93,7 +94,7 @@ def _flow_in(text: str) -> str:
 
 
 def outlook_of_xml(content: bytes) -> Outlook:
-    """Return what StructureSpecificData says; raises Refused for XML that is broken, an error or a structure."""
+    """Return the outlook in StructureSpecificData; raises Refused for XML that is broken, an error or a structure."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
         root = etree.fromstring(content, parser)
@@ -101,7 +102,7 @@ def outlook_of_xml(content: bytes) -> Outlook:
         raise Refused(f"it is cut short, or no XML: {error}"[:160]) from None
     if _local(root) != "StructureSpecificData":
         raise Refused(f"it is SDMX's {_local(root)} and holds no figures")
-    found = _Found()
+    found = _Observations()
     for element in root.iter():
         match _local(element):
             case "Ref":
@@ -120,7 +121,7 @@ def outlook_of_xml(content: bytes) -> Outlook:
     return found.outlook()
 
 
-def _local(element: Any) -> str:
+def _local(element: etree._Element) -> str:
     """Return an element's name without its namespace; "" for a comment."""
     return etree.QName(element).localname if isinstance(element.tag, str) else ""
 
@@ -129,14 +130,14 @@ def _local(element: Any) -> str:
 
 
 def is_sdmx_table(table: Table) -> bool:
-    """Tell whether a table is SDMX's CSV, an observation a row."""
+    """Return whether a table is SDMX's CSV, an observation a row."""
     return bool(table) and {COUNTRY, YEAR, VALUE} <= set(table[0])
 
 
 def outlook_of_rows(table: Table) -> Outlook:
-    """Return what SDMX's CSV says; raises Refused where a row is cut short, or it is of other indicators."""
+    """Return the outlook in SDMX's CSV; raises Refused if a row is cut short, or it has only other indicators."""
     header = table[0]
-    found = _Found()
+    found = _Observations()
     for number, row in enumerate(table[1:], 2):
         if not any(row):
             continue
@@ -149,70 +150,3 @@ def outlook_of_rows(table: Table) -> Outlook:
         if of.get("INDICATOR") == INDICATOR and of.get(LAST_ACTUAL):
             found.last_actual[of[COUNTRY]] = of[LAST_ACTUAL]
     return found.outlook()
-
-
-# --- JSON -------------------------------------------------------------------------------------------------------------
-
-
-def is_sdmx_json(answer: dict[str, Any]) -> bool:
-    """Tell whether an answer is SDMX's JSON: it has data sets, or a structure without any."""
-    data = answer.get("data")
-    return isinstance(data, dict) and bool({"dataSets", "dataflows", "structures", "dataStructures"} & set(data))
-
-
-def outlook_of_json(answer: dict[str, Any]) -> Outlook:
-    """Return what SDMX's JSON says; raises Refused for a structure without figures, or what is not as it should be."""
-    data = shaped(answer.get("data"), dict, "data")
-    if "dataSets" not in data:
-        raise Refused("it describes SDMX's data structures and holds no figures")
-    try:
-        return _outlook_of_data(data)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise Refused(f"its SDMX cannot be followed: {type(error).__name__}: {error}"[:120]) from None
-
-
-def _outlook_of_data(data: dict[str, Any]) -> Outlook:
-    structure = (data.get("structures") or [data.get("structure")])[0]
-    dimensions = structure["dimensions"]["series"]
-    years = [_value(value) for value in structure["dimensions"]["observation"][0]["values"]]
-    attributes = structure.get("attributes", {})
-    found = _Found()
-    for data_set in data["dataSets"]:
-        said_of_set = _said(attributes.get("dataSet") or (), data_set.get("attributes") or ())
-        found.published = said_of_set.get("PUBLICATION_DATE") or found.published
-        for key, said in (data_set.get("dimensionGroupAttributes") or {}).items():
-            of = _key(key, dimensions)
-            last = _said(attributes.get("dimensionGroup") or (), said).get(LAST_ACTUAL)
-            if last and of.get("INDICATOR") == INDICATOR:
-                found.last_actual[of[COUNTRY]] = last
-        for key, one in (data_set.get("series") or {}).items():
-            of = _key(key, dimensions)
-            last = _said(attributes.get("series") or (), one.get("attributes") or ()).get(LAST_ACTUAL)
-            if last and of.get("INDICATOR") == INDICATOR:
-                found.last_actual.setdefault(of[COUNTRY], last)
-            for position, observed in one["observations"].items():
-                value = observed[0]
-                found.add(of, years[int(position)], None if value is None else str(value))
-    return found.outlook()
-
-
-def _key(key: str, dimensions: list[Any]) -> dict[str, str]:
-    """Return the codes that "0:1:0" means; a place that is empty means all."""
-    places = zip(dimensions, key.split(":"), strict=False)
-    return {dimension["id"]: _value(dimension["values"][int(place)]) for dimension, place in places if place}
-
-
-def _said(attributes: Any, entries: Any) -> dict[str, str]:
-    """Return attributes by name: an entry is an index into an attribute's values, or the value itself."""
-    said = {}
-    for attribute, entry in zip(attributes, entries, strict=False):
-        values = attribute.get("values") or ()
-        place = str(entry[0] if isinstance(entry, list) and entry else entry)
-        is_index = place.isdecimal() and len(place) < 6 and int(place) < len(values)
-        if entry not in (None, []):
-            said[attribute["id"]] = _value(values[int(place)]) if is_index else place
-    return said
-
-
-def _value(entry: Any) -> str:
-    return str(entry.get("value") or entry.get("id")) if isinstance(entry, dict) else str(entry)

@@ -1,18 +1,19 @@
 """The IMF's own files of the World Economic Outlook, a series a row and a year a column.
 
-Until April 2025 they are text under the name of .xls (WEOApr2013all.xls), and reports of the same columns; since
-October 2025 they are .xlsx. The portal's exports of SDMX have that layout too. Figures are in the scale that they name.
+Until April 2025 they are text under the name of .xls (WEOApr2013all.xls), and reports with the same columns; since
+October 2025 they are .xlsx. The portal's CSV exports have that layout too. Figures are in the scale that they name.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from gdp.sources import Refused
-from gdp.sources.imf.releases import ReleaseMonth, day_of, named_in
+from gdp.sources import Month, Refused
+from gdp.sources.imf.releases import named_in
 from gdp.sources.imf.weo_model import BILLIONS, INDICATOR, Outlook, Series
+from gdp.sources.payloads import day_of
 from gdp.sources.tabular_files import Table
 
 DATABASE_URL = "https://www.imf.org/en/Publications/WEO/weo-database"
@@ -38,20 +39,20 @@ _A_COUNTRY = re.compile(r"[A-Z]{3}")
 
 
 class _Layout(NamedTuple):
-    """Where a table's header stands, which column is for what, and which is which year's."""
+    """A table's layout: the row of its header, and the columns by what they hold and by year."""
 
     header: int
     columns: dict[str, int]
     years: dict[str, int]
 
     def of(self, row: list[str], what: str) -> str:
-        """Return what a row says in the column for something, "" where there is none."""
+        """Return a row's cell in a column, "" if there is none."""
         place = self.columns.get(what)
         return row[place] if place is not None and place < len(row) else ""
 
 
 def layout_of(table: Table) -> _Layout | None:
-    """Return how a table is laid out, or None where it is no file of the World Economic Outlook."""
+    """Return a table's layout, or None if it is no file of the World Economic Outlook."""
     for number, row in enumerate(table[:MAX_ROWS_BEFORE_HEADER]):
         names = [cell.lstrip("\ufeff").strip('"').casefold() for cell in row]
         years = {cell: place for place, cell in enumerate(row) if _YEAR.fullmatch(cell)}
@@ -63,12 +64,12 @@ def layout_of(table: Table) -> _Layout | None:
 
 
 def outlook_of_tables(tables: list[Table]) -> Outlook:
-    """Return what a file's tables say of nominal GDP; raises Refused where they are cut short or of other subjects."""
+    """Return the nominal GDP in a file's tables; raises Refused if they are cut short or of other subjects."""
     series: list[Series] = []
     units: Counter[str] = Counter()
     others: Counter[str] = Counter()
     published: set[str] = set()
-    release: ReleaseMonth | None = None
+    release: Month | None = None
     for table in tables:
         release = _release_of(table) or release
         layout = layout_of(table)
@@ -88,12 +89,12 @@ def outlook_of_tables(tables: list[Table]) -> Outlook:
         raise Refused(f"its figures are in several units: {', '.join(units)}")
     return Outlook(
         series, next(iter(units)), DATABASE_URL, published=max(published, default=None), release=release,
-        left_out=Counter({"series of another subject": others.total()}) if others else Counter(),
+        dropped=Counter({"series of another subject": others.total()}) if others else Counter(),
     )  # fmt: skip
 
 
 def _is_series(layout: _Layout, row: list[str]) -> bool:
-    """Tell a row of figures from an empty one and the line of copyright."""
+    """Return whether a row has figures: it is not empty, and not the line of copyright."""
     return any(row) and not _COPYRIGHT.search(row[0]) and bool(_subject(layout, row))
 
 
@@ -103,7 +104,7 @@ def _subject(layout: _Layout, row: list[str]) -> str:
 
 
 def _is_nominal_gdp(layout: _Layout, row: list[str]) -> bool:
-    """Tell nominal GDP in US dollars, by its code, or by its words where there are no codes."""
+    """Return whether a row is nominal GDP in US dollars, by its code, or by its words if there are no codes."""
     subject = _subject(layout, row)
     if subject.upper() == subject and " " not in subject:
         return subject == INDICATOR
@@ -112,7 +113,7 @@ def _is_nominal_gdp(layout: _Layout, row: list[str]) -> bool:
 
 
 def _check_whole(layout: _Layout, row: list[str]) -> None:
-    """Raise Refused when a row ends before its last year: the file was cut on its way."""
+    """Raise Refused when a row ends before its last year: the download was cut short."""
     if len(row) <= max(layout.years.values()):
         raise Refused(f"the row of {(layout.of(row, 'name') or row[0])[:40]} is cut short; fetch it again")
 
@@ -134,15 +135,7 @@ def _unit(layout: _Layout, row: list[str]) -> str:
     return f"{scale} of {units}" if scale else BILLIONS
 
 
-def _release_of(table: Table) -> ReleaseMonth | None:
-    """Return the release that the line of copyright names: it stands at the end, and maybe over the header."""
+def _release_of(table: Table) -> Month | None:
+    """Return the release in the line of copyright, which is at the end, and sometimes over the header."""
     lines = (" ".join(row) for row in reversed(table) if len(row) and _COPYRIGHT.search(" ".join(row[:2])))
     return next((release for line in lines if (release := named_in(line))), None)
-
-
-def as_table(rows_by_name: list[Any]) -> Table:
-    """Return a portal's export that somebody turned into JSON, an object a row, as the table that it was."""
-    header = list(dict.fromkeys(name for row in rows_by_name if isinstance(row, dict) for name in row))
-    rows = [[str(row.get(name) if row.get(name) is not None else "") for name in header] for row in rows_by_name
-            if isinstance(row, dict)]  # fmt: skip
-    return [header, *rows]

@@ -1,6 +1,7 @@
-"""What every form of the World Economic Outlook has in common: series of nominal GDP, and the raw records made of them.
+"""What every form of the World Economic Outlook has in common: series of nominal GDP, and raw records made of them.
 
-The DataMapper, SDMX, DBnomics and the files of the IMF all say the same in other shapes; each is read into an Outlook.
+The DataMapper, SDMX, DBnomics and the IMF's files have the same content in different shapes. Each is read into an
+Outlook.
 """
 
 from __future__ import annotations
@@ -8,19 +9,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import date
 from typing import NamedTuple
 
-from gdp.records import ESTIMATE, PROJECTION, RawRecord
-from gdp.sources import Extracted, Refused
-from gdp.sources.imf.releases import ReleaseMonth, known_day, last_day, of_day
-from gdp.sources.payloads import checked_as_of, is_absent, plain
+from gdp.model import ESTIMATE, IMF, PROJECTION, RawRecord
+from gdp.sources import Month, Reading, Refused
+from gdp.sources.imf.releases import known_day, of_day
+from gdp.sources.payloads import checked_as_of, is_absent, last_day, plain, today
 
 INDICATOR = "NGDPD"
+INSTITUTION = IMF.label
 BILLIONS = "Billions of U.S. dollars"  # the IMF's own words, for an answer that came without them
 WHOLE_DOLLARS = "U.S. dollars, whole units (current US$)"  # SDMX's values; its SCALE is how they are shown
 WORLD = ("WEOWORLD", "G001", "001")  # the codes of the control total
-SAME_COUNTRY = {"KOS": "Kosovo", "UVK": "Kosovo", "XKX": "Kosovo"}  # codes that stand in one answer side by side
+SAME_COUNTRY = {"KOS": "Kosovo", "UVK": "Kosovo", "XKX": "Kosovo"}  # codes that one answer has side by side
 TOO_SMALL = "--"  # less than half of the last digit that is printed
 
 
@@ -36,64 +37,64 @@ class Series(NamedTuple):
 
 @dataclass(frozen=True)
 class Outlook:
-    """What one answer or file says: its series, their unit, where they are from, and what it tells of its release."""
+    """What one answer or file has: its series, their unit, where they are from, and what it states of its release."""
 
     series: list[Series]
     unit: str
     source: str
     published: str | None = None
-    release: ReleaseMonth | None = None
+    release: Month | None = None
     modified: str | None = None
     fetched: str | None = None
-    left_out: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
 
     @property
-    def told_release(self) -> ReleaseMonth | None:
-        """The release that the source names, or that was published on the day it says."""
+    def stated_release(self) -> Month | None:
+        """The release that the source names, or that was published on the day it states."""
         return self.release or (of_day(self.published) if self.published else None)
 
 
-def extracted(outlook: Outlook, today: date, asked: ReleaseMonth | None) -> Extracted:
-    """Return the raw records of every country and year, and the World's; groups are left out and counted.
+def reading_of(outlook: Outlook, wanted: Month | None) -> Reading:
+    """Return the raw records of every country and year, and the World's; groups are dropped and counted.
 
-    `asked` is the release that the user names, and `today` the day: nothing can be of a later one. Raises Refused where
-    nothing names the release, or the answer names another, or it has no figure.
+    `wanted` is the release that the user names. Raises Refused if nothing names the release, if the answer names
+    another, or if it has no figure.
     """
-    as_of = checked_as_of(_as_of(outlook, today, asked), today)
-    left_out = Counter(outlook.left_out)
+    as_of = checked_as_of(_as_of(outlook, wanted))
+    dropped = Counter(outlook.dropped)
     records: list[RawRecord] = []
     seen: set[tuple[str, str]] = set()
     for series in outlook.series:
         name = "World" if series.code in WORLD and not series.name else (series.name or series.code).strip()
         if not name:
-            left_out["figures under an empty code"] += 1
+            dropped["figures under an empty code"] += 1
         elif series.is_group and series.code not in WORLD:
-            left_out["group of countries"] += 1
+            dropped["group of countries"] += 1
         else:
-            records += _records(series, name, outlook, as_of, seen, left_out)
+            records += _records(series, name, outlook, as_of, seen, dropped)
     if not records:
         raise Refused(f"it has no figure of {INDICATOR}")
-    return Extracted(records, left_out)
+    return Reading(records, dropped)
 
 
 def _records(  # noqa: PLR0913, PLR0917 - what a record is made of
-    series: Series, name: str, outlook: Outlook, as_of: str, seen: set[tuple[str, str]], left_out: Counter[str]
+    series: Series, name: str, outlook: Outlook, as_of: str, seen: set[tuple[str, str]], dropped: Counter[str]
 ) -> list[RawRecord]:
     records: list[RawRecord] = []
     actual = _end_year(series.last_actual)
     for year, figure in series.figures.items():
         key = (SAME_COUNTRY.get(series.code, name), year)
         if figure is None or is_absent(figure):
-            left_out["year without a figure"] += 1
+            dropped["year without a figure"] += 1
         elif figure.strip() == TOO_SMALL:
-            left_out[f'figure too small to be printed ("{TOO_SMALL}")'] += 1
+            dropped[f'figure too small to be printed ("{TOO_SMALL}")'] += 1
         elif key in seen:
-            left_out["figure said again under another code"] += 1
+            dropped["figure repeated under another code"] += 1
         else:
             seen.add(key)
             records.append({
                 "Country": name, "GDP": plain(figure), "Year": year, "Column": None, "Unit": outlook.unit,
-                "Institution": "IMF", "Source": outlook.source, "As_of": as_of,
+                "Institution": INSTITUTION, "Source": outlook.source, "As_of": as_of,
             })  # fmt: skip
             if actual and year.isdecimal() and len(year) == 4:
                 records[-1]["Status"] = ESTIMATE if int(year) <= actual else PROJECTION
@@ -112,19 +113,19 @@ def _end_year(text: str | None) -> int | None:
     return int(first[: 4 - len(last)] + last)
 
 
-def _as_of(outlook: Outlook, today: date, asked: ReleaseMonth | None) -> str:
-    """Return the day of publication: as the source says, else as is known, else when the figures were last changed.
+def _as_of(outlook: Outlook, wanted: Month | None) -> str:
+    """Return the day of publication: the stated one, else the known one, else when the figures were last changed.
 
-    Where nothing tells the day it is the last of the release's month, or the day it was fetched where that was earlier,
-    so that nobody who asks what was known on a day is told what was published after it.
+    If no day is known it is the last day of the release's month, or the day it was fetched if that was earlier, so that
+    a question about a day is never answered with what was published after it.
     """
-    said = outlook.told_release
-    if said and asked and said != asked:
-        raise Refused(f"it is the release of {said}, not of {asked}")
-    release = said or asked
+    stated = outlook.stated_release
+    if stated and wanted and stated != wanted:
+        raise Refused(f"it is the release of {stated}, not of {wanted}")
+    release = stated or wanted
     if release is None:
-        raise Refused("nothing in it names the release that it is of; say which with --release, as 2025-10")
-    if f"{release}-01" > today.isoformat():
-        raise Refused(f"it says that it is the release of {release}, which is to come")
+        raise Refused("nothing in it names its release; name it with --release, as 2025-10")
+    if f"{release}-01" > today().isoformat():
+        raise Refused(f"it states that it is the release of {release}, which is in the future")
     day = outlook.published or known_day(release) or outlook.modified
-    return day or min(last_day(*release), outlook.fetched or today.isoformat())
+    return day or min(last_day(release), outlook.fetched or today().isoformat())

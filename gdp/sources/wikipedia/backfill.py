@@ -1,27 +1,38 @@
-"""The past of Wikipedia's page: which revisions it has had, by the MediaWiki API, and which of them to fetch."""
+"""Past revisions of Wikipedia's page: listed by the MediaWiki API, chosen by period, and fetched into the cache."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from gdp.records import is_as_of
-from gdp.sources import Refused, Unreachable
+from gdp.model import WIKIPEDIA, is_as_of
+from gdp.runtime.run_log import run_log
+from gdp.runtime.terminal import progress
+from gdp.sources import NotFound, Refused, Unreachable
+from gdp.sources.cache import cache_page, cached_name, cached_revisions, open_page
+from gdp.sources.http import paced
 from gdp.sources.payloads import fetch_json
-from gdp.sources.wikipedia.page import PAGE_TITLE, fetch, parse, site
+from gdp.sources.wikipedia.page import PAGE_TITLE, download_page, parse, read, site
 from gdp.sources.wikipedia.page_metadata import read_revision
-from gdp.sources.wikipedia.unwrap import decode as decoded
+from gdp.sources.wikipedia.unwrap import decode
+from utils import Exit, StageError, first_few
 
-MAX_LAG_S = 5  # Wikimedia's advice: when its copies lag more than this, we come back later
+# Wikimedia's limit of 2026 is 200 requests a minute for a client that gives a contact, and 10 for one that does not.
+PAUSE_S, PAUSE_WITHOUT_CONTACT_S = 60 / 150, 60 / 8
+TRIES_PER_PERIOD = 5  # revisions; vandalism is reverted within a few
+MAX_LAG_S = 5  # Wikimedia's advice: come back later when its copies lag more than this
 LAG_PAUSE_S = 5.0  # the least that it asks for
 LAG_TRIES = 20
-COME_BACK_LATER = ("maxlag", "ratelimited")  # errors that pass; both come with status 200
-REVERTED_TAG = "mw-reverted"  # since 2020 MediaWiki marks what was taken back later
-REVERT_DEPTH = 15  # how many edits back MediaWiki itself looks for the text that one brought back
+PASSING_ERRORS = ("maxlag", "ratelimited")  # both come with status 200
+REVERTED_TAG = "mw-reverted"  # since 2020 MediaWiki marks edits that were reverted
+REVERT_DEPTH = 15  # how many edits back MediaWiki itself looks for the same text
 HIDDEN = ("texthidden", "sha1hidden", "suppressed")
 RELEASE_MONTHS = (4, 10)  # the IMF's releases
+Wait = Callable[[], None]
 
 
 class PastRevision(NamedTuple):
@@ -31,29 +42,29 @@ class PastRevision(NamedTuple):
     number: int
 
 
-class _Listed(NamedTuple):
-    """A revision as the API lists it: the mark of its text, and whether it can be had and was left standing."""
+class _ListEntry(NamedTuple):
+    """A revision as the API lists it: the hash of its text, and whether it is public and was not reverted."""
 
     revision: PastRevision
     sha1: str | None
-    stands: bool
+    is_usable: bool
 
 
-def list_revisions(first_day: str, last_day: str, wait: Callable[[], None]) -> list[PastRevision]:
-    """Return the page's revisions between two days that stood, oldest first; `wait` is called before each request.
+def list_revisions(first_day: str, last_day: str, wait: Wait) -> list[PastRevision]:
+    """Return the page's revisions between two days, oldest first; `wait` is called before each request.
 
-    Those that were hidden or reverted are passed over, and those without a time. A page that was moved keeps its past.
-    Raises Unreachable when the API cannot be had, answers with an error, has no such page, or lists no revision of it.
+    Hidden and reverted revisions are skipped, and those without a time. A page that was moved keeps its past.
+    Raises Unreachable when the API cannot be reached, answers with an error, has no such page, or lists no revision.
     """
     listed = list(_listed(first_day, last_day, wait))
     if not listed:
         raise Unreachable(f"it lists no revision of {PAGE_TITLE} from {first_day} to {last_day}; name other days")
     reverted = _reverted(listed)
-    return [one.revision for place, one in enumerate(listed) if one.stands and place not in reverted]
+    return [one.revision for place, one in enumerate(listed) if one.is_usable and place not in reverted]
 
 
-def _listed(first_day: str, last_day: str, wait: Callable[[], None]) -> Iterator[_Listed]:
-    asked = {
+def _listed(first_day: str, last_day: str, wait: Wait) -> Iterator[_ListEntry]:
+    query = {
         "action": "query", "prop": "revisions", "titles": PAGE_TITLE, "redirects": "1", "rvlimit": "max",
         "rvprop": "ids|timestamp|sha1|tags", "rvdir": "newer",
         "rvstart": f"{first_day}T00:00:00Z", "rvend": f"{last_day}T23:59:59Z",
@@ -63,32 +74,34 @@ def _listed(first_day: str, last_day: str, wait: Callable[[], None]) -> Iterator
     continued: list[dict[str, str]] = []
     while following not in continued:
         continued.append(following)
-        answer = _ask(f"{site()}/w/api.php?{urlencode({**asked, **following})}", wait)
+        answer = _query(f"{site()}/w/api.php?{urlencode({**query, **following})}", wait)
         try:
             for page in answer["query"]["pages"]:
                 yield from _of_page(page)
             following = {name: str(value) for name, value in answer.get("continue", {}).items()}
         except (LookupError, TypeError, ValueError, AttributeError):
-            raise Unreachable(f"its answer holds no revisions: {str(answer)[:80]}") from None
+            raise Unreachable(f"its answer has no revisions: {str(answer)[:80]}") from None
         if not following:
             return
     raise Unreachable("its list of revisions goes in a circle")
 
 
-def _of_page(page: dict[str, Any]) -> Iterator[_Listed]:
+def _of_page(page: dict[str, Any]) -> Iterator[_ListEntry]:
     for trouble in ("missing", "invalid"):
         if page.get(trouble):
             raise Unreachable(f"it has no page {PAGE_TITLE}: the title is {trouble}")
     for revision in page.get("revisions", ()):
         saved = str(revision.get("timestamp"))
         if is_as_of(saved):
-            stands = not any(revision.get(hidden) for hidden in HIDDEN) and REVERTED_TAG not in revision.get("tags", ())
+            is_usable = not any(revision.get(hidden) for hidden in HIDDEN) and REVERTED_TAG not in revision.get(
+                "tags", ()
+            )
             sha1 = revision.get("sha1")
-            yield _Listed(PastRevision(saved, int(revision["revid"])), str(sha1) if sha1 else None, stands)
+            yield _ListEntry(PastRevision(saved, int(revision["revid"])), str(sha1) if sha1 else None, is_usable)
 
 
-def _reverted(listed: list[_Listed]) -> set[int]:
-    """Return the places of revisions that stand between one text and the same text again: they were taken back."""
+def _reverted(listed: list[_ListEntry]) -> set[int]:
+    """Return the positions of reverted revisions: those between one text and the same text again."""
     reverted: set[int] = set()
     last_place: dict[str, int] = {}
     for place, one in enumerate(listed):
@@ -101,17 +114,17 @@ def _reverted(listed: list[_Listed]) -> set[int]:
     return reverted
 
 
-def _ask(url: str, wait: Callable[[], None]) -> Any:
+def _query(url: str, wait: Wait) -> Any:
     for _ in range(LAG_TRIES):
         wait()
         answer = fetch_json(url, patient=True)
         error = answer.get("error") if isinstance(answer, dict) else None
         if not error:
             return answer
-        if not isinstance(error, dict) or error.get("code") not in COME_BACK_LATER:
+        if not isinstance(error, dict) or error.get("code") not in PASSING_ERRORS:
             raise Unreachable(f"it answered with an error: {str(error)[:80]}")
         time.sleep(LAG_PAUSE_S)
-    raise Unreachable("it asked us to come back later, and went on asking")
+    raise Unreachable(f"it still lags after {LAG_TRIES} requests")
 
 
 def by_period(revisions: Iterable[PastRevision], every: str) -> list[list[PastRevision]]:
@@ -132,15 +145,94 @@ def _period(saved: str, every: str) -> tuple[int, int]:
     return (year - 1, october) if month < april else (year, april if month < october else october)
 
 
+def fetch_revisions(days: tuple[str, str], every: str, pause_s: float | None, refetch: bool = False) -> None:
+    """Fetch the last revision of each period between two days that is not cached yet, one request at a time.
+
+    If that was deleted, or cannot be read, the one before it is used. With `refetch`, unreadable cached revisions are
+    fetched again. Raises StageError (69) at the end when some could not be fetched; the next run tries those.
+    """
+    wait = paced(pause_s or (PAUSE_S if os.environ.get("GDP_ETL_CONTACT") else PAUSE_WITHOUT_CONTACT_S))
+    try:
+        wanted = by_period(list_revisions(*days, wait), every)
+    except Unreachable as reason:
+        message = f"could not list the page's revisions ({reason}); try again later"
+        raise StageError(Exit.UNREACHABLE, message) from reason
+    cached = {number for number, path in cached_revisions().items() if not (refetch and not is_readable(path))}
+    missing = [period for period in wanted if period[0].number not in cached]
+    run_log.info(
+        f"{len(wanted)} revisions, the last of each {every} from {days[0]} to {days[1]}:"
+        f" {len(wanted) - len(missing)} cached already, {len(missing)} to fetch"
+    )
+    failed = _fetch_all(missing, cached, wait)
+    run_log.facts |= {"rows_in": len(wanted), "rows_out": len(wanted) - len(failed)}
+    if failed:
+        raise StageError(
+            Exit.UNREACHABLE,
+            f"{len(failed)} of {len(wanted)} revisions could not be fetched: {first_few(failed, '; ')}; run again",
+        )
+
+
+def _fetch_all(missing: list[list[PastRevision]], cached: set[int], wait: Wait) -> list[str]:
+    """Fetch and cache a revision of each period; return the reasons of those that have none."""
+    failed: list[str] = []
+    with progress(len(missing), "revisions fetched") as advance:
+        for period in missing:
+            failed += _fetch_last(period, cached, wait)
+            advance(1)
+    return failed
+
+
+def _fetch_last(period: list[PastRevision], cached: set[int], wait: Wait) -> list[str]:
+    """Fetch and cache the last available revision of a period; return the reason if there is none, or nothing.
+
+    The one before is used only if a revision does not exist or cannot be read: any other failure may pass.
+    """
+    reasons: list[str] = []
+    for revision in period[:TRIES_PER_PERIOD]:
+        if revision.number in cached:
+            return []
+        try:
+            content = _fetch_twice(revision, wait)
+            cache_page(cached_name(WIKIPEDIA.name, revision.saved[:10], content, revision.number), content)
+            return []
+        except (Unreachable, Refused) as reason:
+            reasons.append(f"{revision.number} of {revision.saved[:10]} ({reason})")
+            run_log.detail(f"could not fetch revision {reasons[-1]}")
+            if not isinstance(reason, NotFound | Refused):
+                break
+    return reasons[:1]
+
+
+def _fetch_twice(revision: PastRevision, wait: Wait) -> bytes:
+    """Return a revision's page; a download that broke off is tried once more."""
+    wait()
+    try:
+        return fetch_revision(revision)
+    except NotFound:
+        raise
+    except Unreachable:
+        wait()
+        return fetch_revision(revision)
+
+
 def fetch_revision(revision: PastRevision) -> bytes:
     """Return the page as it was.
 
-    Raises Unreachable when it cannot be had whole, Refused when it is another, a redirect, or cannot be read.
+    Raises Unreachable when it is not whole, Refused when it is another, a redirect, or cannot be read.
     """
-    asked = urlencode({"title": PAGE_TITLE, "oldid": revision.number})
-    content = fetch(f"{site()}/w/index.php?{asked}", patient=True).content
-    found = read_revision(decoded(content)).number
+    query = urlencode({"title": PAGE_TITLE, "oldid": revision.number})
+    content = download_page(f"{site()}/w/index.php?{query}", patient=True).content
+    found = read_revision(decode(content)).number
     if found != revision.number:
         raise Refused(f"it sent revision {found} for {revision.number}")
     parse(content, PAGE_TITLE)
     return content
+
+
+def is_readable(path: Path) -> bool:
+    """Return whether a cached page can be read."""
+    try:
+        read(open_page(path))
+    except (StageError, Refused):
+        return False
+    return True

@@ -1,8 +1,8 @@
-"""Wikipedia's "List of countries by GDP (nominal)": fetched politely, and read by what its headings say.
+"""Wikipedia's "List of countries by GDP (nominal)": fetched politely, and read by its headings.
 
-The page's editors rearrange its tables about twice a year. So nothing here counts tables or columns: a table is one of
-ours when a heading says "country" and another names an institution; a column is told by the headings over it, a heading
-of an outer layout table included. What cannot be told for certain is refused, with what was found.
+The page's editors rearrange its tables about twice a year. So nothing here counts tables or columns: a table belongs to
+the list if one heading is "country" and another names an institution. A column is recognised by the headings over it,
+those of an outer layout table included. What is not certain is refused, with what was found.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 
-from gdp.records import RawRecord
-from gdp.sources import Extracted, Refused, Revision, Unreachable
+from gdp.model import WIKIPEDIA, RawRecord
+from gdp.places import without_credentials
+from gdp.sources import Answer, Month, Page, Reading, Refused, Revision, Source, Unreachable
 from gdp.sources.http import Download, download
 from gdp.sources.wikipedia.headings import (
     Column,
@@ -28,10 +30,11 @@ from gdp.sources.wikipedia.headings import (
     not_understood,
     read_columns,
 )
-from gdp.sources.wikipedia.page_metadata import read_revision, refuse_other_page, what_stands_there
+from gdp.sources.wikipedia.page_metadata import kind_of_page, read_revision, refuse_other_page
 from gdp.sources.wikipedia.tables import Cell, Table, visible_tables
-from gdp.sources.wikipedia.unwrap import page_in
+from gdp.sources.wikipedia.unwrap import is_page, page_in
 
+VARIABLE = "GDP_ETL_WIKIPEDIA_URL"
 SITE_URL = "https://en.wikipedia.org"
 REVISION_URL = "https://en.wikipedia.org/w/index.php?title={title}&oldid={revision}"
 PAGE_TITLE = "List_of_countries_by_GDP_(nominal)"
@@ -40,12 +43,13 @@ MIN_IMF_COUNTRIES = 100  # every page since 2005 had 170 and more; the IMF has h
 EXCERPT_SHARE = 0.5  # of the countries of a table: with more of them in a longer one, it is an excerpt of that
 BROKEN_ROW = "row of another width"
 MAX_REASON_CHARACTERS = 1000
-MAX_BROKEN_ROW_SHARE = 0.02  # an editor's slip in a row or two is set aside; more, and it is the reading that is wrong
+MAX_BROKEN_ROW_SHARE = 0.02  # an editor's slip in a row or two is dropped; more, and the reading is wrong
+FIRST_DAY = datetime(2001, 1, 15, tzinfo=timezone.utc)  # Wikipedia's: no page was changed before
 
 
 def site() -> str:
-    """Return where MediaWiki answers: Wikipedia, or the mirror that GDP_ETL_WIKIPEDIA_URL names."""
-    return os.environ.get("GDP_ETL_WIKIPEDIA_URL") or SITE_URL
+    """Return the address of MediaWiki: Wikipedia, or the mirror in GDP_ETL_WIKIPEDIA_URL."""
+    return os.environ.get(VARIABLE) or SITE_URL
 
 
 def page_url() -> str:
@@ -53,8 +57,33 @@ def page_url() -> str:
     return f"{site()}/wiki/{PAGE_TITLE}"
 
 
-def fetch(url: str, patient: bool = False) -> Download:
-    """Return the whole page at `url`, in whatever form it is sent.
+# --- fetching ---------------------------------------------------------------------------------------------------------
+
+
+def fetch(_release: Month | None = None) -> Answer:
+    """Return the live page; raises Unreachable and Refused."""
+    return fetch_from(page_url())
+
+
+def fetch_from(url: str) -> Answer:
+    """Return the page at an address, with the revision that it states; raises Unreachable and Refused."""
+    found = download_page(url)
+    page = Page(found.content, without_credentials(found.url), _last_modified(found.last_modified))
+    return Answer(page, without_credentials(url), read_revision(page_in(found.content)))
+
+
+def _last_modified(header: str | None) -> datetime:
+    """Return the moment in a Last-Modified header, or now if no page can have been changed then."""
+    now = datetime.now(timezone.utc)
+    try:
+        moment = parsedate_to_datetime(header or "").astimezone(timezone.utc)
+        return moment if FIRST_DAY <= moment <= now + timedelta(days=1) else now
+    except (ValueError, OverflowError):  # no date, or one that no calendar has
+        return now
+
+
+def download_page(url: str, patient: bool = False) -> Download:
+    """Return the whole page at `url`, in any form.
 
     Raises Unreachable also when the page breaks off before its end, and Refused when it is no page.
     """
@@ -70,7 +99,7 @@ _HTML = re.compile(r"<html", re.IGNORECASE)
 
 
 def is_whole(page: str) -> bool:
-    """Tell whether a page reaches its end: <html> is closed behind the last table; a bare table closes too."""
+    """Return whether a page reaches its end: <html> closes after the last table; a bare table closes too."""
     before, *comments = page.split("<!--")  # no pattern: it would look for each one's end to the end of the page
     page = before + "".join(comment.partition("-->")[2] for comment in comments)
     if _HTML.search(page):
@@ -80,10 +109,18 @@ def is_whole(page: str) -> bool:
     return page.count("<table") == page.count("</table>")
 
 
-def parse(content: bytes, location: str, as_of: datetime | None = None) -> Extracted:
-    """Return every figure of every institution on a page, as raw records (DESIGN.md) with the source's own words.
+# --- reading ----------------------------------------------------------------------------------------------------------
 
-    `location` is told as the Source of a page that does not say its revision; `as_of` serves where it does not say
+
+def read(page: Page, _release: Month | None = None) -> Reading:
+    """Return the records of a page; raises Refused."""
+    return parse(page.content, page.location, page.saved)
+
+
+def parse(content: bytes, location: str, as_of: datetime | None = None) -> Reading:
+    """Return every figure of every institution on a page, as raw records in the source's own words.
+
+    `location` is the Source of a page that does not state its revision, `as_of` the date of one that does not state
     when it was saved. Raises Refused, with what was found, when it is not this page or cannot be read right.
     """
     page = page_in(content)
@@ -93,17 +130,17 @@ def parse(content: bytes, location: str, as_of: datetime | None = None) -> Extra
     refuse_other_page(page, revision.title)
     saved = revision.saved or as_of
     if saved is None:
-        raise Refused("the page does not say when it was saved")
+        raise Refused("the page does not state when it was saved")
     if saved > datetime.now(timezone.utc) + timedelta(days=1):
-        raise Refused(f"the page says that it was saved on {saved:%Y-%m-%d}, which is to come")
+        raise Refused(f"the page states that it was saved on {saved:%Y-%m-%d}, which is in the future")
     source = _source(revision) or location
     tables = visible_tables(page)
-    left_out: Counter[str] = Counter()
+    dropped: Counter[str] = Counter()
     stamp = f"{saved:%Y-%m-%dT%H:%M:%SZ}"
-    found = _country_tables(tables, page, left_out)
-    records = [record for ours in found for record in _records(ours, source, stamp, left_out)]
-    _refuse_too_few(records, tables, left_out, page)
-    return Extracted(records, +left_out, revision)
+    found = _country_tables(tables, page, dropped)
+    records = [record for ours in found for record in _records(ours, source, stamp, dropped)]
+    _refuse_too_few(records, tables, dropped, page)
+    return Reading(records, +dropped, revision)
 
 
 def _source(revision: Revision) -> str | None:
@@ -118,7 +155,7 @@ def _source(revision: Revision) -> str | None:
 
 @dataclass(frozen=True)
 class _CountryTable:
-    """A table of figures by country: what its headings say, and its columns of figures."""
+    """A table of figures by country, its headings, and its columns of figures."""
 
     table: Table
     headings: Headings
@@ -129,8 +166,8 @@ class _CountryTable:
         return self.table.rows[self.headings.first_row :]
 
 
-def _country_tables(tables: list[Table], page: str, left_out: Counter[str]) -> list[_CountryTable]:
-    """Return the tables of figures by country, without what is an excerpt of a longer one for the same institution."""
+def _country_tables(tables: list[Table], page: str, dropped: Counter[str]) -> list[_CountryTable]:
+    """Return the tables of figures by country, without excerpts of a longer one for the same institution."""
     of_the_page = functools.cache(lambda: _institution_in_prose(page))
     found: list[_CountryTable] = []
     for table in tables:
@@ -138,19 +175,19 @@ def _country_tables(tables: list[Table], page: str, left_out: Counter[str]) -> l
         try:
             columns = read_columns(table, headings, of_the_page) if headings else []
         except Refused as reason:
-            left_out[f"table: {reason}"] += 1
+            dropped[f"table: {reason}"] += 1
             continue
         if headings and columns:
             found.append(_CountryTable(table, headings, columns))
-            left_out.update(
+            dropped.update(
                 f"column of figures not understood: {text!r}" for text in not_understood(table, headings, columns)
             )
-    _leave_out_excerpts(found, left_out)
+    _drop_excerpts(found, dropped)
     return [ours for ours in found if ours.columns]
 
 
-def _leave_out_excerpts(tables: list[_CountryTable], left_out: Counter[str]) -> None:
-    """Leave out, and count, the columns of tables that say again what a longer one says of the same countries.
+def _drop_excerpts(tables: list[_CountryTable], dropped: Counter[str]) -> None:
+    """Drop, and count, the columns of tables that repeat a longer one's countries.
 
     A table with other countries is part of the list: territories by themselves, its second half, a table a letter.
     """
@@ -164,12 +201,12 @@ def _leave_out_excerpts(tables: list[_CountryTable], left_out: Counter[str]) -> 
         for institution in {column.institution for column in ours.columns}:
             seen[institution] = seen.get(institution, set()) | names
         kept = [column for column in ours.columns if column.institution not in again]
-        left_out["column of an excerpt"] += len(ours.columns) - len(kept)
+        dropped["column of an excerpt"] += len(ours.columns) - len(kept)
         ours.columns[:] = kept
 
 
 def _institution_in_prose(page: str) -> str | None:
-    """Return the one institution that the page names outside its tables: the page of 2005 says it nowhere else."""
+    """Return the one institution that the page names outside its tables: the page of 2005 names it nowhere else."""
     from bs4 import BeautifulSoup  # only where a page is read as prose: its import costs more than the tables
 
     soup = BeautifulSoup(page, "lxml")
@@ -179,19 +216,19 @@ def _institution_in_prose(page: str) -> str | None:
     return names[0] if len(names) == 1 else None
 
 
-def _records(ours: _CountryTable, source: str, as_of: str, left_out: Counter[str]) -> Iterator[RawRecord]:
+def _records(ours: _CountryTable, source: str, as_of: str, dropped: Counter[str]) -> Iterator[RawRecord]:
     broken = 0
     for row in ours.rows:
         problem = _row_problem(row, ours)
         if problem:
             broken += problem == BROKEN_ROW
-            left_out[f"{problem}: {_first_text(row)!r}"] += 1
+            dropped[f"{problem}: {_first_text(row)!r}"] += 1
             continue
         for column in ours.columns:
             yield _record(row, column, ours, source, as_of)
     if broken > MAX_BROKEN_ROW_SHARE * len(ours.rows):
         raise Refused(
-            f"{broken} of {len(ours.rows)} rows have not the {len(ours.headings.over)} cells under the headings"
+            f"{broken} of {len(ours.rows)} rows do not have the {len(ours.headings.over)} cells of the headings"
         )
 
 
@@ -207,7 +244,7 @@ def _row_problem(row: list[Cell | None], ours: _CountryTable) -> str | None:
     if any(row[country] is row[column.figure] for country in ours.headings.country_columns for column in ours.columns):
         return "row across the table"
     if _country(row, ours) == ours.headings.country_text:
-        return "heading said again"
+        return "heading repeated"
     return None
 
 
@@ -235,14 +272,14 @@ def _record(row: list[Cell | None], column: Column, ours: _CountryTable, source:
     }
 
 
-def _refuse_too_few(records: list[RawRecord], tables: list[Table], left_out: Counter[str], page: str) -> None:
+def _refuse_too_few(records: list[RawRecord], tables: list[Table], dropped: Counter[str], page: str) -> None:
     with_figure = {r["Country"] for r in records if r["Institution"] == "IMF" and any(c.isdigit() for c in r["GDP"])}
     if len(with_figure) >= MIN_IMF_COUNTRIES:
         return
     headings = " | ".join(_first_headings(table) for table in tables if table.rows) or "none"
-    reasons = "".join(f"; {reason}" for reason in left_out if reason.startswith("table: "))
-    what = what_stands_there(page)
-    is_it = f"it is {what}: " if what else ""
+    reasons = "".join(f"; {reason}" for reason in dropped if reason.startswith("table: "))
+    kind = kind_of_page(page)
+    is_it = f"it is {kind}: " if kind else ""
     raise Refused(
         f"{is_it}{len(with_figure)} countries under IMF, fewer than {MIN_IMF_COUNTRIES}, in {len(tables)} tables"
         f" with the headings {headings}{reasons}"[:MAX_REASON_CHARACTERS]
@@ -252,3 +289,6 @@ def _refuse_too_few(records: list[RawRecord], tables: list[Table], left_out: Cou
 def _first_headings(table: Table) -> str:
     texts = [cell.text[:30] for cell in dict.fromkeys(cell for cell in table.rows[0] if cell)][:8]
     return ", ".join(repr(text) for text in texts)
+
+
+SOURCE = Source(WIKIPEDIA, None, {VARIABLE: SITE_URL}, fetch, is_page, read)

@@ -1,4 +1,4 @@
-"""Which page is this? Its title, revision and time, from whatever form it was saved in, and whether it is our list."""
+"""Which page is this? Its title, revision and time, in any form of the page, and whether it is our list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gdp.sources import Refused, Revision
 from utils import MONTHS
 
 OUR_TITLE = "List of countries by GDP (nominal)"
-# What the page is and was called, and what redirects to it; folded.
+# The page's present and former titles, and what redirects to it; folded.
 _OUR_TITLES = frozenset(
     {
         "list of countries by gdp (nominal)", "list of countries by nominal gdp", "list of countries by gdp",
@@ -21,7 +21,7 @@ _OUR_TITLES = frozenset(
     }
 )  # fmt: skip
 _SITE_NAME = re.compile(r"\s+[-–—|]\s+(?:wikipedia|wikiwand|wiki).*$", re.IGNORECASE)
-# What only another list's name has, where nothing but the title in the browser's tab says which page it is.
+# Words of other lists' titles, for a page that only the title in the browser's tab names.
 _OTHER_LIST = re.compile(
     r"\bppp\b|purchasing power|per[ -]capita|per head|per person|per inhabitant|chained"
     r"|\bpast\b|projected|informal|shadow|\bdebt\b|largest"
@@ -30,7 +30,7 @@ _OTHER_LIST = re.compile(
     r"|american?|arab|latin|caribbean|eu|states? and territories|provinces?|cities)\b",
     re.IGNORECASE,
 )
-# Where a page says which page it is, the most certain first: MediaWiki's own variable, Parsoid, links to itself. Each
+# Where a page states which page it is, the most certain first: MediaWiki's own variable, Parsoid, links to itself. Each
 # pattern looks within one tag, and no further than a tag is long, so that ten megabytes of "<link" take no longer.
 _LINK = r"<link\b(?=[^<>]{0,500}?\brel="
 _ON_SITE = r"""/wiki/([^"'?#<>]{1,300})"""
@@ -56,42 +56,42 @@ _REVISIONS = (
 _SAVED = re.compile(r"[Ll]ast (?:edited|modified) on (\d{1,2}) ([A-Z][a-z]+) (\d{4}), at (\d{1,2}):(\d{2})")
 _MODIFIED = (
     re.compile(r'"dateModified"\s*:\s*"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z"'),
-    # the last: what an .mhtml says of its own saving is written so where the page says nothing (forms.py)
+    # the last: unwrap.py writes the date of an .mhtml so, for a page that states none
     re.compile(r"""property=["']dc:modified["'][^<>]{0,200}?content=["'](\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)"""),
 )
-# What stands in a list's place under its own address: what it is, and how MediaWiki, or who stands before it, marks it.
-_IN_ITS_PLACE = {
+# What may be at a list's address instead of it, and how MediaWiki, or a gateway before it, marks that.
+_OTHER_PAGES = {
     "a disambiguation page, which names other pages": r"""id=["']disambig|\bdmbox\b""",
     "a redirect to another page": r"""\bredirectMsg\b""",
-    "where the article would stand if there were one": r"""\bnoarticletext\b""",
-    "where the article is edited, or its source shown": r"""id=["']?wpTextbox1""",
+    "a page that does not exist": r"""\bnoarticletext\b""",
+    "a form to edit the article, or its source": r"""id=["']?wpTextbox1""",
     "the article's history": r"""id=["']?pagehistory|"wgAction"\s*:\s*"history\"""",
     "a comparison of two revisions": r"""class=["'][^"']{0,100}\bdiff-""",
     "a page to log in": r"""<input\b[^<>]{0,300}\btype=["']?password""",
-    "a check whether a person asks": r"<title>[^<]{0,50}(?:captcha|Just a moment|Attention Required|Access denied)",
-    "a refusal by who stands before the site": r"Request Rejected",
+    "a check for a human reader": r"<title>[^<]{0,50}(?:captcha|Just a moment|Attention Required|Access denied)",
+    "a refusal by a gateway": r"Request Rejected",
     "an error of the server": r"<title>[^<]{0,50}\bError\b",
 }
 
 
-def what_stands_there(page: str) -> str | None:
-    """Return what a page without our table is, where it stands in the place of the list; None where nothing tells."""
-    return next((what for what, marks in _IN_ITS_PLACE.items() if re.search(marks, page, re.IGNORECASE)), None)
+def kind_of_page(page: str) -> str | None:
+    """Return what kind of page has no table of ours, if a mark in it shows that."""
+    return next((kind for kind, marks in _OTHER_PAGES.items() if re.search(marks, page, re.IGNORECASE)), None)
 
 
 def read_revision(page: str) -> Revision:
-    """Return what a page says of its own revision, in whatever form it was saved."""
+    """Return what a page states about its own revision, in any form."""
     return Revision(_number(page), _saved(page), stated_title(page))
 
 
 def stated_title(page: str) -> str | None:
-    """Return the name under which the page stands on its site, as it is written there, or None where it says none."""
+    """Return the page's title on its site, as it is written there, or None if it states none."""
     found = next((found for pattern in _TITLES if (found := pattern.search(page))), None)
     return unquote(html.unescape(found[1])) if found else None
 
 
 def refuse_other_page(page: str, title: str | None) -> None:
-    """Raise Refused, by name, when the page says that it is another than our list."""
+    """Raise Refused, with the title, when the page states that it is not our list."""
     if title is not None:
         if _folded(title) not in _OUR_TITLES:
             raise Refused(f'the page is "{title}", not nominal GDP: expected "{OUR_TITLE}"')
@@ -102,7 +102,7 @@ def refuse_other_page(page: str, title: str | None) -> None:
 
 
 def _is_another(tab: str) -> bool:
-    """Tell whether the title in the browser's tab is another page's: to the letter where it is Wikipedia's own."""
+    """Return whether the title in the browser's tab is another page's: to the letter if it is Wikipedia's own."""
     if _WIKIPEDIAS.search(html.unescape(tab)):
         return _folded(tab) not in _OUR_TITLES
     return bool(_OTHER_LIST.search(_folded(tab)))
@@ -120,7 +120,7 @@ def _number(page: str) -> int | None:
 def _saved(page: str) -> datetime | None:
     try:
         if footers := _SAVED.findall(page):
-            day, month, year, hour, minute = footers[-1]  # the footer's; a sentence of the article may say the like
+            day, month, year, hour, minute = footers[-1]  # the footer's; a sentence of the article may look like it
             return datetime(int(year), MONTHS.index(month) + 1, int(day), int(hour), int(minute), tzinfo=timezone.utc)
         for pattern in _MODIFIED:
             if found := pattern.search(page):

@@ -1,4 +1,4 @@
-"""The page inside whatever it was saved or sent as: MediaWiki's JSON, a browser's .mhtml, or HTML as it is."""
+"""The page inside the form in which it was saved or sent: MediaWiki's JSON, a browser's .mhtml, or plain HTML."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from datetime import timezone
 from typing import Any
 
 from gdp.sources import FILE_LIMIT_BYTES, Refused
+from gdp.sources.payloads import json_in
 
 MAX_PARTS = 500  # of an .mhtml: a saved page has some fifty pictures and styles
 _HEADER = re.compile(rb"[\w-]+:\s")
 _PROBED_BYTES = 8_000
-# What people have saved in its place, by its first bytes.
+_SCRIPT = re.compile(rb"(?:\s*//[^\n]*\n)*\s*(?:export\s+)?(?:const|let|var)\s|\s*//|\s*/\*")
+# What people have saved instead of it, by its first bytes.
 _OTHER_KINDS = (
     (b"%PDF", "a PDF"), (b"PK\x03\x04", "a zip archive or an office document"), (b"\x89PNG", "a picture"),
     (b"\xff\xd8\xff", "a picture"), (b"GIF8", "a picture"), (b"RIFF", "a picture"), (b"{\\rtf", "a text document"),
@@ -24,24 +26,46 @@ _AS_PAGE = """<html><head><title>{title}</title><script>{{"wgPageName":{name},"w
 {saved}</head><body>{body}</body></html>"""
 
 
-def page_in(content: bytes) -> str:
-    """Return the page's HTML; raises Refused for what holds none, saying what it is."""
+def kind_of(content: bytes) -> str:
+    """Return what a content is that is no page, by its first bytes, with the article: "a PDF"."""
     start = content.removeprefix(b"\xef\xbb\xbf").lstrip()[:_PROBED_BYTES]
     kind = next((name for magic, name in _OTHER_KINDS if start.startswith(magic)), None)
-    if kind:
-        raise Refused(f"it is {kind}, where a web page should be")
+    if _SCRIPT.match(start):
+        return "a script (JavaScript or TypeScript)"
+    return kind or f"text that begins {start.decode('utf-8', 'replace')[:60]!r}"
+
+
+def is_page(content: bytes) -> bool:
+    """Return whether a content is a web page in any form: HTML, MediaWiki's JSON or wikitext, a browser's .mhtml."""
+    start = content.removeprefix(b"\xef\xbb\xbf").lstrip()[:_PROBED_BYTES]
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        start = start.decode("utf-16", "ignore").lstrip().encode()
+    if start.startswith(b"{|"):
+        return True
+    if start[:1] in (b"{", b"["):
+        return is_page_in_json(json_in(content))
+    if start.startswith(b"<?xml") and b"sdmx" in start:
+        return False
+    return start.startswith(b"<") or bool(_HEADER.match(start) and b"multipart/related" in start.lower())
+
+
+def page_in(content: bytes) -> str:
+    """Return the page's HTML; raises Refused, with what it is, for anything without a page."""
+    start = content.removeprefix(b"\xef\xbb\xbf").lstrip()[:_PROBED_BYTES]
+    if any(start.startswith(magic) for magic, _ in _OTHER_KINDS):
+        raise Refused(f"it is {kind_of(content)}, not a web page")
     if start[:1] in (b"{", b"["):
         return _page_in_json(content)
     if _HEADER.match(start) and b"multipart/related" in start.lower():
         return _page_in_mhtml(content)
     page = decode(content)
     if page.strip() and "<" not in page:
-        raise Refused(f"it is plain text, where a web page should be: {' '.join(page.split())[:60]!r}")
+        raise Refused(f"it is plain text, not a web page: {' '.join(page.split())[:60]!r}")
     return page
 
 
 def decode(content: bytes) -> str:
-    """Return a page as text: UTF-8, as MediaWiki sends it, or UTF-16 where its mark says so; raises Refused."""
+    """Return a page as text: UTF-8, as MediaWiki sends it, or UTF-16 if it begins with its mark; raises Refused."""
     utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
         page = content.decode("utf-16" if utf16 else "utf-8-sig")
@@ -53,7 +77,7 @@ def decode(content: bytes) -> str:
 
 
 def is_page_in_json(answer: Any) -> bool:
-    """Tell whether JSON is MediaWiki's: a parsed page, a page of its REST interface, or an error of it."""
+    """Return whether JSON is MediaWiki's: a parsed page, a page of its REST interface, or an error of it."""
     return isinstance(answer, dict) and ("parse" in answer or "html" in answer or _error_of(answer) is not None)
 
 
@@ -69,24 +93,24 @@ def _page_in_json(content: bytes) -> str:
         answer = json.loads(decode(content))
     except (ValueError, RecursionError) as error:
         if content.lstrip().startswith(b"{|"):
-            raise Refused("it is wikitext, the article's source, where a web page should be") from None
+            raise Refused("it is wikitext, the article's source, not a web page") from None
         raise Refused(f"it begins like JSON and is none: {error}") from None
     if not is_page_in_json(answer):
         raise Refused(f"it is JSON without a page in it: {json.dumps(answer)[:60]}")
     if problem := _error_of(answer):
-        raise Refused(f"it is an error of MediaWiki's, {problem[:100]}")
+        raise Refused(f"it is an error of MediaWiki, {problem[:100]}")
     parsed = answer["parse"] if isinstance(answer.get("parse"), dict) else answer
     text = parsed.get("text", parsed.get("html"))
     body = text.get("*") if isinstance(text, dict) else text
     if not isinstance(body, str):
-        raise Refused("it is MediaWiki's answer without the page's text: ask it with prop=text")
+        raise Refused("it is MediaWiki's answer without the page's text: ask for it with prop=text")
     latest = parsed.get("latest") if isinstance(parsed.get("latest"), dict) else {}
     revision, saved = parsed.get("revid") or latest.get("id"), latest.get("timestamp")
     return _as_page(str(parsed.get("title") or ""), revision, saved, body)
 
 
 def _as_page(title: str, revision: object, saved: object, body: str) -> str:
-    """Return a page that says of itself what MediaWiki's answer said beside it."""
+    """Return a page that states about itself what MediaWiki's answer stated beside it."""
     if "</html>" in body.lower():
         return body
     return _AS_PAGE.format(
@@ -97,14 +121,14 @@ def _as_page(title: str, revision: object, saved: object, body: str) -> str:
 
 
 def _in_script(title: str) -> str:
-    """Return a title as a script's text: no quote or tag of it ends that, and its letters stay letters."""
+    """Return a title as a script's text: no quote or tag in it ends the script, and its letters stay letters."""
     return json.dumps(html.escape(title.replace(" ", "_")), ensure_ascii=False)
 
 
 def _page_in_mhtml(content: bytes) -> str:
-    """Return the first page among the parts; the day it was saved serves where the page does not say its own.
+    """Return the first page among the parts; the day it was saved is added, for a page that does not state its own.
 
-    Nothing is added that closes the page: whether it reaches its end is to be told afterwards.
+    Nothing is added that closes the page: whether it reaches its end is checked afterwards.
     """
     import email
     import email.utils

@@ -1,0 +1,151 @@
+"""The registry of sources. Nothing else lists them.
+
+To add a source: its `Publisher` in gdp/model.py, its module with a `SOURCE`, and its line in `SOURCES` here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gdp.places import without_credentials
+from gdp.runtime.run_log import run_log
+from gdp.runtime.terminal import progress
+from gdp.sources import Month, NotFound, Page, Reading, Refused, Releases, Source, Span, Unreachable
+from gdp.sources.cache import cache_page, cached_name, cached_pages
+from gdp.sources.http import paced
+from gdp.sources.imf.source import SOURCE as IMF_SOURCE
+from gdp.sources.payloads import check_whole, is_json, read_json, refuse_gateway
+from gdp.sources.tabular_files import ZIP_MAGIC, tables_of
+from gdp.sources.wikipedia.page import SOURCE as WIKIPEDIA_SOURCE
+from gdp.sources.wikipedia.unwrap import kind_of
+from gdp.sources.world_bank.api import SOURCE as WORLD_BANK_SOURCE
+from utils import Exit, StageError, first_few
+
+SOURCES = {source.name: source for source in (WIKIPEDIA_SOURCE, IMF_SOURCE, WORLD_BANK_SOURCE)}
+
+MAX_SILENT = 2  # releases in a row that get no answer at all: then there is no network
+PAUSE_S = 1.0  # neither the IMF nor DBnomics publishes a limit; a release is up to four requests
+
+
+def source_named(text: str) -> Source:
+    """Return the source of a name in any case ("IMF", "World Bank"); raises ValueError with the names there are."""
+    name = text.strip().casefold().replace(" ", "_").replace("-", "_")
+    if name not in SOURCES:
+        raise ValueError(f"{text!r} is none of {', '.join(SOURCES)}")
+    return SOURCES[name]
+
+
+def sources_with_releases() -> list[str]:
+    """Return the names of the sources that have past releases."""
+    return [name for name, source in SOURCES.items() if source.releases]
+
+
+# --- recognising and reading ------------------------------------------------------------------------------------------
+
+
+def source_of(content: bytes) -> Source:
+    """Return the source of a content, by what is in it; raises Refused if it is of none, or of two."""
+    refuse_gateway(content)
+    found = [source for source in SOURCES.values() if source.detect(content)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise Refused(f"it may be of {' or '.join(source.name for source in found)}; name one with --source")
+    if is_json(content):
+        read_json(content)  # broken JSON is refused with the place
+    if content.startswith(ZIP_MAGIC):
+        tables_of(content)  # and a broken archive with its fault
+    labels = ", ".join(source.publisher.label for source in SOURCES.values())
+    raise Refused(f"it is {kind_of(content)}, and no page or file of {labels}")
+
+
+def read_any(page: Page, release: Month | None = None) -> Reading:
+    """Return the records of a page or file of any source; raises Refused."""
+    return source_of(page.content).read(page, release)
+
+
+# --- past releases ----------------------------------------------------------------------------------------------------
+
+
+def releases_in(source: Source, span: Span) -> list[Month]:
+    """Return the releases of a source in a span of months, in order.
+
+    Raises StageError (2) if it has none in that span, Unreachable if its list cannot be fetched.
+    """
+    releases = _releases_of(source)
+    found = releases.between(*span)
+    if not found:
+        months = "..".join(dict.fromkeys(map(str, span)))
+        message = f"{source.name} has no release of {months}: it has {releases.meaning}; name one with --release"
+        raise StageError(Exit.USAGE, message)
+    return found
+
+
+def _releases_of(source: Source) -> Releases:
+    if source.releases is None:
+        raise StageError(Exit.USAGE, f"{source.name} has no releases; --release is for {sources_with_releases()}")
+    return source.releases
+
+
+def fetch_releases(source: Source, span: Span, pause_s: float | None) -> tuple[list[Path], str | None]:
+    """Return the cached files of a span's releases, in order, and which could not be fetched, in one line, or None.
+
+    Raises StageError (69) if not even a list of them can be fetched.
+    """
+    try:
+        wanted = releases_in(source, span)
+    except Unreachable as reason:
+        message = f"could not list the releases of {source.name} ({reason}); try again"
+        raise StageError(Exit.UNREACHABLE, message) from reason
+    for release, why in _releases_of(source).dropped.items():
+        if span[0] <= release <= span[1]:
+            run_log.info(f"skipped {release}: {why}")
+    paths = {release: path for release in wanted if (path := _cached(source, release))}
+    missing = [release for release in wanted if release not in paths]
+    run_log.info(f"{len(wanted)} releases: {len(paths)} cached already, {len(missing)} to fetch")
+    fetched, failed = _fetch_missing(source, missing, pause_s)
+    paths |= fetched
+    run_log.facts |= {"rows_in": len(wanted), "rows_out": len(paths)}
+    problem = f"{len(failed)} of {len(wanted)} releases could not be fetched: {first_few(failed, '; ')}; run again"
+    return [paths[release] for release in wanted if release in paths], problem if failed else None
+
+
+def _fetch_missing(source: Source, missing: list[Month], pause_s: float | None) -> tuple[dict[Month, Path], list[str]]:
+    """Return the files of the releases that were fetched, and which could not be, with the reason."""
+    paths: dict[Month, Path] = {}
+    failed: list[str] = []
+    silent = 0
+    wait = paced(PAUSE_S if pause_s is None else pause_s)
+    with progress(len(missing), "releases fetched") as advance:
+        for release in missing:
+            if silent == MAX_SILENT:
+                failed.append(f"{release} (not requested, as there is no answer)")
+                continue
+            wait()
+            try:
+                paths[release] = _fetch(source, release)
+                silent = 0
+            except (Unreachable, Refused) as reason:
+                silent = 0 if isinstance(reason, NotFound | Refused) else silent + 1
+                failed.append(f"{release} ({without_credentials(str(reason))})")
+                run_log.detail(f"could not fetch {failed[-1]}")
+            advance(1)
+    return paths, failed
+
+
+def _cached(source: Source, release: Month) -> Path | None:
+    """Return the last cached answer of a release."""
+    days = _releases_of(source).days(release)
+    cached = [path for path in cached_pages(source.name) if path.name[:10] in days]
+    return max(cached, key=lambda path: path.stat().st_mtime_ns, default=None)
+
+
+def _fetch(source: Source, release: Month) -> Path:
+    """Return the cached file of a release that is fetched now; raises Unreachable and Refused."""
+    answer = source.fetch(release)
+    reading = source.read(answer.page, release)
+    check_whole(reading.records)
+    content = answer.page.content
+    path = cache_page(cached_name(source.name, reading.records[0]["As_of"], content), content)
+    run_log.detail(f"fetched the release of {release}: {answer.sender} answered; cached as {path}")
+    return path
