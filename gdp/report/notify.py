@@ -1,4 +1,4 @@
-"""What a run changed, in a few lines, for those whom it concerns: in a chat, by mail."""
+"""The message about what a run changed, for a chat."""
 
 from __future__ import annotations
 
@@ -6,46 +6,49 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gdp.report.revisions import REVISED, Changes, Row, last_refresh, summary
+from gdp.model import is_flagged_by_check
+from gdp.report.revisions import REVISED, Changes, Row, last_refresh, revision_words, summary
 from gdp.store.database import Connection
 from gdp.store.history import History
 from gdp.validate.findings import Finding
-from utils import checks_file, percent, with_commas
+from utils import checks_file, with_commas
 
 MOST_REVISIONS, MOST_FINDINGS = 10, 5
+MOST_CHARACTERS = 2_000  # of Discord
 
 
 def message(connection: Connection, report: Path | None) -> dict[str, Any]:
-    """Return what changed as the chats' webhooks take it: Slack and Mattermost show `text`, Discord `content`.
+    """Return what changed for the chats' webhooks: Slack and Mattermost show `text`, Discord `content`.
 
-    It has the largest revisions, what the checks found, and where the report stands, if one does.
+    It has the largest revisions, the findings of the checks, and the path of the report.
     """
     history = History(connection)
-    changes = last_refresh(history, history.newest_imf())
+    changes = last_refresh(connection, history, history.newest_imf())
     findings = _findings()
     found = [f"Found: {finding}" for finding in findings[:MOST_FINDINGS]]
     if len(findings) > MOST_FINDINGS:  # an archive has one and more a vintage
         found.append(f"and {len(findings) - MOST_FINDINGS:,} findings more: {checks_file()}")
     text = "\n".join([*lines(changes), *found, *([f"Report: {report}"] if report else [])])
-    for sign in "<@":  # a name comes from a page that anybody edits: <!channel> and @everyone must call nobody
+    for sign in "<@":  # anybody can edit a page, and a name such as <!channel> or @everyone must call nobody
         text = text.replace(sign, f"{sign}\u200b")
-    return {"text": text, "content": text[:2000]}  # Discord takes no more
+    return {"text": text, "content": text[:MOST_CHARACTERS]}
 
 
 def lines(changes: Changes) -> list[str]:
-    """Return the sum of what changed, and a line for each of the largest revisions."""
+    """Return the numbers of changes, and a line for each of the largest revisions."""
     revised = [row for row in changes.rows if row["Change"] == REVISED]
     return [f"GDP by country (IMF): {summary(changes)}", *map(_revision, revised[:MOST_REVISIONS])]
 
 
 def _revision(row: Row) -> str:
     was, now = with_commas(row["Was_USD_billion"]), with_commas(row["GDP_USD_billion"])
-    doubt = " (in doubt: it has a Note)" if row["Note"] or row["Was_Note"] else ""
-    return f"{row['Country']} {row['Year']}: {was} → {now} billion USD, {percent(row['Revised_percent'])}{doubt}"
+    revised = "" if row["Revised_percent"] is None else f", {revision_words(row['Revised_percent'])}"
+    flagged = f" (flagged: {row['Note'] or row['Flags']})" if is_flagged_by_check(row["Flags"]) else ""
+    return f"{row['Country']} {row['Year']}: {was} → {now} billion USD{revised}{flagged}"
 
 
 def _findings() -> list[str]:
-    """Return what results/Checks.json says was found, a line each; nothing where it cannot be read."""
+    """Return the findings in results/Checks.json, a line each; none where the file cannot be read."""
     try:
         found = json.loads(checks_file().read_bytes())["findings"]
         return [Finding.from_json(one).in_lines()[0] for one in found]

@@ -1,4 +1,4 @@
-"""The page: web/report.html with its style, scripts and drawings written into it, and everything else escaped."""
+"""The report as one file: the template of web/ with styles, scripts and drawings in it, and everything else escaped."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from gdp.report import world_map as world
+from gdp.model import PUBLISHERS, is_flagged_by_check
+from gdp.report import world_map
+from gdp.report.revisions import COUNTED
 from gdp.report.svg import Drawing, in_page, region_colour
 from gdp.report.tables import share
 from utils import with_commas
 
 if TYPE_CHECKING:
-    from gdp.report.summary import Overview
+    from gdp.report.summary import Summary
 
 WEB = Path(__file__).parent / "web"
-# Parts of the map: where they lie, how wide and how high they are, in its units.
+# Parts of the map: x, y, width and height in its units.
 VIEWS = {
     "Africa": "790 205 500 560", "Asia": "1060 60 680 530", "Caribbean": "478 285 170 140", "Europe": "845 15 345 240",
     "North America": "215 0 520 450", "Oceania": "1470 340 530 490", "South America": "460 355 320 509",
@@ -27,39 +29,43 @@ VIEWS = {
 
 
 @cache
-def template() -> Template:
-    """Return the page's template, ready to be filled in: made once, as that takes a while, and can be done ahead."""
+def template(name: str = "report.html") -> Template:
+    """Return a template of web/, compiled once a process: report.py does it while load is at work."""
     environment = Environment(
         loader=FileSystemLoader(WEB), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(figure=with_commas, share=share, count=count, region_colour=region_colour)
-    environment.globals.update(as_it_stands=as_it_stands, drawn=drawn, views=VIEWS, classes=world.classes())
-    return environment.get_template("report.html")
+    environment.tests["flagged"] = is_flagged_by_check
+    environment.globals.update(
+        file=web_file, drawing=drawing_in_page, views=VIEWS, classes=world_map.classes(), counted=COUNTED,
+        publishers=PUBLISHERS,
+    )  # fmt: skip
+    return environment.get_template(name)
 
 
-def rendered(overview: Overview, the_world: Drawing, together: Drawing) -> bytes:
+def render(summary: Summary, the_map: Drawing, totals: Drawing) -> bytes:
     """Return the page as the content of a file."""
-    without_place = world.without_place(overview.countries)
-    values = {"overview": overview, "world": the_world, "together": together, "without_place": without_place}
-    return template().render(values, past=as_json(overview.past)).encode()
+    missing = world_map.without_place(summary.countries)
+    values = {"summary": summary, "map": the_map, "totals": totals, "without_place": missing}
+    return template().render(values, series=script_data(summary.series)).encode()
 
 
-def as_it_stands(name: str) -> Markup:
-    """Return a file of ours, as it is."""
+def web_file(name: str) -> Markup:
+    """Return the text of a style sheet or script of web/."""
     return Markup((WEB / name).read_text(encoding="utf-8"))
 
 
-def drawn(drawing: Drawing) -> Markup:
-    """Return a drawing, in which every word is escaped."""
+def drawing_in_page(drawing: Drawing) -> Markup:
+    """Return a drawing as SVG, in which every word is escaped."""
     return Markup(in_page(drawing))
 
 
-def as_json(value: Any) -> Markup:
-    """Return what a script reads, which no text in it can end."""
+def script_data(value: Any) -> Markup:
+    """Return JSON for a script element, which no text in it can end."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c"))
 
 
 def count(number: int) -> str:
-    """Return a whole number, its thousands by commas."""
+    """Return a whole number with commas between its thousands."""
     return f"{number:,}"

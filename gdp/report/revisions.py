@@ -1,28 +1,49 @@
 """What differs between two vintages: countries new and gone, figures revised by how much, moves in rank.
 
-Revised is the figure for the same country and year. A figure for another year than before is no revision: that is told
-as "new year", and compared with nothing.
+A revision is a changed figure for the same country, institution and reference year. It is measured from the last
+unflagged figure: a flagged one is no baseline, unless a person confirmed it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from gdp.model import NOT_A_HEADLINE, has_flag, is_flagged_by_check
+from gdp.store.database import Connection, rows_of
 from gdp.store.history import History
 from gdp.store.vintages import END_OF_DAY, Vintage
-from utils import Exit, StageError
+from utils import Exit, StageError, percent
 
 Row = dict[str, Any]
+Key = tuple[str, int]  # a country's name and a reference year
 
-REVISED, NEW_YEAR, NEW, GONE, MOVED = "revised", "new year", "new", "gone", "rank"
-COUNTED = (REVISED, NEW_YEAR, NEW, GONE)  # in this order, wherever changes are summed up
+REVISED, OTHER_YEAR, NEW, GONE, MOVED = "revised", "other year", "new", "gone", "rank"
+COUNTED = {REVISED: "revised", OTHER_YEAR: "for another year", NEW: "new", GONE: "gone"}  # in the order of a summary
+UNCHANGED = "unchanged"  # the difference, if any, is below rounding
+PERCENT_DIGITS = 2
+
+BEFORE = """
+    SELECT Country, Year, GDP_USD_billion, GDP_USD_million, As_of, Until, Note, Flags, Confirmed
+    FROM (SELECT GDP_Estimates.*, {confirmed} AS Confirmed FROM GDP_Estimates
+          WHERE Publisher = :publisher AND Institution = 'IMF' AND As_of <= :as_of) AS published
+    WHERE {which} ORDER BY As_of
+"""
+CONFIRMED = """EXISTS (SELECT 1 FROM Confirmations WHERE Confirmations.Publisher = GDP_Estimates.Publisher
+    AND Confirmations.Institution = GDP_Estimates.Institution AND Confirmations.ISO3 = GDP_Estimates.ISO3
+    AND Confirmations.Year = GDP_Estimates.Year AND Confirmations.As_of = GDP_Estimates.As_of)"""
 
 
 class Ranking(NamedTuple):
     """Countries_by_GDP as of a vintage: by ISO code (or name, where there is none) the rank, year and figure."""
 
-    as_of: str | None
+    vintage: Vintage | None
     rows: dict[str, Row]
+
+    @property
+    def as_of(self) -> str | None:
+        """The vintage's As_of."""
+        return self.vintage and self.vintage.as_of
 
 
 class Changes(NamedTuple):
@@ -31,80 +52,143 @@ class Changes(NamedTuple):
     since: str | None
     until: str | None
     rows: list[Row]
+    unchanged: list[Row]  # of the same figure and rank
 
-    def count(self, what: str) -> int:
+    def count(self, kind: str) -> int:
         """Return how many countries changed in that way."""
-        return sum(row["Change"] == what for row in self.rows)
+        return sum(row["Change"] == kind for row in self.rows)
 
 
 def ranking(history: History, vintage: Vintage | None) -> Ranking:
     """Return the ranking of a vintage, or an empty one."""
-    if vintage is None:
-        return Ranking(None, {})
-    rows = history.headlines(vintage)
-    return Ranking(vintage.as_of, {row["ISO3"] or row["Country"]: row for row in rows})
+    rows = history.headlines(vintage) if vintage else []
+    return Ranking(vintage, {row["ISO3"] or row["Country"]: row for row in rows})
 
 
-def changed(before: Ranking, now: Ranking) -> Changes:
-    """Return what differs between two rankings."""
-    rows = [_change(before.rows.get(code), now.rows.get(code)) for code in {**now.rows, **before.rows}]
+def changed(connection: Connection, before: Ranking, now: Ranking) -> Changes:
+    """Return what differs between two rankings; `connection` is to look up earlier unflagged figures."""
+    wanted = [row for code, row in now.rows.items() if not _is_baseline_in(before.rows.get(code), row["Year"])]
+    baselines = _baselines(connection, before.vintage, wanted)
+    rows = []
+    for code in {**now.rows, **before.rows}:
+        was, row = before.rows.get(code), now.rows.get(code)
+        baseline = was if row and _is_baseline_in(was, row["Year"]) else None
+        if row and not baseline:
+            baseline = baselines.get((row["Country"], row["Year"]))
+        rows.append(_change(was, row, baseline))
     found = [row for row in rows if row["Change"]]
     found.sort(key=lambda row: (-abs(row["Revised_percent"] or 0), row["Change"], row["Country"]))
-    return Changes(before.as_of, now.as_of, found)
+    return Changes(before.as_of, now.as_of, found, [row for row in rows if not row["Change"]])
 
 
-def _change(was: Row | None, now: Row | None) -> Row:
+def _is_baseline_in(row: Row | None, year: int) -> bool:
+    return row is not None and row["Year"] == year and not is_flagged_by_check(row["Flags"])
+
+
+def _baselines(connection: Connection, before: Vintage | None, rows: Iterable[Row]) -> dict[Key, Row]:
+    """Return the figures that these rows are compared with: the current one of a vintage, or the last unflagged one.
+
+    `Is_current` in a baseline says which of the two it is.
+    """
+    wanted = {(row["Country"], row["Year"]) for row in rows}
+    if before is None or not wanted:
+        return {}
+    current = {key: row for key, row in _published(connection, before, "Until > :as_of") if key in wanted}
+    flagged = [key for key, row in current.items() if not _is_baseline(row)]
+    older = _last_unflagged(connection, before, flagged)
+    return {key: row for key, row in current.items() if key not in flagged} | older
+
+
+def _last_unflagged(connection: Connection, before: Vintage, keys: list[Key]) -> dict[Key, Row]:
+    if not keys:
+        return {}
+    names = {f"country{number}": country for number, (country, _) in enumerate(keys)}
+    which = f"Until <= :as_of AND Country IN ({', '.join(f':{name}' for name in names)})"
+    older = {key: row for key, row in _published(connection, before, which, **names) if _is_baseline(row)}
+    return {key: older[key] for key in keys if key in older}
+
+
+def _published(connection: Connection, before: Vintage, which: str, **values: str) -> Iterable[tuple[Key, Row]]:
+    """Yield a publisher's figures up to a vintage by country and year, from oldest to newest."""
+    confirmed = CONFIRMED if connection.columns("Confirmations") else "1 = 0"
+    question = BEFORE.format(confirmed=confirmed, which=which)
+    for row in rows_of(connection, question, publisher=before.publisher, as_of=before.as_of, **values):
+        yield (row["Country"], row["Year"]), row
+
+
+def _is_baseline(row: Row) -> bool:
+    is_confirmed = bool(row.get("Confirmed", row.get("confirmed")))
+    return (is_confirmed or not is_flagged_by_check(row["Flags"])) and not has_flag(row["Flags"], *NOT_A_HEADLINE)
+
+
+def _change(was: Row | None, now: Row | None, baseline: Row | None) -> Row:
     some = now or was or {}
-    what = _kind(was, now)
+    shown = baseline or was  # what the figure is compared with, or else what was shown before
+    revised = revised_percent(baseline, now) if baseline and now else None
     return {
         "Country": some["Country"],
         "ISO3": some["ISO3"],
-        "Change": what,
-        "Was_USD_billion": was and was["GDP_USD_billion"],
-        "Was_for_year": was and was["Year"],
+        "Change": _kind(was, now, baseline, revised),
+        "Was_USD_billion": shown and shown["GDP_USD_billion"],
+        "Was_for_year": shown and shown["Year"],
+        "Was_as_of": baseline and baseline["As_of"],
+        "Was_Flags": was and was["Flags"],
         "Was_Note": was and was["Note"],
         "GDP_USD_billion": now and now["GDP_USD_billion"],
         "Year": now and now["Year"],
+        "Flags": now and now["Flags"],
         "Note": now and now["Note"],
-        "Revised_percent": _percent(was, now) if what == REVISED else None,
+        "Revised_percent": revised,
         "Was_rank": was and was["Rank"],
         "Rank": now and now["Rank"],
     }
 
 
-def _kind(was: Row | None, now: Row | None) -> str | None:
-    if was is None or now is None:
-        return NEW if was is None else GONE
-    if was["Year"] != now["Year"]:
-        return NEW_YEAR
-    if was["GDP_USD_billion"] != now["GDP_USD_billion"]:
+def _kind(was: Row | None, now: Row | None, baseline: Row | None, revised: float | None) -> str | None:
+    if now is None:
+        return GONE
+    if baseline and (revised or revised is None):
         return REVISED
+    if was is None:
+        return NEW
+    if not baseline and was["Year"] != now["Year"]:
+        return OTHER_YEAR
     return MOVED if was["Rank"] != now["Rank"] else None
 
 
-def _percent(was: Row | None, now: Row | None) -> float | None:
-    figures = [float(side["GDP_USD_billion"]) for side in (was, now) if side]
-    if len(figures) < 2 or not all(figures):
-        return None
-    return round((figures[1] / figures[0] - 1) * 100, 2) + 0.0  # and not -0.0
+def revised_percent(before: Row, now: Row) -> float | None:
+    """Return by how many percent a figure was revised, rounded; 0.0 below rounding, None from a figure of zero.
+
+    Figures are compared as published, in millions, where both are known.
+    """
+    unit = "GDP_USD_million" if before["GDP_USD_million"] and now["GDP_USD_million"] else "GDP_USD_billion"
+    was, figure = float(before[unit]), float(now[unit])
+    if was == figure:
+        return 0.0
+    return round((figure / was - 1) * 100, PERCENT_DIGITS) + 0.0 if was and figure else None  # + 0.0: never -0.0
+
+
+def revision_words(revised: float) -> str:
+    """Return a revision in words: in percent, or that there is none."""
+    return percent(revised) if revised else UNCHANGED
 
 
 def summary(changes: Changes) -> str:
-    """Return in one line what changed, or that nothing did."""
+    """Return in one line what changed, or since when nothing did."""
     if changes.since is None:
-        return f"the first load: {len(changes.rows)} countries as of {(changes.until or 'never')[:10]}"
+        return f"first load: {len(changes.rows)} countries and territories as of {(changes.until or 'never')[:10]}"
     if not changes.rows and changes.since == changes.until:
-        return f"nothing changed: the newest figures are still those of {changes.since[:10]}"
+        return f"unchanged since {changes.since[:10]}"
     span = f"between {changes.since[:10]} and {(changes.until or 'never')[:10]}"
     if not changes.rows:
         return f"nothing changed {span}"
     moves = sum(row["Rank"] != row["Was_rank"] for row in changes.rows if row["Rank"] and row["Was_rank"])
-    counts = ", ".join(f"{changes.count(what)} {what}" for what in COUNTED)
+    counts = ", ".join(f"{changes.count(kind)} {words}" for kind, words in COUNTED.items())
     return f"changed {span}: {counts}, {moves} moved in rank"
 
 
 def earlier(history: History, newest: Vintage, since: str | None) -> Vintage | None:
-    """Return the vintage before the newest, or the newest of a day: the same publisher's, or else anybody's.
+    """Return the vintage before the newest, or the newest of a day: the same publisher's if there is one.
 
     Raises StageError (66) where nothing of that day or before is loaded.
     """
@@ -116,35 +200,37 @@ def earlier(history: History, newest: Vintage, since: str | None) -> Vintage | N
     return found
 
 
-def last_refresh(history: History, newest: Vintage | None) -> Changes:
-    """Return what changed when the figures last changed: that may be longer ago than the newest vintage."""
+def changes_between(connection: Connection, history: History, before: Vintage | None, now: Vintage | None) -> Changes:
+    """Return what differs between two vintages of the database."""
+    return changed(connection, ranking(history, before), ranking(history, now))
+
+
+def last_refresh(connection: Connection, history: History, newest: Vintage | None) -> Changes:
+    """Return what changed when the figures last changed, which may be longer ago than the newest vintage."""
     if newest is None:
-        return Changes(None, None, [])
+        return Changes(None, None, [], [])
     now = ranking(history, newest)
-    before = history.newest_imf(newest.as_of, newest.publisher)
-    if before is None:  # the first of its publisher, which follows on whatever was said before
-        return changed(ranking(history, history.newest_imf(newest.as_of)), now)
-    # a year that rolls on chooses other figures, though none was said anew
+    before = history.newest_imf(newest.as_of, newest.publisher) or history.newest_imf(newest.as_of)
+    changes = changed(connection, ranking(history, before), now)
+    if changes.rows or before is None or before.publisher != newest.publisher:
+        return changes
+    # when the year moves on, other figures become headlines, though none changed
     moments = (history.last_change(newest), newest.as_of[:4])
     candidates = {history.newest_imf(min(moment, newest.as_of), newest.publisher) for moment in moments}
-    changes = changed(ranking(history, before), now)
     for candidate in sorted((found for found in candidates if found), key=lambda v: v.as_of, reverse=True):
+        changes = changed(connection, ranking(history, candidate), now)
         if changes.rows:
             break
-        changes = changed(ranking(history, candidate), now)
     return changes
 
 
-def tell_of_rows(rows: list[Row], changes: Changes) -> None:
-    """Add to each country's row what changed of it; None where nothing did.
-
-    That is Change, Revised_percent, Was_rank, and the Note of the figure before, Was_Note.
-    """
-    by_country = {row["Country"]: row for row in changes.rows} if changes.since else {}
+def add_changes(rows: list[Row], changes: Changes) -> None:
+    """Add to each country's row what changed of it: Change, Revised_percent, Was_rank, Was_Flags, Was_Note."""
+    by_country = {row["Country"]: row for row in (*changes.rows, *changes.unchanged)} if changes.since else {}
     for row in rows:
         change = by_country.get(row["Country"], {})
-        row["Revised_percent"] = change.get("Revised_percent")
-        row |= {name: change.get(name) for name in ("Change", "Was_rank", "Was_Note")}
+        names = ("Change", "Revised_percent", "Was_rank", "Was_USD_billion", "Was_as_of", "Was_Flags", "Was_Note")
+        row |= {name: change.get(name) for name in names}
 
 
 def as_object(changes: Changes) -> Row:

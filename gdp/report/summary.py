@@ -1,16 +1,16 @@
-"""What the report tells, asked of the database and of nothing else."""
+"""What the report shows, read from the database in one transaction."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from gdp.records import PAGE
-from gdp.report.revisions import Changes, Row, last_refresh, tell_of_rows
+from gdp.model import Load, fields_of, is_flagged_by_check
+from gdp.report.attribution import Attribution, attribution_of, kind_of
+from gdp.report.revisions import Changes, Row, add_changes, last_refresh
 from gdp.report.tables import REGION_MEANS, THRESHOLD_BILLION_USD, TOP
-from gdp.report.time_series import MOST_ESTIMATES, past
+from gdp.report.time_series import MOST_ESTIMATES, time_series
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import HEADLINES, of_vintage
 from gdp.store.history import History
@@ -22,17 +22,18 @@ MOST_LOADS = 15
 COUNTRIES = f"""
     WITH Headlines AS ({HEADLINES})
     SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, coalesce(ISO3, Country) AS Code, Country, ISO3, Region,
-           Year, GDP_USD_billion, Note,
+           Year, GDP_USD_billion, Note, Flags, Status,
            coalesce(100 * GDP_USD_billion / nullif(sum(GDP_USD_billion) OVER (), 0), 0) AS Share_percent
     FROM Headlines ORDER BY Rank, Country
 """
-LOADS = ("Loaded_at", "File", "SHA256", "As_of", "Rows", "Publisher", "Institutions", "Source", "Left_out", "Findings")
+LOADS = tuple(fields_of(Load))
 
 
-class Overview(NamedTuple):
+class Summary(NamedTuple):
     """All of the report: figures in billions of USD, shares and changes in percent."""
 
     newest: Vintage
+    attribution: Attribution
     written_at: datetime
     countries: list[Row]
     large: list[Row]
@@ -42,83 +43,77 @@ class Overview(NamedTuple):
     checked: Row  # the load of the figures shown
     all_loads: int
     all_estimates: int
-    past: Row
+    series: Row
 
     @property
-    def left_out_of_past(self) -> int:
-        """Return how many estimates, the oldest, the page has no room for."""
+    def omitted_estimates(self) -> int:
+        """How many estimates, the oldest, the page has no room for."""
         return max(0, self.all_estimates - MOST_ESTIMATES)
 
     @property
     def as_of(self) -> str:
-        """Return the day that the figures are of."""
+        """The day that the figures are of."""
         return self.newest.as_of[:10]
 
     @property
     def age_days(self) -> int:
-        """Return how old the figures were when the report was written."""
+        """How old the figures were when the report was written."""
         return (self.written_at.date() - datetime.fromisoformat(self.as_of).date()).days
 
     @property
-    def years(self) -> str:
-        """Return for which year the figures are, and how many are for another."""
-        if not self.countries:
-            return "for no year"
-        ((year, number),) = Counter(row["Year"] for row in self.countries).most_common(1)
-        others = len(self.countries) - number
-        return f"for {year}" + (f" ({others} of {len(self.countries)} for another year)" if others else "")
+    def flagged(self) -> list[Row]:
+        """The countries whose figure a check flagged."""
+        return [row for row in self.countries if is_flagged_by_check(row["Flags"])]
 
     @property
-    def any_largest_noted(self) -> bool:
-        """Tell whether one of a region's largest has a Note."""
-        return any(one["Note"] for row in self.regions for one in row["Largest"])
+    def has_flagged_among_largest(self) -> bool:
+        """Whether a check flagged a figure of one of a region's largest."""
+        return any(is_flagged_by_check(one["Flags"]) for row in self.regions for one in row["Largest"])
 
     @property
     def caption(self) -> str:
-        """Return what stands beneath every plot: whose figures, as of when, for which year."""
-        return f"Source: {self.said_by}, as of {self.as_of}; figures {self.years}"
-
-    @property
-    def said_by(self) -> str:
-        """Return who says so, for a caption."""
-        return "IMF, as quoted by Wikipedia" if self.newest.publisher == PAGE else "IMF"
+        """The line beneath every plot: whose figures, for which year, and when they were published."""
+        return f"Source: {self.attribution}"
 
 
-def overview(connection: Connection) -> Overview:
-    """Return what the report tells; raises StageError (66) where no figure of the IMF's is loaded."""
+def summarize(connection: Connection) -> Summary:
+    """Return what the report shows; raises StageError (66) where no IMF figure is loaded."""
     history = History(connection)
     newest = history.newest_imf()
     if newest is None:
         raise StageError(Exit.NO_INPUT, "no IMF figures are loaded; run python etl_process.py first")
     countries = rows_of(connection, COUNTRIES, **of_vintage(newest))
-    changes = last_refresh(history, newest)
-    tell_of_rows(countries, changes)
-    _tell_parts(countries, "GDP_USD_billion")
-    return Overview(
+    changes = last_refresh(connection, history, newest)
+    add_changes(countries, changes)
+    _add_parts(countries, "GDP_USD_billion")
+    for row in countries:
+        row["Kind"] = kind_of({**row, "Institution": "IMF", "As_of": newest.as_of})
+    return Summary(
         newest,
+        attribution_of(newest.publisher, newest.as_of, countries),
         datetime.now(timezone.utc),
         countries,
         [row for row in countries if row["GDP_USD_billion"] >= THRESHOLD_BILLION_USD],
         _regions(rows_of(connection, REGION_MEANS, top=TOP, **of_vintage(newest)), countries),
         changes,
-        _loads(connection, "", MOST_LOADS),
-        _loads(connection, "WHERE As_of = :as_of AND Publisher = :publisher", 1, newest)[0],
+        _loads(connection, MOST_LOADS),
+        _loads(connection, 1, newest)[0],
         _count(connection, "Loads"),
         _count(connection, "GDP_Estimates"),
-        past(connection),
+        time_series(connection),
     )
 
 
-def _tell_parts(rows: list[Row], of: str) -> None:
-    """Add to each row which part of the largest figure its own is: how long its bar is."""
-    most = max((row[of] for row in rows), default=0) or 1
+def _add_parts(rows: list[Row], name: str) -> None:
+    """Add to each row its part of the largest figure, which is the length of its bar."""
+    most = max((row[name] for row in rows), default=0) or 1
     for row in rows:
-        row["Part"] = row[of] / most
+        row["Part"] = row[name] / most
 
 
 def _regions(means: list[Row], countries: list[Row]) -> list[Row]:
     """Return each region's mean with its largest countries and the total of all."""
-    _tell_parts(means, "Mean_GDP_USD_billion")
+    _add_parts(means, "Mean_GDP_USD_billion")
     return [_with_largest(row, [one for one in countries if one["Region"] == row["Region"]]) for row in means]
 
 
@@ -131,12 +126,13 @@ def _count(connection: Connection, table: str) -> int:
     return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
-def _loads(connection: Connection, where: str, most: int, of: Vintage | None = None) -> list[Row]:
-    """Return lines of Loads, the newest first; in a database from before there was such a column it is not told."""
-    there = connection.columns("Loads")
-    columns = ", ".join(name if name.lower() in there else f"NULL AS {name}" for name in LOADS)
+def _loads(connection: Connection, most: int, vintage: Vintage | None = None) -> list[Row]:
+    """Return rows of Loads, the newest first; a column that an older database lacks is null."""
+    known = connection.columns("Loads")
+    columns = ", ".join(name if name.lower() in known else f"NULL AS {name}" for name in LOADS)
+    where = "WHERE As_of = :as_of AND Publisher = :publisher" if vintage else ""
+    values = {"as_of": vintage.as_of, "publisher": vintage.publisher} if vintage else {}
     order = f"ORDER BY {connection.dialect.order_of_loads} DESC LIMIT {most}"
-    values = {"as_of": of.as_of, "publisher": of.publisher} if of else {}
     rows = connection.execute(f"SELECT {columns} FROM Loads {where} {order}", values)
     loads = [dict(zip(LOADS, row, strict=True)) for row in rows]
     for load in loads:

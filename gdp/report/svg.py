@@ -1,6 +1,6 @@
-"""The plots: what stands where, as shapes, which are written as SVG, in the page's colours or in a file's own.
+"""The plots: shapes with their places, written as SVG, in the page's colours or in a file's own.
 
-A colour is named as a variable of web/report.css is, the one place that says what it looks like by day and by night.
+A colour has the name of a variable of web/report.css, which alone defines it for light and for dark screens.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import escape
 
-from gdp.records import INSTITUTIONS
+from gdp.model import INSTITUTIONS, is_flagged_by_check
 from utils import printable
 
 Row = dict[str, Any]
@@ -22,14 +22,14 @@ Row = dict[str, Any]
 STYLE_SHEET = Path(__file__).parent / "web" / "report.css"
 REGIONS = ("Africa", "Asia", "Europe", "North America", "Oceania", "South America")
 TRILLION = 1000  # billions
-WIDTH_PX = 440  # as a phone held upright shows it with letters that can still be read
+WIDTH_PX = 440  # a phone held upright shows it with letters that can still be read
 MARGIN_PX, TITLE_PX, FOOT_PX = 8, 52, 22
 LETTERS_PX, SMALL_PX, TITLE_LETTERS_PX, LINE_PX = 13, 11, 15, 14
 NAMES_PX, FIGURES_PX = 148, 82  # beside the bars: of the names left of them, and of the figures right of them
 BAR_PX, REGION_PX, BAR_OF_ROW = 20, 46, 0.7
 NAME_CHARACTERS, BENEATH_CHARACTERS, CAPTION_CHARACTERS = 20, 46, 72  # what fits: left of a bar, beneath it, in a line
-THINNEST_PX = 3.0  # a piece of a bar; the rest, each thinner than a line between them, are one piece
-GAP_PX = 1.0  # between pieces
+THINNEST_PX = 3.0  # a segment of a bar; the thinner rest is one segment
+GAP_PX = 1.0  # between segments
 
 
 class Text(NamedTuple):
@@ -55,7 +55,7 @@ class Box(NamedTuple):
 
 
 class Land(NamedTuple):
-    """A country on a map: its outlines as SVG's path of M, l and z, in whole numbers, and what is told of it."""
+    """A country on a map: its outlines as SVG's path of M, l and z, in whole numbers, and its description."""
 
     path: str
     colour: str
@@ -91,20 +91,20 @@ class Drawing(NamedTuple):
 
 
 def large_economies(large: Sequence[Row], caption: str) -> Drawing:
-    """Draw the countries at or above 100 billion USD as bars, the largest on top."""
+    """Return the countries at or above 100 billion USD as bars, the largest on top."""
     most = max((row["GDP_USD_billion"] for row in large), default=1.0) or 1.0
     shapes: list[Shape] = []
     for place, row in enumerate(large):
         bar = _bar(TITLE_PX + place * BAR_PX, BAR_PX, row["GDP_USD_billion"] / most, region_colour(row["Region"]))
         shapes += [*_named(bar, short(row["Country"])), _beside(bar, f"{row['GDP_USD_billion']:,.0f}{_mark(row)}")]
     first = f", the largest {large[0]['Country']} with {most:,.0f} billion USD" if large else ""
-    title = f"{len(large)} countries at or above 100 billion USD", "nominal GDP, billion USD"
+    title = f"{len(large)} countries and territories at or above 100 billion USD", "nominal GDP, billion USD"
     words = f"Bars of {len(large)} countries' GDP{first}"
     return _finished("gdp_over_100b", title, shapes, _with_mark(caption, large), words)
 
 
 def region_means(regions: Sequence[Row], caption: str) -> Drawing:
-    """Draw the mean GDP of each region's five largest economies."""
+    """Return the mean GDP of each region's five largest economies as bars."""
     most = max((row["Mean_GDP_USD_billion"] for row in regions), default=1.0) or 1.0
     shapes: list[Shape] = []
     for place, row in enumerate(regions):
@@ -118,13 +118,13 @@ def region_means(regions: Sequence[Row], caption: str) -> Drawing:
     return _finished("region_top5_average", title, shapes, _with_mark(caption, named), f"Bars of the means: {each}")
 
 
-def regions_together(countries: Sequence[Row], caption: str) -> Drawing:
-    """Draw each region's GDP in trillions of USD, made up of its countries', the largest first."""
+def region_totals(countries: Sequence[Row], order: Sequence[str], caption: str) -> Drawing:
+    """Return each region's GDP in trillions of USD as a bar of its countries, the regions in the order of the means."""
     by_region: dict[str, list[Row]] = {}
     for row in countries:
         by_region.setdefault(row["Region"] or "unknown", []).append(row)
     totals = {name: sum(row["GDP_USD_billion"] for row in rows) / TRILLION for name, rows in by_region.items()}
-    names = sorted(totals, key=lambda name: -totals[name])
+    names = [*(name for name in order if name in totals), *sorted(name for name in totals if name not in order)]
     world_total, most = sum(totals.values()) or 1.0, max(totals.values(), default=1.0) or 1.0
     shapes: list[Shape] = []
     for place, name in enumerate(names):
@@ -132,17 +132,17 @@ def regions_together(countries: Sequence[Row], caption: str) -> Drawing:
         bar = _bar(y, REGION_PX / 2, totals[name] / most, region_colour(name))
         parts = [row["GDP_USD_billion"] / TRILLION / (totals[name] or 1.0) for row in by_region[name]]
         largest = ", ".join(_marked(row) for row in by_region[name][:3])
-        shapes += [*_named(bar, name)[:1], *_pieces(bar, parts)]
+        shapes += [*_named(bar, name)[:1], *_segments(bar, parts)]
         shapes.append(_beside(bar, f"{totals[name]:,.1f} ({totals[name] / world_total:.0%})"))
         shapes.append(_beneath(y, f"{len(by_region[name])}: {largest}{' …' if len(by_region[name]) > 3 else ''}"))
     each = "; ".join(f"{name} {totals[name]:,.1f} trillion USD, {totals[name] / world_total:.0%}" for name in names)
-    title = "GDP by region, a piece for each country", "nominal, trillion USD, and its share of all"
+    title = "GDP by region, a segment for each country", "nominal, trillion USD, and the share of all regions"
     named = [row for rows in by_region.values() for row in rows[:3]]
     words = f"Bars of each region's GDP: {each}"
     return _finished("gdp_by_region", title, shapes, _with_mark(caption, named), words)
 
 
-# --- what they share --------------------------------------------------------------------------------------------------
+# --- shared --------------------------------------------------------------------------------------------------
 
 
 def _bar(y: float, row: float, part: float, colour: str) -> Box:
@@ -167,15 +167,15 @@ def _beneath(y: float, words: str) -> Text:
     return Text(MARGIN_PX + NAMES_PX, y + REGION_PX * 0.72, short(words, BENEATH_CHARACTERS), "faint", SMALL_PX)
 
 
-def _pieces(bar: Box, parts: Sequence[float]) -> list[Shape]:
-    pieces: list[Shape] = []
+def _segments(bar: Box, parts: Sequence[float]) -> list[Shape]:
+    segments: list[Shape] = []
     left = bar.x
     for part in parts:
         if part * bar.width < THINNEST_PX:
             break
-        pieces.append(bar._replace(x=left, width=part * bar.width - GAP_PX))
+        segments.append(bar._replace(x=left, width=part * bar.width - GAP_PX))
         left += part * bar.width
-    return [*pieces, bar._replace(x=left, width=max(bar.x + bar.width - left, 0.0))]
+    return [*segments, bar._replace(x=left, width=max(bar.x + bar.width - left, 0.0))]
 
 
 def _finished(name: str, title: tuple[str, str], shapes: list[Shape], caption: str, words: str) -> Drawing:
@@ -191,7 +191,7 @@ def _finished(name: str, title: tuple[str, str], shapes: list[Shape], caption: s
 
 
 def _mark(row: Row) -> str:
-    return "*" if row["Note"] else ""
+    return "*" if is_flagged_by_check(row["Flags"]) else ""
 
 
 def _marked(row: Row) -> str:
@@ -199,12 +199,12 @@ def _marked(row: Row) -> str:
 
 
 def _with_mark(caption: str, rows: Iterable[Row]) -> str:
-    """Return a caption that tells of the mark, where there is one."""
-    return f"{caption}; * has a Note" if any(row["Note"] for row in rows) else caption
+    """Return a caption that explains the mark, where there is one."""
+    return f"{caption}; * flagged by a check" if any(map(_mark, rows)) else caption
 
 
 def short(words: str, most: int = NAME_CHARACTERS) -> str:
-    """Return words cut to what there is room for."""
+    """Return words cut to the room there is."""
     return words if len(words) <= most else words[: most - 1] + "…"
 
 
@@ -214,7 +214,7 @@ def region_colour(region: str | None) -> str:
 
 
 def institution_colour(institution: str) -> str:
-    """Return the name of an institution's colour, which is its own wherever it is drawn."""
+    """Return the name of an institution's colour, the same in every chart."""
     return institution.lower().replace(" ", "-") if institution in INSTITUTIONS else "unknown"
 
 
@@ -223,9 +223,9 @@ def institution_colour(institution: str) -> str:
 
 @cache
 def palette() -> dict[str, str]:
-    """Return by its name what each colour is by day, as the style sheet has it first."""
-    by_day = STYLE_SHEET.read_text(encoding="utf-8").partition("}")[0]
-    return dict(re.findall(r"--([\w-]+): *(#[0-9a-f]{6})", by_day))
+    """Return each colour of light screens by its name, which the style sheet has first."""
+    light = STYLE_SHEET.read_text(encoding="utf-8").partition("}")[0]
+    return dict(re.findall(r"--([\w-]+): *(#[0-9a-f]{6})", light))
 
 
 def as_file(drawing: Drawing) -> bytes:
@@ -237,7 +237,7 @@ def as_file(drawing: Drawing) -> bytes:
 
 
 def in_page(drawing: Drawing) -> str:
-    """Return a drawing as SVG that stands in the page and follows its colours."""
+    """Return a drawing as SVG for the page, in the page's colours."""
     return _svg(drawing, lambda name: f"var(--{name})")
 
 
@@ -250,7 +250,7 @@ def _svg(drawing: Drawing, colour: Callable[[str], str], ground: str = "") -> st
 
 
 def _words(text: str) -> str:
-    """Return a text as it stands in SVG: XML knows no control characters, however written."""
+    """Return a text for SVG: XML has no control characters, not even escaped."""
     return escape(printable(text))
 
 

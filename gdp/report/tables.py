@@ -1,52 +1,57 @@
-"""What the database is asked: the two screens now and then, what changed, one country's past, the page against the IMF.
+"""Answers from the database for a terminal: the two screens now and then, what changed, findings, one country's past.
 
-Every answer is a table for people or, with --json, one JSON object.
+Every function here reads the database and returns what prints the answer, so that nobody waits for a reader with the
+database open. An answer is a table for people, one JSON object, or CSV.
 """
 
 from __future__ import annotations
 
+import csv
+import enum
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 
-from gdp.records import PAGE
+from gdp.model import CURRENT, IMF, PUBLISHERS, WIKIPEDIA, is_flagged_by_check
+from gdp.report.attribution import attribution_of, kind_of
 from gdp.report.revisions import (
     NEW,
-    NEW_YEAR,
+    OTHER_YEAR,
     Changes,
     Row,
+    add_changes,
     as_object,
-    changed,
+    changes_between,
     earlier,
     last_refresh,
-    ranking,
+    revised_percent,
+    revision_words,
     summary,
-    tell_of_rows,
 )
 from gdp.runtime.terminal import Screen, show_table
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import HEADLINES, of_vintage
 from gdp.store.history import History, figures
-from gdp.store.schema import STANDS
 from gdp.store.vintages import END_OF_DAY, Vintage
 from gdp.validate.against_imf import AGREES, STALE, UNEXPLAINED, Compared, compared
 from utils import Exit, StageError, percent, with_commas
 
 THRESHOLD_BILLION_USD = 100
 TOP = 5
-LEAST_SHARE_PERCENT = 0.005  # of less, two decimals would say nothing
+LEAST_SHARE_PERCENT = 0.005  # below it two decimals would be 0.00
 ROSE, FELL = "↑", "↓"  # by so many ranks
-NOTED = "*"  # before a figure, so that decimals stand under one another
-WHAT_NOTED_SAYS = f"{NOTED} has a Note: why it deserves doubt is told by load.py --country, and by --json"
-SHOWN_AFTER_A_LOAD = 10  # the largest changes; --changes has them all
+FLAGGED = "*"  # before a figure, so that decimals are in line
+FLAGGED_MEANS = f"{FLAGGED} flagged by a check: load.py --findings and load.py --country have the reason"
 
 LARGE_ECONOMIES = f"""
     WITH Headlines AS ({HEADLINES}),
-    every AS (SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, Country, ISO3, Region, Year, GDP_USD_billion,
-                     coalesce(100 * GDP_USD_billion / nullif(sum(GDP_USD_billion) OVER (), 0), 0) AS Share_percent, Note
-              FROM Headlines)
-    SELECT * FROM every WHERE GDP_USD_billion >= :threshold ORDER BY Rank, Country
+    ranked AS (SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, Country, ISO3, Region, Year, GDP_USD_billion,
+                      coalesce(100 * GDP_USD_billion / nullif(sum(GDP_USD_billion) OVER (), 0), 0) AS Share_percent,
+                      Note, Flags, Status
+               FROM Headlines)
+    SELECT * FROM ranked ORDER BY Rank, Country
 """
-# Hundredths are added up as integers, so that the mean is rounded halves up, exactly.
+# Hundredths are added up as integers, so that the mean is rounded half up, exactly.
 REGION_MEANS = f"""
     WITH Headlines AS ({HEADLINES}),
     ranked AS (SELECT Region, CAST(round(GDP_USD_billion * 100) AS INTEGER) AS cents,
@@ -57,43 +62,65 @@ REGION_MEANS = f"""
     FROM ranked WHERE place <= :top GROUP BY Region ORDER BY Mean_GDP_USD_billion DESC, Region
 """
 ONE_COUNTRY = """
-    SELECT Institution, Publisher, Year, As_of, Until, GDP_USD_billion, Note FROM GDP_Estimates
-    WHERE coalesce(ISO3, Country) = :country ORDER BY Institution, Publisher, Year, As_of
+    SELECT Country, ISO3, Institution, Publisher, Year, As_of, Until, GDP_USD_billion, {millions}, Note, {flags},
+           {status}
+    FROM GDP_Estimates WHERE coalesce(ISO3, Country) = :country ORDER BY Institution, Publisher, Year, As_of
 """
 
-Tell = Callable[[], None]  # prints an answer, once the database is closed
+Show = Callable[[], None]  # prints an answer
+
+
+class Form(enum.Enum):
+    """How an answer is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+def print_json(answer: object) -> None:
+    """Print an answer as one JSON object."""
+    print(json.dumps(answer, indent=2))
+
+
+def print_csv(rows: Sequence[Row]) -> None:
+    """Print rows as CSV with a heading."""
+    lines = csv.writer(sys.stdout, lineterminator="\n")
+    if rows:
+        lines.writerow(rows[0])
+    lines.writerows(row.values() for row in rows)
 
 
 # --- the two screens --------------------------------------------------------------------------------------------------
 
 
-def show_load(connection: Connection, changes: Changes, as_json: bool, tables: bool, changes_too: bool) -> Tell:
-    """Return what prints both screens, if `tables`, and what a load changed, if `changes_too`; or all of it as JSON."""
+def show_load(connection: Connection, changes: Changes, form: Form, with_tables: bool, with_changes: bool) -> Show:
+    """Return what prints both screens and what a load changed; as JSON always both."""
     both = screens(connection, History(connection).newest_imf())
 
-    def tell() -> None:
-        if as_json:
-            print(json.dumps({**both, "Changes": as_object(changes)}, indent=2))
+    def show() -> None:
+        if form is Form.JSON:
+            print_json({**both, "Changes": as_object(changes)})
             return
-        if tables:
+        if with_tables:
             show_screens(both)
-        if changes_too and changes.rows and changes.since:
-            show_change_table(changes, SHOWN_AFTER_A_LOAD)
+        if with_changes and changes.rows and changes.since:
+            show_change_table(changes)
 
-    return tell
+    return show
 
 
-def show_as_of(connection: Connection, day: str, as_json: bool) -> Tell:
+def show_as_of(connection: Connection, day: str, form: Form) -> Show:
     """Return what prints both screens as at the end of a day; raises StageError (66) before the first load."""
-    history = History(connection)
-    vintage = vintage_at(history, day)
-    both = screens(connection, vintage)
-    return lambda: print(json.dumps(both, indent=2)) if as_json else show_screens(both)
+    both = screens(connection, vintage_at(History(connection), day))
+    if form is Form.CSV:
+        return lambda: print_csv(both["Countries_over_100_billion_USD"])
+    return lambda: print_json(both) if form is Form.JSON else show_screens(both)
 
 
 def vintage_at(history: History, day: str | None) -> Vintage:
     """Return the newest vintage with IMF figures, or the newest at the end of a day; raises StageError (66)."""
-    vintage = history.newest_imf(day + END_OF_DAY if day else STANDS)
+    vintage = history.newest_imf(day + END_OF_DAY if day else CURRENT)
     if vintage is None:
         first = next((v.as_of[:10] for v in history.vintages.of("IMF")), "none")
         when = f"of {day} or before are loaded; the first are of {first}" if day else "are loaded; run etl_process.py"
@@ -103,17 +130,23 @@ def vintage_at(history: History, day: str | None) -> Vintage:
 
 def screens(connection: Connection, vintage: Vintage | None) -> Row:
     """Return both screens as one object, from Countries_by_GDP as it is as of a vintage."""
-    large = rows_of(connection, LARGE_ECONOMIES, threshold=THRESHOLD_BILLION_USD, **of_vintage(vintage))
+    countries = rows_of(connection, LARGE_ECONOMIES, **of_vintage(vintage))
     means = rows_of(connection, REGION_MEANS, top=TOP, **of_vintage(vintage))
-    changes = last_refresh(History(connection), vintage)
-    tell_of_rows(large, changes)
+    changes = last_refresh(connection, History(connection), vintage)
+    attribution = str(attribution_of(vintage.publisher, vintage.as_of, countries)) if vintage else "nothing is loaded"
+    large = [row for row in countries if row["GDP_USD_billion"] >= THRESHOLD_BILLION_USD]
+    add_changes(large, changes)
     for row in large:
         row["Share_percent"] = round(row["Share_percent"], 2)
+        row["Kind"] = kind_of({**row, "Institution": "IMF", "As_of": vintage.as_of}) if vintage else None
     return {
         "Institution": "IMF",
+        "Publisher": vintage and vintage.publisher,
         "As_of": vintage and vintage.as_of,
         "Source": vintage and vintage.source,
+        "Attribution": attribution,
         "Changed_since": changes.since,
+        "Countries_and_territories": len(countries),
         "Countries_over_100_billion_USD": large,
         "Region_top_5_mean": means,
     }
@@ -121,24 +154,29 @@ def screens(connection: Connection, vintage: Vintage | None) -> Row:
 
 def show_screens(both: Row) -> None:
     """Print the two tables."""
-    large, regions = both["Countries_over_100_billion_USD"], both["Region_top_5_mean"]
-    day, since = (both["As_of"] or "never")[:10], both["Changed_since"]
+    large, since = both["Countries_over_100_billion_USD"], both["Changed_since"]
     columns = ["Rank", "Country", "Region", "Year", "GDP_USD_billion", "Share", *["Revised", "Moved"] * bool(since)]
     compared_with = f"; revised since {since[:10]}" if since else ""
+    below = [f"Share: of the GDP of all {both['Countries_and_territories']} countries and territories together"]
+    below += [FLAGGED_MEANS] * any(map(_has_flagged, large))
     show_table(
         Screen(
-            f"Countries with a GDP of {THRESHOLD_BILLION_USD} billion USD or more (IMF, as of {day}): {len(large)}"
-            f"{compared_with}",
+            f"Countries and territories with a GDP of {THRESHOLD_BILLION_USD} billion USD or more: {len(large)}\n"
+            f"{both['Attribution']}{compared_with}",
             columns,
             [_large_economy(row)[: len(columns)] for row in large],
             frozenset(columns) - {"Country", "Region"},
             spare=("Share", "Moved", "Region", "Year", "Revised"),
-            below=WHAT_NOTED_SAYS if any(row["Note"] or row["Was_Note"] for row in large) else "",
+            below="\n".join(below),
         )
     )
+    _show_region_means(both["Region_top_5_mean"], both["Attribution"])
+
+
+def _show_region_means(regions: list[Row], attribution: str) -> None:
     show_table(
         Screen(
-            f"Mean GDP of each region's {TOP} largest economies (IMF, as of {day}): {len(regions)} regions",
+            f"Mean GDP of each region's {TOP} largest economies: {len(regions)} regions\n{attribution}",
             ["Region", "Mean_GDP_USD_billion", "Countries"],
             [[r["Region"], with_commas(r["Mean_GDP_USD_billion"]), str(r["Countries"])] for r in regions],
             frozenset({"Mean_GDP_USD_billion", "Countries"}),
@@ -147,23 +185,27 @@ def show_screens(both: Row) -> None:
     )
 
 
+def _has_flagged(row: Row) -> bool:
+    return is_flagged_by_check(row["Flags"]) or is_flagged_by_check(row.get("Was_Flags"))
+
+
 def _large_economy(row: Row) -> list[str]:
     rank, was = row["Rank"], row["Was_rank"]
     moved = "" if was in (None, rank) else f"{ROSE if was > rank else FELL}{abs(was - rank)}"
-    figures = marked(row["GDP_USD_billion"], row["Note"]), share(row["Share_percent"])
-    return [str(rank), row["Country"], row["Region"] or "?", str(row["Year"]), *figures, _revision(row), moved]
+    cells = marked(row["GDP_USD_billion"], row["Flags"]), share(row["Share_percent"])
+    return [str(rank), row["Country"], row["Region"] or "?", str(row["Year"]), *cells, _revision(row), moved]
 
 
 def _revision(row: Row) -> str:
-    """Return a revision in percent, marked where the figure before has a Note, or that there is none to compare."""
+    """Return a revision in percent, marked where the figure before is flagged, or that there is none to compare."""
     if row["Revised_percent"] is None:
-        return row["Change"] if row["Change"] in (NEW_YEAR, NEW) else ""
-    return NOTED * bool(row["Was_Note"]) + percent(row["Revised_percent"])
+        return row["Change"] if row["Change"] in (OTHER_YEAR, NEW) else ""
+    return FLAGGED * is_flagged_by_check(row["Was_Flags"]) + revision_words(row["Revised_percent"])
 
 
-def marked(billion_usd: float, note: str | None) -> str:
-    """Return a figure for a table, with a mark where it has a Note."""
-    return NOTED * bool(note) + with_commas(billion_usd)
+def marked(billion_usd: float, flags: str | None) -> str:
+    """Return a figure for a table, with a mark where a check flagged it."""
+    return FLAGGED * is_flagged_by_check(flags) + with_commas(billion_usd)
 
 
 def share(of_all_percent: float) -> str:
@@ -171,57 +213,53 @@ def share(of_all_percent: float) -> str:
     return "<0.01 %" if 0 < of_all_percent < LEAST_SHARE_PERCENT else percent(of_all_percent, ".2f")
 
 
-# --- what changed -----------------------------------------------------------------------------------------------------
+# --- what changed, and what the checks found --------------------------------------------------------------------------
 
 
-def show_changes(connection: Connection, since: str | None, as_json: bool) -> Tell:
+def show_changes(connection: Connection, since: str | None, form: Form) -> Show:
     """Return what prints what the last refresh changed, or what changed since a day; raises StageError (66)."""
     history = History(connection)
-    newest = history.newest_imf()
-    if newest is None:
-        raise StageError(Exit.NO_INPUT, "no IMF figures are loaded; run python etl_process.py first")
+    newest = vintage_at(history, None)
     before = earlier(history, newest, since)
-    changes = changed(ranking(history, before), ranking(history, newest))
+    changes = changes_between(connection, history, before, newest)
     last = history.last_change(newest)[:10]
 
-    def tell() -> None:
-        if as_json:
-            print(json.dumps(as_object(changes), indent=2))
-            return
-        print(summary(changes))
-        if before and changes.rows:
-            show_change_table(changes, len(changes.rows))
-        elif before and not since:
-            print(f"the last change was as of {last}; ask with --since for what was before")
+    def show() -> None:
+        if form is Form.JSON:
+            print_json(as_object(changes))
+        elif form is Form.CSV:
+            print_csv(changes.rows)
+        else:
+            print(summary(changes))
+            if before and changes.rows:
+                show_change_table(changes)
+            elif before and not since:
+                print(f"the last change was as of {last}; --since DATE compares with an earlier day")
 
-    return tell
+    return show
 
 
-def show_change_table(changes: Changes, most: int) -> None:
+def show_change_table(changes: Changes) -> None:
     """Print the changes, the largest first."""
-    shown = [row for row in changes.rows if row["Change"] != "rank" or most == len(changes.rows)][:most]
-    if not shown:
-        return
-    rest = f", the {len(shown)} largest of {len(changes.rows)}" if len(shown) < len(changes.rows) else ""
     show_table(Screen(
-        f"What changed between {(changes.since or '')[:10]} and {(changes.until or '')[:10]}{rest}",
+        f"What changed between {(changes.since or '')[:10]} and {(changes.until or '')[:10]}",
         ["Country", "Change", "Was", "GDP_USD_billion", "Revised", "Rank"],
         [
             [
-                row["Country"], row["Change"], _of_year(row["Was_USD_billion"], row["Was_Note"], row["Was_for_year"]),
-                _of_year(row["GDP_USD_billion"], row["Note"], row["Year"]),
-                "" if row["Revised_percent"] is None else percent(row["Revised_percent"]), _ranks(row),
+                row["Country"], row["Change"], _for_year(row["Was_USD_billion"], row["Was_Flags"], row["Was_for_year"]),
+                _for_year(row["GDP_USD_billion"], row["Flags"], row["Year"]),
+                "" if row["Revised_percent"] is None else revision_words(row["Revised_percent"]), _ranks(row),
             ]
-            for row in shown
+            for row in changes.rows
         ],
         frozenset({"Was", "GDP_USD_billion", "Revised", "Rank"}),
         spare=("Rank", "Change", "Was"),
-        below=WHAT_NOTED_SAYS if any(row["Note"] or row["Was_Note"] for row in shown) else "",
+        below=FLAGGED_MEANS if any(map(_has_flagged, changes.rows)) else "",
     ))  # fmt: skip
 
 
-def _of_year(billion_usd: float | None, note: str | None, year: int | None) -> str:
-    return "" if billion_usd is None else f"{marked(billion_usd, note)} ({year})"
+def _for_year(billion_usd: float | None, flags: str | None, year: int | None) -> str:
+    return "" if billion_usd is None else f"{marked(billion_usd, flags)} ({year})"
 
 
 def _ranks(row: Row) -> str:
@@ -230,41 +268,113 @@ def _ranks(row: Row) -> str:
     return f"{row['Was_rank']} → {row['Rank']}"
 
 
-# --- one country ------------------------------------------------------------------------------------------------------
+def show_findings(connection: Connection, form: Form) -> Show:
+    """Return what prints the findings on the newest vintage with IMF figures, and the figures that are flagged."""
+    vintage = vintage_at(History(connection), None)
+    found = connection.execute(
+        "SELECT Findings FROM Loads WHERE Publisher = :publisher AND As_of = :as_of"
+        f" ORDER BY {connection.dialect.order_of_loads} DESC LIMIT 1",
+        {"publisher": vintage.publisher, "as_of": vintage.as_of},
+    ).fetchone()
+    findings = json.loads(found[0] or "[]") if found else []
+    flagged = rows_of(
+        connection,
+        "SELECT Institution, Country, ISO3, Year, GDP_USD_billion, Flags, Note FROM GDP_Estimates"
+        " WHERE Publisher = :publisher AND Until = :current AND Flags IS NOT NULL"
+        " ORDER BY Institution, GDP_USD_billion DESC",
+        publisher=vintage.publisher,
+        current=CURRENT,
+    )
+    flagged = [row for row in flagged if is_flagged_by_check(row["Flags"])]
+    if form is Form.JSON:
+        return lambda: print_json({"As_of": vintage.as_of, "Findings": findings, "Flagged": flagged})
+    return lambda: print_csv(flagged) if form is Form.CSV else _show_findings(vintage, findings, flagged)
 
 
-def show_country(connection: Connection, name: str, as_json: bool) -> Tell:
-    """Return what prints one country's estimates; raises StageError: 2 unknown country, 66 no figure of it."""
-    code, title = _country(connection, name)
-    rows = rows_of(connection, ONE_COUNTRY, country=code)
+def _show_findings(vintage: Vintage, findings: list[Row], flagged: list[Row]) -> None:
+    of = f"{PUBLISHERS[vintage.publisher].label}, {vintage.as_of[:10]}"
+    show_table(Screen(
+        f"Findings on the figures of {of}: {len(findings)}",
+        ["Severity", "Check", "Institution", "Seen", "Expected"],
+        [[one["severity"], one["check"], one["institution"], one["seen"], one["expected"]] for one in findings],
+        frozenset(),
+        spare=("Institution", "Expected"),
+    ))  # fmt: skip
+    show_table(Screen(
+        f"Flagged figures: {len(flagged)}",
+        ["Institution", "Country", "Year", "GDP_USD_billion", "Flags", "Note"],
+        [
+            [
+                row["Institution"], row["Country"], str(row["Year"]), with_commas(row["GDP_USD_billion"]), row["Flags"],
+                row["Note"] or "",
+            ]
+            for row in flagged
+        ],
+        frozenset({"Year", "GDP_USD_billion"}),
+        spare=("Flags",),
+    ))  # fmt: skip
+
+
+# --- countries --------------------------------------------------------------------------------------------------------
+
+
+def show_countries(connection: Connection, names: Sequence[str], form: Form) -> Show:
+    """Return what prints every estimate of some countries; raises StageError: 2 unknown country, 66 no figure."""
+    titles = dict(country_named(connection, name) for name in names)
+    estimates = {code: _estimates(connection, code, title) for code, title in titles.items()}
+
+    def show() -> None:
+        if form is Form.CSV:
+            print_csv([row for rows in estimates.values() for row in rows])
+        elif form is Form.JSON:
+            objects = [{"Country": titles[code], "Estimates": rows} for code, rows in estimates.items()]
+            print_json(objects[0] if len(objects) == 1 else objects)
+        else:
+            for code, rows in estimates.items():
+                _show_estimates(titles[code], rows)
+
+    return show
+
+
+def _estimates(connection: Connection, code: str, title: str) -> list[Row]:
+    known = connection.columns("GDP_Estimates")
+    names = {"millions": "GDP_USD_million", "flags": "Flags", "status": "Status"}
+    columns = {key: name if name.lower() in known else f"NULL AS {name}" for key, name in names.items()}
+    rows = rows_of(connection, ONE_COUNTRY.format(**columns), country=code)
     if not rows:
         raise StageError(Exit.NO_INPUT, f"no figure of {title} is loaded; run python etl_process.py first")
+    baselines: dict[tuple[str, str, int], Row] = {}  # the last unflagged figure of each institution and year
     for row in rows:
-        row["Until"] = None if row["Until"] == STANDS else row["Until"]
-    if as_json:
-        return lambda: print(json.dumps({"Country": title, "Estimates": rows}, indent=2))
-    return lambda: _show_estimates(title, rows)
+        key = row["Institution"], row["Publisher"], row["Year"]
+        row["Kind"] = kind_of(row)
+        row["Until"] = None if row["Until"] == CURRENT else row["Until"]
+        row["Revised_percent"] = revised_percent(baselines[key], row) if key in baselines else None
+        if not is_flagged_by_check(row["Flags"]):
+            baselines[key] = row
+    return rows
 
 
 def _show_estimates(title: str, rows: list[Row]) -> None:
     show_table(Screen(
-        f"{title}: every estimate, from its As_of until it was said no more",
-        ["Institution", "Year", "As_of", "Until", "GDP_USD_billion", "Revised", "Said by", "Note"],
+        f"{title}: every estimate, from its As_of until another one followed, in billions of USD",
+        ["Institution", "Year", "Kind", "As_of", "Until", "GDP_USD_billion", "Revised", "Publisher", "Note"],
         [
             [
-                row["Institution"], str(row["Year"]), row["As_of"][:10], (row["Until"] or "now")[:10],
-                marked(row["GDP_USD_billion"], row["Note"]), _revised(before, row), row["Publisher"], row["Note"] or "",
+                row["Institution"], str(row["Year"]), row["Kind"], row["As_of"][:10], (row["Until"] or "now")[:10],
+                marked(row["GDP_USD_billion"], row["Flags"]),
+                "" if row["Revised_percent"] is None else revision_words(row["Revised_percent"]),
+                row["Publisher"], row["Note"] or "",
             ]
-            for before, row in zip([None, *rows], rows, strict=False)
+            for row in rows
         ],
         frozenset({"Year", "As_of", "Until", "GDP_USD_billion", "Revised"}),
-        spare=("Said by", "Note", "Revised", "Until"),
-        below=f"{NOTED} has a Note" if any(row["Note"] for row in rows) else "",
+        spare=("Publisher", "Kind", "Note", "Revised", "Until"),
+        below=f"{FLAGGED} flagged by a check" if any(is_flagged_by_check(row["Flags"]) for row in rows) else "",
     ))  # fmt: skip
 
 
-def _country(connection: Connection, name: str) -> tuple[str, str]:
-    """Return the code and the name of a country, however it is called; a name that no table knows may be loaded."""
+def country_named(connection: Connection, name: str) -> tuple[str, str]:
+    """Return the code and the name of a country by any of its names, or by a name that only the database knows."""
     from gdp.transform.countries import reference
 
     if any("\ud800" <= letter <= "\udfff" for letter in name):  # bytes that are no text, which no database takes
@@ -277,47 +387,36 @@ def _country(connection: Connection, name: str) -> tuple[str, str]:
     raise StageError(Exit.USAGE, f"no country is called {name!r}; known: {near}; or give its code, such as KOR")
 
 
-def _revised(before: Row | None, row: Row) -> str:
-    series = ("Institution", "Publisher", "Year")
-    if before is None or not before["GDP_USD_billion"] or any(before[name] != row[name] for name in series):
-        return ""
-    return percent((row["GDP_USD_billion"] / before["GDP_USD_billion"] - 1) * 100)
+# --- the page compared with the IMF -----------------------------------------------------------------------------------
 
 
-# --- the page against the IMF -----------------------------------------------------------------------------------------
-
-
-def show_comparison(connection: Connection, day: str | None, as_json: bool) -> Tell:
+def show_comparison(connection: Connection, day: str | None, form: Form) -> Show:
     """Return what prints where the page's IMF column departs from the IMF's own figures.
 
-    Raises StageError (66) without a page, or without a release of the IMF's from before it.
+    Raises StageError (66) without a page, or without an IMF release from before it.
     """
     history = History(connection)
-    page = history.newest_imf(day + END_OF_DAY if day else STANDS, PAGE)
+    page = history.newest_imf(day + END_OF_DAY if day else CURRENT, WIKIPEDIA.name)
     own = history.release_before(page.as_of) if page else None
     if page is None or own is None:
-        lacking = "no page is" if page is None else f"no release of the IMF's from before {page.as_of[:10]} is"
-        raise StageError(Exit.NO_INPUT, f"{lacking} loaded; run python etl_process.py --source wikipedia imf first")
-    figures_of_page = figures(history.state(PAGE, "IMF", page.as_of))
-    found = compared(figures_of_page, own)
+        missing = "no page is" if page is None else f"no IMF release from before {page.as_of[:10]} is"
+        sources = f"--source {WIKIPEDIA.name} {IMF.name}"
+        raise StageError(Exit.NO_INPUT, f"{missing} loaded; run python etl_process.py {sources} first")
+    page_figures = figures(history.state(WIKIPEDIA.name, "IMF", page.as_of))
+    found = compared(page_figures, own)
     counts = {kind: sum(one.kind == kind for one in found) for kind in (AGREES, STALE, UNEXPLAINED)}
-    counted = {
-        "Page_as_of": page.as_of,
-        "IMF_as_of": own.as_of,
-        **counts,
-        "not_there": len(figures_of_page) - len(found),
-    }
-    if as_json:
-        rows = [_compared_row(one) for one in found if one.kind != AGREES]
-        return lambda: print(json.dumps({**counted, "Departures": rows}, indent=2))
-    return lambda: _show_compared(counted, found)
+    counted = {"Page_as_of": page.as_of, "IMF_as_of": own.as_of, **counts, "missing": len(page_figures) - len(found)}
+    departures = [_compared_row(one) for one in found if one.kind != AGREES]
+    if form is Form.JSON:
+        return lambda: print_json({**counted, "Departures": departures})
+    return lambda: print_csv(departures) if form is Form.CSV else _show_compared(counted, found)
 
 
 def _show_compared(counted: Row, found: list[Compared]) -> None:
     print(
-        f"The page of {counted['Page_as_of'][:10]} against the IMF's release of {counted['IMF_as_of'][:7]}:"
+        f"The page of {counted['Page_as_of'][:10]} compared with the IMF's release of {counted['IMF_as_of'][:7]}:"
         f" {counted[AGREES]} agree, {counted[STALE]} are stale, {counted[UNEXPLAINED]} are unexplained,"
-        f" {counted['not_there']} the IMF has no figure for"
+        f" the IMF has no figure for {counted['missing']}"
     )
     for kind in (UNEXPLAINED, STALE):
         _show_departures(kind, [one for one in found if one.kind == kind])
@@ -331,28 +430,23 @@ def _compared_row(one: Compared) -> Row:
         "IMF_USD_billion": one.own,
         "Departure_percent": round(one.departure * 100, 2),
         "Kind": one.kind,
-        "Told": one.told,
+        "Reason": one.told,
     }
 
 
 def _show_departures(kind: str, found: list[Compared]) -> None:
-    if found:
-        show_table(
-            Screen(
-                f"{kind.capitalize()}: {len(found)}",
-                ["Country", "Year", "Page", "IMF", "Departure", "Told"],
-                [
-                    [
-                        one.key[0],
-                        str(one.key[1]),
-                        with_commas(one.page),
-                        with_commas(one.own),
-                        percent(100 * one.departure),
-                        one.told,
-                    ]
-                    for one in found
-                ],
-                frozenset({"Year", "Page", "IMF", "Departure"}),
-                spare=("Told", "Year"),
-            )
+    if not found:
+        return
+    rows = [
+        [*one.key[:1], str(one.key[1]), with_commas(one.page), with_commas(one.own), percent(100 * one.departure)]
+        for one in found
+    ]
+    show_table(
+        Screen(
+            f"{kind.capitalize()}: {len(found)}",
+            ["Country", "Year", "Page", "IMF", "Departure", "Reason"],
+            [[*row, one.told] for row, one in zip(rows, found, strict=True)],
+            frozenset({"Year", "Page", "IMF", "Departure"}),
+            spare=("Reason", "Year"),
         )
+    )

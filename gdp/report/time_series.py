@@ -1,93 +1,148 @@
-"""The past, as the page's script takes it: every estimate by country, series and year, in few letters."""
+"""The figures behind the page's charts: every estimate by country, series and year, written short.
+
+A series is one institution's figures from one publisher. The newest IMF release that comes with the suite is one more
+where nothing newer is loaded, so that a fresh database has a chart of many years.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from gdp.records import INSTITUTIONS, PAGE, WORLD_BANK_ITSELF
+from gdp.model import CURRENT, IMF, INSTITUTIONS, PROJECTION, PUBLISHERS, is_flagged_by_check
+from gdp.report.attribution import kind_of, year_of
 from gdp.report.svg import institution_colour
+from gdp.sources.imf.bundled import LAST_ACTUAL, bundle, day_of_release
 from gdp.store.database import Connection, rows_of
-from gdp.store.schema import STANDS
 from gdp.transform.countries import reference
 
 Row = dict[str, Any]
-Said = list[float | int | None]
+Figures = list[float | int | None]
 
 MOST_ESTIMATES = 80_000  # about 900 kB; the newest are kept
-MOST_NOTE_CHARACTERS = 200_000  # of all Notes together; beyond them a figure is marked and the database says why
-UNTOLD_NOTE = "has a Note, which the database tells"
+MOST_NOTE_CHARACTERS = 200_000  # of all Notes together; beyond them a figure is marked and the database has the Note
+LONG_NOTE = "the database has the note"
+BUNDLED = "imf.bundled"
 ESTIMATES = """
-    SELECT coalesce(ISO3, Country) AS Code, Country, Institution, Publisher, Year, As_of, Until, GDP_USD_billion, Note
+    SELECT coalesce(ISO3, Country) AS Code, Country, ISO3, Institution, Publisher, Year, As_of, Until, GDP_USD_billion,
+           Note, Flags, Status
     FROM GDP_Estimates ORDER BY Until DESC, As_of DESC, Institution, Country, Year LIMIT :most
 """
 
 
-def past(connection: Connection) -> Row:
-    """Return the newest estimates: days, series, Notes, and by code each country with its names and what was said.
+def time_series(connection: Connection) -> Row:
+    """Return the newest estimates: days, series, remarks, the bundled release, and by code each country.
 
-    What was said of a year by a series is a flat list: the place of a day, the figure in billions of USD that was said
-    from then on, or null where nothing was said any more, and so on. A negative number after a figure is -1 less the
-    place of its Note.
+    A country has its name, its other names, and by series and year a flat list: the place of a day, the figure in
+    billions of USD that was published from that day on, or null where it was no longer published, and so on. A negative
+    number after a figure is -1 less the place of its remark: its Note, whether it is a projection, whether it is flagged.
     """
     rows = rows_of(connection, ESTIMATES, most=MOST_ESTIMATES)
     rows.sort(key=lambda row: (row["As_of"], row["Code"], row["Year"], row["Publisher"], row["Institution"]))
-    days = sorted({row["As_of"] for row in rows} | {row["Until"] for row in rows} - {STANDS})
+    days = sorted({row["As_of"] for row in rows} | {row["Until"] for row in rows} - {CURRENT})
+    places = {day: place for place, day in enumerate(days)}
     order = sorted({(INSTITUTIONS.index(row["Institution"]), row["Publisher"]) for row in rows})
     series = [_series(INSTITUTIONS[number], publisher) for number, publisher in order]
-    notes = _Notes()
+    _add_vintages(series, rows, places)
+    remarks = _Remarks()
     return {
         "days": days,
         "series": series,
-        "countries": _countries(rows, {day: place for place, day in enumerate(days)}, series, notes),
-        "notes": list(notes.places),
+        "countries": _countries(rows, places, series, remarks),
+        "remarks": [list(remark) for remark in remarks.places],
+        "release": bundled_release(max((row["As_of"] for row in rows if row["Publisher"] == IMF.name), default="")),
     }
 
 
-class _Notes:
-    """The Notes of the page, each once."""
+class _Remarks:
+    """What is remarkable about the page's figures, each remark once: a Note, a projection, a flagged figure."""
 
     def __init__(self) -> None:
-        self.places: dict[str, int] = {}
+        self.places: dict[tuple[str, int, int], int] = {}
         self._characters = 0
 
-    def place_of(self, note: str) -> int:
-        if note not in self.places and self._characters + len(note) > MOST_NOTE_CHARACTERS:
-            note = UNTOLD_NOTE
-        if note not in self.places:
-            self._characters += len(note)
-        return self.places.setdefault(note, len(self.places))
+    def place_of(self, remark: tuple[str, int, int]) -> int:
+        note, *kinds = remark
+        if remark not in self.places and self._characters + len(note) > MOST_NOTE_CHARACTERS:
+            remark = (LONG_NOTE, *kinds)
+        if remark not in self.places:
+            self._characters += len(remark[0])
+        return self.places.setdefault(remark, len(self.places))
 
 
-def _countries(rows: Iterable[Row], at: dict[str, int], series: list[Row], notes: _Notes) -> dict[str, Row]:
+def _countries(rows: Iterable[Row], places: dict[str, int], series: list[Row], remarks: _Remarks) -> dict[str, Row]:
     numbers = {(one["institution"], one["publisher"]): number for number, one in enumerate(series)}
-    names: dict[str, list[str]] = {}
-    for name, known in reference().countries.items():
-        names.setdefault(known.iso3, []).append(name)
+    names = _names_by_code()
     countries: dict[str, Row] = {}
     for row in rows:
-        country = countries.setdefault(row["Code"], {"names": names.get(row["Code"], []), "said": {}})
+        country = countries.setdefault(row["Code"], {"names": names.get(row["Code"], []), "figures": {}})
         country["name"] = row["Country"]  # the newest
-        by_year = country["said"].setdefault(numbers[row["Institution"], row["Publisher"]], {})
-        _add(by_year.setdefault(row["Year"], []), row, at, notes)
+        by_year = country["figures"].setdefault(numbers[row["Institution"], row["Publisher"]], {})
+        _add(by_year.setdefault(row["Year"], []), row, places, remarks)
     return countries
 
 
-def _add(said: Said, row: Row, at: dict[str, int], notes: _Notes) -> None:
-    if said and said[-1] is None and said[-2] == at[row["As_of"]]:
-        del said[-2:]  # it was said until this one
-    said += [at[row["As_of"]], row["GDP_USD_billion"]]
-    if row["Note"]:
-        said.append(-1 - notes.place_of(row["Note"]))
-    if row["Until"] != STANDS:
-        said += [at[row["Until"]], None]
+def _names_by_code() -> dict[str, list[str]]:
+    """Return the known names of each country, folded, its two-letter code first where it has one."""
+    names: dict[str, list[str]] = {}
+    for name, country in reference().countries.items():
+        names.setdefault(country.iso3, [(country.alpha2 or country.iso3).lower()]).append(name)
+    return names
+
+
+def _add(figures: Figures, row: Row, places: dict[str, int], remarks: _Remarks) -> None:
+    if figures and figures[-1] is None and figures[-2] == places[row["As_of"]]:
+        del figures[-2:]  # this figure follows at once
+    figures += [places[row["As_of"]], row["GDP_USD_billion"]]
+    remark = row["Note"] or "", int(kind_of(row) == PROJECTION), int(is_flagged_by_check(row["Flags"]))
+    if any(remark):
+        figures.append(-1 - remarks.place_of(remark))
+    if row["Until"] != CURRENT:
+        figures += [places[row["Until"]], None]
 
 
 def _series(institution: str, publisher: str) -> Row:
-    """Return a series: whose figures these are, by what they are called in an address and in the page, and a colour."""
-    if publisher == PAGE:
-        name = f"{institution} (Wikipedia)"
-    else:
-        name = f"{institution} ({'its API' if publisher == WORLD_BANK_ITSELF else 'DataMapper'})"
-    said_by = {"institution": institution, "publisher": publisher, "colour": institution_colour(institution)}
-    return {"key": f"{institution.replace(' ', '-')}.{publisher}".lower(), "name": name, **said_by}
+    """Return a series: its key in an address, its name for people, and its colour."""
+    label = PUBLISHERS[publisher].label
+    name = institution if label == institution else f"{institution}, quoted by {label}"
+    return {
+        "key": f"{institution.replace(' ', '-')}.{publisher}".lower(), "name": name, "institution": institution,
+        "publisher": publisher, "colour": institution_colour(institution),
+    }  # fmt: skip
+
+
+def _add_vintages(series: list[Row], rows: Iterable[Row], places: dict[str, int]) -> None:
+    """Add to each series the places of the days on which it changed."""
+    found: dict[tuple[str, str], set[int]] = {}
+    for row in rows:
+        of_series = found.setdefault((row["Institution"], row["Publisher"]), set())
+        of_series |= {places[day] for day in (row["As_of"], row["Until"]) if day != CURRENT}
+    for one in series:
+        one["vintages"] = sorted(found[one["institution"], one["publisher"]])
+
+
+def bundled_release(loaded_as_of: str) -> Row | None:
+    """Return the newest whole IMF release that comes with the suite, or None if one as new is loaded.
+
+    By country it has the first year, the last actual year, and a figure a year in billions of USD, null for none.
+    """
+    releases = bundle()
+    release = next((one for one in reversed(releases.releases) if releases.is_whole(one)), None)
+    if release is None or day_of_release(release) <= loaded_as_of[:10]:
+        return None
+    cells = releases.texts(release)
+    figures: dict[str, dict[int, float]] = {}
+    for (iso3, year), text in cells.items():
+        if year != LAST_ACTUAL:
+            figures.setdefault(iso3, {})[int(year)] = float(text)
+    return {
+        "key": BUNDLED, "name": f"IMF, release of {release}", "institution": "IMF", "publisher": IMF.name,
+        "colour": institution_colour("IMF"), "day": day_of_release(release),
+        "countries": {code: _in_a_row(years, cells.get((code, LAST_ACTUAL)), code) for code, years in figures.items()},
+    }  # fmt: skip
+
+
+def _in_a_row(years: dict[int, float], last_actual: str | None, iso3: str) -> Figures:
+    first, last = min(years), max(years)
+    actual = year_of(last_actual, iso3) if last_actual else None
+    return [first, actual, *(years.get(year) for year in range(first, last + 1))]

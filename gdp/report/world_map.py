@@ -1,6 +1,6 @@
 """The map of the world: each country's outline or dot in data/world_map.txt, in the class of its GDP.
 
-The map is Natural Earth's at 1:110 million, in Equal Earth's projection; tests/make_world_map.py says how it is made.
+The map is Natural Earth's at 1:110 million, in Equal Earth's projection; tests/make_world_map.py makes it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 
+from gdp.model import is_flagged_by_check
 from gdp.report.svg import MARGIN_PX, SMALL_PX, Box, Dot, Drawing, Land, Row, Shape, Text
+from gdp.transform.countries import reference
 from utils import WORLD_MAP
 
-WIDTH, HEIGHT = 2000, 864  # units of the map, as tests/make_world_map.py tells
+WIDTH, HEIGHT = 2000, 864  # units of the map, as in tests/make_world_map.py
 DOT_RADIUS = 7.0
 LETTERS_PER_UNIT = 2.2  # a file is seen at about half its units
 CLASSES_BILLION_USD = (0, 10, 30, 100, 300, 1000, 3000)  # half a power of ten each: as many countries in most
@@ -33,31 +35,39 @@ def places() -> dict[str, tuple[str, tuple[float, float] | None]]:
     return found
 
 
-def world(countries: Sequence[Row], caption: str) -> Drawing:
-    """Draw the map without its key, which stands beside it in the page; figures in billions of USD."""
+def world_map(countries: Sequence[Row], caption: str) -> Drawing:
+    """Return the map without its key, which the page has beside it; figures in billions of USD.
+
+    A country has its outline, or a dot where it is too small for one.
+    """
     by_code = {row["ISO3"]: row for row in countries}
     land: list[Shape] = []
     dots: list[Shape] = []
     for code, (outlines, dot) in places().items():
         row = by_code.get(code)
         colour = f"class-{class_of(row['GDP_USD_billion'])}" if row else "none"
-        words = _told(row) if row else "no figure"
+        words = _description(row) if row else f"{_names().get(code, code)}: no figure"
         if outlines:
             land.append(Land(outlines, colour, code, words))
-        if dot and row:
+        elif dot and row:
             dots.append(Dot(*dot, DOT_RADIUS, colour, code, words))
     number = sum(code in places() for code in by_code)
     words = f"A map of the world, {number} countries shaded by GDP; the table has every figure. {caption}"
     return Drawing("gdp_world", WIDTH, HEIGHT, [*land, *dots], words)
 
 
-def _told(row: Row) -> str:
-    doubt = f"; in doubt: {row['Note']}" if row["Note"] else ""
-    return f"{row['Country']}: {row['GDP_USD_billion']:,.2f} billion USD ({row['Year']}){doubt}"
+def _description(row: Row) -> str:
+    flagged = f"; flagged: {row['Note']}" if is_flagged_by_check(row["Flags"]) else ""
+    return f"{row['Country']}: {row['GDP_USD_billion']:,.2f} billion USD ({row['Year']}){flagged}"
+
+
+@cache
+def _names() -> dict[str, str]:
+    return {country.iso3: country.name for country in reference().countries.values()}
 
 
 def with_key(drawing: Drawing, title: str, caption: str) -> Drawing:
-    """Return the map as a file has it: beneath it what it shows, its key, and where it is from."""
+    """Return the map for a file: with its title, its key and its source beneath it."""
     size = SMALL_PX * LETTERS_PER_UNIT
     shapes: list[Shape] = [*drawing.shapes, Text(MARGIN_PX, HEIGHT + 40, title, size=1.3 * size, bold=True)]
     keys = [*((f"class-{place}", words) for place, words in enumerate(classes())), ("none", "no figure")]
@@ -74,11 +84,11 @@ def without_place(countries: Sequence[Row]) -> list[str]:
 
 
 def class_of(billion_usd: float) -> int:
-    """Return which class a figure is in, from 0."""
+    """Return the class of a figure, from 0."""
     return sum(billion_usd >= low for low in CLASSES_BILLION_USD[1:])
 
 
 def classes() -> list[str]:
-    """Return what each class of GDP holds, in words, the lowest first."""
+    """Return the range of each class of GDP in words, the lowest first."""
     between = [f"{low:,}–{high:,}" for low, high in pairwise(CLASSES_BILLION_USD[1:])]
     return [f"under {CLASSES_BILLION_USD[1]} billion", *between, f"{CLASSES_BILLION_USD[-1]:,} and more"]

@@ -1,7 +1,10 @@
-// --- a chart of lines as SVG, drawn from figures alone, so that it can be printed and saved ---
-// chart: { kind: "years" or "days", log, title, caption, lines }; a line: { name, colour, dash, points };
-// a point: { x, until, y, note, ahead }.
-// x is a year, or a moment in ms; a point with an `until` stands from x until then. y is in billions of USD.
+// --- a chart as SVG, drawn from figures alone, so that it can be printed and saved ---
+// chart: { kind, log, title, caption, lines }; a line: { name, colour, dash, points };
+// a point: { x, until, y, note, flagged, projection }.
+// kind "years": x is a year, and a line joins years that follow one another; its projections are dashed and shaded.
+// kind "revisions": x is a moment in ms, and a figure is a step from x until `until`.
+// kind "vintages": x is a moment in ms, and every point stands alone.
+// y is in billions of USD.
 
 const SVG = "http://www.w3.org/2000/svg";
 const DAY_MS = 86400000;
@@ -10,7 +13,8 @@ const CHART_HEIGHT_PX = 400;
 const LETTER_PX = 12;
 const LINE_PX = 17;
 const MANY_POINTS = 30; // more of them would hide their line
-const PALER = 0.5;
+const DASHES = "6 4"; // of projections
+const SHADE = 0.08;
 const letters = document.createElement("canvas").getContext("2d");
 const shownDay = (time) => new Date(time).toISOString().slice(0, 10);
 
@@ -21,13 +25,13 @@ function svg(name, attributes = {}, ...children) {
   return made;
 }
 
-/** Round numbers between two, about so many. */
+/** About so many round numbers between two. */
 function evenTicks(low, high, most) {
   const rough = (high - low) / most || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((times) => times * power).find((one) => one >= rough);
   const ticks = [];
-  for (let n = Math.ceil(low / step); n * step <= high * (1 + 1e-9); n += 1) ticks.push(n * step);
+  for (let n = Math.ceil(low / step); n * step <= high * (1 + 1e-9); n += 1) ticks.push(n * step || 0); // and never -0
   return ticks;
 }
 
@@ -39,7 +43,7 @@ function logTicks(low, high) {
   return ticks.length > 8 ? ticks.filter((tick) => Number.isInteger(Math.round(Math.log10(tick) * 1e9) / 1e9)) : ticks;
 }
 
-/** The first of months or days between two moments, about so many, each with what it is called. */
+/** About so many first days of months between two moments, or days, each with its label. */
 function timeTicks(low, high, most) {
   const days = (high - low) / DAY_MS;
   if (days < 31 * most / 2) {
@@ -72,7 +76,7 @@ function yScale(chart, bottom, top) {
   let [low, high] = ys.length ? [Math.min(...ys), Math.max(...ys)] : [1, 10];
   const unit = high >= 1000 ? { of: 1000, name: "trillion USD" } : { of: 1, name: "billion USD" };
   if (chart.log) [low, high] = [low / 1.2, high * 1.2];
-  else if (chart.kind === "years") low = Math.min(0, low); // growth is told by a bar's whole height; a revision is not
+  else if (chart.kind === "years") low = Math.min(0, low); // so that heights can be compared
   const room = (high - low) * 0.08 || high * 0.1 || 1;
   if (!chart.log) [low, high] = [low === 0 ? 0 : low - room, high + room];
   const of = chart.log ? Math.log10 : (y) => y;
@@ -83,35 +87,46 @@ function yScale(chart, bottom, top) {
   return { at, unit, ticks: ticks.map((tick) => [tick, withCommas(tick / unit.of, chart.log ? decimals(tick) : most)]) };
 }
 
-/** A line's path: from year to year, or a step for as long as a figure stood and a gap where nothing was said. */
-function pathOf(line, x, y) {
+/** A line's path: from year to year, or a step for as long as a figure was published; a gap where there is none. */
+function pathOf(kind, points, x, y) {
   let path = "";
-  line.points.forEach((point, number) => {
-    const before = line.points[number - 1];
-    const goesOn = before && (point.until === undefined || before.until === point.x);
+  points.forEach((point, number) => {
+    const before = points[number - 1];
+    const goesOn = before && (kind === "years" ? point.x === before.x + 1 : before.until === point.x);
     path += `${goesOn ? "L" : "M"}${x.at(point.x).toFixed(1)} ${y.at(point.y).toFixed(1)}`;
-    if (point.until !== undefined) path += `H${x.at(point.until).toFixed(1)}`;
+    if (kind === "revisions") path += `H${x.at(point.until).toFixed(1)}`;
   });
   return path;
 }
 
-/** A line and its points: paler from the first year that had not begun when its figure was said; hollow with a Note. */
-function drawLine(line, x, y, log) {
-  const points = line.points.filter((point) => point.y > 0 || !log);
+/** A line and its points: dashed from the first projection on in a chart of years, hollow where a check flagged it. */
+function drawLine(chart, line, x, y) {
+  const points = line.points.filter((point) => point.y > 0 || !chart.log);
   const stroke = `var(--${line.colour})`;
-  const ahead = points.findIndex((point) => point.ahead);
-  const parts = ahead < 0 ? [[points, 1]] : [[points.slice(0, ahead), 1], [points.slice(Math.max(ahead - 1, 0)), PALER]];
-  const paths = parts.map(([some, opacity]) => svg("path", {
-    d: pathOf({ ...line, points: some }, x, y), "stroke-opacity": opacity,
-    style: `fill: none; stroke: ${stroke}; stroke-width: 2; stroke-dasharray: ${line.dash || "none"}`,
+  const ahead = chart.kind === "years" ? points.findIndex((point) => point.projection) : -1;
+  const parts = ahead < 0 ? [[points, line.dash ?? "none"]] : [[points.slice(0, ahead), "none"], [points.slice(Math.max(ahead - 1, 0)), DASHES]];
+  const paths = chart.kind === "vintages" ? [] : parts.map(([some, dashes]) => svg("path", {
+    class: dashes === DASHES ? "line projected" : "line", d: pathOf(chart.kind, some, x, y),
+    style: `fill: none; stroke: ${stroke}; stroke-width: 2; stroke-dasharray: ${dashes}`,
   }));
-  const radius = points.length > MANY_POINTS ? 1.5 : 3;
+  const radius = points.length > MANY_POINTS && chart.kind !== "vintages" ? 1.5 : 3;
   const marks = points.map((point) => svg("circle", {
-    cx: x.at(point.x).toFixed(1), cy: y.at(point.y).toFixed(1), r: point.note ? 4.5 : radius,
-    opacity: point.ahead && !point.note ? PALER : 1,
-    style: `fill: ${point.note ? "var(--paper)" : stroke}; stroke: ${stroke}; stroke-width: ${point.note ? 2 : 1}`,
+    cx: x.at(point.x).toFixed(1), cy: y.at(point.y).toFixed(1), r: point.flagged ? 4.5 : radius,
+    style: `fill: ${point.flagged ? "var(--paper)" : stroke}; stroke: ${stroke}; stroke-width: ${point.flagged ? 2 : 1}`,
   }));
   return [...paths, ...marks];
+}
+
+/** The shade behind the years for which every line is a projection, and its label. */
+function drawShade(chart, x, box) {
+  const firsts = chart.lines.map((line) => line.points.find((point) => point.projection)?.x);
+  if (chart.kind !== "years" || !firsts.length || firsts.includes(undefined)) return [];
+  const left = Math.max(x.at(Math.max(...firsts) - 0.5), box.left);
+  const label = { x: left + 4, y: box.top + 11, style: "fill: var(--faint)" };
+  const size = { x: left.toFixed(1), y: box.top, width: (box.right - left).toFixed(1), height: box.bottom - box.top };
+  return [
+    svg("rect", { class: "shade", ...size, style: `fill: var(--ink); fill-opacity: ${SHADE}` }),
+    svg("text", label, "projections")];
 }
 
 /** Words in as many lines as they need, as texts one below the other. */
@@ -127,55 +142,56 @@ function drawWords(words, width, top, size, colour, weight = "normal") {
   return lines.map((line, place) => svg("text", { ...look, y: top + LINE_PX * place }, line));
 }
 
-/** The names of the lines, each with its dash, in as many rows as they need; and how high those are. */
+/** The names of the lines in as many rows as they need, and the height of those rows. */
 function drawKey(chart, width, above) {
   const shapes = [];
   let [left, top] = [0, above];
-  const any = (what) => chart.lines.some((line) => line.points.some((point) => point[what]));
   const marks = [];
-  if (any("note")) marks.push({ name: "○ has a Note" });
-  if (any("ahead")) marks.push({ name: "paler: said before that year began" });
+  if (chart.lines.some((line) => line.points.some((point) => point.flagged))) marks.push({ name: "○ flagged by a check" });
+  if (chart.kind === "years" && chart.lines.some((line) => line.points.some((point) => point.projection))) marks.push({ name: "dashed: projections" });
   letters.font = `${LETTER_PX}px system-ui, sans-serif`;
   for (const line of [...chart.lines, ...marks]) {
     const wide = (line.colour ? 46 : 19) + letters.measureText(line.name).width;
     if (left && left + wide > width) [left, top] = [0, top + LINE_PX];
-    const style = `fill: none; stroke: var(--${line.colour}); stroke-width: 3; stroke-dasharray: ${line.dash || "none"}`;
-    if (line.colour) shapes.push(svg("path", { d: `M${left} ${top - 4}h22`, style }));
+    const style = `fill: none; stroke: var(--${line.colour}); stroke-width: 3; stroke-dasharray: ${line.dash ?? "none"}`;
+    if (line.colour) shapes.push(svg("path", { class: "key-line", d: `M${left} ${top - 4}h22`, style }));
     shapes.push(svg("text", { x: left + (line.colour ? 27 : 0), y: top, style: "fill: var(--ink)" }, line.name));
     left += wide;
   }
   return { shapes, height: top + 12 };
 }
 
-/** The chart as an SVG element, with where its axes lie for who points at it. */
+function drawAxes(x, y, box) {
+  const text = (words, attributes) => svg("text", { ...attributes, style: "fill: var(--faint)" }, words);
+  const grid = y.ticks.flatMap(([tick, label]) => [
+    svg("path", { d: `M${box.left} ${y.at(tick).toFixed(1)}H${box.right}`, style: "stroke: var(--line)" }),
+    text(label, { class: "tick", x: box.left - 6, y: y.at(tick) + 4, "text-anchor": "end" })]);
+  const marks = x.ticks.flatMap(([tick, label]) => [
+    svg("path", { d: `M${x.at(tick).toFixed(1)} ${box.bottom}v5`, style: "stroke: var(--faint)" }),
+    text(label, { x: Math.min(x.at(tick), box.right - 14), y: box.bottom + 19, "text-anchor": "middle" })]);
+  const ground = svg("path", { d: `M${box.left} ${box.bottom}H${box.right}`, style: "stroke: var(--faint)" });
+  return [text(y.unit.name, { x: 0, y: box.top - 10 }), ...grid, ...marks, ground];
+}
+
+/** The chart as an SVG element, with its scales for pointing at it. */
 function drawChart(chart, width) {
   const title = drawWords(chart.title, width, 14, LETTER_PX + 1, "ink", "bold");
   const key = drawKey(chart, width, LINE_PX * title.length + LETTER_PX + 3);
   const caption = drawWords(chart.caption, width, 0, LETTER_PX - 1, "faint");
-  const [left, right, top, bottom] = [62, width - 12, key.height + 16, CHART_HEIGHT_PX - 30 - LINE_PX * caption.length];
+  const box = { left: 62, right: width - 12, top: key.height + 16, bottom: CHART_HEIGHT_PX - 30 - LINE_PX * caption.length };
   caption.forEach((line, place) => line.setAttribute("y", CHART_HEIGHT_PX - 6 - LINE_PX * (caption.length - 1 - place)));
-  const x = xScale(chart, left, right);
-  const y = yScale(chart, bottom, top);
-  const text = (words, attributes, colour = "faint") => svg("text", { ...attributes, style: `fill: var(--${colour})` }, words);
-  const grid = y.ticks.flatMap(([tick, told]) => [
-    svg("path", { d: `M${left} ${y.at(tick).toFixed(1)}H${right}`, style: "stroke: var(--line)" }),
-    text(told, { x: left - 6, y: y.at(tick) + 4, "text-anchor": "end" })]);
-  const marks = x.ticks.flatMap(([tick, told]) => [
-    svg("path", { d: `M${x.at(tick).toFixed(1)} ${bottom}v5`, style: "stroke: var(--faint)" }),
-    text(told, { x: Math.min(x.at(tick), right - 14), y: bottom + 19, "text-anchor": "middle" })]);
+  const x = xScale(chart, box.left, box.right);
+  const y = yScale(chart, box.bottom, box.top);
   const size = { viewBox: `0 0 ${width} ${CHART_HEIGHT_PX}`, width, height: CHART_HEIGHT_PX };
-  const made = svg("svg", { xmlns: SVG, ...size, "font-family": "system-ui, sans-serif", "font-size": LETTER_PX },
-    ...title, ...key.shapes, text(y.unit.name, { x: 0, y: key.height + 6 }), ...grid, ...marks,
-    svg("path", { d: `M${left} ${bottom}H${right}`, style: "stroke: var(--faint)" }),
-    ...chart.lines.flatMap((line) => drawLine(line, x, y, chart.log)),
-    ...caption);
   const cursor = svg("path", { d: "", style: "stroke: var(--faint); stroke-dasharray: 3 3" });
-  made.append(cursor);
-  const pointAt = (at) => cursor.setAttribute("d", `M${x.at(at).toFixed(1)} ${top}V${bottom}`);
+  const made = svg("svg", { xmlns: SVG, ...size, "font-family": "system-ui, sans-serif", "font-size": LETTER_PX },
+    ...title, ...key.shapes, ...drawShade(chart, x, box), ...drawAxes(x, y, box),
+    ...chart.lines.flatMap((line) => drawLine(chart, line, x, y)), ...caption, cursor);
+  const pointAt = (at) => cursor.setAttribute("d", `M${x.at(at).toFixed(1)} ${box.top}V${box.bottom}`);
   return { made, x, unit: y.unit, pointAt };
 }
 
-/** A drawing by itself, on its ground, with colours instead of their names. */
+/** A drawing for a file: on a ground of its own, with colours instead of variables. */
 function svgFile(drawing) {
   const copy = drawing.cloneNode(true);
   copy.prepend(svg("rect", { width: "100%", height: "100%", style: "fill: var(--paper)" }));

@@ -1,51 +1,68 @@
-// --- the map: what it shows, of which part of the world, and what is told of the country pointed at ---
+// --- the map: GDP, revisions or regions, of the world or an area, and a description of the country pointed at ---
 
-const mapSvg = document.querySelector("#map svg");
-const mapShapes = {};
-for (const shape of mapSvg.querySelectorAll("[data-code]")) (mapShapes[shape.dataset.code] ??= []).push(shape);
-const onMap = Object.keys(rowOf).filter((code) => mapShapes[code]); // the largest first, as in the table
+const onMap = [...rowOf.keys()].filter((code) => mapShapes.has(code)); // the largest first, as in the table
 const gdpLook = {
   title: byId("map-title").innerHTML, key: byId("map-key").innerHTML,
-  fills: Object.fromEntries(onMap.map((code) => [code, mapShapes[code][0].style.fill])),
+  fills: new Map(onMap.map((code) => [code, mapShapes.get(code)[0].style.fill])),
 };
 const CHANGE_PERCENT = [-10, -3, -0.5, 0.5, 3, 10];
 const CHANGES = [
   "down 10 % and more", "down 3–10 %", "down 0.5–3 %", "within 0.5 %", "up 0.5–3 %", "up 3–10 %", "up 10 % and more"];
+const NOTHING_TO_COMPARE = "no figure for the same year to compare";
+const WHOLE_WORLD = mapSvg.getAttribute("viewBox");
 const DOT_PX = 5;
-const NEAR_PX = { mouse: 9, touch: 24, pen: 16 };
+const NEAR_PX = new Map([["mouse", 9], ["touch", 24], ["pen", 16]]);
 
-const revisedOf = (code) => rowOf[code].querySelectorAll("td")[5].dataset.value ?? "";
+const revisedOf = (code) => rowOf.get(code).querySelector(".revised")?.dataset.value ?? "";
+const wasFlagged = (code) => "wasFlagged" in rowOf.get(code).dataset;
+
+/** Hatched fills, one for each colour of the changes, for countries whose figure before is flagged. */
+function addHatches() {
+  const svgElement = (name, attributes, ...children) => {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
+    made.append(...children);
+    return made;
+  };
+  const hatch = (colour) => svgElement(
+    "pattern", { id: `hatched-${colour}`, width: 8, height: 8, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
+    svgElement("rect", { width: 8, height: 8, style: `fill: var(--${colour})` }),
+    svgElement("rect", { width: 2, height: 8, style: "fill: var(--ink)" }));
+  mapSvg.prepend(svgElement("defs", {}, ...["none", ...CHANGES.map((_, step) => `change-${step}`)].map(hatch)));
+}
 
 function lookOfChange() {
-  const fills = Object.fromEntries(onMap.map((code) => {
-    const percent = revisedOf(code);
-    return [code, percent === "" ? "none" : `change-${CHANGE_PERCENT.filter((low) => Number(percent) >= low).length}`];
-  }));
-  const key = [...CHANGES.map((told, number) => [`change-${number}`, told]), ["none", "no figure of the same year to compare"]];
-  const chosen = byId("map-shows").selectedOptions[0].textContent;
-  return { fills, key, title: `${chosen}: the same country's figure for the same year` };
+  const colourOf = (percent) => (percent === "" ? "none" : `change-${CHANGE_PERCENT.filter((low) => Number(percent) >= low).length}`);
+  const fillOf = (code) => {
+    const colour = colourOf(revisedOf(code));
+    return wasFlagged(code) ? `url(#hatched-${colour})` : `var(--${colour})`;
+  };
+  const key = [...CHANGES.map((words, step) => [`change-${step}`, words]), ["none", NOTHING_TO_COMPARE]];
+  if (onMap.some(wasFlagged)) key.push(["hatched", "the figure before is flagged: compared with the last unflagged one"]);
+  const chosen = byId("map-mode").selectedOptions[0].textContent;
+  return { fills: new Map(onMap.map((code) => [code, fillOf(code)])), key, title: `${chosen}: the same country, institution and reference year` };
 }
 
 function lookOfRegions() {
-  const colour = (region) => (region ? region.toLowerCase().replaceAll(" ", "-") : "unknown");
-  const regions = [...new Set(onMap.map((code) => rowOf[code].dataset.region))].sort();
-  const fills = Object.fromEntries(onMap.map((code) => [code, colour(rowOf[code].dataset.region)]));
-  const key = regions.map((region) => [colour(region), region || "unknown"]);
-  return { fills, key, title: "Regions: UN M49's, the Americas split in two" };
+  const colourOf = (region) => (region ? region.toLowerCase().replaceAll(" ", "-") : "unknown");
+  const regions = [...new Set(onMap.map((code) => rowOf.get(code).dataset.region))].sort();
+  const fills = new Map(onMap.map((code) => [code, `var(--${colourOf(rowOf.get(code).dataset.region)})`]));
+  const key = regions.map((region) => [colourOf(region), region || "unknown"]);
+  return { fills, key, title: "Regions of UN M49, the Americas split in two" };
 }
 
 function paintMap() {
-  const shows = byId("map-shows").value;
-  if (shows === "gdp") {
-    for (const code of onMap) for (const shape of mapShapes[code]) shape.style.fill = gdpLook.fills[code];
-    byId("map-title").innerHTML = gdpLook.title;
-    byId("map-key").innerHTML = gdpLook.key;
+  const mode = byId("map-mode").value;
+  const look = mode === "gdp" ? gdpLook : mode === "change" ? lookOfChange() : lookOfRegions();
+  for (const code of onMap) for (const shape of mapShapes.get(code)) shape.style.fill = look.fills.get(code);
+  if (mode === "gdp") {
+    byId("map-title").innerHTML = look.title;
+    byId("map-key").innerHTML = look.key;
     return;
   }
-  const { fills, key, title } = shows === "change" ? lookOfChange() : lookOfRegions();
-  for (const code of onMap) for (const shape of mapShapes[code]) shape.style.fill = `var(--${fills[code]})`;
-  byId("map-title").textContent = title;
-  byId("map-key").replaceChildren(...key.map(([colour, told]) => element("li", { style: `--of: var(--${colour})` }, told)));
+  byId("map-title").textContent = look.title;
+  const item = ([colour, words]) => element("li", colour === "hatched" ? { class: colour } : { style: `--of: var(--${colour})` }, words);
+  byId("map-key").replaceChildren(...look.key.map(item));
 }
 
 /** Units of the map in a pixel. */
@@ -58,24 +75,32 @@ function sizeDots() {
   mapSvg.style.setProperty("--dot", `${(DOT_PX * Math.min(1, 0.4 + mapSvg.clientWidth / 1500) * unitsPerPixel()).toFixed(2)}px`);
 }
 
-function tellOfCountry(code) {
-  mapSvg.querySelectorAll(".told").forEach((shape) => shape.classList.remove("told"));
-  const row = rowOf[code];
-  if (!row || !mapShapes[code]) return;
-  mapShapes[code].forEach((shape) => shape.classList.add("told"));
-  const [rank, , region, year, figure, share, ...rest] = [...row.cells].map((cell) => cell.textContent.trim());
-  const note = rest.pop();
-  const revised = rest.length && rest[0] ? `; revised: ${rest[0]}` : "";
-  byId("map-tells").replaceChildren(
+function showArea() {
+  mapSvg.setAttribute("viewBox", byId("map-area").selectedOptions[0].dataset.box ?? WHOLE_WORLD);
+  sizeDots();
+}
+
+function describeCountry(code) {
+  mapSvg.querySelectorAll(".described").forEach((shape) => shape.classList.remove("described"));
+  mapShapes.get(code).forEach((shape) => shape.classList.add("described"));
+  const row = rowOf.get(code);
+  if (!row) {
+    byId("map-description").textContent = mapTextOf(code); // "Yemen: no figure"
+    return;
+  }
+  const text = (selector) => row.querySelector(selector)?.textContent.trim() ?? "";
+  const [rank, , region, year, kind] = [...row.cells].map((cell) => cell.textContent.trim());
+  const revised = text(".revised") ? `; revised: ${text(".revised")}` : "";
+  byId("map-description").replaceChildren(
     element("a", { href: addressOf(code) }, nameOf(code)),
-    ` (${code}): ${figure} billion USD for ${year}, rank ${rank}, ${share} of all; ${region}${revised}`,
-    note ? `; in doubt: ${note}` : "");
+    ` (${code}): ${text(".gdp")} billion USD, ${kind} for ${year}, rank ${rank}, ${text(".share")} of all; ${region}${revised}`,
+    text(".note") ? `; note: ${text(".note")}` : "");
 }
 
 /** The country at a pointer: a dot that is near comes before the land around it. */
 function countryAt(event) {
-  const near = (NEAR_PX[event.pointerType] ?? NEAR_PX.mouse) ** 2;
-  let [nearest, found] = [near, event.target.dataset?.code];
+  let nearest = (NEAR_PX.get(event.pointerType) ?? NEAR_PX.get("mouse")) ** 2;
+  let found = event.target.dataset?.code;
   for (const dot of mapSvg.querySelectorAll("circle")) {
     const box = dot.getBoundingClientRect();
     const distance = (box.x + box.width / 2 - event.clientX) ** 2 + (box.y + box.height / 2 - event.clientY) ** 2;
@@ -84,38 +109,59 @@ function countryAt(event) {
   return found;
 }
 
+/** The place in a list that a key leads to: arrows go round, Home and End to its ends; none for other keys. */
+function placeAfterKey(key, place, length) {
+  const step = new Map([["ArrowRight", 1], ["ArrowDown", 1], ["ArrowLeft", -1], ["ArrowUp", -1]]).get(key);
+  if (key === "Home") return 0;
+  if (key === "End") return length - 1;
+  if (!step) return undefined;
+  if (place < 0) return step > 0 ? 0 : length - 1;
+  return (place + step + length) % length;
+}
+
 function readyMap() {
   const box = byId("map");
   box.tabIndex = 0;
   box.setAttribute("role", "group");
-  const keys = "Arrow keys go from country to country, the largest first; Enter leads to its past.";
+  const keys = "Arrow keys go from country to country, the largest first, Home and End to the ends; Enter leads to its years.";
   box.setAttribute("aria-label", `Map of the world. ${keys}`);
-  let told = -1;
-  const tell = (code) => { told = onMap.indexOf(code); tellOfCountry(code); };
+  let described;
+  const describe = (code) => { described = code; describeCountry(code); };
   box.addEventListener("pointermove", (event) => {
     const code = countryAt(event);
-    if (rowOf[code] && code !== onMap[told]) tell(code);
+    if (mapShapes.has(code) && code !== described) describe(code);
   });
   box.addEventListener("click", (event) => {
     const code = countryAt(event);
-    if (!rowOf[code]) return;
-    tell(code);
-    if (event.pointerType === "mouse" || !event.pointerType) leadTo(addressOf(code)); // a finger sees the figure first
+    if (!mapShapes.has(code)) return;
+    describe(code);
+    const isMouse = event.pointerType === "mouse" || !event.pointerType;
+    if (isMouse && rowOf.has(code)) leadTo(addressOf(code)); // a finger sees the figure first
   });
   box.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (step) {
-      event.preventDefault();
-      tell(onMap[(told + step + onMap.length) % onMap.length]);
-    } else if (event.key === "Enter" && onMap[told]) leadTo(addressOf(onMap[told]));
+    if (event.key === "Enter" && rowOf.has(described) && event.target === box) leadTo(addressOf(described));
+    const place = placeAfterKey(event.key, onMap.indexOf(described), onMap.length);
+    if (place === undefined || !onMap.length) return;
+    event.preventDefault();
+    describe(onMap[place]);
   });
-  byId("map-shows").addEventListener("input", paintMap);
-  byId("map-of").addEventListener("input", () => { mapSvg.setAttribute("viewBox", byId("map-of").value); sizeDots(); });
+  byId("map-mode").addEventListener("input", ({ target }) => {
+    paintMap();
+    keepInAddress({ map: target.value === "gdp" ? "" : target.value });
+  });
+  byId("map-area").addEventListener("input", ({ target }) => { showArea(); keepInAddress({ area: target.value }); });
   addEventListener("resize", sizeDots);
-  // a browser keeps what was chosen before the page was read anew
-  if (byId("map-shows").value !== "gdp") paintMap();
-  if (byId("map-of").selectedIndex) mapSvg.setAttribute("viewBox", byId("map-of").value);
-  requestAnimationFrame(sizeDots); // once all is laid out anyway
+  addHatches();
+  showMapOfAddress();
+}
+
+function showMapOfAddress() {
+  for (const [name, id, usual] of [["map", "map-mode", "gdp"], ["area", "map-area", ""]]) {
+    byId(id).value = address.get(name) ?? usual;
+    if (byId(id).selectedIndex === -1) byId(id).value = usual;
+  }
+  paintMap();
+  requestAnimationFrame(showArea); // once everything has its size
 }
 
 readyMap();

@@ -1,0 +1,98 @@
+"""Whose figures are shown: the institution, estimates or projections, the reference year, and who quoted them when."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from gdp.model import ESTIMATE, IMF, PROJECTION, PUBLISHERS
+from gdp.sources.imf.bundled import LAST_ACTUAL, bundle, day_of_release
+
+Row = dict[str, Any]
+
+# Fiscal years that begin in March or April; the IMF numbers all others by their last year.
+NUMBERED_BY_FIRST_YEAR = ("AFG", "IND", "IRN", "LSO", "MMR")
+
+
+class Attribution(NamedTuple):
+    """Whose figures a table or a plot shows."""
+
+    publisher: str
+    as_of: str
+    kind: str  # of most figures
+    year: int | None  # the reference year of most figures
+    exceptions: tuple[str, ...]
+
+    @property
+    def figures(self) -> str:
+        """Return the kind and the reference year of the figures, and how many are exceptions."""
+        exceptions = f" ({', '.join(self.exceptions)})" if self.exceptions else ""
+        return f"{self.kind}s for {self.year}{exceptions}" if self.year else "no figures"
+
+    @property
+    def publication(self) -> str:
+        """Return who published the figures, and when."""
+        if self.publisher == IMF.name:
+            return f"as published on {self.as_of[:10]}"
+        return f"as quoted by {PUBLISHERS[self.publisher].label} on {self.as_of[:10]}"
+
+    def __str__(self) -> str:
+        return f"IMF, {self.figures}, {self.publication}"
+
+
+def attribution_of(publisher: str, as_of: str, rows: Sequence[Row]) -> Attribution:
+    """Return whose figures the IMF's headlines of a vintage are."""
+    years = Counter(row["Year"] for row in rows)
+    year = max(years, key=lambda one: (years[one], one), default=None)
+    kinds = Counter(kind_of({**row, "Institution": "IMF", "As_of": as_of}) for row in rows if row["Year"] == year)
+    kind, other = sorted((PROJECTION, ESTIMATE), key=lambda one: -kinds[one])
+    exceptions = [f"{len(rows) - years[year]} of {len(rows)} for another year"] * (len(years) > 1)
+    exceptions += [f"{kinds[other]} {other}s"] * bool(kinds[other])
+    return Attribution(publisher, as_of, kind, year, tuple(exceptions))
+
+
+def kind_of(row: Mapping[str, Any]) -> str:
+    """Return whether a figure is an estimate or a projection.
+
+    The source's Status decides. Where it has none, an IMF figure is a projection if its year is after the last actual
+    year of the release known on that day; without such a release, from the year of As_of on.
+    """
+    if row.get("Status"):
+        return str(row["Status"])
+    if row["Institution"] != "IMF":
+        return ESTIMATE
+    last_actual = last_actual_year(row["ISO3"], row["As_of"])
+    if last_actual is None:
+        last_actual = int(row["As_of"][:4]) - 1
+    return PROJECTION if row["Year"] > last_actual else ESTIMATE
+
+
+def last_actual_year(iso3: str | None, as_of: str) -> int | None:
+    """Return a country's last actual year in the newest bundled release from before an As_of that states one."""
+    days, years = _last_actual_years().get(iso3 or "", ((), ()))
+    place = bisect_left(days, as_of)
+    return years[place - 1] if place else None
+
+
+@cache
+def _last_actual_years() -> dict[str, tuple[list[str], list[int]]]:
+    """Return by country the days of the releases that state a last actual year, and those years."""
+    found: dict[str, tuple[list[str], list[int]]] = {}
+    releases = bundle()
+    days = [day_of_release(release) for release in releases.releases]
+    for row in releases.rows:
+        if row.year == LAST_ACTUAL:
+            stated = [(day, year_of(text, row.iso3)) for day, text in zip(days, row.cells, strict=True) if text]
+            found[row.iso3] = [day for day, _ in stated], [year for _, year in stated]
+    return found
+
+
+def year_of(text: str, iso3: str) -> int:
+    """Return the year of a text such as "2024", or of a fiscal year such as "FY2024/25", as the IMF numbers it."""
+    first, *rest = re.findall(r"\d+", text)
+    last = rest[0] if rest and iso3 not in NUMBERED_BY_FIRST_YEAR else first
+    return int(first[: len(first) - len(last)] + last)
