@@ -1,6 +1,8 @@
-"""The tables for other people's tools: CSV, Parquet, and a Frictionless data package that describes them.
+"""The tables for other tools: CSV, Parquet, SDMX-CSV, and a Frictionless data package that describes them.
 
-Rows go from the database into the files as they come, so that a long history takes no more memory than a short one.
+Rows are written while they are read from the database, so that a long history needs no more memory than a short one.
+The files are written beside their places and put there together, the package last: a package always describes the files
+beside it.
 """
 
 from __future__ import annotations
@@ -10,189 +12,269 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timezone
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from gdp.records import IMF_ITSELF, PAGE, WORLD_BANK_ITSELF
+from gdp.model import (
+    CURRENT,
+    ESTIMATE_FIELDS,
+    HEADLINE_FIELDS,
+    PUBLISHERS,
+    Confirmation,
+    Field,
+    Load,
+    fields_of,
+)
+from gdp.report import sdmx_csv, triangle
 from gdp.runtime.run_log import run_log
 from gdp.store.database import Connection
 from gdp.store.headlines import HEADLINES, IN_ORDER, of_vintage
-from gdp.store.schema import STANDS
 from gdp.store.vintages import Vintage
-from utils import whole_file, write_whole
+from utils import make_folder, sync_folder, writing
 
 BATCH_ROWS = 10_000
-UNIT = "billion USD"
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet begins to reckon
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes what begins with one for a formula
+FRICTIONLESS_TYPES = {str: "string", int: "integer", float: "number"}
+EXACT = ("GDP_USD_million",)  # written with all digits; other numbers have two decimals
+STAGING_LASTS_S = 86_400  # an older staging folder is of an export that was killed
 
-
-class Field(NamedTuple):
-    """A column: its name, its Frictionless type, and what it is; docs/datasette.yml says the same, and a test too."""
-
-    name: str
-    kind: str
-    what: str
-
-
-FIELDS = {
-    name: Field(name, kind, what)
-    for name, kind, what in (
-        ("Country", "string", "The country's name, as the reference table has it"),
-        ("ISO3", "string", "ISO 3166-1 alpha-3 code; XKX for Kosovo; empty where the country is not known"),
-        ("Region", "string", "UN M49's region, the Americas split in two; empty where the country is not known"),
-        ("Subregion", "string", "UN M49's subregion"),
-        ("Year", "integer", "The year that the estimate is for"),
-        ("GDP_USD_billion", "number", "Nominal GDP, billions of US dollars, two decimals, halves up"),
-        ("As_of", "string", "When the source said so, a day or a moment in UTC"),
-        ("Until", "string", "The first As_of at which it was said no more; empty while it stands"),
-        ("Status", "string", "estimate or projection, as the source says; empty where it does not"),
-        ("Institution", "string", "Whose estimate it is"),
-        ("Publisher", "string", "Who said so: wikipedia, imf or world_bank"),
-        ("Source", "string", "Where it is to be found, the page's revision or the API's address"),
-        ("Note", "string", "Why the figure deserves doubt; empty where nothing is against it"),
-    )
-}
-TERMS: dict[str, tuple[dict[str, str], dict[str, str]]] = {  # by publisher: a package's source, and its licence
-    PAGE: (
-        {"title": "Wikipedia", "path": "https://en.wikipedia.org/wiki/List_of_countries_by_GDP_(nominal)"},
-        {"name": "CC-BY-SA-4.0", "title": "Creative Commons Attribution-ShareAlike 4.0",
-         "path": "https://creativecommons.org/licenses/by-sa/4.0/"},
-    ),
-    IMF_ITSELF: (
-        {"title": "International Monetary Fund, World Economic Outlook", "path": "https://www.imf.org/en/Publications/WEO"},
-        {"name": "other-open", "title": "IMF, Copyright and Usage", "path": "https://www.imf.org/external/terms.htm"},
-    ),
-    WORLD_BANK_ITSELF: (
-        {"title": "World Bank, World Development Indicators", "path": "https://data.worldbank.org/indicator/NY.GDP.MKTP.CD"},
-        {"name": "CC-BY-4.0", "title": "Creative Commons Attribution 4.0",
-         "path": "https://creativecommons.org/licenses/by/4.0/"},
-    ),
-}  # fmt: skip
+Rows = Iterator[Sequence[Any]]
 
 
 class Table(NamedTuple):
-    """What becomes one file of each kind: its name, what it is, its columns and key, and the question for its rows."""
+    """A file of each kind: its name, description, columns and key, the SELECT of its rows, and their conversion."""
 
     name: str
-    what: str
-    fields: list[Field]
-    key: list[str]
+    description: str
+    fields: Mapping[str, Field]
+    key: Sequence[str]
     question: str
-    values: dict[str, str]
+    values: Mapping[str, str] = {}
+    convert: Callable[[Rows], Rows] = lambda rows: rows
+    endings: Sequence[str] = (".csv", ".parquet")
 
 
 def export(connection: Connection, vintage: Vintage, folder: Path, day: str | None = None) -> None:
     """Write the tables into a folder, or one as of a day under a name of its own; raises StageError (74)."""
-    tables = [table_of_countries(vintage, day)]
-    if not day:
-        tables.append(table_of_estimates(connection))
-    kinds = [".csv", *[".parquet"] * (find_spec("pyarrow") is not None)]
-    written: dict[Path, Table] = {}
-    for table in tables:
-        for kind in kinds:
-            path = folder / f"{table.name}{kind}"
-            write = write_csv if kind == ".csv" else write_parquet
-            with whole_file(path) as file, contextlib.closing(connection.stream(table.question, table.values)) as rows:
-                write(file, table.fields, iter(rows))
-            written[path] = table
-        stale = folder / f"{table.name}.parquet"
-        if stale not in written and stale.exists():
-            run_log.warn(f"{stale} is of an earlier export: pip install -r requirements/export.txt, or remove it")
-    package = folder / (f"datapackage_{day}.json" if day else "datapackage.json")
-    write_whole(package, as_package(connection, written, vintage))
+    make_folder(folder)
+    tables = [countries_table(vintage, day), *([] if day else tables_of_history(connection))]
+    has_parquet = find_spec("pyarrow") is not None
+    with staging_folder(folder) as staging:
+        written = {}
+        for table in tables:
+            for ending in table.endings:
+                if ending == ".csv" or has_parquet:
+                    path = staging / f"{table.name}{ending}"
+                    write_table(connection, table, path)
+                    written[path] = table
+        package = staging / (f"datapackage_{day}.json" if day else "datapackage.json")
+        package.write_bytes(as_package(connection, written, vintage))
+        put_in_place([*written, package], folder)
+    names = {path.name for path in written}
+    for name in sorted({f"{table.name}.parquet" for table in tables if ".parquet" in table.endings} - names):
+        if (folder / name).exists():
+            remedy = "pip install -r requirements/export.txt, or remove it"
+            run_log.warn(f"{folder / name} is from an earlier export: {remedy}")
     run_log.info(f"{', '.join(path.name for path in written)} written to {folder}, described in {package.name}")
 
 
-def table_of_countries(vintage: Vintage, day: str | None = None) -> Table:
-    """Return Countries_by_GDP as of a vintage; asked for a day, its name says so."""
-    names = [name for name in FIELDS if name not in ("Subregion", "Until", "Status")]
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def countries_table(vintage: Vintage, day: str | None = None) -> Table:
+    """Return Countries_by_GDP as of a vintage; with a day in its name if it is of that day."""
+    names = [*HEADLINE_FIELDS, "Institution", "Publisher"]
     return Table(
         "Countries_by_GDP" + (f"_{day}" if day else ""),
-        f"The IMF's estimates as of {vintage.as_of[:10]}, a row a country, highest first",
-        [FIELDS[name] for name in names],
+        f"The IMF's figures as of {vintage.as_of[:10]}, a row a country, highest first",
+        {name: ESTIMATE_FIELDS[name] for name in names},
         ["Country"],
         f"WITH Headlines AS ({HEADLINES}) SELECT {', '.join(names)} FROM Headlines {IN_ORDER}",
         of_vintage(vintage),
     )
 
 
-def table_of_estimates(connection: Connection) -> Table:
-    """Return every estimate that was ever loaded."""
-    there = connection.columns("GDP_Estimates")
-    names = list(FIELDS)
-    asked = {name: name if name.lower() in there else f"NULL AS {name}" for name in names}  # Status is younger
-    asked["Until"] = f"nullif(Until, '{STANDS}') AS Until"
-    key = ["As_of", "Institution", "Country", "Year", "Publisher"]
-    question = f"SELECT {', '.join(asked.values())} FROM GDP_Estimates ORDER BY {', '.join(key)}"
-    what = "Every estimate that was ever loaded, a row for as long as it stood"
-    return Table("GDP_Estimates", what, [FIELDS[name] for name in names], key, question, {})
+def tables_of_history(connection: Connection) -> list[Table]:
+    """Return the tables with everything that was ever loaded."""
+    days = triangle.vintage_days(connection)
+    published = triangle.published_question(connection)
+    estimates_key = ["As_of", "Institution", "Country", "Year", "Publisher"]
+    return [
+        stored_table(
+            connection, "GDP_Estimates", "Every figure ever loaded, a row for as long as it was current",
+            ESTIMATE_FIELDS, estimates_key,
+        ),
+        stored_table(
+            connection, "Loads", "Every vintage that was loaded", fields_of(Load), ["Loaded_at", "Publisher", "As_of"],
+        ),
+        stored_table(
+            connection, "Confirmations", "Findings that a person checked", fields_of(Confirmation),
+            ["Publisher", "Institution", "ISO3", "Year", "As_of"],
+        ),
+        Table(
+            "GDP_Revisions", "The unflagged figures for each reference year in the order of publication",
+            triangle.REVISION_FIELDS, ["Publisher", "Institution", "Country", "Year", "Release_number"], published,
+            convert=lambda rows: (list(row.values()) for row in triangle.revisions(triangle.as_rows(rows))),
+        ),
+        Table(
+            "GDP_Triangle", "Figures by reference year (rows) and vintage (columns, named by their days)",
+            triangle.triangle_fields(days), triangle.KEY, published,
+            convert=lambda rows: triangle.triangle(triangle.as_rows(rows), days),
+        ),
+        Table(
+            "GDP_SDMX", "The current figures as SDMX-CSV", sdmx_csv.SDMX_FIELDS,
+            ["REF_AREA", "INSTITUTION", "PUBLISHER", "TIME_PERIOD"], sdmx_csv.QUESTION, {"current": CURRENT},
+            sdmx_csv.observations, (".csv",),
+        ),
+    ]  # fmt: skip
 
 
-def write_csv(file: IO[bytes], fields: Sequence[Field], rows: Iterator[Sequence[Any]]) -> None:
-    """Write rows as CSV with a heading, figures with two decimals."""
+def stored_table(
+    connection: Connection, name: str, description: str, fields: Mapping[str, Field], key: Sequence[str]
+) -> Table:
+    """Return a table of the database in the order of its key; a column that an older database lacks is null."""
+    known = connection.columns(name)
+    columns = {field: field if field.lower() in known else f"NULL AS {field}" for field in fields}
+    if "Until" in columns:
+        columns["Until"] = f"nullif(Until, '{CURRENT}') AS Until"
+    source = f"FROM {name} ORDER BY {', '.join(key)}" if known else "WHERE 1 = 0"
+    return Table(name, description, fields, key, f"SELECT {', '.join(columns.values())} {source}")
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def write_table(connection: Connection, table: Table, path: Path) -> None:
+    """Write a table's rows as CSV or Parquet, as the path's ending says; raises StageError (74)."""
+    write = write_csv if path.suffix == ".csv" else write_parquet
+    stream = connection.stream(table.question, table.values)
+    with writing(path), contextlib.closing(stream) as rows, open(path, "xb") as file:
+        write(file, list(table.fields.values()), table.convert(iter(rows)))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def staging_folder(folder: Path) -> Iterator[Path]:
+    """Yield a new hidden folder in a folder, which is removed in the end, as are those that killed exports left."""
+    for old in folder.glob(".export.*.tmp"):
+        if time.time() - old.stat().st_mtime > STAGING_LASTS_S:
+            shutil.rmtree(old, ignore_errors=True)
+    staging = folder / f".export.{os.getpid()}-{time.time_ns()}.tmp"
+    with writing(staging):
+        staging.mkdir()
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def put_in_place(paths: Sequence[Path], folder: Path) -> None:
+    """Move files into a folder, the last one last, which describes them: killed in between, it is not there."""
+    package = folder / paths[-1].name
+    with writing(package):
+        package.unlink(missing_ok=True)
+        sync_folder(folder)
+        for path in paths:
+            path.replace(folder / path.name)
+        sync_folder(folder)
+
+
+def write_csv(file: IO[bytes], fields: Sequence[Field], rows: Rows) -> None:
+    """Write rows as CSV with a heading."""
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow([field.name for field in fields])
-    for row in rows:
-        lines.writerow([_cell(value, field.kind) for value, field in zip(row, fields, strict=True)])
+    cells = [_cell_of(field) for field in fields]
+    lines.writerows([cell(value) for cell, value in zip(cells, row, strict=True)] for row in rows)
     text.detach()
 
 
-def _cell(value: Any, kind: str) -> Any:
-    """Return a cell that no spreadsheet takes for a formula: a name may come from a page that anybody edits."""
-    if kind == "number":
-        return f"{value:.2f}"
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_SIGNS) else value
+def _cell_of(field: Field) -> Callable[[Any], Any]:
+    if field.type is float:
+        return _exact if field.name in EXACT else _two_decimals
+    return _safe if field.type is str else lambda value: value
 
 
-def write_parquet(file: IO[bytes], fields: Sequence[Field], rows: Iterator[Sequence[Any]]) -> None:
+def _exact(value: float | None) -> str:
+    return "" if value is None else repr(float(value)).removesuffix(".0")
+
+
+def _two_decimals(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _safe(value: str | None) -> str | None:
+    """Return a text that no spreadsheet takes for a formula: anybody can edit a page, and the names in it."""
+    return f"'{value}" if value and value.startswith(FORMULA_SIGNS) else value
+
+
+def write_parquet(file: IO[bytes], fields: Sequence[Field], rows: Rows) -> None:
     """Write rows as Parquet, each column with its description."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = {"string": pa.string(), "integer": pa.int32(), "number": pa.float64()}
-    schema = pa.schema([pa.field(f.name, types[f.kind], metadata={"description": f.what}) for f in fields])
+    types = {str: pa.string(), int: pa.int32(), float: pa.float64()}
+    schema = pa.schema([pa.field(f.name, types[f.type], metadata={"description": f.description}) for f in fields])
     with pq.ParquetWriter(file, schema) as written:
         while some := list(islice(rows, BATCH_ROWS)):
             columns = [pa.array(c, f.type) for c, f in zip(zip(*some, strict=True), schema, strict=True)]
             written.write_table(pa.Table.from_arrays(columns, schema=schema))
 
 
-def as_package(connection: Connection, written: dict[Path, Table], vintage: Vintage) -> bytes:
-    """Return datapackage.json: where the figures are from and under which terms, and each file with its fields."""
-    publishers = {vintage.publisher}
-    if any(table.name == "GDP_Estimates" for table in written.values()):
-        publishers |= {publisher for (publisher,) in connection.execute("SELECT DISTINCT Publisher FROM GDP_Estimates")}
-    terms = [TERMS[publisher] for publisher in TERMS if publisher in publishers]
+# --- the package ------------------------------------------------------------------------------------------------------
+
+
+def as_package(connection: Connection, written: Mapping[Path, Table], vintage: Vintage) -> bytes:
+    """Return datapackage.json: sources, licences, and each file with its fields.
+
+    Its date is that of the last load, so that an export of the same database is the same to the byte.
+    """
+    (created,) = connection.execute("SELECT max(Loaded_at) FROM Loads").fetchone()
     package = {
         "name": "countries-by-gdp",
         "title": f"Countries by nominal GDP, as of {vintage.as_of[:10]}",
-        "description": f"Estimates by country in {UNIT}. In CSV an apostrophe stands before a text that begins with"
+        "description": "Figures by country in billion USD. In CSV an apostrophe precedes a text that begins with"
         " = + - @, so that no spreadsheet takes it for a formula.",
-        "created": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
-        "sources": [source for source, _ in terms],
-        "licenses": [licence for _, licence in terms],
+        "created": created,
+        **_terms(_publishers(connection, written.values(), vintage)),
         "resources": [_resource(path, table) for path, table in written.items()],
     }
     return json.dumps(package, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def _publishers(connection: Connection, tables: Iterable[Table], vintage: Vintage) -> set[str]:
+    if all(table.name != "GDP_Estimates" for table in tables):
+        return {vintage.publisher}
+    return {publisher for (publisher,) in connection.execute("SELECT DISTINCT Publisher FROM GDP_Estimates")}
+
+
+def _terms(publishers: set[str]) -> dict[str, Any]:
+    known = [publisher for name, publisher in PUBLISHERS.items() if name in publishers]
+    return {
+        "sources": [{"title": one.title, "path": one.url} for one in known],
+        "licenses": [{"name": one.licence, "title": one.licence_title, "path": one.licence_url} for one in known],
+    }
 
 
 def _resource(path: Path, table: Table) -> dict[str, Any]:
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     described = {
-        "name": path.name.lower().replace(".", "-").replace("_", "-"), "path": path.name, "description": table.what,
-        "bytes": path.stat().st_size, "hash": f"sha256:{sha256}",
+        "name": path.name.lower().replace(".", "-").replace("_", "-"), "path": path.name,
+        "description": table.description, "bytes": path.stat().st_size, "hash": f"sha256:{sha256}",
     }  # fmt: skip
     if path.suffix == ".parquet":
         return {**described, "type": "file", "format": "parquet", "mediatype": "application/vnd.apache.parquet"}
     schema = {
-        "fields": [_field(field, table) for field in table.fields],
-        "primaryKey": table.key,
+        "fields": [_field(field, table) for field in table.fields.values()],
+        "primaryKey": list(table.key),
         "missingValues": [""],
     }
     return {
@@ -201,9 +283,13 @@ def _resource(path: Path, table: Table) -> dict[str, Any]:
 
 
 def _field(field: Field, table: Table) -> dict[str, Any]:
-    described: dict[str, Any] = {"name": field.name, "type": field.kind, "description": field.what}
-    if field.kind == "number":
-        described["unit"] = UNIT
-    if field.name in table.key or field.kind == "number":
+    described: dict[str, Any] = {
+        "name": field.name,
+        "type": FRICTIONLESS_TYPES[field.type],
+        "description": field.description,
+    }
+    if field.unit:
+        described["unit"] = field.unit
+    if field.name in table.key or (field.type is float and not field.is_nullable):
         described["constraints"] = {"required": True}
     return described

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from gdp.model import NOT_A_HEADLINE, has_flag, is_flagged_by_check
-from gdp.store.database import Connection, rows_of
+from gdp.store.database import Connection
 from gdp.store.history import History
 from gdp.store.vintages import END_OF_DAY, Vintage
 from utils import Exit, StageError, percent
@@ -24,11 +24,11 @@ UNCHANGED = "unchanged"  # the difference, if any, is below rounding
 PERCENT_DIGITS = 2
 
 BEFORE = """
-    SELECT Country, Year, GDP_USD_billion, GDP_USD_million, As_of, Until, Note, Flags, Confirmed
-    FROM (SELECT GDP_Estimates.*, {confirmed} AS Confirmed FROM GDP_Estimates
-          WHERE Publisher = :publisher AND Institution = 'IMF' AND As_of <= :as_of) AS published
-    WHERE {which} ORDER BY As_of
+    SELECT Country, Year, GDP_USD_billion, GDP_USD_million, As_of, Note, Flags, {confirmed} AS Confirmed
+    FROM GDP_Estimates WHERE Publisher = :publisher AND Institution = 'IMF' AND As_of <= :as_of AND {which}
+    ORDER BY As_of
 """
+BEFORE_COLUMNS = ("Country", "Year", "GDP_USD_billion", "GDP_USD_million", "As_of", "Note", "Flags", "Confirmed")
 CONFIRMED = """EXISTS (SELECT 1 FROM Confirmations WHERE Confirmations.Publisher = GDP_Estimates.Publisher
     AND Confirmations.Institution = GDP_Estimates.Institution AND Confirmations.ISO3 = GDP_Estimates.ISO3
     AND Confirmations.Year = GDP_Estimates.Year AND Confirmations.As_of = GDP_Estimates.As_of)"""
@@ -94,7 +94,7 @@ def _baselines(connection: Connection, before: Vintage | None, rows: Iterable[Ro
     if before is None or not wanted:
         return {}
     current = {key: row for key, row in _published(connection, before, "Until > :as_of") if key in wanted}
-    flagged = [key for key, row in current.items() if not _is_baseline(row)]
+    flagged = [key for key, row in current.items() if not is_baseline(row)]
     older = _last_unflagged(connection, before, flagged)
     return {key: row for key, row in current.items() if key not in flagged} | older
 
@@ -104,7 +104,7 @@ def _last_unflagged(connection: Connection, before: Vintage, keys: list[Key]) ->
         return {}
     names = {f"country{number}": country for number, (country, _) in enumerate(keys)}
     which = f"Until <= :as_of AND Country IN ({', '.join(f':{name}' for name in names)})"
-    older = {key: row for key, row in _published(connection, before, which, **names) if _is_baseline(row)}
+    older = {key: row for key, row in _published(connection, before, which, **names) if is_baseline(row)}
     return {key: older[key] for key in keys if key in older}
 
 
@@ -112,13 +112,16 @@ def _published(connection: Connection, before: Vintage, which: str, **values: st
     """Yield a publisher's figures up to a vintage by country and year, from oldest to newest."""
     confirmed = CONFIRMED if connection.columns("Confirmations") else "1 = 0"
     question = BEFORE.format(confirmed=confirmed, which=which)
-    for row in rows_of(connection, question, publisher=before.publisher, as_of=before.as_of, **values):
+    values |= {"publisher": before.publisher, "as_of": before.as_of}
+    for cells in connection.execute(question, values):
+        row = dict(zip(BEFORE_COLUMNS, cells, strict=True))
         yield (row["Country"], row["Year"]), row
 
 
-def _is_baseline(row: Row) -> bool:
-    is_confirmed = bool(row.get("Confirmed", row.get("confirmed")))
-    return (is_confirmed or not is_flagged_by_check(row["Flags"])) and not has_flag(row["Flags"], *NOT_A_HEADLINE)
+def is_baseline(row: Row) -> bool:
+    """Return whether later figures are compared with a figure; `Confirmed` is whether a person confirmed it."""
+    is_flagged = is_flagged_by_check(row["Flags"]) and not row["Confirmed"]
+    return not is_flagged and not has_flag(row["Flags"], *NOT_A_HEADLINE)
 
 
 def _change(was: Row | None, now: Row | None, baseline: Row | None) -> Row:

@@ -1,4 +1,4 @@
-"""What `etl_process.py --status` tells, from log/runs.jsonl: each stage's last success, and how old the data is."""
+"""The status for `etl_process.py --status`: what the database holds, and from the log how each stage ended last."""
 
 from __future__ import annotations
 
@@ -7,34 +7,54 @@ from typing import Any
 
 from gdp.places import Place
 from gdp.runtime.run_log import Run, read_runs
-from utils import Exit
+from gdp.store.database import asked, rows_of
+from utils import Exit, StageError, printable
 
 STAGES = ("extract", "transform", "load", "report")
+_HELD = "SELECT count(*) AS Countries, max(As_of) AS As_of FROM Countries_by_GDP"
+_LOADED = "SELECT count(*) AS Countries, max(As_of) AS As_of FROM Loads"
 
 
 def status(database: Place) -> dict[str, Any]:
-    """Return the last success of each stage, the last failure, the As_of loaded into a database and its age in days.
+    """Return what a database holds, each stage's last success, the last failure, and what is wrong with the database.
 
-    Raises StageError (66) when no run is on record.
+    Raises StageError (66) when no run is recorded.
     """
-    runs = read_runs()
-    ours = [run for run in runs if run["stage"] != "load" or run.get("output") == str(database)]
+    runs, skipped = read_runs()
+    ours = [run for run in runs if _database_of(run) in (None, str(database))]
     done = {run["stage"]: run for run in ours if run["exit_code"] == Exit.DONE}
-    # a run fails with one of its stages, and only that knows why; by itself it fails when it cannot start
-    failed = [run for run in runs if run["exit_code"] != Exit.DONE and run.get("error") and not run.get("failed_stage")]
-    as_of = done.get("load", {}).get("as_of")
+    # a run fails with one of its stages, which alone knows why; it fails by itself when it cannot start
+    failed = [run for run in ours if run["exit_code"] != Exit.DONE and run.get("error") and not run.get("failed_stage")]
     fetched = [run for run in runs if run["stage"] == "extract" and run.get("fetched")]
     return {
-        "stages": {name: _in_short(done.get(name)) for name in STAGES},
-        "as_of": as_of,
-        "age_days": _age_days(as_of) if as_of else None,
-        "last_fetch": {key: fetched[-1].get(key) for key in ("started", "fetched")} if fetched else None,
-        "last_failure": {k: failed[-1].get(k) for k in ("stage", "started", "exit_code", "error")} if failed else None,
+        **_held_by(database),
+        "stages": {name: _some_of(done.get(name), "started", "as_of", "rows_out", "wall_s") for name in STAGES},
+        "last_fetch": _some_of(fetched[-1], "started", "fetched") if fetched else None,
+        "last_failure": _some_of(failed[-1], "stage", "started", "exit_code", "error") if failed else None,
+        "skipped_lines": skipped,
     }
 
 
-def _in_short(run: Run | None) -> dict[str, Any] | None:
-    return {key: run.get(key) for key in ("started", "as_of", "rows_out", "wall_s")} if run else None
+def _held_by(database: Place) -> dict[str, Any]:
+    """Return how many countries a database holds, as of when, and their age; or the problem with it."""
+    held: dict[str, Any] = {"database": str(database), "countries": 0, "as_of": None, "age_days": None, "problem": None}
+    try:
+        with asked(database) as connection:
+            (found,) = rows_of(connection, _HELD)
+            as_of = found["As_of"] or rows_of(connection, _LOADED)[0]["As_of"]
+    except StageError as problem:
+        return {**held, "problem": str(problem), "exit_code": int(problem.code)}
+    return {**held, "countries": found["Countries"], "as_of": as_of, "age_days": _age_days(as_of) if as_of else None}
+
+
+def _database_of(run: Run) -> str | None:
+    """Return the database that a run is about; None for a stage by hand that knows of none."""
+    database = run.get("database", run.get("output") if run["stage"] == "load" else None)
+    return database if isinstance(database, str) else None
+
+
+def _some_of(run: Run | None, *names: str) -> dict[str, Any] | None:
+    return {name: run.get(name) for name in names} if run else None
 
 
 def _age_days(as_of: str) -> int:
@@ -43,20 +63,25 @@ def _age_days(as_of: str) -> int:
 
 def as_lines(found: dict[str, Any]) -> list[str]:
     """Return the status as lines for people."""
-    stages = [
-        f"{name:<10} last done {run['started']}, {run['rows_out']} rows as of {run['as_of']}"
-        if run
-        else f"{name:<10} never"
-        for name, run in found["stages"].items()
-    ]
-    age = f"data as of {found['as_of']}, {found['age_days']} days old" if found["as_of"] else "no data loaded yet"
-    fetch = found["last_fetch"]
-    failure = found["last_failure"]
-    return [
-        *stages,
-        age,
+    fetch, failure = found["last_fetch"], found["last_failure"]
+    lines = [
+        *(f"{name:<10} {_last(run)}" for name, run in found["stages"].items()),
+        _data(found),
         f"last fetch {fetch['started']}: {fetch['fetched']}" if fetch else "never fetched",
         f"last failure {failure['started']}: [{failure['stage']}] exit {failure['exit_code']}, {failure['error']}"
         if failure
         else "no failure on record",
     ]
+    if found["skipped_lines"]:
+        lines.append(f"{found['skipped_lines']} lines of the log for machines cannot be read and were skipped")
+    return [printable(line) for line in lines]
+
+
+def _last(run: dict[str, Any] | None) -> str:
+    return f"last done {run['started']}, {run['rows_out']} rows as of {run['as_of']}" if run else "never"
+
+
+def _data(found: dict[str, Any]) -> str:
+    if found["as_of"]:
+        return f"data as of {found['as_of']}, {found['age_days']} days old, {found['countries']} countries"
+    return f"no data: {found['problem'] or 'nothing is loaded'}"

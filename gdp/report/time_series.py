@@ -35,7 +35,7 @@ def time_series(connection: Connection) -> Row:
 
     A country has its name, its other names, and by series and year a flat list: the place of a day, the figure in
     billions of USD that was published from that day on, or null where it was no longer published, and so on. A negative
-    number after a figure is -1 less the place of its remark: its Note, whether it is a projection, whether it is flagged.
+    number after a figure is -1 less the place of its remark: its Note, and whether it is a projection, and flagged.
     """
     rows = rows_of(connection, ESTIMATES, most=MOST_ESTIMATES)
     rows.sort(key=lambda row: (row["As_of"], row["Code"], row["Year"], row["Publisher"], row["Institution"]))
