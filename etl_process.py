@@ -6,7 +6,11 @@ A failed stage does not stop the next where the file that it reads is there; the
 
 from __future__ import annotations
 
-import argparse
+if __name__ == "__main__":
+    from gdp.runtime import script
+
+    script.start()
+
 import json
 import os
 import re
@@ -15,41 +19,37 @@ import sys
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
-from gdp.options import (
-    add_bulk_options,
-    add_sources,
-    command_line,
-    days,
-    folder_named,
-    page_named,
-    some_seconds,
-    sources_of,
-)
-from gdp.places import Place, database_named, default_database
-from gdp.report import status
-from gdp.runtime import live
-from gdp.runtime import supervisor as watch
+from gdp import options as our
+from gdp.model import WIKIPEDIA, publisher_of
+from gdp.options import ETL, STAGES, Options, as_arguments, parse
+from gdp.places import DATABASE_VARIABLE, Place, default_database
+from gdp.record_files import ARRAY_LIMIT_BYTES
+from gdp.runtime import supervisor
 from gdp.runtime.run_log import record_run, run_log
-from gdp.runtime.stage import answer, leave, run_stage
+from gdp.runtime.script import Stopped, end
+from gdp.runtime.stage import answer, run_stage
+from gdp.runtime.supervisor import Account, Process
+from gdp.runtime.terminal import Viewer, shown_run
 from utils import (
     Exit,
     StageError,
     clean_file,
     clean_parts,
     clean_stream,
+    from_here,
     log_file,
+    printable,
     raw_file,
     raw_parts,
     raw_stream,
+    read_bytes,
     report_file,
 )
 
 RULE = "=" * 24
-NAMES = ("extract", "transform", "load", "report")
-REPORT = NAMES[-1]  # the figures are loaded by then, so it never fails a run
+REPORT = STAGES[-1]  # the figures are loaded by then, so it never fails a run
 
 
 class Stage(NamedTuple):
@@ -60,7 +60,7 @@ class Stage(NamedTuple):
     arguments: list[str]
 
 
-class Ended(NamedTuple):
+class Outcome(NamedTuple):
     """How a stage ended: its exit code, or None when it was not run, and after how long."""
 
     stage: str
@@ -68,7 +68,7 @@ class Ended(NamedTuple):
     seconds: float = 0.0
 
     @property
-    def outcome(self) -> str:
+    def words(self) -> str:
         """Return how it ended, in words."""
         if self.code is None:
             return "not run"
@@ -76,171 +76,73 @@ class Ended(NamedTuple):
 
     def __str__(self) -> str:
         took = "" if self.code is None else f" {self.seconds:6.2f} s"
-        return f"{self.stage:<10} {self.outcome:<16}{took}".rstrip()
-
-
-class Stopped(BaseException):
-    """SIGINT or SIGTERM reached us; the exit code tells which."""
-
-    def __init__(self, code: Exit) -> None:
-        super().__init__(code)
-        self.code = code
+        return f"{self.stage:<10} {self.words:<16}{took}".rstrip()
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the stages asked for, or tell the status; return the first failure's exit code."""
-    options = parse_arguments(arguments)
+    """Run the stages asked for, or print the status; return the first failure's exit code."""
+    options = parse(ETL, arguments)
     run_log.begin("etl", options.quiet)
     if options.status:
-        return answer(lambda: tell_status(options))
-    ended: list[Ended] = []
-
-    def work() -> None:
-        run_log.facts["run"] = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}, process {os.getpid()}"
-        run_log.detail(f"{RULE} run of {run_log.facts['run']} {RULE}")
-        refuse_missing(options)
-        watch.warn_of_low_disk()
-        stages = stages_asked_for(options)
-        with live.shown([stage.name for stage in stages]) as view:
-            run_all(stages, ended, options, view)
-        sum_up(ended, stages, options.database or default_database(), seen=view is not None)
-
-    catch_signals()
+        return answer(lambda: print_status(options))
     ping(options.ping, "/start")
-    try:
-        code = run_stage(work, options.wait)
-    except Stopped as stopped:
-        code = run_log.stop(stopped.code)
+    code = run_stage(lambda: run(options), options.wait)
     ping(options.ping, f"/{code:d}")
     notify(options)
     return code
 
 
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    """Return the options of the command line."""
-    parser = command_line(
-        "Refresh the table of GDP by country: extract, transform, load, report.",
-        "python etl_process.py",
-        "python etl_process.py --page data/pages/2025-12-30_enwiki_rev1330326028.html.gz",
-        "python etl_process.py --from transform --no-report",
-        "python etl_process.py --status",
-    )
-    add = parser.add_argument
-    add("--page", type=page_named, metavar="FILE_OR_URL", help="a saved page or an address (default: the live page)")
-    add_sources(parser)
-    add("--release", metavar="MONTH[..MONTH]", help="with --source: a past release, or those of a span of months")
-    add("--archive", action="store_true", help="take everything kept in data/pages through the stages")
-    add("--pages", type=folder_named, metavar="DIR", help="take every page in a folder through the stages")
-    add_bulk_options(parser)
-    some = parser.add_mutually_exclusive_group()
-    some.add_argument("--from", dest="first", choices=NAMES, help="begin with this stage")
-    some.add_argument("--only", choices=NAMES, help="run this stage alone")
-    some.add_argument(
-        "--status", action="store_true", help="tell when each stage last succeeded and how old the data is"
-    )
-    add(
-        "--max-age", type=days, metavar="DAYS", help="data older than this is a failure: of a kept page, or of --status"
-    )
-    add(
-        "--database",
-        type=database_named,
-        metavar="FILE_OR_URL",
-        help="where load keeps its tables: a file or postgresql://…",
-    )
-    add("--force", action="store_true", help="load in spite of fatal findings, and note them on the rows")
-    add("--no-history", action="store_true", help="leave out the past that comes with the suite, in an empty database")
-    add("--no-report", action="store_true", help="end with load: write no page and no plots")
-    add("--export", action="store_true", help="write what is loaded into results as CSV, and Parquet with pyarrow")
-    add("--json", action="store_true", help="print the results as one JSON object")
-    add_watch(parser)
-    options = parser.parse_args(arguments)
-    if contradiction := contradiction_in(options):
-        parser.error(contradiction)
-    return options
+def run(options: Options) -> None:
+    """Run the stages; raises StageError: 66 for a page that is not there, and with the first failed stage's code."""
+    run_log.facts["run"] = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}, process {os.getpid()}"
+    run_log.facts["database"] = str(options.database or default_database())
+    run_log.detail(f"{RULE} run of {run_log.facts['run']} {RULE}")
+    refuse_missing(options)
+    supervisor.warn_of_low_disk()
+    stages = stages_to_run(options)
+    with shown_run([stage.name for stage in stages], is_short=is_one_page(options)) as viewer:
+        runner = Runner(options, viewer)
+        runner.run(stages)
+    sum_up(runner, stages, options, is_seen=viewer.is_seen)
 
 
-def add_watch(parser: argparse.ArgumentParser) -> None:
-    """Add the options of how a run is watched, and of who is told of it."""
-    add = parser.add_argument
-    add("--timeout", type=some_seconds, metavar="SECONDS", help="end a stage that takes longer")
-    add(
-        "--monitor-interval",
-        type=some_seconds,
-        metavar="SECONDS",
-        default=5.0,
-        help="between resource lines in the log",
-    )
-    add("--ping", metavar="URL", help="a dead-man's switch to call at start and end")
-    add("--notify", metavar="URL", help="a chat's webhook to post to what changed, after a run that changed something")
-    add("--changes-only", action="store_true", help="print what changed and nothing else: with --quiet for cron's mail")
+# --- what to run ------------------------------------------------------------------------------------------------------
 
 
-def contradiction_in(options: argparse.Namespace) -> str | None:
-    """Return what is wrong with options that do not go together, or None."""
-    if options.no_report and REPORT in (options.only, options.first):
-        return "--no-report leaves out the stage that is asked for"
-    one_page = options.page is not None or bool(options.source or options.release)
-    many = options.archive or options.pages is not None
-    begins_later = options.status or "extract" not in {stage.name for stage in stages_asked_for(options)}
-    if one_page and begins_later:
-        return "--page and --source are for extract, which is not asked for"
-    if options.export and "load" not in {stage.name for stage in stages_asked_for(options)}:
-        return "--export is for load, which is not asked for"
-    if (many and one_page) or (options.archive and options.pages):
-        return "--archive and --pages read many pages, and take no --page or --source"
-    return None
+def stages_to_run(options: Options) -> list[Stage]:
+    """Return the stages to run, in order, with their arguments; many pages go from stage to stage as streams."""
+    quiet = as_arguments(options, (our.QUIET,))
+    bulk = as_arguments(options, our.BULK_OPTIONS)
+    place = options.database or default_database()
+    database = [f"--database={place}"] if place.path else []  # a URL may have a password: it goes into the environment
+    raw, clean = files_between_stages(options)
+    page = as_arguments(options, our.OF_EXTRACT)
+    page += as_arguments(options, (our.MAX_AGE,)) if is_one_page(options) else [f"--output={raw}", *bulk]
+    loading = as_arguments(options, (our.JSON, our.FORCE, our.EXPORT, our.NO_HISTORY, our.CHANGES_ONLY))
+    stages = {
+        "extract": Stage("extract", None, [*page, *quiet]),
+        "transform": Stage("transform", raw, [f"--input={raw}", f"--output={clean}", *bulk, *quiet]),
+        "load": Stage("load", clean, [f"--input={clean}", *database, *loading, *quiet]),
+        REPORT: Stage(REPORT, place.path, [*database, *quiet]),
+    }
+    return [stages[name] for name in our.stage_names(options)]
 
 
-def stages_asked_for(options: argparse.Namespace) -> list[Stage]:
-    """Return the stages to run, in order, with the arguments that are theirs.
-
-    Many pages go from stage to stage as streams, a record a line.
-    """
-    quiet = ["--quiet"] * options.quiet
-    flags = ("json", "force", "export", "no_history", "changes_only")
-    for_load = [f"--{name.replace('_', '-')}" for name in flags if getattr(options, name)]
-    database = [f"--database={options.database.as_argument}"] if options.database else []
-    raw, clean = between_stages(options)
-    many = given(options, "workers", "max_rejected", "engine", "master")
-    source = [f"--source={','.join(sources_of(options))}"] if options.source else []
-    release = given(options, "release")
-    stream = [*["--archive"] * options.archive, *given(options, "pages"), *source, *release, f"--output={raw}", *many]
-    one_page = [*given(options, "page"), *source, *release, *given(options, "max_age")]
-    stages = [
-        Stage("extract", None, [*(stream if is_stream_of_many(options) else one_page), *quiet]),
-        Stage("transform", raw, [f"--input={raw}", f"--output={clean}", *many, *quiet]),
-        Stage("load", clean, [f"--input={clean}", *database, *for_load, *quiet]),
-    ]
-    if not options.no_report:
-        stages.append(Stage(REPORT, (options.database or default_database()).path, [*database, *quiet]))
-    if options.only:
-        return [stages[NAMES.index(options.only)]]
-    return stages[NAMES.index(options.first) if options.first else 0 :]
-
-
-def between_stages(options: argparse.Namespace) -> tuple[Path, Path]:
-    """Return where raw and clean records stand: for one page, for many, or for Spark."""
+def files_between_stages(options: Options) -> tuple[Path, Path]:
+    """Return where raw and clean records are: of one page, of many, or on Spark."""
     if options.engine == "spark":
         return raw_parts(), clean_parts()
-    return (raw_stream(), clean_stream()) if is_stream_of_many(options) else (raw_file(), clean_file())
+    return (raw_file(), clean_file()) if is_one_page(options) else (raw_stream(), clean_stream())
 
 
-def is_stream_of_many(options: argparse.Namespace) -> bool:
-    """Tell whether many pages, or the releases of a span, go from stage to stage a record a line."""
-    return bool(options.archive or options.pages or ".." in (options.release or ""))
+def is_one_page(options: Options) -> bool:
+    """Return whether the run is of one page; many, or the releases of a span, go from stage to stage as streams."""
+    is_span = options.release is not None and options.release[0] != options.release[1]
+    return not (options.archive or options.pages or is_span)
 
 
-def given(options: argparse.Namespace, *names: str) -> list[str]:
-    """Return those of the options that were given, as a stage takes them."""
-    values = {name: getattr(options, name) for name in names}
-    return [
-        f"--{name.replace('_', '-')}={getattr(value, 'as_argument', value)}"
-        for name, value in values.items() if value is not None
-    ]  # fmt: skip
-
-
-def refuse_missing(options: argparse.Namespace) -> None:
-    """Raise StageError (66) when a page or folder that the user named is not there: nothing else does in its place."""
+def refuse_missing(options: Options) -> None:
+    """Raise StageError (66) when a page or folder that the user named is not there: nothing can replace it."""
     if isinstance(options.page, Path) and not options.page.exists():
         raise StageError(
             Exit.NO_INPUT, f"{options.page} is not there; name another with --page, or none: the live page"
@@ -249,106 +151,187 @@ def refuse_missing(options: argparse.Namespace) -> None:
         raise StageError(Exit.NO_INPUT, f"{options.pages} is no folder of pages; name another with --pages")
 
 
-def catch_signals() -> None:
-    """Let SIGINT and SIGTERM raise Stopped, so that the children end before we do."""
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        for again in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(again, signal.SIG_IGN)  # a second one must not stop the stopping
-        raise Stopped(Exit.INTERRUPTED if number == signal.SIGINT else Exit.TERMINATED)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+# --- running ----------------------------------------------------------------------------------------------------------
 
 
-def run_all(stages: list[Stage], ended: list[Ended], options: argparse.Namespace, view: live.View | None) -> None:
-    """Run the stages in turn, one started ahead; append how each ended to `ended`."""
-    assert run_log.lock is not None
-    started: dict[str, watch.Process] = {}
-    try:
-        for number, stage in enumerate(stages):
-            for ahead in reversed(stages[len(started) : number + 2]):  # transform first: pandas takes longest to import
-                started[ahead.name] = watch.start(ahead.name, ahead.arguments, run_log.lock, view)
-            if may_run(stage, ended):
-                if view:
-                    view.begin(started[stage.name])
-                account = watch.take_turn(started[stage.name], options.timeout, options.monitor_interval)
-                ended.append(record(stage, account, options))
-                if view:
-                    view.end(stage.name, ended[-1].outcome, account.facts.get("rows_out"), account.spent.peak_memory_mb)
-            else:
-                ended.append(Ended(stage.name, None))
-                if view:
-                    view.end(stage.name, ended[-1].outcome)
-    finally:
-        for process in started.values():
-            watch.end(process)
+class Runner:
+    """Runs stages in turn, the next one started ahead, and records how each ended."""
+
+    def __init__(self, options: Options, viewer: Viewer) -> None:
+        self._options, self._viewer = options, viewer
+        self.outcomes: list[Outcome] = []
+        self.warnings = 0  # of the stages
+        self._processes: dict[str, Process] = {}
+
+    def run(self, stages: list[Stage]) -> None:
+        """Run the stages."""
+        try:
+            for number, stage in enumerate(stages):
+                # transform is started before extract: pandas takes longest to import
+                for ahead in reversed(stages[len(self._processes) : number + 2]):
+                    self._processes[ahead.name] = self._started(ahead)
+                if may_run(stage, self.outcomes, self._options):
+                    self._take_turn(stage)
+                else:
+                    self.outcomes.append(Outcome(stage.name, None))
+                    self._viewer.end(stage.name, self.outcomes[-1].words)
+        finally:
+            for process in self._processes.values():
+                supervisor.end(process)
+
+    def _started(self, stage: Stage) -> Process:
+        assert run_log.lock is not None
+        url = (self._options.database or default_database()).url
+        secrets = {DATABASE_VARIABLE: url} if url else {}
+        return supervisor.start(stage.name, stage.arguments, run_log.lock, self._viewer, secrets)
+
+    def _take_turn(self, stage: Stage) -> None:
+        process = self._processes[stage.name]
+        self._viewer.begin(process)
+        try:
+            account = supervisor.take_turn(process, self._options.timeout, self._options.monitor_interval)
+        except Stopped as stopped:
+            self._record(stage, supervisor.stop(process, stopped.number))
+            raise
+        self._record(stage, account)
+
+    def _record(self, stage: Stage, account: Account) -> None:
+        """Record a stage's end in the text log and in log/runs.jsonl."""
+        facts = run_log.facts | account.facts
+        if problem := self._problem(stage, account):
+            facts["error"] = problem
+            run_log.warn(problem)
+        for name in ("changed", "unchanged_since"):
+            run_log.facts[name] = account.facts.get(name, run_log.facts.get(name))
+        self.warnings += len(account.facts.get("warnings", ()))
+        supervisor.log_usage(stage.name, account.usage)
+        record_run(stage.name, account.usage, account.code, facts)
+        outcome = Outcome(stage.name, account.code, account.usage.wall_s)
+        run_log.detail(str(outcome))
+        self.outcomes.append(outcome)
+        self._viewer.end(stage.name, outcome.words, account)
+
+    def _problem(self, stage: Stage, account: Account) -> str | None:
+        """Return why a stage ended that could not explain it itself, or None."""
+        if account.timed_out:
+            return f"{stage.name} took longer than --timeout {self._options.timeout:g} s and was ended"
+        if account.signal is None or "error" in account.facts:
+            return None
+        name = signal.Signals(account.signal).name
+        hint = "; memory may have run out: end other programs, or use --workers 1" * (name == "SIGKILL")
+        return f"{stage.name} was ended by {name}{hint}"
 
 
-def may_run(stage: Stage, ended: list[Ended]) -> bool:
-    """Tell whether a stage may run: after a failure, only where the file that it reads is there; say which it is."""
-    failed = [before.stage for before in ended if before.code != Exit.DONE]
+def may_run(stage: Stage, outcomes: list[Outcome], options: Options) -> bool:
+    """Return whether a stage may run: after a failure, only with a good file of what was asked for, and a warning."""
+    failed = [before for before in outcomes if before.code != Exit.DONE]
     if not failed or stage.reads is None:
         return True
+    before = f"{failed[-1].stage} {'was not run' if failed[-1].code is None else 'failed'}"
     path = stage.reads
     if not path.exists():
-        run_log.warn(f"{stage.name} is not run: {failed[-1]} failed, and {path} is not there")
-        return False
-    written = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
-    run_log.warn(f"{failed[-1]} failed; {stage.name} goes on with {path} of {written:%Y-%m-%d %H:%M}")
-    return True
+        run_log.warn(f"{stage.name} is not run: {before}, and {path} is not there")
+    elif stage.name == REPORT and failed[-1].code is None:
+        run_log.warn(f"{stage.name} is not run: {before}")
+    elif not holds_what_was_asked(path, options):
+        run_log.warn(f"{stage.name} is not run: {before}, and {path} has other figures than those asked for")
+    else:
+        written = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+        run_log.warn(f"{before}; {stage.name} goes on with {path} of {written:%Y-%m-%d %H:%M}")
+        return True
+    return False
 
 
-def record(stage: Stage, account: watch.Account, options: argparse.Namespace) -> Ended:
-    """Put a stage's end on record: in the text log and in log/runs.jsonl."""
-    facts = run_log.facts | account.facts
-    if account.timed_out:
-        facts["error"] = f"{stage.name} took longer than --timeout {options.timeout:g} s and was ended"
-        run_log.warn(facts["error"])
-    elif account.signal:  # and the stage could not tell
-        facts.setdefault("error", f"{stage.name} was ended by {signal.Signals(account.signal).name}")
-        run_log.warn(facts["error"])
-    run_log.facts["changed"] = account.facts.get("changed", run_log.facts.get("changed"))
-    watch.tell_spent(stage.name, account.spent)
-    record_run(stage.name, account.spent, account.code, facts)
-    result = Ended(stage.name, account.code, account.spent.wall_s)
-    run_log.detail(str(result))
-    return result
+def holds_what_was_asked(path: Path, options: Options) -> bool:
+    """Return whether a file between stages has records of the sources that were asked for, and of no others.
 
-
-def sum_up(ended: list[Ended], stages: list[Stage], database: Place, seen: bool) -> None:
-    """Tell how each stage ended and where the results lie; raises StageError with the first failure's exit code.
-
-    `seen` says that a person at a terminal has seen how each stage ended.
+    Files of many pages are not read: whoever reads a folder of pages names no source.
     """
-    counted = [result for result in ended if result.stage != REPORT or len(ended) == 1]
-    failure = next((result for result in counted if result.code != Exit.DONE), None)
-    for result in ended:
-        if not seen and (failure or not run_log.quiet):
-            print(f"[etl] {result}", file=sys.stderr)
-    written = [stage.reads for stage in stages if stage.name == "load" and stage.reads]
-    drawn = [report_file() for stage in stages if stage.name == REPORT]
-    loaded = [database] if database.path is None or database.path.exists() else []
-    results = [*(path for path in written if path.exists()), *loaded, *(path for path in drawn if path.exists())]
-    run_log.info(f"results: {', '.join(map(str, results)) or 'none yet'}; log: {log_file()}")
+    if not is_one_page(options) or not path.is_file():
+        return True
+    if options.release is not None:  # the file may be another release's
+        return False
+    try:
+        records = json.loads(read_bytes(path, ARRAY_LIMIT_BYTES))
+        publishers = {publisher_of(record["Source"]) for record in records}
+    except (StageError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return True  # the stage that reads it explains what is wrong with it
+    return publishers <= set(options.source or [WIKIPEDIA.name])
+
+
+# --- what is shown at the end -----------------------------------------------------------------------------------------
+
+
+def sum_up(runner: Runner, stages: list[Stage], options: Options, is_seen: bool) -> None:
+    """Show how the stages ended and where the results are; raises StageError with the first failure's exit code.
+
+    `is_seen` says that a person at a terminal has seen how each stage ended.
+    """
+    counted = [outcome for outcome in runner.outcomes if outcome.stage != REPORT or len(runner.outcomes) == 1]
+    failure = next((outcome for outcome in counted if outcome.code != Exit.DONE), None)
+    since = run_log.facts.get("unchanged_since")
+    if since and not failure and all(outcome.code == Exit.DONE for outcome in runner.outcomes):
+        run_log.info(f"unchanged since {since}; log: {log_file()}")
+        return
+    if is_seen:
+        show_next_steps(runner, stages, options)
+    else:
+        for outcome in runner.outcomes:
+            if failure or not run_log.quiet:
+                print(f"[etl] {outcome}", file=sys.stderr)
+        results = ", ".join(map(str, results_of(stages, options))) or "none yet"
+        run_log.info(f"results: {results}; log: {log_file()}")
     if failure and failure.code:
         run_log.facts["failed_stage"] = failure.stage
-        raise StageError(failure.code, f"{failure.stage} failed; its error stands above and in {log_file()}")
+        raise StageError(failure.code, f"{failure.stage} failed; its error is above and in {log_file()}")
 
 
-def tell_status(options: argparse.Namespace) -> None:
-    """Print the status; raises StageError: 69 when the data is older than --max-age, 66 when there has been no run."""
+def show_next_steps(runner: Runner, stages: list[Stage], options: Options) -> None:
+    """Show a person at a terminal the number of warnings, a path a line, and what to try next."""
+    lines = [f"{'results' if not number else '':<9}{path}" for number, path in enumerate(results_of(stages, options))]
+    lines.append(f"{'log':<9}{log_file()}")
+    if any(outcome.stage == "load" and outcome.code == Exit.DONE for outcome in runner.outcomes):
+        if runner.warnings:
+            number = f"{runner.warnings} warning{'s' * (runner.warnings > 1)}"
+            lines.insert(0, f"{number}, none stopped the load: python load.py --findings")
+        lines.append(f"{'try':<9}python load.py --country KOR, --changes, or --as-of 2025-01-31")
+    for line in lines:
+        run_log.detail(line)
+        print(from_here(printable(line)), file=sys.stderr)
+
+
+def results_of(stages: list[Stage], options: Options) -> list[Path | Place]:
+    """Return the files and the database that the run has written, or an earlier one."""
+    database = options.database or default_database()
+    cleaned = [stage.reads for stage in stages if stage.name == "load" and stage.reads]
+    drawn = [report_file() for stage in stages if stage.name == REPORT]
+    loaded = [database] if database.path is None or database.path.exists() else []
+    return [*(path for path in cleaned if path.exists()), *loaded, *(path for path in drawn if path.exists())]
+
+
+def print_status(options: Options) -> None:
+    """Print the status; raises StageError: 66 where the database is missing, 69 where its data is too old."""
+    from gdp.report import status
+
     database = options.database or default_database()
     found = status.status(database)
-    print(json.dumps(found, indent=2) if options.json else "\n".join(status.as_lines(found)))
+    if options.json:
+        print(json.dumps(found, indent=2))
+    elif not options.quiet:
+        print("\n".join(status.as_lines(found)))
+    if found["problem"]:
+        raise StageError(found["exit_code"], found["problem"])
     if options.max_age is not None and (found["age_days"] is None or found["age_days"] > options.max_age):
         age = "no data is loaded" if found["age_days"] is None else f"the data is {found['age_days']} days old"
-        age += f" in {database}"
-        raise StageError(Exit.UNREACHABLE, f"{age}, over --max-age {options.max_age}; run python etl_process.py")
+        problem = f"{age} in {database}, over --max-age {options.max_age}"
+        raise StageError(Exit.UNREACHABLE, f"{problem}; run python etl_process.py")
+
+
+# --- whom to call -----------------------------------------------------------------------------------------------------
 
 
 def ping(url: str | None, ending: str) -> None:
-    """Call a dead-man's switch (healthchecks' convention: /start, then /exit-code); it never fails the run."""
+    """Call a monitoring service (healthchecks' convention: /start, then /exit-code); it never fails the run."""
     if url is None:
         return
     from gdp.sources.http import call
@@ -356,34 +339,33 @@ def ping(url: str | None, ending: str) -> None:
     reach("--ping", url, lambda: call(url.rstrip("/") + ending))
 
 
-def notify(options: argparse.Namespace) -> None:
+def notify(options: Options) -> None:
     """Post what changed, after a run that changed something; it never fails the run."""
     if not options.notify or not run_log.facts.get("changed"):
         return
-    from gdp.report.notify import message
-    from gdp.sources.http import post
-    from gdp.store.database import asked
 
-    def tell() -> None:
+    def post_changes() -> None:
+        from gdp.report.notify import message
+        from gdp.sources.http import post
+        from gdp.store.database import asked
+
         with asked(options.database or default_database()) as connection:
-            said = message(connection, None if options.no_report else report_file())
-        post(options.notify, said)
+            text = message(connection, None if options.no_report else report_file())
+        post(options.notify, text)
 
-    reach("--notify", options.notify, tell)
+    reach("--notify", options.notify, post_changes)
 
 
 def reach(option: str, url: str, work: Callable[[], None]) -> None:
-    """Do what asks the address that an option gives; where that cannot be, warn without any word of the address."""
-    from gdp.sources import Unreachable
-
+    """Do what calls the address of an option; on any failure, warn without a word of the address."""
     try:
         work()
-    except (Unreachable, StageError) as reason:
+    except Exception as reason:
         # whoever knows the address may call it too, and a library's error may quote a part of it
-        tells = "://" in str(reason) or any(word in str(reason) for word in re.findall(r"\w{4,}", url))
-        why = "" if tells else f": {reason}"
+        is_quoted = "://" in str(reason) or any(word in str(reason) for word in re.findall(r"\w{4,}", url))
+        why = "" if is_quoted else f": {reason}"
         run_log.warn(f"could not call the address of {option}{why}")
 
 
 if __name__ == "__main__":
-    leave(main())
+    end(main())

@@ -8,19 +8,25 @@ Prints the countries at or above 100 billion USD, the mean of each region's top 
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from gdp.runtime import script
+
+    script.start()
+
 import argparse
 import json
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from gdp.options import command_line, day, stream_named
-from gdp.places import Place, database_named, default_database, file_named
+from gdp.options import LOAD, parse
+from gdp.places import Place, default_database
 from gdp.remote_files import Where, stands_for
 from gdp.report import tables as questions
 from gdp.report.revisions import Changes, Ranking, changed, ranking, summary
 from gdp.runtime.run_log import run_log
-from gdp.runtime.stage import answer, leave, run_stage
+from gdp.runtime.script import end
+from gdp.runtime.stage import answer, run_stage
 from gdp.store.database import asked, loading, sound
 from gdp.store.headlines import put_current_view, replace_countries
 from gdp.store.history import History, Remarks
@@ -44,7 +50,7 @@ class Loaded(NamedTuple):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the stage as a script, or answer a question; return its exit code."""
-    options = parse_arguments(arguments)
+    options = parse(LOAD, arguments)
     run_log.begin("load", options.quiet)
     database = options.database or default_database()
     if options.export and not options.input:
@@ -67,50 +73,6 @@ def main(arguments: list[str] | None = None) -> int:
         refuse_newest(loaded.refused)
 
     return run_stage(work, options.wait)
-
-
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    """Return the options of the command line."""
-    parser = command_line(
-        "Load clean GDP figures into SQLite; print the large economies and each region's top five.",
-        "python load.py",
-        "python load.py --as-of 2026-01-01",
-        "python load.py --country KOR",
-        "python load.py --export",
-    )
-    add = parser.add_argument
-    add("--input", type=stream_named, metavar="FILE", help="clean records (default: transform's)")
-    add(
-        "--database",
-        type=database_named,
-        metavar="FILE_OR_URL",
-        help="a file or postgresql://… (default: sqliteDB/World_Economies.db)",
-    )
-    add("--force", action="store_true", help="load in spite of fatal findings, and note them on the rows")
-    add("--no-history", action="store_true", help="leave out the past that comes with the suite, in an empty database")
-    add("--json", action="store_true", help="print as one JSON object")
-    add("--changes-only", action="store_true", help="print what the load changed and nothing else, also with --quiet")
-    past = parser.add_argument_group("instead of loading, ask what was loaded before")
-    past.add_argument("--as-of", type=day, metavar="DATE", help="both screens as they would have been then")
-    past.add_argument("--changes", action="store_true", help="what the last refresh changed")
-    past.add_argument("--since", type=day, metavar="DATE", help="with --changes: what changed since then")
-    past.add_argument("--country", metavar="CODE_OR_NAME", help="one country's estimates through the vintages")
-    past.add_argument("--compare", action="store_true", help="the page's IMF column against the IMF's own figures")
-    said = "write Countries_by_GDP and GDP_Estimates as CSV, and Parquet with pyarrow; with --input after loading that"
-    past.add_argument("--export", action="store_true", help=said)
-    past.add_argument("--output", type=file_named, metavar="DIR", help="where --export writes (default: results)")
-    options = parser.parse_args(arguments)
-    questions_asked = [options.changes, options.country is not None, options.compare, options.export]
-    if sum(questions_asked) > 1 or (options.as_of and (options.changes or options.country is not None)):
-        parser.error("ask one thing at a time: --as-of, --changes, --country, --compare or --export")
-    if options.output and not options.export:
-        parser.error("--output goes with --export")
-    if options.since and not options.changes:
-        parser.error("--since goes with --changes")
-    asks = options.as_of or any(questions_asked[:-1]) or (options.export and not options.input)
-    if asks and (options.input or options.force):
-        parser.error("--input and --force are for loading, and a question loads nothing")
-    return options
 
 
 def answer_question(options: argparse.Namespace, database: Place) -> None:
@@ -296,4 +258,4 @@ def refuse_newest(refused: list[Vintage]) -> None:
 
 
 if __name__ == "__main__":
-    leave(main())
+    end(main())

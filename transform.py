@@ -9,16 +9,21 @@ From one .jsonl file to another, block by block and in the order of the lines, w
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from gdp.runtime import script
+
+    script.start()
+
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 
-from gdp.options import add_bulk_options, bulk_options, command_line, parts_made_by, stream_named
-from gdp.record_files import STREAMS, is_stream
+from gdp.options import TRANSFORM, holds_lines, limits_of, parse, partition_maker
+from gdp.record_files import is_stream
 from gdp.remote_files import Where, stands_for
 from gdp.runtime.rejects import rejected_file
 from gdp.runtime.run_log import run_log
-from gdp.runtime.stage import leave, run_stage
+from gdp.runtime.script import end
+from gdp.runtime.stage import run_stage
 from gdp.transform.countries import reference
 from gdp.transform.rules import left_out
 from gdp.transform.totals import MAX_UNKNOWN, Tally
@@ -39,7 +44,7 @@ from utils import (
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the stage as a script; return its exit code."""
-    options = parse_arguments(arguments)
+    options = parse(TRANSFORM, arguments)
     run_log.begin("transform", options.quiet)
     return run_stage(prepared(options), options.wait)
 
@@ -48,21 +53,19 @@ def prepared(options: argparse.Namespace) -> Callable[[], None]:
     """Return the work, what it needs imported: that may happen before our turn comes, while extract is at work."""
     from gdp.transform import run as transforming
 
-    bulk, sources = bulk_options(options), options.input or [raw_file()]
+    bulk, sources = limits_of(options), options.input or [raw_file()]
     named = transforming.all_named(sources)
-    if run := parts_made_by(options):
+    if run := partition_maker(options):
         folder = options.output or clean_parts()
         from gdp.scale.partitioned_stages import transform_parts
 
         return lambda: tell(transform_parts(sources, folder, bulk, run), named, folder)
-    source, *others = sources
+    source = sources[0]
     target = options.output or (clean_stream() if holds_lines(source) else clean_file())
     if holds_lines(source) and is_stream(target):
         from gdp.scale.partitioned_stages import files_of
 
         return lambda: tell(transforming.transform_stream(files_of(sources), target, bulk), named, target)
-    if others:
-        raise SystemExit(f"transform.py: error: several inputs must be {', '.join(STREAMS)}, and the output too")
     import pandas  # noqa: F401 - what sorts
 
     def clean_and_sort() -> None:
@@ -70,33 +73,6 @@ def prepared(options: argparse.Namespace) -> Callable[[], None]:
         tell(tally, named, target, sha256)
 
     return clean_and_sort
-
-
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    """Return the options of the command line."""
-    parser = command_line(
-        "Turn raw GDP figures into billions of US dollars with years, ISO codes and regions.",
-        "python transform.py",
-        "python transform.py --input results/Countries_by_GDP.json --output /tmp/clean.json",
-    )
-    add = parser.add_argument
-    add(
-        "--input",
-        type=stream_named,
-        nargs="+",
-        metavar="FILE",
-        help=f"raw records (default: extract's); {', '.join(STREAMS)}: by blocks",
-    )
-    add("--output", type=stream_named, metavar="FILE", help="where clean records go (default: for load)")
-    add_bulk_options(parser)
-    return parser.parse_args(arguments)
-
-
-def holds_lines(source: Where) -> bool:
-    """Tell whether a source holds a record a line: a stream, or a folder of parts."""
-    if isinstance(source, Path):
-        return is_stream(source) or source.is_dir()
-    return source.suffix != ".json"
 
 
 # --- what is told -----------------------------------------------------------------------------------------------------
@@ -161,4 +137,4 @@ def against_world(tally: Tally) -> list[Finding]:
 
 
 if __name__ == "__main__":
-    leave(main())
+    end(main())

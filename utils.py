@@ -1,7 +1,4 @@
-"""What every stage shares: exit codes, places, the log, files that appear whole, and the lock.
-
-Nothing here knows a web page, a country or a table of the database.
-"""
+"""What all stages share: exit codes, default paths, words, the text log, files that appear whole, and the lock."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from typing import IO, Protocol
 
 
 class Exit(enum.IntEnum):
-    """The exit codes of all scripts; 65 to 75 are those of BSD's sysexits.h, which cron's readers know."""
+    """The exit codes of all scripts; 65 to 77 are those of BSD's sysexits.h."""
 
     DONE = 0
     FAULT = 1
@@ -30,21 +27,25 @@ class Exit(enum.IntEnum):
     BAD_DATA = 65
     NO_INPUT = 66
     UNREACHABLE = 69
+    NO_RESOURCES = 71
     CANNOT_WRITE = 74
     LOCKED = 75
+    NOT_ALLOWED = 77
+    HUNG_UP = 129
     INTERRUPTED = 130
+    KILLED = 137
     TERMINATED = 143
 
 
 class StageError(Exception):
-    """A failure that was foreseen: one line that says what, where and what to do next, and the exit code it ends in."""
+    """A foreseen failure: one line that says what, where and what to do next, and the exit code."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
 
     def __reduce__(self) -> tuple[type[StageError], tuple[int, str]]:
-        """Let it cross from one process to another."""
+        """Return what another process needs to make it again."""
         return StageError, (self.code, str(self))
 
 
@@ -52,73 +53,73 @@ class StageError(Exception):
 
 PROJECT = Path(__file__).resolve().parent
 COUNTRY_TABLE = PROJECT / "data" / "country_region_table.json"
-HISTORY_FILE = PROJECT / "data" / "history.jsonl.gz"  # the vintages that come with the suite, as clean records
+HISTORY_FILE = PROJECT / "data" / "history.jsonl.gz"  # the bundled vintages, as clean records
 WORLD_MAP = PROJECT / "data" / "world_map.txt"
 SHIPPED_PAGES = PROJECT / "data" / "pages"
 
 
 def our_files() -> list[Path]:
-    """Return our own code and the country table: what travels to other machines, and what tells that a rule changed."""
+    """Return our own code and the country table: other machines need them, and with them the rules change."""
     return [*sorted(PROJECT.glob("*.py")), *sorted((PROJECT / "gdp").rglob("*.py")), COUNTRY_TABLE]
 
 
 def home() -> Path:
-    """Return the folder that log/, results/, sqliteDB/ and data/pages/ hang off: GDP_ETL_HOME, or the project's."""
-    return Path(os.path.abspath(os.environ.get("GDP_ETL_HOME") or PROJECT))  # noqa: PTH100 - so that one file has one name
+    """Return the folder of log/, results/, sqliteDB/ and data/pages/: GDP_ETL_HOME, or the project's."""
+    return Path(os.path.abspath(os.environ.get("GDP_ETL_HOME") or PROJECT))  # noqa: PTH100 - one name for one file
 
 
 def pages_folder() -> Path:
-    """Return the folder in which fetched pages are kept."""
+    """Return the folder of the cached pages."""
     return home() / "data" / "pages"
 
 
 def raw_file() -> Path:
-    """Return where extract writes, and transform reads, unless told otherwise."""
+    """Return where extract writes and transform reads by default."""
     return home() / "results" / "Countries_by_GDP.json"
 
 
 def clean_file() -> Path:
-    """Return where transform writes, and load reads, unless told otherwise."""
+    """Return where transform writes and load reads by default."""
     return home() / "results" / "Countries_by_GDP_Processed.json"
 
 
 def database_file() -> Path:
-    """Return where load keeps its tables unless told otherwise."""
+    """Return where the tables are by default."""
     return home() / "sqliteDB" / "World_Economies.db"
 
 
 def report_file() -> Path:
-    """Return where the report goes; plots/ stands beside it."""
+    """Return where the report goes by default; plots/ is beside it."""
     return home() / "results" / "report.html"
 
 
 def checks_file() -> Path:
-    """Return where the findings of the checks on the figures go."""
+    """Return where the findings of the checks go."""
     return home() / "results" / "Checks.json"
 
 
 def raw_stream() -> Path:
-    """Return where extract writes an archive, and transform reads it, a record a line."""
+    """Return where extract writes many pages and transform reads them, a record a line."""
     return raw_file().with_suffix(".jsonl")
 
 
 def clean_stream() -> Path:
-    """Return where transform writes an archive, and load reads it."""
+    """Return where transform writes many pages and load reads them."""
     return clean_file().with_suffix(".jsonl")
 
 
 def raw_parts() -> Path:
-    """Return the folder of parts that extract writes on Spark."""
+    """Return the folder of partitions that extract writes on Spark."""
     return raw_file().with_suffix(".parts")
 
 
 def clean_parts() -> Path:
-    """Return the folder of parts that transform writes on Spark, and load reads."""
+    """Return the folder of partitions that transform writes on Spark and load reads."""
     return clean_file().with_suffix(".parts")
 
 
-class Elsewhere(Protocol):
-    """A place that is no path of this machine; gdp.remote_files opens it."""
+class Remote(Protocol):
+    """A file that is not on this machine; gdp.remote_files opens it."""
 
     @property
     def name(self) -> str:
@@ -126,22 +127,22 @@ class Elsewhere(Protocol):
 
     @property
     def stamp(self) -> str:
-        """What tells that it is still the same."""
+        """What changes when its content does."""
 
     def open_to_read(self) -> IO[bytes]:
-        """Return it, open to read."""
+        """Return it, open for reading."""
 
     def whole(self) -> contextlib.AbstractContextManager[IO[bytes]]:
-        """Return a file to write that is there when all of it is."""
+        """Return a file to write that appears whole."""
 
 
 def lock_file() -> Path:
-    """Return the file whose lock says that a run is at work in this data folder."""
+    """Return the file that a run at work in this data folder has locked."""
     return home() / "log" / ".lock"
 
 
 def runs_file() -> Path:
-    """Return the log for machines: one object a stage and run."""
+    """Return the log for machines: one object a line for each stage and run."""
     return home() / "log" / "runs.jsonl"
 
 
@@ -152,34 +153,34 @@ def log_file() -> Path:
 
 # --- words ------------------------------------------------------------------------------------------------------------
 
-MAX_NAMED = 6  # a message names so many of what may be thousands; a log or a file beside it has them all
+MAX_NAMED = 6  # a message names so many; the log or a file has all of them
 
 
 def first_few(names: Iterable[str], separator: str = ", ") -> str:
-    """Return the first MAX_NAMED of several names in a row, and how many more there are."""
+    """Return the first MAX_NAMED names, and how many more there are."""
     every = list(names)
     more = f" and {len(every) - MAX_NAMED} more" if len(every) > MAX_NAMED else ""
     return separator.join(every[:MAX_NAMED]) + more
 
 
 def from_here(text: str) -> str:
-    """Return a text for a screen: a path below the current folder is told from there on."""
+    """Return a text for the screen: paths below the current folder are shown relative to it."""
     return re.sub(rf"(?<![\w./-]){re.escape(os.getcwd())}/(?=\w)", "", text)  # noqa: PTH109 - a text is wanted
 
 
 def with_commas(billion_usd: float) -> str:
-    """Return a figure as people read it: two decimals, its thousands by commas."""
+    """Return a figure for people: two decimals, and commas between thousands."""
     return f"{billion_usd:,.2f}"
 
 
 def percent(number: float, form: str = "+.2f") -> str:
-    """Return so many percent; with a sign, as of a change, unless `form` is another."""
+    """Return a percentage; with a sign, as for a change, unless `form` is another."""
     return f"{number:{form}} %"
 
 
 # --- log --------------------------------------------------------------------------------------------------------------
 
-LOG_LIMIT_BYTES = int(os.environ.get("GDP_ETL_LOG_LIMIT_BYTES") or 5_000_000)  # about two thousand runs
+LOG_LIMIT_BYTES = 5_000_000  # about two thousand runs
 LOGS_KEPT = 9
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -188,14 +189,22 @@ MONTHS = (
 
 
 def log_stamp(moment: datetime) -> str:
-    """Return a moment as Year-Monthname-Day-Hour-Minute-Second in UTC, in English whatever the locale."""
+    """Return a moment as Year-Monthname-Day-Hour-Minute-Second in UTC, in English in any locale."""
     moment = moment.astimezone(timezone.utc)
     return f"{moment:%Y}-{MONTHS[moment.month - 1]}-{moment:%d-%H-%M-%S}"
 
 
+def escaped(text: str) -> str:
+    """Return a text that can be encoded: the bytes of a file's name that are not UTF-8 become \\xff and the like."""
+    try:
+        return os.fsencode(text).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+
+
 def printable(text: str) -> str:
-    """Return text on one line without control characters: no source may forge a log line or steer a terminal."""
-    return "".join(c if c.isprintable() else " " for c in text).strip()
+    """Return a text as one line without control characters, so that no source forges a log line."""
+    return "".join(c if c.isprintable() else " " for c in escaped(text)).strip()
 
 
 def append_log(message: str) -> None:
@@ -205,24 +214,25 @@ def append_log(message: str) -> None:
 
 def append_line(path: Path, line: str) -> None:
     """Append a line to a log in one write, so that lines of several processes never mix; raises StageError (74)."""
+    make_folder(path.parent)
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             os.write(descriptor, (line + "\n").encode("utf-8", "backslashreplace"))
             size = os.fstat(descriptor).st_size
         finally:
             os.close(descriptor)
-        if size > LOG_LIMIT_BYTES:
-            _rotate(path)
+        limit = int(os.environ.get("GDP_ETL_LOG_LIMIT_BYTES") or LOG_LIMIT_BYTES)
+        if size > limit:
+            _rotate(path, limit)
 
 
-def _rotate(path: Path) -> None:
-    """Put a full log aside; no line is lost, as a process that has it open writes on to the file put aside."""
+def _rotate(path: Path, limit_bytes: int) -> None:
+    """Rename a full log; no line is lost, as a process that has it open goes on writing to the renamed file."""
     descriptor = os.open(path.with_name(f".{path.name}.rotation"), os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if path.exists() and path.stat().st_size > LOG_LIMIT_BYTES:  # nobody else has done it meanwhile
+        if path.exists() and path.stat().st_size > limit_bytes:  # no other process has done it
             for number in range(LOGS_KEPT - 1, 0, -1):
                 with contextlib.suppress(FileNotFoundError):
                     path.with_name(f"{path.name}.{number}").replace(path.with_name(f"{path.name}.{number + 1}"))
@@ -234,26 +244,60 @@ def _rotate(path: Path) -> None:
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
+_NO_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+_REMEDIES = {
+    **dict.fromkeys([errno.ENOSPC, errno.EDQUOT, errno.EFBIG], "make room there, or choose another place"),
+    **dict.fromkeys([errno.EACCES, errno.EPERM], "change its permissions, or choose another place"),
+    **dict.fromkeys([errno.EMFILE, errno.ENFILE], "raise the limit of `ulimit -n`"),
+    **dict.fromkeys([errno.ENOTDIR, errno.EEXIST, errno.EISDIR], "something else has that name; choose another place"),
+    **dict.fromkeys([errno.ENOMEM, errno.EAGAIN], "end other programs"),
+    **dict.fromkeys([errno.ENOENT, errno.ELOOP], "its folder, or what a link leads to, is not there; make it"),
+    errno.EROFS: "it is on a read-only file system; choose another place",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EIO: "the disk or the network drive failed; check it",
+}
+
+
+def file_problem(path: Path | str, error: OSError, doing: str = "write", code: int = Exit.CANNOT_WRITE) -> StageError:
+    """Return the error for a file that cannot be written, or read: the path, the reason, and the remedy that fits."""
+    remedy = _REMEDIES.get(error.errno or 0, "choose another place")
+    code = Exit.NO_RESOURCES if error.errno in _NO_RESOURCES else code
+    return StageError(code, f"cannot {doing} {path}: {error.strerror or error}; {remedy}, then run again")
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn any OSError within into the one-line StageError (74) that names the path."""
+    """Turn an OSError within into the StageError of file_problem: 74, or 71 where a resource is exhausted."""
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise StageError(
-            Exit.CANNOT_WRITE, f"cannot write {path}: {reason}; make room there or choose another place, then run again"
-        ) from error
+        raise file_problem(path, error) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder where it is the data folder or below it; raises StageError (74) for any other that is missing.
+
+    A mistyped path must not become folders.
+    """
+    if folder.is_dir():
+        return
+    below_home = [one for one in (folder, *folder.parents) if one == home() or home() in one.parents]
+    if not (below_home and home().parent.is_dir()):
+        problem = "it is no folder;" if folder.exists() else "there is no such folder; make it, or"
+        raise StageError(Exit.CANNOT_WRITE, f"cannot write into {folder}: {problem} name another")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 _TEMPORARY = re.compile(r"\..+\.\d+-\d+\.tmp")
 
 
 @contextlib.contextmanager
-def whole_file(path: Path | Elsewhere) -> Iterator[IO[bytes]]:
+def whole_file(path: Path | Remote) -> Iterator[IO[bytes]]:
     """Yield a file to write that replaces `path` whole or not at all, also when the machine dies in between.
 
-    Raises StageError (74) when it cannot be written; whatever stood at `path` is then as it was.
+    Raises StageError (74) when it cannot be written; the file at `path` is then as it was.
     """
     if not isinstance(path, Path):
         with path.whole() as file:
@@ -262,29 +306,38 @@ def whole_file(path: Path | Elsewhere) -> Iterator[IO[bytes]]:
     path = path.resolve()
     if path.exists() and not path.is_file():
         raise StageError(Exit.CANNOT_WRITE, f"cannot write {path}: it is no regular file; name another")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{time.time_ns()}.tmp")  # as _TEMPORARY says
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{time.time_ns()}.tmp")  # as in _TEMPORARY
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with open(temporary, "xb") as file:
                 yield file
                 file.flush()
-                os.fsync(file.fileno())
+                sync(file.fileno())
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
-def write_whole(path: Path | Elsewhere, content: bytes) -> None:
+def write_whole(path: Path | Remote, content: bytes) -> None:
     """Write a file whole or not at all; raises StageError (74)."""
     with whole_file(path) as file:
         file.write(content)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last; the file is there already, and not every file system can do this."""
+def sync(descriptor: int) -> None:
+    """Wait until a file is on the disk; some file systems have no such call, which is no failure."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until a rename is on the disk; not every file system can do this."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -293,16 +346,16 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def stamp_of(path: Path | Elsewhere) -> str:
-    """Return what tells that a large file is still the same, without reading it: its size and time."""
+def stamp_of(path: Path | Remote) -> str:
+    """Return a file's size and time, which show whether it has changed."""
     if not isinstance(path, Path):
         return path.stamp
     found = path.stat()
     return f"{found.st_size} bytes, {found.st_mtime_ns} ns"
 
 
-def which_file(path: Path | Elsewhere, sha256: str | None = None) -> str:
-    """Return what tells which file is meant: its SHA-256 where somebody has read it all, else its size and time."""
+def which_file(path: Path | Remote, sha256: str | None = None) -> str:
+    """Return the file's fingerprint: its SHA-256 if known, else size and time."""
     return f"sha256:{sha256}" if sha256 else stamp_of(path)
 
 
@@ -312,10 +365,10 @@ _KINDS = (
 )  # fmt: skip
 
 
-def open_to_read(path: Path | Elsewhere) -> IO[bytes]:
-    """Return a file, open to read; raises StageError: 66 not there, cannot be read, no file; 74 out of descriptors.
+def open_to_read(path: Path | Remote) -> IO[bytes]:
+    """Return a file, open for reading; raises StageError: 66 not there, not readable, no file; 71 out of descriptors.
 
-    What has no end, as a pipe or a device, is no file; nobody waits for its other end.
+    A pipe or a device may have no end, so it is no file.
     """
     if not isinstance(path, Path):
         return path.open_to_read()
@@ -324,8 +377,7 @@ def open_to_read(path: Path | Elsewhere) -> IO[bytes]:
     except FileNotFoundError:
         raise StageError(Exit.NO_INPUT, f"{path} is not there; run the stage that writes it, or name another") from None
     except OSError as error:
-        code = Exit.CANNOT_WRITE if error.errno in (errno.EMFILE, errno.ENFILE) else Exit.NO_INPUT
-        raise StageError(code, f"cannot read {path}: {error.strerror}; name a file that can be read") from error
+        raise file_problem(path, error, "read", Exit.NO_INPUT) from error
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
@@ -334,10 +386,13 @@ def open_to_read(path: Path | Elsewhere) -> IO[bytes]:
     return os.fdopen(descriptor, "rb")
 
 
-def read_bytes(path: Path | Elsewhere, limit_bytes: int | None = None) -> bytes:
+def read_bytes(path: Path | Remote, limit_bytes: int | None = None) -> bytes:
     """Return a file's bytes; raises StageError as open_to_read does, and 65 where it is larger than a limit."""
     with open_to_read(path) as file:
-        content = file.read(-1 if limit_bytes is None else limit_bytes + 1)
+        try:
+            content = file.read(-1 if limit_bytes is None else limit_bytes + 1)
+        except OSError as error:
+            raise file_problem(str(path), error, "read", Exit.NO_INPUT) from error
     if limit_bytes is not None and len(content) > limit_bytes:
         raise StageError(Exit.BAD_DATA, f"{path} is over the limit of {limit_bytes // 1_000_000} MB; name another")
     return content
@@ -345,28 +400,28 @@ def read_bytes(path: Path | Elsewhere, limit_bytes: int | None = None) -> bytes:
 
 # --- lock -------------------------------------------------------------------------------------------------------------
 
-HOLDER_TOLD_WITHIN_S = 1.0  # between taking the lock and writing who holds it
-ASK_AGAIN_S = 0.1
+HOLDER_WRITTEN_WITHIN_S = 1.0  # after taking the lock
+RETRY_S = 0.1
 
 
 def take_lock(wait_s: float) -> int:
-    """Return the open descriptor of this data folder's lock; it is held while anyone has that descriptor open.
+    """Return the open descriptor of this data folder's lock; it is held while any process has that descriptor open.
 
     The kernel frees it on any death. Raises StageError (75), naming the holder, when it is not free within `wait_s`.
     """
     path = lock_file()
+    make_folder(path.parent)
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)  # a link may lead to others' files
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)  # a link may lead to another's file
     deadline = time.monotonic() + wait_s
-    while not _locked(descriptor):
+    while not _is_locked_now(descriptor):
         if time.monotonic() >= deadline:
             holder = _holder(descriptor)
             os.close(descriptor)
             raise StageError(
                 Exit.LOCKED, f"another run is at work in {home()}: {holder}; wait for it with --wait SECONDS"
             )
-        time.sleep(ASK_AGAIN_S)
+        time.sleep(RETRY_S)
     with writing(path):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()} {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC".encode(), 0)
@@ -374,26 +429,32 @@ def take_lock(wait_s: float) -> int:
     return descriptor
 
 
-def _locked(descriptor: int) -> bool:
+def _is_locked_now(descriptor: int) -> bool:
+    """Lock the file, and return whether that was possible; raises StageError (71) where there are no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise file_problem(lock_file(), error, "lock") from error
+        problem = f"cannot lock {lock_file()}: its file system has no locks ({error.strerror})"
+        raise StageError(Exit.NO_RESOURCES, f"{problem}; set GDP_ETL_HOME to a folder on a local disk") from error
     return True
 
 
 def _holder(descriptor: int) -> str:
-    """Return the process that holds the lock and since when; its children hold it on when it has died."""
-    for _ in range(int(HOLDER_TOLD_WITHIN_S / ASK_AGAIN_S)):
+    """Return the process that holds the lock, and since when; after its death its children still hold it."""
+    for _ in range(int(HOLDER_WRITTEN_WITHIN_S / RETRY_S)):
         process, _, since = os.pread(descriptor, 100, 0).decode("ascii", "replace").partition(" ")
         if since:
             return f"process {process}, started {since}"
-        time.sleep(ASK_AGAIN_S)
+        time.sleep(RETRY_S)
     return "a process that has just started"
 
 
 def sweep(*folders: Path) -> None:
-    """Remove what killed runs left half-written; only the holder of the lock may."""
+    """Remove half-written files of killed runs; only the holder of the lock may."""
     for folder in folders:
         for path in folder.glob(".*.tmp"):
             if _TEMPORARY.fullmatch(path.name):

@@ -1,190 +1,489 @@
-"""The command lines of the scripts: what every one takes, and the kinds of values that their options have."""
+"""The command lines of all scripts: every option is defined once, with what it may be combined with.
+
+etl_process.py parses its options by the same definitions and rules as the stages, so a wrong one ends the run before
+any stage starts, in one line.
+"""
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
+import re
 import sys
-from datetime import datetime
-from typing import TYPE_CHECKING, NoReturn
-from urllib.parse import quote, urlsplit
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from urllib.parse import quote
 
-from gdp.model import PUBLISHERS
-from gdp.places import HOSTS_AND_PORTS, WEB, as_typed, file_named, split_scheme, unknown_scheme, without_credentials
-from gdp.remote_files import FILE_SERVERS, PARTS, Stored, Where, is_store
+from gdp import __version__
+from gdp.model import IMF, INSTITUTIONS, PUBLISHERS, WIKIPEDIA, WORLD_BANK
+from gdp.option_types import (
+    count,
+    day,
+    days,
+    folder_named,
+    months,
+    one_of,
+    page_named,
+    past_day,
+    positive_seconds,
+    seconds,
+    share,
+    source_names,
+    span_of_days,
+    stream_named,
+)
+from gdp.places import DATABASE_VARIABLE, database_named, file_named, without_credentials
+from gdp.record_files import STREAMS, is_stream
+from gdp.remote_files import PARTS, Where
+from gdp.runtime.machine import usable_cores
 from gdp.runtime.rejects import MAX_REJECTED_SHARE, Limits
 
 if TYPE_CHECKING:
     from gdp.scale.partitioned_output import Run
 
-MIN_SECONDS, MAX_SECONDS = 0.1, 1_000_000  # more than a week and a half is no timeout, and overflows a lock's
+STAGES = ("extract", "transform", "load", "report")
+
+# --- the options ------------------------------------------------------------------------------------------------------
+
+
+class Option(NamedTuple):
+    """An option of the command line; one without a type is a switch."""
+
+    name: str
+    help: str
+    type: Callable[[str], Any] | None = None
+    metavar: str = ""
+    dest: str = ""  # the attribute that has its value, if that is not its name
+    old_name: str = ""  # which works for one version more
+    is_list: bool = False
+    default: Any = None
+
+    @property
+    def attribute(self) -> str:
+        """Return the name of its value among the parsed options."""
+        return self.dest or self.name.removeprefix("--").replace("-", "_")
+
+
+# what to read
+PAGE = Option("--page", "a saved page or file, or an address (default: the live page)", page_named, "FILE_OR_URL")
+SOURCE = Option(
+    "--source",
+    f"one or more of {', '.join(PUBLISHERS)} (default: {WIKIPEDIA.name})",
+    source_names,
+    "NAME",
+    is_list=True,
+)
+RELEASE = Option("--release", "with --source: a past release, or all of a span of months", months, "MONTH[..MONTH]")
+VERIFY = Option("--verify", "ask the IMF for its current release too, and compare the page with it")
+AS_OF_PAGE = Option("--as-of", "when the page was published, if it states no date itself", past_day, "DAY")
+ARCHIVE = Option("--archive", "read everything in data/pages/")
+PAGES = Option("--pages", "read every page in a folder", folder_named, "FOLDER")
+REVISIONS = Option("--revisions", "fetch the page's revisions of these days into data/pages/", span_of_days, "FROM..TO")
+EVERY = Option(
+    "--every",
+    "with --revisions: the last one of each month (default), quarter or release",
+    one_of("month", "quarter", "release"),
+    "PERIOD",
+    default="month",
+)
+REFETCH = Option("--refetch", "with --revisions: fetch again what is cached but unreadable", old_name="--anew")
+PAUSE = Option("--pause", "between requests (default: as the source's policy asks)", positive_seconds, "SECONDS")
+MAX_AGE = Option("--max-age", "fail where the data is older: a cached page, without network, or --status", days, "DAYS")
+RAW_INPUT = Option(
+    "--input",
+    f"raw records (default: extract's output); several must be {STREAMS[0]}",
+    stream_named,
+    "FILE",
+    is_list=True,
+)
+CLEAN_INPUT = Option("--input", "clean records (default: transform's output)", stream_named, "FILE")
+
+# where results go
+RAW_OUTPUT = Option("--output", "where raw records go (default: transform's input)", stream_named, "FILE")
+CLEAN_OUTPUT = Option("--output", "where clean records go (default: load's input)", stream_named, "FILE")
+EXPORT_OUTPUT = Option("--output", "with --export: where to (default: results)", file_named, "FOLDER")
+REPORT_OUTPUT = Option("--output", "the page (default: results/report.html), with plots/ beside it", file_named, "FILE")
+DATABASE = Option(
+    "--database",
+    f"a file or postgresql://… (default: ${DATABASE_VARIABLE}, else sqliteDB/World_Economies.db)",
+    database_named,
+    "FILE_OR_URL",
+)
+EXPORT = Option("--export", "write the tables as CSV, and as Parquet with pyarrow")
+JSON = Option("--json", "print the results as one JSON object")
+CSV = Option("--csv", "print the answer as CSV")
+FORCE = Option("--force", "load in spite of fatal findings, and flag the rows")
+NO_HISTORY = Option("--no-history", "do not add the bundled history to a new database")
+CHANGES_ONLY = Option("--changes-only", "print what the load changed and nothing else, also with --quiet")
+
+# questions to the database
+COUNTRY = Option("--country", "all vintages of one or more countries", str, "CODE_OR_NAME", is_list=True)
+AS_OF = Option("--as-of", "both tables as they were at the end of that day", past_day, "DAY")
+CHANGES = Option("--changes", "what the last refresh changed")
+SINCE = Option("--since", "what changed since that day", day, "DAY")
+COMPARE = Option("--compare", "the page's IMF column beside the IMF's own figures")
+FINDINGS = Option("--findings", "what the checks found, and what to do about it")
+REVISION_STATS = Option("--revision-stats", "how much later vintages revised a country's figures", str, "CODE")
+CONFIRM = Option("--confirm", "confirm a country's flagged figure: it is not flagged again", str, "CODE")
+YEAR = Option("--year", "with --confirm: of this reference year", count, "YEAR")
+INSTITUTION = Option(
+    "--institution", "with --confirm: of this institution (default: IMF)", str, "NAME", default=INSTITUTIONS[0]
+)
+BECAUSE = Option("--because", "with --confirm: the reason, for whoever reads it later", str, "TEXT")
+RESTORE = Option("--restore", "make the database again from an export", file_named, "FOLDER")
+SITE = Option(
+    "--site", "also write a web site: the report, downloads, a page a vintage, and a feed", file_named, "FOLDER"
+)
+SITE_URL = Option("--site-url", "with --site: the address at which it is published", str, "URL", default="")
+
+# which stages
+FROM = Option("--from", "begin with this stage", one_of(*STAGES), "STAGE", dest="first")
+ONLY = Option("--only", "run this stage alone", one_of(*STAGES), "STAGE")
+NO_REPORT = Option("--no-report", "end with load: write no page and no plots")
+STATUS = Option("--status", "print how each stage ended last, and how old the data is")
+
+# an unattended run
+QUIET = Option("--quiet", "print only warnings and errors, and no tables")
+WAIT = Option("--wait", "wait for another run to end", seconds, "SECONDS", default=0.0)
+TIMEOUT = Option("--timeout", "end a stage that takes longer", positive_seconds, "SECONDS")
+MONITOR_INTERVAL = Option(
+    "--monitor-interval", "between resource lines in the log (default: 5)", positive_seconds, "SECONDS", default=5.0
+)
+PING = Option("--ping", "a monitoring service's address, called at start and end", str, "URL")
+NOTIFY = Option("--notify", "a chat's webhook: changes are posted there", str, "URL")
+
+# more than fits in memory
+WORKERS = Option("--workers", "processes (default: the cores that may be used)", count, "N")
+MAX_REJECTED = Option(
+    "--max-rejected", f"fail when a larger share is rejected (default: {MAX_REJECTED_SHARE})", share, "SHARE"
+)
+ENGINE = Option("--engine", "local (default) or spark", one_of("local", "spark"), "ENGINE")
+MASTER = Option("--master", "with --engine spark: its master (default: local[*])", str, "URL")
+
+BULK_OPTIONS = (WORKERS, MAX_REJECTED, ENGINE, MASTER)
+BULK = {"for more than fits in memory": BULK_OPTIONS}
+OF_EXTRACT = (PAGE, SOURCE, RELEASE, VERIFY, AS_OF_PAGE, ARCHIVE, PAGES)
+
+# --- what may be combined ---------------------------------------------------------------------------------------------
+
+Options = argparse.Namespace
+Rule = Callable[[Options], str | None]  # returns what is wrong, or None
+GOES_WITH = {
+    EVERY: (REVISIONS,), REFETCH: (REVISIONS,), PAUSE: (REVISIONS, RELEASE), EXPORT_OUTPUT: (EXPORT,),
+    SITE_URL: (SITE,), YEAR: (CONFIRM,), INSTITUTION: (CONFIRM,), BECAUSE: (CONFIRM,),
+}  # fmt: skip
+QUESTIONS = (COUNTRY, AS_OF, CHANGES, SINCE, COMPARE, FINDINGS, REVISION_STATS, CONFIRM, RESTORE)
+FOR_LOADING = (CLEAN_INPUT, FORCE, NO_HISTORY, CHANGES_ONLY)
+MAY_BE_ASKED_TOGETHER = ({CHANGES, SINCE}, {AS_OF, COMPARE})
+
+
+def is_given(options: Options, *some: Option) -> bool:
+    """Return whether one of these options is given; a script that lacks an option has it never given."""
+    values = (getattr(options, option.attribute, None) for option in some)
+    return any(value is not None and value is not False and value != [] for value in values)
+
+
+def _one_kind_of_input(options: Options) -> str | None:
+    kinds = ((PAGE, SOURCE, RELEASE), (ARCHIVE,), (PAGES,), (REVISIONS,))
+    if sum(is_given(options, *kind) for kind in kinds) > 1:
+        return "--page or --source, --archive, --pages and --revisions read different things: give one of them"
+    if options.page is not None and len(options.source) > 1:
+        return "--page is one source's: name one with --source, or none"
+    return None
+
+
+def _release_of_a_source(options: Options) -> str | None:
+    if not is_given(options, RELEASE):
+        return None
+    first, last = options.release
+    if options.source not in ([IMF.name], [WORLD_BANK.name]):
+        return f"--release is of one source: add --source {IMF.name}, or --source {WORLD_BANK.name}"
+    if options.page is not None and first != last:
+        return "--page is of one release: name it as --release 2025-10"
+    return None
+
+
+def _lines_for_many_pages(options: Options) -> str | None:
+    output = getattr(options, "output", None)
+    if not is_given(options, ARCHIVE, PAGES) or options.engine == "spark" or output is None:
+        return None
+    if is_stream(output) or output.name.endswith(PARTS):
+        return None
+    return f"--archive and --pages write a record a line: name an --output that ends in {STREAMS[0]}"
+
+
+def _several_inputs_are_streams(options: Options) -> str | None:
+    if len(options.input or ()) < 2 or makes_partitions(options):
+        return None
+    others = [place for place in (*options.input, options.output) if place is not None and not holds_lines(place)]
+    return f"{others[0]}: several inputs must be {', '.join(STREAMS)}, and the output too" if others else None
+
+
+def _spark_can_run(options: Options) -> str | None:
+    if options.engine != "spark":
+        return "--master goes with --engine spark" if is_given(options, MASTER) else None
+    from gdp.scale.spark import usage_problem
+
+    return usage_problem(options.master or "local[*]")
+
+
+def _spark_is_for_many_pages(options: Options) -> str | None:
+    is_read = FROM.attribute not in options or STAGES[0] in stage_names(options)  # by extract itself, or in a run of it
+    if options.engine == "spark" and is_read and not is_given(options, ARCHIVE, PAGES):
+        return "--engine spark is for many pages: add --pages or --archive"
+    return None
+
+
+def _one_question(options: Options) -> str | None:
+    asked = {option for option in QUESTIONS if is_given(options, option)}
+    if len(asked) > 1 and asked not in MAY_BE_ASKED_TOGETHER:
+        return f"ask one thing at a time: {' or '.join(option.name for option in QUESTIONS if option in asked)}"
+    if options.export and asked - {AS_OF}:
+        return f"--export goes with --as-of alone, and not with {min(option.name for option in asked - {AS_OF})}"
+    loads = [option.name for option in FOR_LOADING if is_given(options, option)]
+    if loads and (asked or (options.export and not options.input)):
+        return f"{loads[0]} is for loading, and a question loads nothing"
+    if options.csv and (not asked or options.json):
+        return "--csv prints an answer: it goes with a question, and not with --json"
+    return None
+
+
+def _stages_fit(options: Options) -> str | None:
+    if sum(is_given(options, option) for option in (FROM, ONLY, STATUS)) > 1:
+        return "--from, --only and --status exclude each other: give one of them"
+    if options.no_report and STAGES[-1] in (options.only, options.first):
+        return "--no-report leaves out the stage that is asked for"
+    asked = [] if options.status else stage_names(options)
+    of_stages = {
+        "extract": OF_EXTRACT,
+        "load": (EXPORT, FORCE, NO_HISTORY, CHANGES_ONLY),
+    }
+    for stage, some in of_stages.items():
+        for option in some:
+            names_files = option in (ARCHIVE, PAGES) and not options.status  # of the later stages: streams
+            if is_given(options, option) and stage not in asked and not names_files:
+                return f"{option.name} is for {stage}, which is not asked for"
+    return None
+
+
+def stage_names(options: Options) -> list[str]:
+    """Return the names of the stages that a run is to have, in order."""
+    if options.only:
+        return [options.only]
+    names = STAGES[STAGES.index(options.first or STAGES[0]) :]
+    return [name for name in names if not (options.no_report and name == STAGES[-1])]
+
+
+# --- the scripts ------------------------------------------------------------------------------------------------------
+
+
+class Script(NamedTuple):
+    """A script's command line: its options by group, the most used first, three examples, and its rules."""
+
+    name: str
+    description: str
+    groups: Mapping[str, tuple[Option, ...]]
+    examples: tuple[str, str, str]
+    rules: tuple[Rule, ...] = ()
+
+    @property
+    def options(self) -> list[Option]:
+        """Return all its options."""
+        return [option for group in self.groups.values() for option in group]
+
+
+SHIPPED_PAGE = "data/pages/2025-12-30_enwiki_rev1330326028.html.gz"
+
+ETL = Script(
+    "etl_process.py", "Refresh the table of GDP by country: extract, transform, load, report.",
+    {
+        "what to read": OF_EXTRACT,
+        "which stages": (STATUS, FROM, ONLY, NO_REPORT),
+        "results": (DATABASE, JSON, EXPORT, FORCE, NO_HISTORY),
+        "an unattended run": (QUIET, CHANGES_ONLY, MAX_AGE, WAIT, TIMEOUT, PING, NOTIFY, MONITOR_INTERVAL),
+        **BULK,
+    },
+    ("python etl_process.py", f"python etl_process.py --page {SHIPPED_PAGE}", "python etl_process.py --status"),
+    (_stages_fit, _one_kind_of_input, _release_of_a_source, _spark_is_for_many_pages, _spark_can_run),
+)  # fmt: skip
+EXTRACT = Script(
+    "extract.py", "Read nominal GDP by country from Wikipedia's list, the IMF or the World Bank, as published.",
+    {
+        "what to read": (PAGE, SOURCE, RELEASE, VERIFY, AS_OF_PAGE),
+        "many pages": (ARCHIVE, PAGES, REVISIONS, EVERY, REFETCH, PAUSE),
+        "the run": (RAW_OUTPUT, QUIET, MAX_AGE, WAIT),
+        **BULK,
+    },
+    (
+        "python extract.py", f"python extract.py --page {SHIPPED_PAGE}",
+        "python extract.py --source imf --release 2025-10",
+    ),
+    (_one_kind_of_input, _release_of_a_source, _lines_for_many_pages, _spark_is_for_many_pages, _spark_can_run),
+)  # fmt: skip
+TRANSFORM = Script(
+    "transform.py", "Turn raw GDP figures into billions of US dollars with years, ISO codes and regions.",
+    {"the run": (RAW_INPUT, CLEAN_OUTPUT, QUIET, WAIT), **BULK},
+    (
+        "python transform.py", "python transform.py --input results/Countries_by_GDP.json --output /tmp/clean.json",
+        "python transform.py --max-rejected 0.1",
+    ),
+    (_several_inputs_are_streams, _spark_can_run),
+)  # fmt: skip
+LOAD = Script(
+    "load.py", "Load clean GDP figures into a database and print the large economies; or answer a question from it.",
+    {
+        "loading": (CLEAN_INPUT, DATABASE, FORCE, NO_HISTORY, CHANGES_ONLY),
+        "questions, instead of loading": (COUNTRY, AS_OF, CHANGES, SINCE, FINDINGS, COMPARE, REVISION_STATS),
+        "corrections, instead of loading": (CONFIRM, YEAR, INSTITUTION, BECAUSE, RESTORE),
+        "results": (EXPORT, EXPORT_OUTPUT, JSON, CSV, QUIET, WAIT),
+    },
+    ("python load.py", "python load.py --country KOR JPN", "python load.py --as-of 2026-01-01"),
+    (_one_question,),
+)  # fmt: skip
+REPORT = Script(
+    "report.py", "Write the report on what is loaded: a page, plots, and what changed as a feed and as release notes.",
+    {"what to write": (DATABASE, REPORT_OUTPUT, SITE, SITE_URL), "the run": (QUIET, WAIT)},
+    ("python report.py", "python report.py --output /tmp/report.html", "python report.py --site /tmp/site"),
+)  # fmt: skip
+
+
+# --- parsing ----------------------------------------------------------------------------------------------------------
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints quote no password: what is misspelt beside a URL is quoted with it."""
+    """A parser whose errors are one line, name the nearest right word, and quote no password."""
+
+    arguments: list[str]
 
     def error(self, message: str) -> NoReturn:
-        for argument in sys.argv[1:]:
+        message = re.sub(r"^argument (--[\w-]+)[^:]*: ", r"\1: ", message)
+        for argument in self.arguments:
             if "//" in argument:  # a blank or a quote in it would end the URL too early
                 message = message.replace(argument, quote(argument, safe="/:?#[]@!$&()*+,;=%-._~"))
-        super().error(without_credentials(message))
+        message = " ".join(without_credentials(message).split())
+        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
 
-def command_line(description: str, *examples: str) -> argparse.ArgumentParser:
-    """Return a parser with what every script takes; its help ends in commands that can be pasted."""
-    indented = "".join(f"\n  {example}" for example in examples)
+def parse(script: Script, arguments: list[str] | None = None) -> Options:
+    """Return a script's options; wrong usage ends the program with exit code 2 and one line."""
+    parser = _parser(script)
+    parser.arguments = sys.argv[1:] if arguments is None else arguments
+    options, unknown = parser.parse_known_args(parser.arguments)
+    if unknown:
+        parser.error(_unknown(unknown[0], script.options))
+    for option in script.options:
+        if option is SOURCE:
+            options.source = list(dict.fromkeys(name for names in options.source or () for name in names))
+        if option is DATABASE and options.database is None and os.environ.get(DATABASE_VARIABLE):
+            options.database = _database_of_environment(parser)
+    if problem := next(filter(None, _problems(script, options)), None):
+        parser.error(problem)
+    for option in script.options:
+        if getattr(options, option.attribute) is None:
+            setattr(options, option.attribute, option.default)
+    return options
+
+
+def _parser(script: Script) -> _Parser:
+    examples = "".join(f"\n  {example}" for example in script.examples)
     parser = _Parser(
-        description=description, epilog=f"examples:{indented}", formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quiet", action="store_true", help="say only warnings and errors, and print no tables")
-    parser.add_argument("--wait", type=seconds, default=0, metavar="SECONDS", help="wait for another run to end")
+        prog=script.name, description=script.description, epilog=f"examples:{examples}", add_help=False,
+        allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, usage=f"{script.name} [OPTION]...",
+    )  # fmt: skip
+    for title, some in script.groups.items():
+        group = parser.add_argument_group(title)
+        for option in some:
+            _add(group, option)
+    group = parser.add_argument_group("help")
+    group.add_argument("-h", "--help", action="help", help="print this")
+    group.add_argument("--version", action="version", version=f"{script.name} {__version__}", help="print the version")
     return parser
 
 
-def seconds(text: str) -> float:
-    """Return a number of seconds from the command line; raises ArgumentTypeError for what no clock can count."""
-    number = float(text)
-    if not 0 <= number <= MAX_SECONDS:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {MAX_SECONDS}")
-    return number
+def _add(group: argparse._ArgumentGroup, option: Option) -> None:
+    settings: dict[str, Any] = {"dest": option.attribute}
+    if option.type is None:
+        settings |= {"action": "store_true"}
+    else:
+        settings |= {"type": option.type, "metavar": option.metavar}
+        settings |= {"nargs": "+", "action": "extend"} if option.is_list else {}
+    group.add_argument(option.name, help=option.help, **settings)
+    if option.old_name:
+        group.add_argument(option.old_name, help=argparse.SUPPRESS, default=argparse.SUPPRESS, **settings)
 
 
-def some_seconds(text: str) -> float:
-    """Return a number of seconds that is not 0."""
-    number = seconds(text)
-    if number < MIN_SECONDS:
-        raise argparse.ArgumentTypeError(f"{text} is less than {MIN_SECONDS}")
-    return number
+def _unknown(word: str, options: Iterable[Option]) -> str:
+    """Return what is wrong with a word that is no option, and the nearest one that is."""
+    name = word.partition("=")[0]
+    if not name.startswith("-"):
+        return f"{word!r} belongs to no option"
+    near = difflib.get_close_matches(name, [*(option.name for option in options), "--help", "--version"], 1, 0.5)
+    return f"there is no option {name}" + (f"; did you mean {near[0]}?" if near else "")
 
 
-def add_sources(parser: argparse.ArgumentParser) -> None:
-    """Add --source, which takes one or several, apart or with commas; options.source is a list of lists."""
-
-    def names(text: str) -> list[str]:
-        for name in text.split(","):
-            if name not in PUBLISHERS:
-                raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(PUBLISHERS)}")
-        return text.split(",")
-
-    said = f"one or several of {', '.join(PUBLISHERS)} (default: {PUBLISHERS[0]})"
-    parser.add_argument("--source", type=names, nargs="+", action="extend", metavar="SOURCE", help=said)
+def _database_of_environment(parser: _Parser) -> Any:
+    try:
+        return database_named(os.environ[DATABASE_VARIABLE])
+    except argparse.ArgumentTypeError as error:
+        parser.error(f"{DATABASE_VARIABLE}: {error}")
 
 
-def sources_of(options: argparse.Namespace) -> list[str]:
-    """Return the sources that --source names, each once; none where it was not given."""
-    return list(dict.fromkeys(name for names in options.source or () for name in names))
+def _problems(script: Script, options: Options) -> Iterator[str | None]:
+    for option, others in GOES_WITH.items():
+        if option in script.options and is_given(options, option) and not is_given(options, *others):
+            yield f"{option.name} goes with {' or '.join(other.name for other in others)}"
+    yield from (rule(options) for rule in script.rules)
 
 
-def add_bulk_options(parser: argparse.ArgumentParser) -> None:
-    """Add what tells how much is worked through, and by whom: --workers, --max-rejected, --engine and --master."""
-    many = parser.add_argument_group("for more than fits in memory")
-    many.add_argument("--workers", type=a_number, metavar="N", help="processes (default: the cores we may use)")
-    many.add_argument(
-        "--max-rejected",
-        type=part_of_one,
-        metavar="SHARE",
-        help=f"fail when more than this is set aside (default: {MAX_REJECTED_SHARE})",
-    )
-    many.add_argument("--engine", choices=("local", "spark"), help="who does it (default: local, on this machine)")
-    many.add_argument("--master", metavar="URL", help="with --engine spark: whose (default: local[*])")
+# --- what the options mean --------------------------------------------------------------------------------------------
 
 
-def bulk_options(options: argparse.Namespace, most: float = MAX_REJECTED_SHARE) -> Limits:
-    """Return what add_bulk_options's options say; `most` is the share that may be set aside where they do not say."""
-    rejected = most if options.max_rejected is None else options.max_rejected
-    return Limits(options.workers or len(os.sched_getaffinity(0)), rejected)
+def as_arguments(options: Options, some: Iterable[Option]) -> list[str]:
+    """Return those of the options that are given as arguments for another of our scripts; none of them is a secret."""
+    arguments = []
+    for option in some:
+        if is_given(options, option):
+            value = getattr(options, option.attribute)
+            arguments.append(option.name if option.type is None else f"{option.name}={_as_text(value)}")
+    return arguments
 
 
-def parts_made_by(options: argparse.Namespace) -> Run | None:
-    """Return what makes an output in parts, where --engine spark or its name asks for that; else None."""
+def _as_text(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    if type(value) is tuple:
+        return "..".join(map(str, value))
+    return str(getattr(value, "as_argument", value))
+
+
+def limits_of(options: Options, max_rejected: float = MAX_REJECTED_SHARE) -> Limits:
+    """Return how many processes may work, and which share may be rejected: --max-rejected, else `max_rejected`."""
+    rejected = max_rejected if options.max_rejected is None else options.max_rejected
+    return Limits(options.workers or usable_cores(), rejected)
+
+
+def makes_partitions(options: Options) -> bool:
+    """Return whether an output is a folder of partitions, by --engine spark or by its name."""
+    return options.engine == "spark" or (options.output is not None and options.output.name.endswith(PARTS))
+
+
+def partition_maker(options: Options) -> Run | None:
+    """Return what makes the partitions of an output; None for an output that is a file."""
+    if not makes_partitions(options):
+        return None
     if options.engine == "spark":
         from gdp.scale.spark import on_spark
 
         return on_spark(options.master or "local[*]")
-    if options.output and options.output.name.endswith(PARTS):
-        from gdp.scale.partitioned_output import on_this_machine
+    from gdp.scale.partitioned_output import on_this_machine
 
-        return on_this_machine(bulk_options(options).workers)
-    return None
+    return on_this_machine(limits_of(options).workers)
 
 
-def a_number(text: str) -> int:
-    """Return a number of at least 1 from the command line."""
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return int(text)
-
-
-def part_of_one(text: str) -> float:
-    """Return a share from the command line."""
-    if not 0 <= float(text) <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return float(text)
-
-
-def day(text: str) -> str:
-    """Return a day from the command line, as YYYY-MM-DD; raises ArgumentTypeError for what no calendar has."""
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").date().isoformat()
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is no day; write it as 2024-07-01") from None
-
-
-def days(text: str) -> int:
-    """Return a number of days from the command line."""
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text} is less than 0")
-    return number
-
-
-# --- pages and files, here or in a store ------------------------------------------------------------------------------
-
-
-def page_named(text: str) -> str | Where:
-    """Return the http(s):// address, or the file, at which a page is read; raises ArgumentTypeError."""
-    scheme, rest = split_scheme(text)
-    if scheme not in WEB:
-        return stream_named(text)
-    try:
-        host = urlsplit(f"{scheme}:{rest}").hostname
-    except ValueError:  # whose message may quote a password
-        host = None
-    if not host:
-        raise argparse.ArgumentTypeError(
-            f"{without_credentials(f'{scheme}:{rest}')} is no address: write https://HOST/PAGE"
-        )
-    return f"{scheme}:{rest}"
-
-
-def stream_named(text: str) -> Where:
-    """Return the file, or folder of partitions, of a path or a store's URL; raises ArgumentTypeError."""
-    place = folder_named(text)
-    if isinstance(place, Stored) and not place.folder:
-        raise argparse.ArgumentTypeError(f"{place} names no file: write {place}/NAME")
-    return place
-
-
-def folder_named(text: str) -> Where:
-    """Return the folder, or whole bucket, of a path or a store's URL; raises ArgumentTypeError."""
-    scheme, rest = split_scheme(text)
-    if scheme in ("", "file"):
-        return file_named(text)
-    shown = without_credentials(f"{scheme}:{rest}")
-    try:
-        if not is_store(scheme):
-            raise unknown_scheme(rest, scheme, "a path, file://, or what fsspec opens, as s3://BUCKET/NAME")
-    except ImportError as error:
-        raise argparse.ArgumentTypeError(f"{shown} cannot be opened here: {error}") from None
-    if _may_hold_a_password(scheme, rest):
-        raise argparse.ArgumentTypeError(f"{shown}: credentials come from the environment, and not from a URL")
-    if not rest.startswith("//") or not rest.strip("/"):
-        raise argparse.ArgumentTypeError(f"{shown} names nothing: write {scheme}://BUCKET/NAME")
-    return Stored(f"{scheme}:{as_typed(rest).rstrip('/')}")
-
-
-def _may_hold_a_password(scheme: str, rest: str) -> bool:
-    authority, _, path = rest.removeprefix("//").partition("/")
-    user, _, host = authority.rpartition("@")
-    is_port = scheme in FILE_SERVERS and HOSTS_AND_PORTS.fullmatch(host) and "@" not in path
-    return ":" in user or (":" in host and not is_port)
+def holds_lines(place: Where) -> bool:
+    """Return whether a place has a record a line: a stream, or a folder of partitions."""
+    if isinstance(place, Path):
+        return is_stream(place) or place.is_dir()
+    return place.suffix != ".json"

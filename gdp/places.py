@@ -81,6 +81,8 @@ def credentials_in(url: str) -> set[str]:
     }
 
 
+DATABASE_VARIABLE = "GDP_ETL_DATABASE"  # names the database where no option does; unlike an argument, `ps` hides it
+
 # --- databases --------------------------------------------------------------------------------------------------------
 
 

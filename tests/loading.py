@@ -7,8 +7,9 @@ from pathlib import Path
 
 import load
 import transform
+from gdp.options import TRANSFORM, parse
 from gdp.places import Place
-from gdp.records import write_records
+from gdp.record_files import write_records
 from gdp.sources.cache import open_page
 from gdp.sources.wikipedia import page as wikipedia
 
@@ -23,7 +24,7 @@ def clean_file_of(page: str | Path, folder: Path) -> Path:
     (folder / "results").mkdir(exist_ok=True)
     raw, clean = folder / "results" / "raw.json", folder / "results" / "clean.json"
     write_records(raw, extracted.records)
-    options = transform.parse_arguments(["--input", str(raw), "--output", str(clean)])
+    options = parse(TRANSFORM, ["--input", str(raw), "--output", str(clean)])
     transform.prepared(options)()
     return clean
 

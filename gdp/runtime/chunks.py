@@ -1,4 +1,4 @@
-"""A file's lines in blocks, plain or packed, in memory that is bounded also where a line never ends."""
+"""The lines of a file in chunks, packed or not; memory is bounded also where a line never ends."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Iterable, Iterator
 from typing import IO, NamedTuple
 
 from gdp.record_files import LINE_LIMIT_BYTES, PACKED
-from gdp.remote_files import Stored, Where, ahead, read_range
+from gdp.remote_files import RemotePath, Where, ahead, read_range
 from utils import Exit, StageError, open_to_read
 
-RAW_BLOCK_BYTES = 3_000_000  # some ten thousand records: less than a tenth of a second, and 30 MB a process
+RAW_CHUNK_BYTES = 3_000_000  # some ten thousand records: less than a tenth of a second, and 30 MB a process
 MARGIN_BYTES = 8_192  # read after a range: the last line that begins in it, as a rule
-AHEAD, RANGES_AHEAD = 2, 4  # blocks on their way, where several processes ask and where one does
-PIECE_BYTES = 250_000  # of a text at once
-PACKED_BYTES = 1_024  # of a .zst at once: repeated letters unpack to thirty thousand times as many
-MAX_WINDOW_BYTES = 128 * 2**20  # what zstd itself unpacks without being asked to
+AHEAD, RANGES_AHEAD = 2, 4  # chunks in flight: where several processes read, and where one does
+READ_BYTES = 250_000  # of a text at once
+PACKED_READ_BYTES = 1_024  # of a .zst at once: repeated letters unpack to thirty thousand times as many
+MAX_WINDOW_BYTES = 128 * 2**20  # what zstd itself unpacks by default
 
 
-class Block(NamedTuple):
-    """Whole lines of a file: where they begin (in its text, if it is packed), and the text where it was unpacked."""
+class Chunk(NamedTuple):
+    """Whole lines of a file: where they begin (in its text, if it is packed), and their text if it was unpacked."""
 
     path: Where
     offset: int
@@ -44,190 +44,190 @@ class Block(NamedTuple):
 
 
 class Range(NamedTuple):
-    """A range of a plain file: whoever reads it asks for that range alone, and takes the lines that begin in it."""
+    """A range of a plain file in a store: its lines are those that begin in it."""
 
     path: Where
     offset: int
     length: int
 
     def lines(self) -> tuple[int, bytes]:
-        """Return where the first line begins, and the lines; of one that is too long, more than the limit."""
+        """Return where the first line begins, and the lines; of a line that is too long, more than the limit."""
         begin, end, size = self.offset, self.offset + self.length, self.path.stat().st_size
-        before = min(begin, 1)  # the byte that tells whether a line begins here
+        before = min(begin, 1)  # the byte that shows whether a line begins here
         text = read_range(self.path, begin - before, min(end + MARGIN_BYTES, size))
-        passed_over = text.find(b"\n") + 1 if before else 0
-        first = begin - before + passed_over
-        if before and (not passed_over or first >= end):
+        skipped = text.find(b"\n") + 1 if before else 0
+        first = begin - before + skipped
+        if before and (not skipped or first >= end):
             return end, b""
-        text = text[passed_over:] + self._rest(text, end - begin + before, min(end + MARGIN_BYTES, size))
+        text = text[skipped:] + self._rest(text, end - begin + before, min(end + MARGIN_BYTES, size))
         last = text.find(b"\n", end - first - 1) + 1 or len(text)
         return first, text[: min(last, text.rfind(b"\n", 0, last - 1) + 1 + LINE_LIMIT_BYTES + 1)]
 
     def _rest(self, text: bytes, length: int, read: int) -> bytes:
-        """Return more, after what was read, where the last line that begins in the range does not end in it."""
+        """Return the end of the last line that begins in the range, if that was not read yet."""
         rest, size = bytearray(), self.path.stat().st_size
         is_open = b"\n" not in text[length - 1 :]
         while is_open and read < size and len(rest) <= LINE_LIMIT_BYTES:
-            piece = read_range(self.path, read, min(read + PIECE_BYTES, size))
-            rest, read, is_open = rest + piece, read + len(piece), b"\n" not in piece
+            more = read_range(self.path, read, min(read + READ_BYTES, size))
+            rest, read, is_open = rest + more, read + len(more), b"\n" not in more
         return bytes(rest)
 
     def __str__(self) -> str:
         return f"{self.path} at byte {self.offset}"
 
 
-def ranges_of(path: Where, range_bytes: int = RAW_BLOCK_BYTES, begin: int = 0, end: int | None = None) -> list[Range]:
-    """Return a plain file, or what of it begins and ends somewhere, in ranges."""
+def ranges_of(path: Where, range_bytes: int = RAW_CHUNK_BYTES, begin: int = 0, end: int | None = None) -> list[Range]:
+    """Return the ranges of a plain file, or of a part of it."""
     end = path.stat().st_size if end is None else end
     return [Range(path, offset, min(range_bytes, end - offset)) for offset in range(begin, end, range_bytes)]
 
 
 def is_packed(path: Where) -> bool:
-    """Tell whether a file is packed, and so must be read from its beginning."""
+    """Return whether a file is packed, and so must be read from its beginning."""
     return path.suffix in PACKED
 
 
-def portions_of(path: Where) -> Iterable[Block | Range]:
-    """Return a file's lines in portions, of which each is read by whoever is given it; raises StageError as blocks_of.
+def chunks_or_ranges_of(path: Where) -> Iterable[Chunk | Range]:
+    """Return a file's lines in chunks that a worker reads itself; raises StageError as chunks_of does.
 
-    A file of a store is cut in ranges, without a look at it; another at its ends of lines.
+    A file in a store is cut into ranges without reading it, another file at its line ends.
     """
-    return ranges_of(path) if _is_in_ranges(path) else blocks_of(path)
+    return ranges_of(path) if _is_in_ranges(path) else chunks_of(path)
 
 
 def _is_in_ranges(path: Where) -> bool:
-    return isinstance(path, Stored) and not is_packed(path)
+    return isinstance(path, RemotePath) and not is_packed(path)
 
 
 def read_ahead(task: Range) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of a large range, or of a whole packed file, in blocks that are read while others are at work.
+    """Yield the lines of a large range, or of a whole packed file, in chunks that are read ahead.
 
-    Raises StageError as blocks_of does.
+    Raises StageError as chunks_of does.
     """
     if is_packed(task.path):
-        yield from (block.lines() for block in blocks_of(task.path))
+        yield from (chunk.lines() for chunk in chunks_of(task.path))
     else:
-        ranges = ranges_of(task.path, RAW_BLOCK_BYTES, task.offset, task.offset + task.length)
+        ranges = ranges_of(task.path, RAW_CHUNK_BYTES, task.offset, task.offset + task.length)
         yield from ahead(Range.lines, ranges, AHEAD)
 
 
-def blocks_in(paths: list[Where], block_bytes: int) -> Iterator[Block]:
-    """Yield the lines of several files in blocks; those of a store come with their text, some requests on their way."""
+def chunks_in(paths: list[Where], chunk_bytes: int) -> Iterator[Chunk]:
+    """Yield the lines of several files in chunks; those in a store come with their text, read ahead."""
     if not all(map(_is_in_ranges, paths)):
         for path in paths:
-            yield from blocks_of(path, block_bytes)
+            yield from chunks_of(path, chunk_bytes)
         return
     ranges = [one for path in paths for one in ranges_of(path)]
     for one, (offset, text) in zip(ranges, ahead(Range.lines, ranges, RANGES_AHEAD), strict=True):
         begin = 0
         while begin < len(text):
-            end = text.find(b"\n", min(begin + block_bytes, len(text)) - 1) + 1 or len(text)
-            yield Block(one.path, offset + begin, end - begin, text[begin:end])
+            end = text.find(b"\n", min(begin + chunk_bytes, len(text)) - 1) + 1 or len(text)
+            yield Chunk(one.path, offset + begin, end - begin, text[begin:end])
             begin = end
 
 
-def blocks_of(path: Where, block_bytes: int = RAW_BLOCK_BYTES) -> Iterator[Block]:
-    """Yield a file's lines in blocks, of a line longer than LINE_LIMIT_BYTES no more than tells that it is.
+def chunks_of(path: Where, chunk_bytes: int = RAW_CHUNK_BYTES) -> Iterator[Chunk]:
+    """Yield a file's lines in chunks; of a line longer than LINE_LIMIT_BYTES only its beginning.
 
     Raises StageError: 66 not there, or no file; 65 when it cannot be unpacked.
     """
     try:
-        yield from (_unpacked_blocks if is_packed(path) else _plain_blocks)(path, block_bytes)
+        yield from (_unpacked_chunks if is_packed(path) else _plain_chunks)(path, chunk_bytes)
     except OSError as error:
         raise StageError(Exit.NO_INPUT, f"{path} cannot be read: {error}; name another") from error
 
 
-def _plain_blocks(path: Where, block_bytes: int) -> Iterator[Block]:
+def _plain_chunks(path: Where, chunk_bytes: int) -> Iterator[Chunk]:
     with open_to_read(path) as file:
         size, offset = os.fstat(file.fileno()).st_size, 0
         while offset < size:
-            wanted = min(offset + block_bytes, size)
+            wanted = min(offset + chunk_bytes, size)
             end = _end_of_line(file, wanted - 1, size)
             if end - wanted > LINE_LIMIT_BYTES:
                 file.seek(offset)
                 whole = file.read(wanted - offset).rfind(b"\n") + 1
                 if whole:
-                    yield Block(path, offset, whole)
+                    yield Chunk(path, offset, whole)
                 offset += whole
                 file.seek(offset)
-                yield Block(path, offset, end - offset, file.read(LINE_LIMIT_BYTES + 1))
+                yield Chunk(path, offset, end - offset, file.read(LINE_LIMIT_BYTES + 1))
             else:
-                yield Block(path, offset, end - offset)
+                yield Chunk(path, offset, end - offset)
             offset = end
 
 
 def _end_of_line(file: IO[bytes], begin: int, size: int) -> int:
-    """Return where the line ends that stands at `begin`, its end of line included."""
+    """Return where the line that is at `begin` ends, its end of line included."""
     file.seek(begin)
-    while piece := file.read(PIECE_BYTES):
-        if b"\n" in piece:
-            return begin + piece.index(b"\n") + 1
-        begin += len(piece)
+    while more := file.read(READ_BYTES):
+        if b"\n" in more:
+            return begin + more.index(b"\n") + 1
+        begin += len(more)
     return size
 
 
-def _unpacked_blocks(path: Where, block_bytes: int) -> Iterator[Block]:
+def _unpacked_chunks(path: Where, chunk_bytes: int) -> Iterator[Chunk]:
     text, offset = bytearray(), 0
-    passed_over = 0  # bytes of a line that is too long, whose begin is kept in `text`
-    for piece in _unpacked(path):
-        more = piece
-        if passed_over:
-            end = piece.find(b"\n") + 1
+    long_bytes = 0  # of a line that is too long, whose beginning is in `text`
+    for unpacked in _unpacked(path):
+        more = unpacked
+        if long_bytes:
+            end = unpacked.find(b"\n") + 1
             if not end:
-                passed_over += len(piece)
+                long_bytes += len(unpacked)
                 continue
-            yield Block(path, offset, passed_over + end, bytes(text))
-            offset, passed_over, more = offset + passed_over + end, 0, piece[end:]
+            yield Chunk(path, offset, long_bytes + end, bytes(text))
+            offset, long_bytes, more = offset + long_bytes + end, 0, unpacked[end:]
             text.clear()
         text += more
         end = text.rfind(b"\n") + 1
         is_too_long = len(text) - end > LINE_LIMIT_BYTES
-        if end >= block_bytes or (end and is_too_long):
-            yield Block(path, offset, end, bytes(text[:end]))
+        if end >= chunk_bytes or (end and is_too_long):
+            yield Chunk(path, offset, end, bytes(text[:end]))
             offset += end
             del text[:end]
         if is_too_long:
-            passed_over = len(text)
+            long_bytes = len(text)
             del text[LINE_LIMIT_BYTES + 1 :]
     if text:
-        yield Block(path, offset, passed_over or len(text), bytes(text))
+        yield Chunk(path, offset, long_bytes or len(text), bytes(text))
 
 
 def _unpacked(path: Where) -> Iterator[bytes]:
-    """Yield a packed file's text in pieces; raises StageError (65) when it is damaged or cut short."""
+    """Yield a packed file's text bit by bit; raises StageError (65) when it is damaged or cut short."""
     import zlib
 
     import zstandard
 
     try:
         with open_to_read(path) as file:
-            yield from _of_zst(file) if path.suffix == ".zst" else _of_gzip(file)
+            yield from _unpacked_zst(file) if path.suffix == ".zst" else _unpacked_gzip(file)
     except (zlib.error, zstandard.ZstdError, gzip.BadGzipFile, EOFError) as error:
         raise StageError(Exit.BAD_DATA, f"{path} cannot be unpacked: {error}; make it again") from None
 
 
-def _of_gzip(file: IO[bytes]) -> Iterator[bytes]:
+def _unpacked_gzip(file: IO[bytes]) -> Iterator[bytes]:
     with gzip.open(file) as text:
-        while piece := text.read(PIECE_BYTES):
-            yield piece
+        while more := text.read(READ_BYTES):
+            yield more
 
 
-def _of_zst(file: IO[bytes]) -> Iterator[bytes]:
+def _unpacked_zst(file: IO[bytes]) -> Iterator[bytes]:
     import zstandard
 
     unpacker = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES)
     frame = unpacker.decompressobj()
-    while packed_text := frame.unused_data or file.read(PACKED_BYTES):
+    while packed_text := frame.unused_data or file.read(PACKED_READ_BYTES):
         if frame.eof:
             frame = unpacker.decompressobj()
         text = frame.decompress(packed_text)
-        yield from (text[begin : begin + PIECE_BYTES] for begin in range(0, len(text), PIECE_BYTES))
+        yield from (text[begin : begin + READ_BYTES] for begin in range(0, len(text), READ_BYTES))
     if not frame.eof:
         raise EOFError("it is cut short")
 
 
 def packed(text: bytes, path: Where) -> bytes:
-    """Return text as it goes into a file of that name; packed pieces one after another are a packed file."""
+    """Return a text as it goes into a file of that name; packed texts one after another are a packed file."""
     if path.suffix == ".gz":
         return gzip.compress(text, compresslevel=6, mtime=0)
     if path.suffix == ".zst":

@@ -9,16 +9,19 @@ import contextlib
 import json
 import os
 import resource
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from gdp.remote_files import Where
-from utils import Exit, StageError, append_line, append_log, from_here, printable, runs_file
+from utils import Exit, StageError, append_line, append_log, from_here, printable, read_bytes, runs_file
 
 MOST_WARNINGS, MOST_CHARACTERS = 100, 500  # of a run in log/runs.jsonl, and of each warning
 LAST_RUNS_BYTES = 200_000  # about a hundred runs: enough to find the last one of a stage
+
+_ENDINGS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
 
 Run = dict[str, Any]
 
@@ -109,13 +112,14 @@ class RunLog:
             with contextlib.suppress(OSError):
                 os.write(self._progress_descriptor, progress)
 
-    def stop(self, code: int) -> int:
-        """Report that a signal stopped this run; return the exit code."""
-        self.facts["error"] = "interrupted" if code == Exit.INTERRUPTED else "terminated"
+    def stop(self, number: int) -> int:
+        """Report that a signal ends this run; return the exit code."""
+        name = signal.Signals(number).name
+        self.facts |= {"signal": name, "error": f"{_ENDINGS.get(name, 'ended')} by {name}"}
         self._print(self.facts["error"])
         with contextlib.suppress(StageError):
             self.detail(self.facts["error"])
-        return code
+        return 128 + number
 
     def fail(self, code: int, message: str) -> int:
         """Report a failure, also where the log cannot be written; return the exit code."""
@@ -156,25 +160,29 @@ def record_run(stage: str, used: Usage, code: int, facts: dict[str, Any]) -> Non
     append_line(runs_file(), json.dumps(run, ensure_ascii=True))
 
 
-def read_runs() -> list[Run]:
-    """Return the recorded runs, oldest first; raises StageError (66) when there are none."""
-    runs: list[Run] = []
+def read_runs() -> tuple[list[Run], int]:
+    """Return the recorded runs, oldest first, and how many lines were skipped as they are none.
+
+    Raises StageError (66) where no run is recorded, or the file cannot be read.
+    """
     path = runs_file()
-    for name in (path.with_name(f"{path.name}.1"), path):
-        if name.exists():
-            lines = name.read_text(encoding="utf-8", errors="replace").splitlines()
-            runs += [run for line in lines if (run := _run_in(line))]
+    files = [name for name in (path.with_name(f"{path.name}.1"), path) if name.exists()]
+    lines = [line for file in files for line in read_bytes(file).splitlines()]
+    runs = [run for line in lines if (run := _run_in(line))]
     if not runs:
         raise StageError(Exit.NO_INPUT, f"{path} has no run; run python etl_process.py first")
-    return runs
+    return runs, len(lines) - len(runs)
 
 
-def _run_in(line: str) -> Run | None:
+def _run_in(line: bytes) -> Run | None:
+    """Return the run in a line; None for one that a full disk cut short, or that somebody else wrote."""
     try:
         run = json.loads(line)
-    except (ValueError, RecursionError):  # a line that a full disk cut short, or that somebody else wrote
+    except (ValueError, RecursionError):
         return None
-    return run if isinstance(run, dict) and {"stage", "started", "exit_code"} <= run.keys() else None
+    kinds = {"stage": str, "started": str, "exit_code": int}
+    is_run = isinstance(run, dict) and all(isinstance(run.get(name), kind) for name, kind in kinds.items())
+    return run if is_run else None
 
 
 def warnings_of_last_run(stage: str) -> list[str]:
@@ -182,7 +190,7 @@ def warnings_of_last_run(stage: str) -> list[str]:
     try:
         with runs_file().open("rb") as file:
             file.seek(-min(LAST_RUNS_BYTES, os.fstat(file.fileno()).st_size), os.SEEK_END)
-            lines = file.read().decode(errors="replace").splitlines()
+            lines = file.read().splitlines()
     except OSError:
         return []
     of_stage = (run for line in reversed(lines) if (run := _run_in(line)) and run["stage"] == stage)

@@ -6,7 +6,6 @@ any number of processes. Memory is bounded by the chunks in flight.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 from collections import deque
@@ -19,15 +18,14 @@ from mmap import mmap
 from multiprocessing import get_context
 from typing import Generic, TypeVar
 
+from gdp.runtime.machine import die_with_parent, keep_memory
 from gdp.runtime.run_log import run_log
 from utils import Exit, StageError
 
 IN_FLIGHT = 2  # chunks a process: one at work, one waiting
 BUFFER_BYTES = 16 * 2**20  # five times a chunk of raw lines; memory that is not touched costs nothing
 MAX_DEATHS = 3  # of processes, without a finished chunk in between; then the chunk itself is what kills them
-PR_SET_PDEATHSIG = 1  # prctl(2)
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
-FREE_BYTES_KEPT = 32_000_000  # of memory: several times a chunk
+FREE_BYTES_KEPT = 32_000_000  # of memory: several times a chunk, so that the next chunk need not request it again
 
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
@@ -86,21 +84,11 @@ def _new_pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _become_worker(parent: int) -> None:
-    """Let the kernel kill this process when its parent dies, as an orphan would hold the lock for ever.
-
-    Also keep a chunk's memory for the next one: returning it and requesting it again takes a sixth of the time.
-    """
-    import ctypes
-
-    libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    with contextlib.suppress(AttributeError):  # another C library than glibc
-        for threshold in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
-            libc.mallopt(threshold, FREE_BYTES_KEPT)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to answer
+    die_with_parent(parent, lambda: os._exit(Exit.TERMINATED))
+    keep_memory(FREE_BYTES_KEPT)
+    for number in (signal.SIGINT, signal.SIGHUP):  # the parent's to answer
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if os.getppid() != parent:
-        os._exit(Exit.TERMINATED)
 
 
 def _report_death(chunk: object, deaths: int) -> None:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from gdp.remote_files import MANIFEST, Facts, Stored, Where, ahead
+from gdp.remote_files import MANIFEST, Facts, RemotePath, Where, ahead
 from gdp.runtime.rejects import SPOOLED_BYTES, put_rejected
 from gdp.runtime.run_log import run_log
 from gdp.runtime.terminal import progress
@@ -190,7 +190,7 @@ def _part(folder: Where, note: Note) -> Where:
     """Return a part; of a stored one all is known, as its name is its own."""
     place = folder / note["lines"]
     size = note["bytes"]
-    return place._replace(known=Facts(size, 0.0, f"{size} bytes")) if isinstance(place, Stored) else place
+    return place._replace(known=Facts(size, 0.0, f"{size} bytes")) if isinstance(place, RemotePath) else place
 
 
 def _manifest(folder: Where) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from gdp.record_files import is_stream
 from gdp.remote_files import RemotePath, Where, ahead
-from gdp.runtime.chunks import RAW_BLOCK_BYTES, Range, is_packed, ranges_of, read_ahead
+from gdp.runtime.chunks import RAW_CHUNK_BYTES, Range, is_packed, ranges_of, read_ahead
 from gdp.runtime.rejects import Limits, rejected_lines
 from gdp.runtime.resumable import fingerprint_of
 from gdp.scale.partitioned_output import ChunkOutput, PartitionedOutput, Run, parts_in
@@ -23,14 +23,14 @@ from gdp.sources.folder_of_pages import (
 )
 from gdp.transform.batch import clean_lines
 from gdp.transform.run import all_named, refuse
-from gdp.transform.totals import Tally
+from gdp.transform.totals import Totals
 from utils import Exit, StageError
 
 EXTRACT, TRANSFORM = "extract", "transform"
 PAGES_PER_PARTITION = 100  # some seconds of work
 FEWEST_PARTITIONS = 16  # so that all workers have work where there is little input
 PAGES_AHEAD = 4  # read from a store while one is at work
-PARTITION_BYTES = 8 * RAW_BLOCK_BYTES  # a second's work, and few requests
+PARTITION_BYTES = 8 * RAW_CHUNK_BYTES  # a second's work, and few requests
 
 
 # --- extract ----------------------------------------------------------------------------------------------------------
@@ -63,8 +63,8 @@ def read_pages(paths: Sequence[Where]) -> Iterator[ChunkOutput]:
 # --- transform --------------------------------------------------------------------------------------------------------
 
 
-def transform_parts(sources: list[Where], folder: Where, limits: Limits, run: Run) -> Tally:
-    """Clean the raw lines of files, or of folders of partitions, into a folder of partitions; return the tally.
+def transform_parts(sources: list[Where], folder: Where, limits: Limits, run: Run) -> Totals:
+    """Clean the raw lines of files, or of folders of partitions, into a folder of partitions; return the totals.
 
     Raises StageError, and then no new partition counts: 66 for a missing source, 65 when too many records were
     rejected; also what `run` raises.
@@ -72,12 +72,12 @@ def transform_parts(sources: list[Where], folder: Where, limits: Limits, run: Ru
     found = files_of(sources)
     output = PartitionedOutput(folder, TRANSFORM, fingerprint_of(found))
     notes = output.make(ranges_for_partitions(found), clean_range, run)
-    tally = Tally()
+    totals = Totals()
     for saved in (saved for note in notes for saved in note["counted"]):
-        tally.add(Tally(saved))
-    refuse(tally, all_named(sources), limits)
+        totals.add(Totals(saved))
+    refuse(totals, all_named(sources), limits)
     output.put(notes)
-    return tally
+    return totals
 
 
 def files_of(sources: list[Where]) -> list[Where]:
@@ -101,7 +101,7 @@ def ranges_for_partitions(files: list[Where]) -> list[Range]:
     A packed file is one range.
     """
     sizes = [file.stat().st_size for file in files]
-    range_bytes = max(RAW_BLOCK_BYTES // 4, min(PARTITION_BYTES, sum(sizes) // FEWEST_PARTITIONS))
+    range_bytes = max(RAW_CHUNK_BYTES // 4, min(PARTITION_BYTES, sum(sizes) // FEWEST_PARTITIONS))
     return [
         one for file, size in zip(files, sizes, strict=True)
         for one in ranges_of(file, size or 1 if is_packed(file) else range_bytes)
@@ -112,4 +112,4 @@ def clean_range(task: Range) -> Iterator[ChunkOutput]:
     """Yield the clean records of a range of a file, chunk by chunk."""
     for offset, text in read_ahead(task):
         cleaned = clean_lines(text, str(task.path), offset)
-        yield ChunkOutput(cleaned.lines, rejected_lines(TRANSFORM, cleaned.rejects), cleaned.tally.as_json())
+        yield ChunkOutput(cleaned.lines, rejected_lines(TRANSFORM, cleaned.rejects), cleaned.totals.as_json())

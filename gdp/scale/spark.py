@@ -1,13 +1,16 @@
-"""Spark: starts it, sends it our code, and has the tasks of a job done. What a task does is the stages' own.
+"""Spark: it is started, gets our code, and does the tasks of a job; a task's work is the stages' own.
 
-Our code travels to the workers as a zip; they need the packages of requirements.txt, and for places in a store those
-that open it. A local path must be the same on every worker.
+The workers get our code as a zip; they need the packages of requirements.txt, and for files in a store those that open
+it. A local path must be the same on every worker.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
+import re
+import shutil
 import socket
 import sys
 import tempfile
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from pyspark import SparkContext
 
 CONNECT_TIMEOUT_S = 20  # as Spark itself, for one try
+INSTALL = "install Java 17, and pip install -r requirements/spark.txt; or run without --engine spark"
 QUIET_LOG = (
     "rootLogger.level = error\nrootLogger.appenderRef.stderr.ref = console\nappender.console.type = Console\n"
     "appender.console.name = console\nappender.console.target = SYSTEM_ERR\n"
@@ -36,7 +40,7 @@ QUIET_LOG = (
 
 
 def on_spark(master: str) -> Run:
-    """Return what makes parts by tasks of Spark; it raises StageError as `started` does."""
+    """Return a function that makes partitions by tasks of Spark; it raises StageError as `started` does."""
 
     def run(make: Make, todo: Sequence[Task]) -> Iterator[Note | StageError]:
         with started(master) as context:
@@ -53,17 +57,16 @@ def on_spark(master: str) -> Run:
 def started(master: str) -> Iterator[SparkContext]:
     """Yield Spark, with our code on its way to the workers.
 
-    Raises StageError: 2 without PySpark or Java, 69 where the master cannot be reached, 1 for a job that failed again
-    and again.
+    Raises StageError: 65 where PySpark or Java does not start, 69 where the master cannot be reached, 1 for a job that
+    failed again and again.
     """
-    warnings.filterwarnings("ignore", module="pyspark")  # about pandas, which we do not hand to it
+    warnings.filterwarnings("ignore", module="pyspark")  # about pandas, which it does not get from us
     try:
         from py4j.protocol import Py4JError
         from pyspark import SparkConf, SparkContext
         from pyspark.errors import PySparkException
-    except ImportError:
-        raise _no_spark("PySpark is not installed") from None
-    _check_kind(master)
+    except ImportError as error:
+        raise StageError(Exit.BAD_DATA, f"Spark cannot be used: {error}; {INSTALL}") from None
     _check_reachable(master)
     with tempfile.TemporaryDirectory() as folder:
         _prepare(Path(folder), master)
@@ -84,7 +87,7 @@ def started(master: str) -> Iterator[SparkContext]:
 
 @contextlib.contextmanager
 def _own_log() -> Iterator[None]:
-    """Let Java, which is started within, write to log/spark.log: it has lines of its own for every start."""
+    """Let Java, which is started within, write its lines to log/spark.log."""
     path = log_file().with_name("spark.log")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,35 +102,45 @@ def _own_log() -> Iterator[None]:
         os.close(ours)
 
 
-def _check_kind(master: str) -> None:
-    """Raise StageError (2) for a master that cannot do it: Spark itself would only say that it did not start."""
+def usage_problem(master: str) -> str | None:
+    """Return why Spark cannot run here or with this master, or None; Spark itself would only fail to start."""
+    if importlib.util.find_spec("pyspark") is None:
+        return f"--engine spark: PySpark is not installed; {INSTALL}"
+    java = Path(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else shutil.which("java")
+    if java is None or not Path(java).exists():
+        return f"--engine spark: Java was not found; {INSTALL}"
     if master.startswith("sc://"):
-        problem = "is Spark Connect's, which takes queries and no code of ours; name the cluster's own"
-    elif master == "yarn" and not {"HADOOP_CONF_DIR", "YARN_CONF_DIR"} & os.environ.keys():
-        problem = "is found by Hadoop's own configuration; set HADOOP_CONF_DIR to its folder"
-    else:
-        return
-    raise StageError(Exit.USAGE, f"--master {master} {problem}")
+        return f"--master {master} is Spark Connect's, which runs queries but not our code; name the cluster's own"
+    if master == "yarn" and not {"HADOOP_CONF_DIR", "YARN_CONF_DIR"} & os.environ.keys():
+        return f"--master {master} needs Hadoop's configuration; set HADOOP_CONF_DIR to its folder"
+    if master.startswith("spark://") and not _hosts_and_ports(master):
+        return f"--master {master} is no spark://HOST:PORT; name another"
+    return None
 
 
 def _check_reachable(master: str) -> None:
-    """Raise StageError (69) where nobody listens at a cluster's master; Spark itself asks for a whole minute."""
-    names = master.removeprefix("spark://").split(",") if master.startswith("spark://") else []
-    for name in names:
-        host, _, port = name.rpartition(":")
+    """Raise StageError (69) where nobody listens at a cluster's master; Spark itself tries for a whole minute."""
+    addresses = _hosts_and_ports(master)
+    for address in addresses:
         try:
-            socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_S).close()
+            socket.create_connection(address, CONNECT_TIMEOUT_S).close()
             return
-        except ValueError as error:
-            raise StageError(Exit.USAGE, f"--master {master} is no spark://HOST:PORT: {error}; name another") from None
         except OSError as error:
             problem = error.strerror or str(error)
-    if names:
+    if addresses:
         raise StageError(Exit.UNREACHABLE, f"Spark at {master} cannot be reached: {problem}; is it running?")
 
 
+def _hosts_and_ports(master: str) -> list[tuple[str, int]]:
+    """Return the addresses in spark://HOST:PORT,HOST:PORT; none for another master, or where one is no address."""
+    found = [re.fullmatch(r"(.+):(\d{1,5})", name) for name in master.removeprefix("spark://").split(",")]
+    if not master.startswith("spark://") or not all(found):
+        return []
+    return [(one[1].strip("[]"), int(one[2])) for one in found if one and int(one[2]) < 65_536]
+
+
 def _prepare(folder: Path, master: str) -> None:
-    """Set what Spark reads from the environment: a quiet log, this Python for its workers, and where they find us."""
+    """Set what Spark reads from the environment: a quiet log, its workers' Python, and this host's address."""
     (folder / "log4j2.properties").write_text(QUIET_LOG, encoding="ascii")
     os.environ.setdefault("SPARK_CONF_DIR", str(folder))
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -136,7 +149,7 @@ def _prepare(folder: Path, master: str) -> None:
 
 
 def _our_code(folder: Path) -> Path:
-    """Return our modules and the country table in one zip, which Python imports from."""
+    """Return a zip of our modules and the country table, from which Python imports."""
     path = folder / "gdp_etl.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in our_files():
@@ -144,20 +157,14 @@ def _our_code(folder: Path) -> Path:
     return path
 
 
-def _no_spark(what: str) -> StageError:
-    return StageError(
-        Exit.USAGE, f"{what}; pip install -r requirements/spark.txt, and Java 17, for --engine spark; or run without"
-    )
-
-
 def _start_problem(master: str, error: Exception) -> StageError:
     if "JAVA_GATEWAY_EXITED" in str(error):
-        return _no_spark("Java was not found or would not start")
+        return StageError(Exit.BAD_DATA, f"Java did not start; {INSTALL}")
     return StageError(Exit.UNREACHABLE, f"Spark at {master} cannot be reached: {_first_line(error)}; is it running?")
 
 
 def _has_stopped(context: SparkContext) -> bool:
-    """Tell whether Spark has given up by itself; what a job says then is only what it stumbled over."""
+    """Return whether Spark has given up by itself; a job's error is then only a consequence."""
     from py4j.protocol import Py4JError
 
     jvm: Any = context._jsc
@@ -170,8 +177,8 @@ def _has_stopped(context: SparkContext) -> bool:
 def _job_problem(master: str, error: Exception, has_stopped: bool) -> StageError:
     reason = _first_line(error)
     if has_stopped or "stopped SparkContext" in str(error) or "masters are unresponsive" in str(error):
-        return StageError(Exit.UNREACHABLE, f"Spark at {master} cannot be reached, or left us; is it running?")
-    return StageError(Exit.FAULT, f"the Spark job failed: {reason}; {log_file().with_name('spark.log')} tells more")
+        return StageError(Exit.UNREACHABLE, f"Spark at {master} cannot be reached any more; is it running?")
+    return StageError(Exit.FAULT, f"the Spark job failed: {reason}; {log_file().with_name('spark.log')} has more")
 
 
 def _first_line(error: Exception) -> str:

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from gdp.model import CLEAN_FIELDS, CleanRecord, FIRST_YEAR, INSTITUTIONS, LAST_YEAR, MAX_BILLION_USD, MAX_TEXT_CHARACTERS, STATUSES, is_as_of, is_in_future
 from gdp.record_files import BYTE_ORDER_MARK, LINE_LIMIT_BYTES, PACKED, bad_input, is_stream, length_problem, read_records, record_problem
 from gdp.records_left import SAID_TWICE
-from gdp.remote_files import Stored, Where
+from gdp.remote_files import RemotePath, Where
 from gdp.store.vintages import Which, which
 from gdp.validate.observations import Key, Row, Said, put_together, said_in
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from gdp.runtime.chunks import Block
+    from gdp.runtime.chunks import Chunk
 
 CLEAN_BLOCK_BYTES = 1_000_000  # some three thousand records: of smaller ones the handing over costs more
 READERS = 2  # processes; what is done with the records takes longer than to read them
@@ -102,13 +102,13 @@ class CleanFile:
         """Yield what a stream says part by part, read by other processes; a thread takes the hash meanwhile."""
         from concurrent.futures import ThreadPoolExecutor
 
-        from gdp.runtime.chunks import blocks_in
+        from gdp.runtime.chunks import chunks_in
         from gdp.runtime.worker_pool import results_in_order
         from gdp.scale.partitioned_output import parts_in
 
         paths = [self.source] if is_stream(self.source) else parts_in(self.source)
         self.count, digest, hashed, of_part = 0, hashlib.sha256(), None, Counter[Where]()
-        blocks = blocks_in(paths, CLEAN_BLOCK_BYTES)
+        blocks = chunks_in(paths, CLEAN_BLOCK_BYTES)
         with ThreadPoolExecutor(1) as thread, _progress(paths) as advance:
             for block, read in results_in_order(read_block, blocks, READERS):
                 _wait(hashed)
@@ -165,7 +165,7 @@ def _one_of(alike: list[Row]) -> Row:
 # --- blocks of lines --------------------------------------------------------------------------------------------------
 
 
-def read_block(block: Block) -> ReadBlock:
+def read_block(block: Chunk) -> ReadBlock:
     """Return the records of a block of lines, each checked, or what is wrong with the first one that is not right."""
     right: set[Right] = set()
     countries: dict[str, str] = {}  # that were found right; a text that comes again is packed once
@@ -260,7 +260,7 @@ def _progress(paths: list[Where]) -> AbstractContextManager[Callable[[int], None
 
     if any(path.suffix in (".gz", ".zst") for path in paths):  # packed: nobody knows how long they will be
         return nullcontext(lambda _: None)
-    there = [path for path in paths if isinstance(path, Stored) or path.exists()]  # what a store lists is there
+    there = [path for path in paths if isinstance(path, RemotePath) or path.exists()]  # what a store lists is there
     return progress(sum(path.stat().st_size for path in there), "bytes read")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from gdp.record_files import is_stream, joined, lines_of_array
 from gdp.remote_files import Where
-from gdp.runtime.chunks import Block, Range, packed, portions_of
+from gdp.runtime.chunks import Chunk, Range, packed, chunks_or_ranges_of
 from gdp.runtime.rejects import RECORD, Limits, Reject, put_rejected, rejected_lines
 from gdp.runtime.resumable import ResumableOutput, fingerprint_of
 from gdp.runtime.run_log import run_log
@@ -59,7 +59,7 @@ def transform_sorted(source: Where, target: Where, limits: Limits) -> tuple[Tall
 
 def _cleaned_blocks(source: Where) -> Iterator[CleanedBlock]:
     if is_stream(source):
-        for offset, text in (block.lines() for block in portions_of(source)):
+        for offset, text in (block.lines() for block in chunks_or_ranges_of(source)):
             yield clean_lines(text, str(source), offset)
         return
     lines, sha256 = lines_of_array(source)
@@ -116,7 +116,7 @@ def _clean_all(output: ResumableOutput, files: list[Where], target: Where, worke
     def now() -> dict[str, Any]:
         return {**state, "tally": tally.as_json()}
 
-    blocks = islice((block for file in files for block in portions_of(file)), state["blocks"], None)
+    blocks = islice((block for file in files for block in chunks_or_ranges_of(file)), state["blocks"], None)
     size = sum(file.stat().st_size for file in files)
     with progress(size, "bytes read", state["bytes"]) as advance:
         work, tasks = partial(clean_block, target=target), shared_buffers.assigned(blocks, workers)
@@ -128,7 +128,7 @@ def _clean_all(output: ResumableOutput, files: list[Where], target: Where, worke
     return now()
 
 
-def clean_block(task: tuple[Block | Range, int], target: Where) -> tuple[bytes | int, list[Reject], Tally]:
+def clean_block(task: tuple[Chunk | Range, int], target: Where) -> tuple[bytes | int, list[Reject], Tally]:
     """Return what becomes of a block: its lines as they go into `target`, in a shared buffer, its rejects and tally."""
     block, buffer = task
     offset, text = block.lines()

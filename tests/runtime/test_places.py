@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gdp.options import folder_named, page_named, stream_named
 from gdp.places import Place, database_named, file_named, without_credentials
-from gdp.remote_files import Stored
+from gdp.remote_files import RemotePath
 from tests.conftest import Answer, Run, Server, snapshot
 from tests.page_builder import SHIPPED
 
@@ -30,12 +30,12 @@ from tests.page_builder import SHIPPED
         (page_named, "http://127.0.0.1:8000/wiki/@X", "http://127.0.0.1:8000/wiki/@X"),
         (page_named, "file:///tmp/x.html", Path("/tmp/x.html")),
         (page_named, "data/x.html", Path("data/x.html")),
-        (page_named, "S3://bucket/x y.html", Stored("s3://bucket/x y.html")),
+        (page_named, "S3://bucket/x y.html", RemotePath("s3://bucket/x y.html")),
         (stream_named, "x.jsonl.gz", Path("x.jsonl.gz")),
         (stream_named, "file:///tmp/x.jsonl", Path("/tmp/x.jsonl")),
-        (stream_named, "ftp://me@server:21/x", Stored("ftp://me@server:21/x")),
-        (stream_named, "s3://bucket/a@b:c.jsonl", Stored("s3://bucket/a@b:c.jsonl")),
-        (folder_named, "s3://bucket/", Stored("s3://bucket")),
+        (stream_named, "ftp://me@server:21/x", RemotePath("ftp://me@server:21/x")),
+        (stream_named, "s3://bucket/a@b:c.jsonl", RemotePath("s3://bucket/a@b:c.jsonl")),
+        (folder_named, "s3://bucket/", RemotePath("s3://bucket")),
         (database_named, "/tmp/y/../x.db", Place(Path("/tmp/x.db"))),
         (database_named, "file:///tmp/x.db", Place(Path("/tmp/x.db"))),
         (database_named, "sqlite:////tmp/x.db", Place(Path("/tmp/x.db"))),

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 import transform
+from gdp.model import RawRecord
+from gdp.options import TRANSFORM, parse
 from gdp.places import Place
-from gdp.records import RawRecord
 from gdp.transform.rules import Fate, clean
 from load import load
 from tests.conftest import query
@@ -37,7 +38,7 @@ def take_in(home: Path, records: list[Any], name: str = "raw.json") -> None:
     text = "".join(json.dumps(record) + "\n" for record in records) if stream else json.dumps(records)
     (folder / name).write_text(text, encoding="utf-8")
     cleaned = folder / f"clean_{name}"
-    options = transform.parse_arguments(["--input", str(folder / name), "--output", str(cleaned)])
+    options = parse(TRANSFORM, ["--input", str(folder / name), "--output", str(cleaned)])
     transform.prepared(options)()
     load(cleaned, Place(home / DATABASE), force=True)
 

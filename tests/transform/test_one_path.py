@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from gdp.records_left import SAID_TWICE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import transform
+from gdp.model import RAW_FIELDS
+from gdp.options import TRANSFORM, parse
 from gdp.places import Place
-from gdp.records import RAW_FIELDS, SAID_TWICE, record_problem
+from gdp.record_files import record_problem
 from gdp.runtime.run_log import run_log
 from gdp.transform.batch import clean_lines
 from gdp.transform.rules import Fate, clean
@@ -86,7 +89,7 @@ def outcome(folder: Path, suffix: str, raw: list[Any], *arguments: str) -> Outco
     run_log.begin("transform", quiet=True)
     with logged() as lines:
         try:
-            transform.prepared(transform.parse_arguments([*options]))()
+            transform.prepared(parse(TRANSFORM, [*options]))()
         except StageError as error:
             code, message = error.code, str(error)
     read = (folder / "Rejected.jsonl").read_text(encoding="utf-8") if (folder / "Rejected.jsonl").exists() else ""
@@ -167,7 +170,7 @@ def test_bytes_that_are_no_text_are_set_aside_in_an_array_too(tmp_path: Path) ->
     content = json.dumps([GOOD, {**GOOD, "Country": "Mali?"}]).encode().replace(b"Mali?", b"Mali\xff")
     (tmp_path / "raw.json").write_bytes(content)
     options = ["--input", str(tmp_path / "raw.json"), "--output", str(tmp_path / "c.json"), "--max-rejected", "0.5"]
-    transform.prepared(transform.parse_arguments(options))()
+    transform.prepared(parse(TRANSFORM, options))()
     (reject,) = map(json.loads, (tmp_path / "Rejected.jsonl").open(encoding="utf-8"))
     assert (reject["Record"], reject["Reason"]) == (2, "is not text in UTF-8")
 

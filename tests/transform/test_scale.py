@@ -22,7 +22,7 @@ import zstandard
 from gdp.places import Place
 from gdp.remote_files import MANIFEST
 from gdp.runtime import resumable
-from gdp.runtime.chunks import blocks_of
+from gdp.runtime.chunks import chunks_of
 from gdp.runtime.rejects import Limits
 from gdp.runtime.run_log import run_log
 from gdp.runtime.worker_pool import results_in_order
@@ -171,7 +171,7 @@ def test_blocks_are_whole_lines_and_together_the_file(block_bytes: int, tmp_path
         ("a.jsonl.zst", zstandard.compress(text)),
     ):
         (tmp_path / name).write_bytes(content)
-        found = list(blocks_of(tmp_path / name, block_bytes))
+        found = list(chunks_of(tmp_path / name, block_bytes))
         assert b"".join(block.read() for block in found) == text
         assert all(block.read().endswith(b"\n") for block in found[:-1])
         assert [block.offset for block in found] == [sum(b.length for b in found[:n]) for n in range(len(found))]
@@ -223,10 +223,12 @@ from gdp.runtime.rejects import Limits
 from gdp.runtime.run_log import run_log
 from gdp.remote_files import MANIFEST
 from gdp.runtime.worker_pool import results_in_order
-from gdp.runtime.stage import leave, run_stage
+from gdp.runtime import script
+from gdp.runtime.stage import run_stage
 from tests.transform.test_scale import hold
+script.start()
 run_log.begin("transform")
-leave(run_stage(lambda: list(results_in_order(hold, [Path(name) for name in sys.argv[1:]], 2))))
+script.end(run_stage(lambda: list(results_in_order(hold, [Path(name) for name in sys.argv[1:]], 2))))
 """
 
 

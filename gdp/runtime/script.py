@@ -1,0 +1,133 @@
+"""How a script begins and ends: before its imports, at a signal, and at its exit.
+
+`start` is called before a script's other imports, and so this module imports almost nothing itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import sys
+from datetime import datetime, timezone
+from types import FrameType, TracebackType
+from typing import NoReturn
+
+SIGNALS = ("SIGHUP", "SIGINT", "SIGTERM")
+PACKAGES = "pip install -r requirements.txt, then run again"
+WINDOWS = "it runs on Linux and macOS; on Windows, run it in WSL: https://learn.microsoft.com/windows/wsl/install"
+_WITH_PASSWORD = re.compile(r"postgres(?:ql)?:(?://[^/?#]*:[^/?#]*@|.*[?&][^=]*password=)", re.IGNORECASE)
+
+
+class Stopped(BaseException):
+    """A signal has arrived: the program is to end, and its end to be recorded."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    @property
+    def code(self) -> int:
+        """Return the exit code: 128 and the signal's number, as shells count."""
+        return 128 + self.number
+
+
+# --- the beginning ----------------------------------------------------------------------------------------------------
+
+
+def start() -> None:
+    """Prepare a script whose imports are still to come: they may fail, or be interrupted."""
+    if sys.platform == "win32":
+        sys.exit(f"error: cannot start {sys.argv[0]}: {WINDOWS}")
+    hide_password()
+    catch_signals()
+    sys.excepthook = _end_in_one_line
+
+
+def hide_password() -> None:
+    """Start again with the database's URL in the environment if it has a password, as `ps` shows all arguments."""
+    from gdp.places import DATABASE_VARIABLE
+
+    arguments, url = without_database(sys.argv[1:])
+    if _WITH_PASSWORD.match(url):
+        command = [*sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1], *arguments]
+        os.execve(sys.executable, command, {**os.environ, DATABASE_VARIABLE: url})
+
+
+def without_database(arguments: list[str]) -> tuple[list[str], str]:
+    """Return the arguments without --database, and its value; "" where it is not given."""
+    others, value, is_next = [], "", False
+    for argument in arguments:
+        name, equals, text = argument.partition("=")
+        if is_next:
+            value, is_next = argument, False
+        elif name != "--database":
+            others.append(argument)
+        elif equals:
+            value = text
+        else:
+            is_next = True
+    return others, value
+
+
+def catch_signals() -> None:
+    """Let SIGHUP, SIGINT and SIGTERM raise Stopped, unless one is ignored already, as by nohup."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        ignore_signals()  # a second one must not stop the stopping
+        raise Stopped(number)
+
+    for name in SIGNALS:
+        if signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
+            signal.signal(getattr(signal, name), stop)
+
+
+def ignore_signals() -> None:
+    """Ignore SIGHUP, SIGINT and SIGTERM from now on."""
+    for name in SIGNALS:
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
+# --- the end ----------------------------------------------------------------------------------------------------------
+
+
+def end(code: int) -> NoReturn:
+    """End the process at once: to unload pandas piece by piece costs a tenth of a whole run, and frees nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # a stream that the caller closed is None
+            stream.flush()
+    os._exit(code)
+
+
+def _end_in_one_line(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Explain in one line why a script could not start; `main` explains everything that happens later."""
+    from utils import Exit
+
+    name = os.path.basename(sys.argv[0]).removesuffix(".py")  # noqa: PTH119 - pathlib may be what is missing
+    if isinstance(error, Stopped):
+        end(_record_stop(name, error))
+    if issubclass(kind, ImportError):
+        remedy = PACKAGES if issubclass(kind, ModuleNotFoundError) else f"another version may be in the way: {PACKAGES}"
+        sys.stderr.write(f"[{name}] error: cannot start: {error}; {remedy}\n")
+        end(Exit.BAD_DATA)
+    if issubclass(kind, MemoryError):
+        from gdp.runtime.machine import memory_problem
+
+        sys.stderr.write(f"[{name}] error: cannot start: {memory_problem()}\n")
+        end(Exit.NO_RESOURCES)
+    sys.__excepthook__(kind, error, traceback)
+
+
+def _record_stop(name: str, stopped: Stopped) -> int:
+    """Record that a signal ended this script before its work began; return the exit code."""
+    from gdp.runtime.run_log import run_log
+    from gdp.runtime.stage import DESCRIPTORS_VARIABLE, record_own_run
+
+    if (
+        DESCRIPTORS_VARIABLE not in os.environ
+    ):  # else it is a stage that has had no turn, and there is nothing to record
+        run_log.begin(name.removesuffix("_process"))
+        run_log.stop(stopped.number)
+        record_own_run(datetime.now(timezone.utc), 0.0, stopped.code)
+    return stopped.code
