@@ -8,6 +8,11 @@ Writes results/Countries_by_GDP.json   every figure of every institution, as pub
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from gdp.runtime import script
+
+    script.start()
+
 import argparse
 import hashlib
 import os

@@ -1,61 +1,54 @@
-"""Stage 4: what is loaded, to be looked at.
+"""Stage 4: the report on what is loaded.
 
 Reads  sqliteDB/World_Economies.db
 Writes results/report.html   one page that needs nothing else: no network, no other file
-       results/plots/        gdp_over_100b, region_top5_average, gdp_by_region, gdp_world: .svg (--png: .png too)
+       results/plots/        gdp_over_100b, region_top5_average, gdp_by_region, gdp_world: .svg
+       results/feed.xml      what changed, as an Atom feed
+       results/CHANGES.md    the same as release notes
+       With --site: a folder to publish as a web site
 
 A failure here never fails a run: the figures are loaded by then.
 """
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from gdp.runtime import script
+
+    script.start()
+
 import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gdp.options import command_line
-from gdp.places import Place, database_named, default_database, file_named
+from gdp.options import REPORT, parse
+from gdp.places import Place, default_database
 from gdp.runtime.run_log import run_log
-from gdp.runtime.stage import leave, run_stage
+from gdp.runtime.script import end
+from gdp.runtime.stage import run_stage
 from gdp.store.database import asked
 from utils import Exit, StageError, report_file, write_whole, writing
 
 if TYPE_CHECKING:
+    from gdp.report.summary import Summary
     from gdp.report.svg import Drawing
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the stage as a script; return its exit code."""
-    options = parse_arguments(arguments)
+    options = parse(REPORT, arguments)
     run_log.begin("report", options.quiet)
     return run_stage(prepared(options), options.wait)
 
 
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    """Return the options of the command line."""
-    parser = command_line(
-        "Draw what is loaded: a page to look at, and plots.",
-        "python report.py",
-        "python report.py --png --output /tmp/report.html",
-    )
-    add = parser.add_argument
-    said = "a file or postgresql://… (default: sqliteDB/World_Economies.db)"
-    add("--database", type=database_named, metavar="FILE_OR_URL", help=said)
-    said = "the page (default: results/report.html); plots/ stands beside it"
-    add("--output", type=file_named, metavar="FILE", help=said)
-    add("--png", action="store_true", help="write the plots as PNG too, which needs requirements/plots.txt")
-    return parser.parse_args(arguments)
-
-
 def prepared(options: argparse.Namespace) -> Callable[[], None]:
-    """Return the work, its modules imported and the page's template ready: while load may be at work.
+    """Return the work, with its modules imported and the template compiled: load may be at work meanwhile.
 
-    The work raises StageError: 2 where a package is missing, and as report does.
+    The work raises StageError: 2 where a package is missing, and as write_report does.
     """
     try:
-        from gdp.report import page
-        from gdp.report import summary as overview  # noqa: F401
+        from gdp.report import feed, page, summary  # noqa: F401
 
         page.template()
         missing = ""
@@ -64,54 +57,59 @@ def prepared(options: argparse.Namespace) -> Callable[[], None]:
 
     def work() -> None:
         if missing:
-            raise StageError(Exit.USAGE, f"cannot draw: {missing}; pip install -r requirements.txt")
-        as_png = drawer_of_png() if options.png else None
-        report(options.database or default_database(), options.output or report_file(), as_png)
+            raise StageError(Exit.USAGE, f"cannot write the report: {missing}; pip install -r requirements.txt")
+        database = options.database or default_database()
+        write_report(database, options.output or report_file())
+        if options.site:
+            from gdp.report.site import write_site
+
+            with asked(database) as connection:
+                write_site(connection, options.site, options.site_url)
+            run_log.info(f"web site written to {options.site}")
 
     return work
 
 
-def drawer_of_png() -> Callable[[Drawing], bytes]:
-    """Return what makes a PNG of a drawing; raises StageError (2) where matplotlib is missing."""
-    try:
-        from gdp.report.png import as_png
-    except ImportError as error:
-        remedy = "pip install -r requirements/plots.txt"
-        raise StageError(Exit.USAGE, f"cannot draw PNG: {error}; {remedy}") from None
-    return as_png
-
-
-def report(database: Place, target: Path, as_png: Callable[[Drawing], bytes] | None = None) -> None:
-    """Write the page and the plots; raises StageError: 66 before the first load, 74 where they cannot be written."""
-    from gdp.report import page
-    from gdp.report import svg as plots
-    from gdp.report import world_map as world
-    from gdp.report.summary import overview
+def write_report(database: Place, target: Path) -> None:
+    """Write the page, the plots and what changed; raises StageError: 66 before the first load, 74 cannot be written."""
+    from gdp.report import feed, page
+    from gdp.report.summary import summarize
 
     with asked(database) as connection:
-        told = overview(connection)
-    the_world = world.world(told.countries, told.caption)
-    together = plots.regions_together(told.countries, told.caption)
-    files = [
-        plots.large_economies(told.large, told.caption),
-        plots.region_means(told.regions, told.caption),
-        together,
-        world.with_key(the_world, "Nominal GDP by country, billion USD", told.caption),
-    ]
+        summary = summarize(connection)
+        entries = feed.entries(connection)
+    the_map, totals, plots = drawings(summary)
     with writing(target):
         (target.parent / "plots").mkdir(parents=True, exist_ok=True)
-    write_whole(target, page.rendered(told, the_world, together))
-    for drawing in files:
-        write_whole(target.parent / "plots" / f"{drawing.name}.svg", plots.as_file(drawing))
-        if as_png:
-            write_whole(target.parent / "plots" / f"{drawing.name}.png", as_png(drawing))
-    run_log.facts["as_of"] = told.newest.as_of
+    write_whole(target, page.render(summary, the_map, totals))
+    for name, content in plots.items():
+        write_whole(target.parent / "plots" / f"{name}.svg", content)
+    write_whole(target.with_name("feed.xml"), feed.as_atom(entries))
+    write_whole(target.with_name("CHANGES.md"), feed.as_release_notes(entries))
+    run_log.facts["as_of"] = summary.newest.as_of
     run_log.settle()
-    run_log.record_output(target, len(told.countries))
-    if told.left_out_of_past:
-        run_log.info(f"{told.left_out_of_past:,} of {told.all_estimates:,} estimates, the oldest, are not in the page")
-    run_log.info(f"{len(told.countries)} countries drawn into {target}, and plots beside it")
+    run_log.record_output(target, len(summary.countries))
+    if summary.omitted_estimates:
+        omitted = f"{summary.omitted_estimates:,} of {summary.all_estimates:,} estimates, the oldest"
+        run_log.info(f"{omitted}, are not in the page")
+    run_log.info(f"{len(summary.countries)} countries and territories in {target}, plots and feed.xml beside it")
+
+
+def drawings(summary: Summary) -> tuple[Drawing, Drawing, dict[str, bytes]]:
+    """Return the map and the regions' totals for the page, and every plot by its name as the content of a file."""
+    from gdp.report import svg, world_map
+
+    caption = summary.caption
+    the_map = world_map.world_map(summary.countries, caption)
+    totals = svg.region_totals(summary.countries, [row["Region"] for row in summary.regions], caption)
+    files = [
+        svg.large_economies(summary.large, caption),
+        svg.region_means(summary.regions, caption),
+        totals,
+        world_map.with_key(the_map, "Nominal GDP by country, billion USD", caption),
+    ]
+    return the_map, totals, {drawing.name: svg.as_file(drawing) for drawing in files}
 
 
 if __name__ == "__main__":
-    leave(main())
+    end(main())
