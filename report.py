@@ -28,7 +28,7 @@ from gdp.runtime.run_log import run_log
 from gdp.runtime.script import end
 from gdp.runtime.stage import run_stage
 from gdp.store.database import asked
-from utils import Exit, StageError, report_file, write_whole, writing
+from utils import Exit, StageError, make_folder, report_file, write_whole, writing
 
 if TYPE_CHECKING:
     from gdp.report.summary import Summary
@@ -58,34 +58,32 @@ def prepared(options: argparse.Namespace) -> Callable[[], None]:
     def work() -> None:
         if missing:
             raise StageError(Exit.USAGE, f"cannot write the report: {missing}; pip install -r requirements.txt")
-        database = options.database or default_database()
-        write_report(database, options.output or report_file())
+        write_report(options.database or default_database(), options.output or report_file(), options.site)
         if options.site:
-            from gdp.report.site import write_site
-
-            with asked(database) as connection:
-                write_site(connection, options.site, options.site_url)
-            run_log.info(f"web site written to {options.site}")
+            write_site(options.database or default_database(), options.site, options.site_url)
 
     return work
 
 
-def write_report(database: Place, target: Path) -> None:
-    """Write the page, the plots and what changed; raises StageError: 66 before the first load, 74 cannot be written."""
+def write_report(database: Place, target: Path, site: Path | None = None) -> None:
+    """Write the page, the plots and what changed, also into the folder of a site.
+
+    Raises StageError: 66 before the first load, 74 where they cannot be written.
+    """
     from gdp.report import feed, page
     from gdp.report.summary import summarize
 
+    for folder in (target.parent, *([site] if site else [])):
+        make_folder(folder)
     with asked(database) as connection:
         summary = summarize(connection)
         entries = feed.entries(connection)
-    the_map, totals, plots = drawings(summary)
-    with writing(target):
-        (target.parent / "plots").mkdir(parents=True, exist_ok=True)
-    write_whole(target, page.render(summary, the_map, totals))
-    for name, content in plots.items():
-        write_whole(target.parent / "plots" / f"{name}.svg", content)
-    write_whole(target.with_name("feed.xml"), feed.as_atom(entries))
-    write_whole(target.with_name("CHANGES.md"), feed.as_release_notes(entries))
+    the_map, totals, files = drawings(summary)
+    files |= {"feed.xml": feed.as_atom(entries), "CHANGES.md": feed.as_release_notes(entries)}
+    content = page.render(summary, the_map, totals)
+    write_files(target.parent, {target.name: content, **files})
+    if site:
+        write_files(site, {"report.html": content, **files})
     run_log.facts["as_of"] = summary.newest.as_of
     run_log.settle()
     run_log.record_output(target, len(summary.countries))
@@ -95,8 +93,25 @@ def write_report(database: Place, target: Path) -> None:
     run_log.info(f"{len(summary.countries)} countries and territories in {target}, plots and feed.xml beside it")
 
 
+def write_files(folder: Path, files: dict[str, bytes]) -> None:
+    """Write files by their paths in a folder; raises StageError (74)."""
+    with writing(folder):
+        (folder / "plots").mkdir(exist_ok=True)
+    for name, content in files.items():
+        write_whole(folder / name, content)
+
+
+def write_site(database: Place, folder: Path, url: str) -> None:
+    """Write the rest of a web site beside the report in its folder."""
+    from gdp.report import site
+
+    with asked(database) as connection:
+        site.write_site(connection, folder, url)
+    run_log.info(f"web site written to {folder}")
+
+
 def drawings(summary: Summary) -> tuple[Drawing, Drawing, dict[str, bytes]]:
-    """Return the map and the regions' totals for the page, and every plot by its name as the content of a file."""
+    """Return the map and the regions' totals for the page, and the content of every plot's file by its path."""
     from gdp.report import svg, world_map
 
     caption = summary.caption
@@ -108,7 +123,7 @@ def drawings(summary: Summary) -> tuple[Drawing, Drawing, dict[str, bytes]]:
         totals,
         world_map.with_key(the_map, "Nominal GDP by country, billion USD", caption),
     ]
-    return the_map, totals, {drawing.name: svg.as_file(drawing) for drawing in files}
+    return the_map, totals, {f"plots/{drawing.name}.svg": svg.as_file(drawing) for drawing in files}
 
 
 if __name__ == "__main__":
