@@ -26,6 +26,7 @@ from gdp.model import WIKIPEDIA, publisher_of
 from gdp.options import ETL, STAGES, Options, as_arguments, parse
 from gdp.places import DATABASE_VARIABLE, Place, default_database
 from gdp.record_files import ARRAY_LIMIT_BYTES
+from gdp.remote_files import check_folder
 from gdp.runtime import supervisor
 from gdp.runtime.run_log import record_run, run_log
 from gdp.runtime.script import Stopped, end
@@ -142,13 +143,15 @@ def is_one_page(options: Options) -> bool:
 
 
 def refuse_missing(options: Options) -> None:
-    """Raise StageError (66) when a page or folder that the user named is not there: nothing can replace it."""
+    """Raise StageError where a page or folder that the user named is not there (66), or the database's folder (74)."""
     if isinstance(options.page, Path) and not options.page.exists():
         raise StageError(
             Exit.NO_INPUT, f"{options.page} is not there; name another with --page, or none: the live page"
         )
-    if isinstance(options.pages, Path) and not options.pages.is_dir():
+    if options.pages is not None and not options.pages.is_dir():
         raise StageError(Exit.NO_INPUT, f"{options.pages} is no folder of pages; name another with --pages")
+    if options.database and options.database.path:
+        check_folder(options.database.path)
 
 
 # --- running ----------------------------------------------------------------------------------------------------------

@@ -419,7 +419,8 @@ def _unknown(word: str, options: Iterable[Option]) -> str:
     name = word.partition("=")[0]
     if not name.startswith("-"):
         return f"{word!r} belongs to no option"
-    near = difflib.get_close_matches(name, [*(option.name for option in options), "--help", "--version"], 1, 0.5)
+    names = [*(option.name for option in options), "--help", "--version"]
+    near = [one for one in names if one.startswith(name)] or difflib.get_close_matches(name, names, 1, 0.5)
     return f"there is no option {name}" + (f"; did you mean {near[0]}?" if near else "")
 
 

@@ -125,6 +125,8 @@ def database_named(text: str) -> Place:
         if scheme not in ("", "file"):
             raise unknown_scheme(rest, scheme, "a path, file://, sqlite:///PATH or postgresql://")
         return Place(_absolute(file_named(text)))
+    if "@" in rest and "@" not in re.split(r"[/?#]", rest.removeprefix("//"), maxsplit=1)[0]:
+        raise argparse.ArgumentTypeError("an @ belongs before the host: write / ? # in a password as %2F %3F %23")
     if rest.partition("?")[0].count("@") > 1:
         raise argparse.ArgumentTypeError("it has more than one @: write one in a user or a password as %40")
     url = f"postgresql:{rest}"

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from gdp.places import without_credentials
-from utils import Exit, StageError, open_to_read
+from utils import Exit, StageError, make_folder, open_to_read
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -134,6 +134,17 @@ class RemotePath(NamedTuple):
                 return str(system.info(path)["type"])
             except FileNotFoundError:
                 return None
+
+    def check_bucket(self) -> None:
+        """Raise StageError (74) where its bucket is not there; a server's folders are made when they are needed."""
+        scheme, _, rest = self.url.partition("://")
+        bucket = RemotePath(f"{scheme}://{rest.partition('/')[0]}")
+        if scheme in FILE_SERVERS:
+            return
+        with bucket._opened() as (system, path):
+            is_there = bool(system.exists(path))
+        if not is_there:
+            raise StageError(Exit.CANNOT_WRITE, f"there is no bucket {bucket}; make it, or name another")
 
     def iterdir(self) -> Iterator[RemotePath]:
         """Yield the files in it, by one listing."""
@@ -288,6 +299,17 @@ def _facts(info: dict[str, Any]) -> Facts:
 def stands_for(place: Where) -> Where:
     """Return the file that changes whenever a place does: itself, or the manifest of a folder of partitions."""
     return place / MANIFEST if place.is_dir() else place
+
+
+def check_folder(place: Where) -> None:
+    """Raise StageError where the folder or bucket of an output is not there: before the work, and not after it.
+
+    The code is 74, or that of the store.
+    """
+    if isinstance(place, Path):
+        make_folder(place.absolute().parent)
+    else:
+        place.check_bucket()
 
 
 def read_range(place: Where, begin: int, end: int) -> bytes:

@@ -5,18 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-import signal
 import sys
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 KIB_IN_MIB, MIB = 1024, 2**20
-PR_SET_PDEATHSIG = 1  # prctl(2)
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
-PARENT_CHECKED_EVERY_S = 1.0
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 NO_LIMIT_BYTES = 2**60  # what version 1 of cgroups shows where there is none is a little less than 2**63
 
@@ -83,24 +76,3 @@ def keep_memory(free_bytes: int) -> None:
         libc = ctypes.CDLL(None)
         for threshold in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
             libc.mallopt(threshold, free_bytes)
-
-
-# --- processes --------------------------------------------------------------------------------------------------------
-
-
-def die_with_parent(parent: int, end: Callable[[], NoReturn]) -> None:
-    """End this process when its parent ends, however that ends: an orphan would hold the lock for ever."""
-    import ctypes
-
-    try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    except (AttributeError, OSError):  # Linux only
-
-        def watch() -> None:
-            while os.getppid() == parent:
-                time.sleep(PARENT_CHECKED_EVERY_S)
-            end()
-
-        threading.Thread(target=watch, daemon=True).start()
-    if os.getppid() != parent:
-        end()

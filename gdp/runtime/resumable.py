@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +12,7 @@ from typing import Any
 
 from gdp.remote_files import Where
 from gdp.runtime.rejects import SPOOLED_BYTES, put_rejected
-from utils import our_files, raw_file, stamp_of, whole_file, write_whole, writing
+from utils import our_files, raw_file, stamp_of, sync, whole_file, write_whole, writing
 
 SAVE_EVERY_S = 2.0  # so much work is done again after an interruption
 
@@ -87,7 +86,7 @@ class ResumableOutput:
     def _sync(self, note: bytes) -> None:
         with writing(self._parts[0]):
             for file in self._files:
-                os.fsync(file.fileno())
+                sync(file.fileno())
         write_whole(self._note, note)
 
     def _wait_for_disk(self) -> None:

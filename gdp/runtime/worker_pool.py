@@ -1,46 +1,63 @@
 """A pool of worker processes that does chunks of work and returns the results in order.
 
-A chunk is a page, or a block of lines. Its result is a pure function of it, so the output is the same to the byte for
-any number of processes. Memory is bounded by the chunks in flight.
+A chunk is a page, or some lines of a file. Its result is a pure function of it, so the output is the same to the byte
+for any number of processes. Memory is bounded by the chunks in flight. The workers are forked, so that they share our
+modules and the reference table; each has one pipe, so that no semaphores in /dev/shm are needed, which some systems
+lack.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pickle
+import queue
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle, islice
 from mmap import mmap
-from multiprocessing import get_context
-from typing import Generic, TypeVar
+from multiprocessing.connection import Connection, Pipe, wait
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from gdp.runtime.machine import die_with_parent, keep_memory
+from gdp.runtime.machine import keep_memory
 from gdp.runtime.run_log import run_log
 from utils import Exit, StageError
 
-IN_FLIGHT = 2  # chunks a process: one at work, one waiting
+IN_FLIGHT = 2  # chunks a worker: one at work, one waiting
 BUFFER_BYTES = 16 * 2**20  # five times a chunk of raw lines; memory that is not touched costs nothing
-MAX_DEATHS = 3  # of processes, without a finished chunk in between; then the chunk itself is what kills them
+MAX_DEATHS = 3  # of workers over the same chunk; then it is the chunk that kills them
 FREE_BYTES_KEPT = 32_000_000  # of memory: several times a chunk, so that the next chunk need not request it again
 
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
 
+class Failure(NamedTuple):
+    """An exception that a worker's work raised."""
+
+    error: BaseException
+
+
 @dataclass
 class _Job(Generic[Chunk, Result]):
-    """A chunk in flight, and the future of its result."""
+    """A chunk in flight, its result once that is there, and how many workers have died over it."""
 
     chunk: Chunk
-    future: Future[Result] | None = None
+    result: Result | Failure | None = None
+    is_done: bool = False
+    deaths: int = 0
 
-    def forget_unless_done(self) -> None:
-        if self.future and not (self.future.done() and self.future.exception() is None):
-            self.future = None
+
+@dataclass
+class _Worker:
+    """A worker process, our end of its pipe, and the jobs that it has, the one at work first."""
+
+    pid: int
+    pipe: Connection
+    jobs: deque[_Job[Any, Any]] = field(default_factory=deque)
 
 
 def results_in_order(
@@ -48,61 +65,168 @@ def results_in_order(
 ) -> Iterator[tuple[Chunk, Result]]:
     """Yield each chunk with the result of `work`, in order, done by `workers` processes.
 
-    When a process is killed, its chunks are done again; raises StageError (1) when one chunk kills MAX_DEATHS of them.
+    When a worker is killed, its chunks are done again; raises StageError (1) when one chunk has killed MAX_DEATHS.
     """
     if workers == 1:
         yield from ((chunk, work(chunk)) for chunk in chunks)
         return
-    todo, deaths, pool = iter(chunks), 0, _new_pool(workers)
-    jobs: deque[_Job[Chunk, Result]] = deque()
+    todo, jobs, pool = iter(chunks), deque[_Job[Chunk, Result]](), _Pool(work, workers)
     try:
         while True:
-            jobs.extend(_Job(chunk) for chunk in islice(todo, workers * IN_FLIGHT - len(jobs)))
+            new = [_Job[Chunk, Result](chunk) for chunk in islice(todo, workers * IN_FLIGHT - len(jobs))]
+            jobs.extend(new)
+            pool.send(new)
             if not jobs:
                 return
-            try:
-                for job in jobs:
-                    job.future = job.future or pool.submit(work, job.chunk)
-                assert jobs[0].future
-                result = jobs[0].future.result()
-            except BrokenProcessPool:
-                deaths += 1
-                _report_death(jobs[0].chunk, deaths)
-                for job in jobs:
-                    job.forget_unless_done()
-                pool = _new_pool(workers)
-                continue
-            deaths = 0
-            yield jobs.popleft().chunk, result
+            while not jobs[0].is_done:
+                pool.receive()
+            job = jobs.popleft()
+            if isinstance(job.result, Failure):
+                raise job.result.error
+            yield job.chunk, job.result  # type: ignore[misc]
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.end()
 
 
-def _new_pool(workers: int) -> ProcessPoolExecutor:
-    # forked, so that the workers share our modules and the reference table
-    return ProcessPoolExecutor(workers, get_context("fork"), _become_worker, (os.getpid(),))
+class _Pool:
+    """The workers; a dead one is replaced, and its jobs are given to the new one."""
+
+    def __init__(self, work: Callable[[Any], Any], count: int) -> None:
+        self._work = work
+        self._workers: list[_Worker] = []
+        for _ in range(count):
+            self._workers.append(self._new_worker())
+
+    def _new_worker(self) -> _Worker:
+        """Fork a worker; raises StageError (71) where the system allows no more processes."""
+        ours, theirs = Pipe()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            remedy = "end other programs, raise `ulimit -u`, or use --workers 1"
+            raise StageError(
+                Exit.NO_RESOURCES, f"cannot start a worker process: {error.strerror}; {remedy}, then run again"
+            ) from error
+        if not pid:
+            ours.close()
+            for other in self._workers:
+                other.pipe.close()
+            _be_worker(theirs, self._work)
+        theirs.close()
+        return _Worker(pid, ours)
+
+    def send(self, jobs: Iterable[_Job[Any, Any]]) -> None:
+        """Give each job to the worker that has fewest."""
+        for job in jobs:
+            worker = min(self._workers, key=lambda one: len(one.jobs))
+            worker.jobs.append(job)
+            self._send(worker, job)
+
+    def _send(self, worker: _Worker, job: _Job[Any, Any]) -> None:
+        with contextlib.suppress(OSError):  # it is dead, which `receive` finds out
+            worker.pipe.send(job.chunk)
+
+    def receive(self) -> None:
+        """Wait for results, and put them into their jobs; replace workers that have died."""
+        for pipe in wait([worker.pipe for worker in self._workers]):
+            worker = next(one for one in self._workers if one.pipe is pipe)
+            try:
+                result = worker.pipe.recv()
+            except (EOFError, OSError):
+                self._replace(worker)
+                continue
+            job = worker.jobs.popleft()
+            job.result, job.is_done = result, True
+
+    def _replace(self, worker: _Worker) -> None:
+        self._workers.remove(worker)
+        self._end(worker)
+        if worker.jobs:
+            _report_death(worker.jobs[0])
+        new = self._new_worker()
+        self._workers.append(new)
+        new.jobs = worker.jobs
+        for job in new.jobs:
+            self._send(new, job)
+
+    def end(self) -> None:
+        """End all workers."""
+        for worker in self._workers:
+            self._end(worker)
+
+    def _end(self, worker: _Worker) -> None:
+        worker.pipe.close()
+        os.kill(worker.pid, signal.SIGKILL)
+        os.waitpid(worker.pid, 0)
 
 
-def _become_worker(parent: int) -> None:
-    die_with_parent(parent, lambda: os._exit(Exit.TERMINATED))
-    keep_memory(FREE_BYTES_KEPT)
-    for number in (signal.SIGINT, signal.SIGHUP):  # the parent's to answer
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _report_death(chunk: object, deaths: int) -> None:
-    if deaths >= MAX_DEATHS:
+def _report_death(job: _Job[Any, Any]) -> None:
+    job.deaths += 1
+    if job.deaths >= MAX_DEATHS:
         remedy = "see whether memory runs out, or run with --workers 1"
-        raise StageError(Exit.FAULT, f"{deaths} worker processes were killed over {chunk}; {remedy}") from None
-    run_log.warn(f"a worker process was killed; its work is done again, from {chunk} on")
+        raise StageError(Exit.FAULT, f"{job.deaths} worker processes were killed over {job.chunk}; {remedy}")
+    run_log.warn(f"a worker process was killed; its work is done again, from {job.chunk} on")
+
+
+# --- a worker ---------------------------------------------------------------------------------------------------------
+
+
+def _be_worker(pipe: Connection, work: Callable[[Any], Any]) -> None:
+    """Work until the parent ends; meanwhile one thread takes chunks, and another sends results.
+
+    An orphan would hold the lock for ever, so this process ends when its pipe does, which is when the parent ends.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):  # the parent's to answer
+        signal.signal(number, signal.SIG_IGN)
+    keep_memory(FREE_BYTES_KEPT)
+    chunks: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    results: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+
+    def take() -> None:
+        try:
+            while True:
+                chunks.put(pipe.recv())
+        except (EOFError, OSError):  # the parent is gone
+            os._exit(Exit.TERMINATED)
+
+    def send() -> None:
+        try:
+            while True:
+                pipe.send_bytes(results.get())
+        except OSError:
+            os._exit(Exit.TERMINATED)
+
+    try:
+        for thread in (take, send):
+            threading.Thread(target=thread, daemon=True).start()
+        while True:
+            results.put(_pickled(_result_of(work, chunks.get())))
+    finally:
+        os._exit(Exit.FAULT)  # no code of the parent's may run here, whatever happens
+
+
+def _result_of(work: Callable[[Any], Any], chunk: Any) -> Any:
+    try:
+        return work(chunk)
+    except BaseException as error:
+        return Failure(error)
+
+
+def _pickled(result: Any) -> bytes:
+    try:
+        return pickle.dumps(result, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:
+        return pickle.dumps(Failure(RuntimeError(f"a result cannot leave its process: {error!r}")))
+
+
+# --- results that are large -------------------------------------------------------------------------------------------
 
 
 class SharedBuffers:
     """Memory that the workers share with this process, for their results.
 
-    The pool's pipe copies a text five times, which takes a fifth of the time. A buffer is free again as soon as the
-    next result is requested.
+    A pipe copies a text several times, which takes a fifth of the time. A buffer is free again as soon as the next
+    result is requested.
     """
 
     def __init__(self) -> None:

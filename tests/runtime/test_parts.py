@@ -96,6 +96,37 @@ def test_a_folder_without_a_manifest_or_with_a_broken_one_is_told(
     assert refused.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("lines", "../secret.jsonl"), ("lines", "/etc/passwd"), ("lines", "s3://bucket/part.jsonl"), ("lines", 5),
+        ("lines", "part-x.jsonl"), ("bytes", "many"), ("bytes", True), ("as_of", None), ("task", [0]), ("counted", {}),
+        ("rejected", "../Rejected.jsonl"),
+    ],
+)  # fmt: skip
+def test_a_manifest_names_files_of_its_own_folder_only(field: str, value: object, home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    made(folder, "01d")
+    (tmp_path / "secret.jsonl").write_text("the secret\n")
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["parts"][1][field] = value
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(StageError, match=f"part 2: its {field}") as refused:
+        parts_in(folder)
+    assert refused.value.code == 65 and "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "[1]", '{"identity": "x", "parts": 5}', '{"identity": 1, "parts": [[]]}']
+)
+def test_a_hostile_manifest_is_refused_in_one_line(text: str, home: Path, tmp_path: Path) -> None:
+    made(tmp_path / "out", "01d")
+    (tmp_path / "out" / MANIFEST).write_text(text)
+    with pytest.raises(StageError, match="is no manifest") as refused:
+        parts_in(tmp_path / "out")
+    assert refused.value.code == 65 and "\n" not in str(refused.value)
+
+
 @needs_strace
 @pytest.mark.parametrize(("call", "number"), [*(("rename", n) for n in range(1, 9)), ("unlink", 1)])
 def test_killed_at_any_call_the_old_or_the_new_parts_count_whole(

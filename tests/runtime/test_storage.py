@@ -189,7 +189,7 @@ def test_workers_and_the_driver_killed_on_one_machine_change_nothing(
     assert "a worker process was killed; what was on its way is done again, from part " in job.communicate()[1]
     assert run("transform.py", "--input", "s3://gdp/raw.parts").returncode == 66
     again = run(*command)
-    assert again.returncode == 0 and "parts were done before" in again.stderr
+    assert again.returncode == 0 and "partitions were made before" in again.stderr
     assert in_store("raw.parts") == sorted_lines(want.raw)
 
 
@@ -215,7 +215,7 @@ def test_on_a_cluster_that_shares_no_disk_nobody_who_dies_and_nothing_that_is_re
             executors[0].kill()
             cluster.kill(workers[0])
             _, said = job.communicate(timeout=180)
-            assert job.returncode == 0 and "parts were done before" in said, said
+            assert job.returncode == 0 and "partitions were made before" in said, said
             done = run("transform.py", "--input", "s3://gdp/raw", "--output", "s3://gdp/clean", *spark)
             assert done.returncode == 0, done.stderr
         assert run("load.py", "--input", "s3://gdp/clean", "--database", tmp_path / "spark.db").returncode == 0
