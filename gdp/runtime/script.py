@@ -40,17 +40,17 @@ def start() -> None:
     """Prepare a script whose imports are still to come: they may fail, or be interrupted."""
     if sys.platform == "win32":
         sys.exit(f"error: cannot start {sys.argv[0]}: {WINDOWS}")
-    hide_password()
     catch_signals()
     sys.excepthook = _end_in_one_line
+    hide_password()
 
 
 def hide_password() -> None:
     """Start again with the database's URL in the environment if it has a password, as `ps` shows all arguments."""
-    from gdp.places import DATABASE_VARIABLE
-
     arguments, url = without_database(sys.argv[1:])
-    if _WITH_PASSWORD.match(url):
+    if _WITH_PASSWORD.match(url.strip()):
+        from gdp.places import DATABASE_VARIABLE
+
         command = [*sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1], *arguments]
         os.execve(sys.executable, command, {**os.environ, DATABASE_VARIABLE: url})
 

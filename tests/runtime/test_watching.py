@@ -7,11 +7,9 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,30 +18,9 @@ import pytest
 
 from tests.conftest import NO_NETWORK, PROJECT, Answer, Run, Server
 from tests.page_builder import SHIPPED
+from tests.runtime.watching import ETL, is_gone, runs, started
 
-ETL = str(PROJECT / "etl_process.py")
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-
-
-def runs(home: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in (home / "log" / "runs.jsonl").read_text().splitlines()]
-
-
-@pytest.fixture
-def unanswered() -> Iterator[str]:
-    """Yield the address of a page that does not come for a while: somebody takes the call and says nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/page"
-
-
-def started(*arguments: str | Path) -> subprocess.Popen[str]:
-    command = [sys.executable, ETL, "--no-report", *map(str, arguments)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 10
-    while len(psutil.Process(process.pid).children()) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(0.7)  # extract has its turn by now
-    return process
 
 
 # --- two at once ------------------------------------------------------------------------------------------------------
@@ -103,12 +80,7 @@ def test_every_child_holds_the_lock_by_an_open_descriptor_and_leaves_when_the_or
     holder.kill()
     holder.communicate()
     assert run("extract.py", "--page", SHIPPED, "--wait", "10").returncode == 0
-    assert all(gone(child) for child in children)
-
-
-def gone(process: psutil.Process) -> bool:
-    """Tell whether a process has ended; where process 1 reaps no orphans, it stays on as a zombie."""
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    assert all(is_gone(child) for child in children)
 
 
 # --- signals and limits -----------------------------------------------------------------------------------------------
