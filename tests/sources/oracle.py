@@ -1,56 +1,53 @@
 """An independent reader of tables: html5lib builds the tree that a browser would, BeautifulSoup lays it out.
 
-It shares no line with gdp/sources/tables.py, and must agree with it on every page.
+It shares no line with gdp/sources/wikipedia/tables.py, and must agree with it on every page.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
 from bs4 import BeautifulSoup, Tag
 
-UNSEEN = ["style", "script", "noscript", "template", "head", "s", "strike", "del"]
+UNSEEN = ["style", "script", "noscript", "template", "head", "s", "strike", "del", "datalist", "object"]
 HIDDEN_CLASSES = {"sr-only", "screen-reader-text", "visually-hidden", "sortkey"}
-APART = ["br", "p", "div", "li", "sup", "sub", "small"]
+HIDDEN_STYLES = ("display:none", "visibility:hidden", "visibility:collapse", "opacity:0;", "font-size:0;")
+LINES = ["br", "p", "div", "li", "ul", "ol", "dl", "dt", "dd", "hr", "blockquote", "pre", "center", "section",
+         "article", "figure"]  # fmt: skip
+WITHIN_NUMBERS = ["span", "b", "strong", "bdi", "bdo", "data", "font", "ins", "u", "tt", "code", "nobr", "wbr", "time"]
+RAISED = dict(zip("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹", strict=True))
+LINE, EDGE = "\ue000", "\ue001"
 Grid = list[list[str | None]]
 
 
 def grids(page: str) -> list[Grid]:
     """Return the texts of every visible table, a nested one behind the one around it; None where no cell is."""
     soup = BeautifulSoup(page, "html5lib")
-    for unseen in soup.find_all(UNSEEN):
-        unseen.decompose()
-    for tag in soup.find_all(True):
-        if (
-            not tag.decomposed
-            and is_hidden(tag)
-            and (tag.name == "table" or tag.find("table") or tag.find_parent("table"))
-        ):
+    for tag in soup.find_all(lambda tag: tag.name in UNSEEN or is_hidden(tag)):
+        if not tag.decomposed:
             tag.decompose()
-    for tag in soup.find_all(stands_apart):
-        if tag.name == "br":
-            tag.insert_before("\u2028")
-        else:
-            tag.insert(0, "\u2028")
     return [grid_of(table) for table in soup.find_all("table")]
 
 
 def is_hidden(tag: Tag) -> bool:
-    style = str(tag.get("style", "")).replace(" ", "").lower()
+    style = str(tag.get("style", "")).replace(" ", "").lower() + ";"
     named = any(name in HIDDEN_CLASSES or name.startswith("navbox") for name in tag.get("class") or ())
-    return named or "display:none" in style or "visibility:hidden" in style
+    return named or tag.has_attr("hidden") or any(hidden in style for hidden in HIDDEN_STYLES)
 
 
-def stands_apart(tag: Tag) -> bool:
-    """Tell whether a line, a raised or small mark, or a footnote begins with a tag: words that meet there are two."""
-    if tag.name in APART:
+def is_mark(tag: Tag) -> bool:
+    """Return whether a tag is raised, small, or a link to a note."""
+    target, style, size = (str(tag.get(name, "")) for name in ("href", "style", "size"))
+    classes = " ".join(tag.get("class") or ())
+    if tag.name in ("sup", "sub", "small") or (tag.name == "font" and size in ("1", "2", "-1", "-2")):
         return True
-    target, style, classes = (str(tag.get(name, "")) for name in ("href", "style", "class"))
     if tag.name == "a":
         return "#cite_note" in target or target.startswith("#")
-    raised = re.search(r"vertical-align\s*:\s*(super|sub|text-top|top)", style)
-    return tag.name == "span" and bool(raised or re.search("super|subscript|reference|noteref|footnote|'sup'", classes))
+    if re.search(r"vertical-align\s*:\s*(super|sub|text-top|top)|font-size\s*:\s*(small|[1-8]\d%|0?\.\d)", style):
+        return tag.name not in ("td", "th", *LINES)
+    return tag.name == "span" and bool(re.search("super|subscript|reference|noteref|footnote|^sup$", classes))
 
 
 def grid_of(table: Tag) -> Grid:
@@ -75,15 +72,32 @@ def span(cell: Tag, name: str) -> int:
 
 def text_of(cell: Tag) -> str:
     """Return a cell's own text, without that of tables in it, white space folded."""
-    text = "".join(_own(cell))
-    text = re.sub("(?<=\\w)\u2028+(?=\\w)", " ", text).replace("\u2028", "")
+    text = "".join(own(cell, ""))
+    text = "".join(c for c in text if c in " \t\n\f\r" or unicodedata.category(c) not in ("Cc", "Cf"))
+    text = re.sub(f"(?<=\\d)\\s*[{LINE}{EDGE}][\\s{LINE}{EDGE}]*(?=\\d\\d\\d(?!\\d))", " / ", text)
+    text = re.sub(f"(?<=\\w){EDGE}*{LINE}[{LINE}{EDGE}]*(?=\\w)", " ", text).replace(LINE, "").replace(EDGE, "")
     return re.sub(r"[ \t\r\n\f]+", " ", text).strip()
 
 
-def _own(tag: Tag) -> Iterator[str]:
+def own(tag: Tag, before: str) -> Iterator[str]:
+    """Yield the texts in a tag; `before` is the text of the cell before it."""
     for child in tag.children:
         if isinstance(child, Tag):
-            if child.name != "table":
-                yield from _own(child)
-        elif type(child).__name__ == "NavigableString":
-            yield str(child)
+            if child.name == "table":
+                continue
+            inner = "".join(own(child, "" if is_mark(child) else before))
+            digits = inner.strip(f" \n{LINE}{EDGE}")
+            if child.name in LINES or (
+                not is_mark(child) and re.search("display *: *(block|table)", str(child.get("style")))
+            ):
+                part = LINE + inner + LINE
+            elif is_mark(child) and before.strip() and re.fullmatch("[0-9]{1,2}", digits):
+                part = "".join(RAISED[digit] for digit in digits)
+            elif is_mark(child):
+                part = LINE + inner + LINE
+            else:
+                part = inner if child.name in WITHIN_NUMBERS else EDGE + inner + EDGE
+        else:
+            part = str(child) if type(child).__name__ == "NavigableString" else ""
+        before += part
+        yield part

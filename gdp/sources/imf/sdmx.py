@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-
-from lxml import etree  # type: ignore[import-untyped]
+from xml.etree import ElementTree
 
 from gdp.sources import Month, Refused
 from gdp.sources.http import download
@@ -95,10 +94,11 @@ def _flow_in(text: str) -> str:
 
 def outlook_of_xml(content: bytes) -> Outlook:
     """Return the outlook in StructureSpecificData; raises Refused for XML that is broken, an error or a structure."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:  # entities can make a small file fill the memory
+        raise Refused("it has a document type of its own, which SDMX never has")
     try:
-        root = etree.fromstring(content, parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
+        root = ElementTree.fromstring(content)
+    except (ElementTree.ParseError, ValueError) as error:
         raise Refused(f"it is cut short, or no XML: {error}"[:160]) from None
     if _local(root) != "StructureSpecificData":
         raise Refused(f"it is SDMX's {_local(root)} and holds no figures")
@@ -121,9 +121,9 @@ def outlook_of_xml(content: bytes) -> Outlook:
     return found.outlook()
 
 
-def _local(element: etree._Element) -> str:
-    """Return an element's name without its namespace; "" for a comment."""
-    return etree.QName(element).localname if isinstance(element.tag, str) else ""
+def _local(element: ElementTree.Element) -> str:
+    """Return an element's name without its namespace."""
+    return element.tag.rpartition("}")[2]
 
 
 # --- CSV --------------------------------------------------------------------------------------------------------------

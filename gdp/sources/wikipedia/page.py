@@ -31,7 +31,7 @@ from gdp.sources.wikipedia.headings import (
     read_columns,
 )
 from gdp.sources.wikipedia.page_metadata import kind_of_page, read_revision, refuse_other_page
-from gdp.sources.wikipedia.tables import Cell, Table, visible_tables
+from gdp.sources.wikipedia.tables import Cell, Table, prose, visible_tables
 from gdp.sources.wikipedia.unwrap import is_page, page_in
 
 VARIABLE = "GDP_ETL_WIKIPEDIA_URL"
@@ -100,6 +100,9 @@ _HTML = re.compile(r"<html", re.IGNORECASE)
 
 def is_whole(page: str) -> bool:
     """Return whether a page reaches its end: <html> closes after the last table; a bare table closes too."""
+    end = page.rfind("</html>")
+    if end > page.rfind("<table") and page.rfind("<!--", 0, end) <= page.rfind("-->", 0, end):
+        return True
     before, *comments = page.split("<!--")  # no pattern: it would look for each one's end to the end of the page
     page = before + "".join(comment.partition("-->")[2] for comment in comments)
     if _HTML.search(page):
@@ -207,12 +210,7 @@ def _drop_excerpts(tables: list[_CountryTable], dropped: Counter[str]) -> None:
 
 def _institution_in_prose(page: str) -> str | None:
     """Return the one institution that the page names outside its tables: the page of 2005 names it nowhere else."""
-    from bs4 import BeautifulSoup  # only where a page is read as prose: its import costs more than the tables
-
-    soup = BeautifulSoup(page, "lxml")
-    for unread in soup.find_all(["table", "script", "style"]):
-        unread.decompose()
-    names = named_institutions(soup.get_text(" "))
+    names = named_institutions(prose(page))
     return names[0] if len(names) == 1 else None
 
 

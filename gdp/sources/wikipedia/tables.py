@@ -1,6 +1,6 @@
 """HTML to tables of cells: what a reader would see, with rowspans and colspans laid out in a grid.
 
-lxml builds the tree in C; what is hidden is cut out there, nested tables are taken apart, each is walked once.
+lexbor builds the tree in C, as HTML5 and browsers do. Each cell is then walked once.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from enum import Enum, auto
+from functools import lru_cache
 
-from lxml import etree  # type: ignore[import-untyped]
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from gdp.sources import Refused
 
@@ -19,24 +20,13 @@ MAX_COLSPAN = 1000
 # The page of 2025 has 4,600 tags, 900 of them in cells; these bounds keep the worst page under 10 s and 500 MB.
 MAX_TAGS = 200_000
 MAX_GRID_CELLS = 200_000
-MAX_NESTED = 30  # the deepest page had two tables in each other
-
-_CELLS = ("td", "th")
-_NEVER_SEEN = ("style", "script", "noscript", "template", "head", "s", "strike", "del")  # or seen as taken back
-_HIDDEN_CLASS = re.compile(r"(?:^|\s)(?:sr-only|screen-reader-text|visually-hidden|sortkey|navbox\S*)(?:\s|$)")
-_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
-_RAISED = re.compile(r"vertical-align\s*:\s*(?:super|sub|text-top|top)", re.IGNORECASE)
-# Where a line, a raised or small mark begins, words that meet are not one: "World<br>Bank", "884,387<sup>1</sup>".
-_BREAKS = ("br", "p", "div", "li", "sup", "sub", "small")
-BREAK = "\u2028"
-_BETWEEN_WORDS = re.compile(rf"(?<=\w){BREAK}+(?=\w)")
-_WHITE_SPACE = re.compile(r"[ \t\r\n\f]+")  # what HTML folds; a non-breaking space is text
-_ANY_TAG = re.compile(r"<[a-zA-Z]")
+MAX_NESTED = 30  # tables in each other; the deepest page had two
+MAX_DEPTH = 200  # elements in each other, within a cell; the deepest page had nine
 
 
 @dataclass(eq=False)
 class Cell:
-    """A cell of a table: its own visible text, and the tables that stand in it."""
+    """A cell of a table: its own visible text, and the tables in it."""
 
     text: str
     is_heading: bool
@@ -47,144 +37,56 @@ class Cell:
 
 @dataclass(eq=False)
 class Table:
-    """A table laid out: `rows` in which a spanning cell stands in each of its places, None where no cell is.
+    """A table laid out: in `rows` a spanning cell is in each of its places, None where no cell is.
 
-    `titles` are the texts that stand over it in the layout tables around it, outermost first.
+    `titles` are the texts over it in the layout tables around it, outermost first.
     """
 
     rows: list[list[Cell | None]]
     caption: str
     titles: list[str] = field(default_factory=list)
-    section: str = ""  # the heading of the article's section that it stands in
+    section: str = ""  # the last heading of the article before it
 
 
 def visible_tables(page: str) -> list[Table]:
     """Return every table of a page, nested ones too, in the order of the page.
 
-    Raises Refused when the page has more tags, or its spans make more cells, than any real one could.
+    Raises Refused when the page has more tags, deeper elements or larger spans than any real one.
     """
-    tags = len(_ANY_TAG.findall(page))
-    if tags > MAX_TAGS:
-        raise Refused(f"it has {tags} tags, more than {MAX_TAGS}")
-    root = _tree(page)
-    if root is None:
-        return []
-    _cut_unseen(root)
-    _break_lines(root)
-    sections = _sections(root)
-    inner = _apart(root)
-    outermost = [(_table(element, [], inner), sections.get(element, "")) for element in inner.get(None, [])]
-    found = [(table, section) for outer, section in outermost for table in _with_inner(outer)]
-    for table, section in found:
-        table.section = section
-    return [table for table, _ in found]
-
-
-def _sections(root: Any) -> dict[Any, str]:
-    """Return by table the heading that stands last before it."""
-    section, found = "", {}
-    for element in root.iter("table", "h1", "h2", "h3", "h4", "h5", "h6"):
-        if element.tag == "table":
-            found[element] = section
-        elif not any(True for _ in element.iterancestors("table")):
-            section = _text(element)
+    if page.count("<") > MAX_TAGS and len(re.findall("<[a-zA-Z]", page)) > MAX_TAGS:
+        raise Refused(f"it has more than {MAX_TAGS} tags")
+    tree = LexborHTMLParser(page.encode("utf-8", "replace"))
+    section, found = "", []
+    for element in tree.css("table, h1, h2, h3, h4, h5, h6"):
+        if not _is_shown_outside_tables(element):
+            continue
+        if element.tag != "table":
+            section = _Reader(element).text_of(element)
+            continue
+        for table in _with_inner(_Reader(element).table(element, [], 1)):
+            table.section = section
+            found.append(table)
     return found
 
 
-def _tree(page: str) -> Any:
-    """Return the tree of a page that lxml builds, or None when nothing is in it; raises Refused for one too deep."""
-    parser = etree.HTMLParser(
-        remove_comments=True, remove_pis=True, huge_tree=True, collect_ids=False, encoding="utf-8"
-    )
-    try:
-        root = etree.fromstring(page.encode("utf-8", "surrogatepass"), parser)
-    except etree.XMLSyntaxError as error:
-        raise Refused(f"it is not HTML: {error}") from None
-    if any("depth" in entry.message for entry in parser.error_log.filter_from_fatals()):
-        raise Refused("its elements are nested deeper than any real page's")
-    return root
+def prose(page: str) -> str:
+    """Return a page's text outside its tables."""
+    tree = LexborHTMLParser(page.encode("utf-8", "replace"))
+    for element in reversed(tree.css("table, script, style")):
+        element.decompose()
+    return tree.root.text(separator=" ") if tree.root else ""
 
 
-def _cut_unseen(root: Any) -> None:
-    """Cut out what a reader never sees; the text behind it stays."""
-    for element in [*root.iter(*_NEVER_SEEN)]:
-        _cut(element)
-    around = {element for table in root.iter("table") for element in table.iterancestors()}
-    for element in (*_HIDDEN_PERHAPS(root), *around):  # what stands neither in a table nor around one is not read
-        if _HIDDEN_CLASS.search(element.get("class", "")) or _HIDDEN_STYLE.search(element.get("style", "")):
-            _cut(element)
-
-
-def _cut(element: Any) -> None:
-    """Take an element out of the tree and leave the text behind it where it was."""
-    parent = element.getparent()
-    if parent is None:
-        return
-    if element.tail:
-        before = element.getprevious()
-        if before is None:
-            parent.text = (parent.text or "") + element.tail
-        else:
-            before.tail = (before.tail or "") + element.tail
-        element.tail = None
-    parent.remove(element)
-
-
-def _break_lines(root: Any) -> None:
-    """Put a BREAK where a line, a raised mark or a footnote's link begins."""
-    for element in root.iter(*_BREAKS):
-        if element.tag == "br":
-            element.tail = BREAK + (element.tail or "")
-        else:
-            element.text = BREAK + (element.text or "")
-    for element in _RAISED_OR_NOTE(root):
-        if element.tag == "a" or element.get("class") or _RAISED.search(element.get("style", "")):
-            element.text = BREAK + (element.text or "")
-
-
-_HIDDEN_PERHAPS = etree.XPath("//table/descendant-or-self::*[@style or @class]")
-_STRING = etree.XPath("string()", smart_strings=False)
-_RAISED_OR_NOTE = etree.XPath(
-    "//table//span[contains(@style, 'vertical-align')] | //table//span[@class][contains(@class, 'super')"
-    " or contains(@class, 'subscript') or contains(@class, 'reference') or contains(@class, 'noteref')"
-    " or contains(@class, 'footnote') or @class = 'sup']"
-    " | //table//a[contains(@href, '#cite_note') or starts-with(@href, '#')]"
-)
-
-
-def _apart(root: Any) -> dict[Any, list[Any]]:
-    """Take all tables apart; return those of each cell, and under None those that stand in no table's cell."""
-    tables = list(root.iter("table"))
-    hosts: dict[Any, list[Any]] = {}
-    for table in tables:
-        if sum(1 for _ in table.iterancestors("table")) >= MAX_NESTED:
-            raise Refused(f"its tables are nested {MAX_NESTED} deep and more")
-        hosts.setdefault(_host(table), []).append(table)
-    for table in reversed(tables):
-        _cut(table)
-    for table in tables:
-        _straighten(table)
-    return hosts
-
-
-def _host(table: Any) -> Any:
-    """Return the cell that a table stands in, or None."""
-    return next(table.iterancestors(*_CELLS), None)
-
-
-def _straighten(table: Any) -> None:
-    """Put rows and cells beside each other that a page forgot to close (or lxml did: after a <wbr> it nests cells)."""
-    last_row: Any = None
-    last_cell: Any = None
-    for element in [*table.iter("tr", *_CELLS)]:
-        if element.tag == "tr":
-            if last_row is not None and last_row in element.iterancestors("tr"):
-                last_row.addnext(element)
-            last_row, last_cell = element, None
-        else:
-            if last_cell is not None and last_cell in element.iterancestors(*_CELLS):
-                last_cell.addnext(element)
-            last_cell = element
+def _is_shown_outside_tables(element: LexborNode) -> bool:
+    """Return whether an element and all around it are visible, and no table is around it."""
+    parent, depth = element.parent, 0
+    while parent is not None:
+        if parent.tag == "table" or _look_of(parent.tag, parent.attributes) is _Look.HIDDEN:
+            return False
+        parent, depth = parent.parent, depth + 1
+        if depth > MAX_DEPTH:
+            raise Refused(f"its elements are nested more than {MAX_DEPTH} deep")
+    return _look_of(element.tag, element.attributes) is not _Look.HIDDEN
 
 
 def _with_inner(table: Table) -> Iterator[Table]:
@@ -194,54 +96,103 @@ def _with_inner(table: Table) -> Iterator[Table]:
             yield from _with_inner(inner)
 
 
-def _table(element: Any, titles: list[str], inner: dict[Any, list[Any]]) -> Table:
-    caption = next((_text(child) for child in element.iterchildren("caption")), "")
-    elements = [list(row.iterchildren(*_CELLS)) for row in element.iter("tr")]
-    cells = [[_cell(one) for one in row] for row in elements]
-    table = Table(lay_out(cells), caption, titles)
-    for row_number, row in enumerate(elements):
-        for one, cell in zip(row, cells[row_number], strict=True):
-            if one in inner:
-                over = [*titles, caption, *_texts_over(table, row_number, cell), cell.text]
-                cell.tables = [_table(child, [title for title in over if title], inner) for child in inner[one]]
-    return table
+class _Reader:
+    """What reads an outermost table, or a heading; one look at all elements removes the hidden ones.
+
+    It also finds the cells with spans, and those whose text needs a walk: all others are a single text.
+    """
+
+    def __init__(self, root: LexborNode) -> None:
+        self.spans: dict[int, tuple[int, int]] = {}
+        self.to_walk: set[int] = set()
+        hidden: list[LexborNode] = []
+        around = root.mem_id
+        for element in root.traverse():
+            tag, attributes = element.tag, element.attributes
+            if tag in _CELLS:
+                around = element.mem_id
+                if "rowspan" in attributes or "colspan" in attributes:
+                    columns = min(_span(attributes, "colspan"), MAX_COLSPAN)
+                    self.spans[around] = _span(attributes, "rowspan"), columns
+            look = _look_of(tag, attributes)
+            if look is _Look.HIDDEN:
+                hidden.append(element)
+            elif look is not _Look.PLAIN:
+                self.to_walk.add(around)
+        for element in reversed(hidden):  # an inner one before the one around it
+            if element.mem_id != root.mem_id:
+                element.decompose()
+
+    def table(self, element: LexborNode, titles: list[str], depth: int) -> Table:
+        """Return a table; `titles` are the texts over it in the tables around it."""
+        if depth > MAX_NESTED:
+            raise Refused(f"its tables are nested {MAX_NESTED} deep and more")
+        caption = ""
+        rows: list[list[tuple[Cell, list[LexborNode]]]] = []
+        for part in element.iter():
+            if part.tag in _ROW_GROUPS:
+                rows += [[self.cell(cell) for cell in row.iter()] for row in part.iter() if row.tag == "tr"]
+            elif part.tag == "caption" and not caption:
+                caption = self.text_of(part)
+        table = Table(lay_out([[cell for cell, _ in row] for row in rows]), caption, titles)
+        for number, row in enumerate(rows):
+            for cell, inner in row:
+                if inner:
+                    over = [*titles, caption, *_texts_over(table, number, cell), cell.text]
+                    over = [title for title in over if title]
+                    cell.tables = [self.table(one, over, depth + 1) for one in inner]
+        return table
+
+    def cell(self, element: LexborNode) -> tuple[Cell, list[LexborNode]]:
+        """Return a cell and the elements of the tables in it."""
+        inner: list[LexborNode] = []
+        spans = self.spans.get(element.mem_id, (1, 1))
+        return Cell(self.text_of(element, inner), element.tag == "th", *spans), inner
+
+    def text_of(self, element: LexborNode, inner: list[LexborNode] | None = None) -> str:
+        """Return an element's visible text, white space folded as in a browser; add its tables to `inner`.
+
+        Most cells are one text, or elements that change nothing in it, and need no walk.
+        """
+        first = element.first_child
+        if first is None:
+            return ""
+        if first.next is None and first.tag == "-text":
+            return _folded(first.text_content or "")
+        if element.mem_id not in self.to_walk:
+            text = element.text()
+            if not _TWO_DIGITS.search(text):
+                return _folded(text)
+        pieces: list[str] = []
+        _collect(element, pieces, [] if inner is None else inner, 0)
+        return _folded("".join(pieces))
+
+
+_ROW_GROUPS = ("tbody", "thead", "tfoot")
 
 
 def _texts_over(table: Table, row_number: int, cell: Cell) -> list[str]:
-    """Return the texts that stand over a cell of a layout table, the topmost first (rows differ in width)."""
+    """Return the texts over a cell of a layout table, the topmost first (rows differ in width)."""
     columns = [number for number, other in enumerate(table.rows[row_number]) if other is cell]
     over = (row[column] for row in table.rows[:row_number] for column in columns if column < len(row))
     return [other.text for other in dict.fromkeys(over) if other and other.text and not other.tables]
 
 
-def _text(element: Any) -> str:
-    """Return the text of an element, white space folded and trimmed as a browser would."""
-    text = str(_STRING(element)) if len(element) else element.text or ""
-    if BREAK in text:
-        text = _BETWEEN_WORDS.sub(" ", text).replace(BREAK, "")
-    return _WHITE_SPACE.sub(" ", text).strip()
-
-
-def _cell(element: Any) -> Cell:
-    colspan = min(_span(element, "colspan"), MAX_COLSPAN)
-    return Cell(_text(element), element.tag == "th", _span(element, "rowspan"), colspan)
-
-
-def _span(tag: Any, name: str) -> int:
-    """Return a span as HTML reads it: the leading digits; 1 where there are none; 0 means "to the end" for rows."""
-    if (said := tag.get(name)) is None:
+def _span(attributes: dict[str, str | None], name: str) -> int:
+    """Return a span as HTML reads it: the leading digits, 1 if there are none; for rows, 0 means "to the end"."""
+    if (value := attributes.get(name)) is None:
         return 1
-    digits = re.match(r"\s*(\d{1,9})", said)
+    digits = re.match(r"\s*(\d{1,9})", value)
     number = int(digits[1]) if digits else 1
     return number if number or name == "rowspan" else 1
 
 
 def lay_out(rows: list[list[Cell]]) -> list[list[Cell | None]]:
-    """Return a grid in which every cell stands in all the places that its spans cover, by HTML's own table model.
+    """Return a grid with each cell in all the places that its spans cover, by HTML's own table model.
 
     Raises Refused when the spans make more places than MAX_GRID_CELLS.
     """
-    reach: dict[int, tuple[Cell, int]] = {}  # column -> the cell that reaches down into the next rows, and the last one
+    reach: dict[int, tuple[Cell, int]] = {}  # by column: the cell that spans into the next rows, and its last row
     grid: list[list[Cell | None]] = []
     places = 0
     for number, row in enumerate(rows):
@@ -260,3 +211,132 @@ def lay_out(rows: list[list[Cell]]) -> list[list[Cell | None]]:
             raise Refused(f"the spans of a table make more than {MAX_GRID_CELLS} cells")
         grid.append([line.get(place) for place in range(max(line, default=-1) + 1)])
     return grid
+
+
+# --- how an element looks ---------------------------------------------------------------------------------------------
+
+_NEVER_SEEN = ("style", "script", "noscript", "template", "head", "s", "strike", "del", "datalist", "object")
+_HIDDEN_CLASS = re.compile(r"(?:^|\s)(?:sr-only|screen-reader-text|visually-hidden|sortkey|navbox\S*)(?:\s|$)")
+_HIDDEN_STYLE = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|(?:opacity|font-size)\s*:\s*0(?![.\d]*[1-9])"
+    r"|clip\s*:\s*rect\(\s*[01]|left\s*:\s*-\d{4}",
+    re.IGNORECASE,
+)
+# A new line begins before and after these, so that words that meet there are two: "World<br>Bank".
+_LINES = (
+    "br", "p", "div", "li", "ul", "ol", "dl", "dt", "dd", "hr", "blockquote", "pre", "center", "section", "article",
+    "figure", "h1", "h2", "h3", "h4", "h5", "h6",
+)  # fmt: skip
+_LINE_STYLE = re.compile(r"display\s*:\s*(?:block|table|flex|grid|list-item)|float\s*:", re.IGNORECASE)
+_MARK_STYLE = re.compile(
+    r"vertical-align\s*:\s*(?:super|sub|text-top|top|\d)"
+    r"|font-size\s*:\s*(?:x+-small|smaller|small|[1-8]?\d(?:\.\d+)?%|0?\.\d+r?em)",
+    re.IGNORECASE,
+)
+_MARK_CLASS = re.compile(r"super|subscript|reference|noteref|footnote|^sup$")
+_SMALL_SIZE = re.compile(r"[12]|-\d")
+_CELLS = frozenset(("td", "th", "caption"))
+
+
+class _Look(Enum):
+    """How an element looks to a reader."""
+
+    PLAIN = auto()  # it changes nothing in a number: 4<span style="margin-left:.25em">125</span>
+    HIDDEN = auto()  # a reader never sees it, or sees it as deleted
+    LINE = auto()  # a line of its own
+    MARK = auto()  # raised, small, or a link to a note
+    TABLE = auto()
+
+
+_LOOKS: dict[str | None, _Look] = {
+    **dict.fromkeys(_NEVER_SEEN, _Look.HIDDEN), **dict.fromkeys(_LINES, _Look.LINE),
+    **dict.fromkeys(("sup", "sub", "small"), _Look.MARK), "table": _Look.TABLE,
+}  # fmt: skip
+
+
+def _look_of(tag: str | None, attributes: dict[str, str | None]) -> _Look:
+    """Return how an element looks."""
+    if not attributes:
+        return _LOOKS.get(tag, _Look.PLAIN)
+    if "hidden" in attributes:
+        return _Look.HIDDEN
+    if tag == "a" and "#" in (target := attributes.get("href") or "") and (target[0] == "#" or "#cite_note" in target):
+        return _Look.MARK
+    if tag == "font" and _SMALL_SIZE.fullmatch(attributes.get("size") or ""):
+        return _Look.MARK
+    return _styled_look(tag, attributes.get("style"), attributes.get("class"))
+
+
+@lru_cache(4096)  # a page has some fifty different ones
+def _styled_look(tag: str | None, style: str | None, classes: str | None) -> _Look:
+    style, classes = style or "", classes or ""
+    if _HIDDEN_CLASS.search(classes) or _HIDDEN_STYLE.search(style):
+        return _Look.HIDDEN
+    if tag in _LOOKS or tag in _CELLS:
+        return _LOOKS.get(tag, _Look.PLAIN)
+    if _MARK_STYLE.search(style) or (tag == "span" and _MARK_CLASS.search(classes)):
+        return _Look.MARK
+    return _Look.LINE if _LINE_STYLE.search(style) else _Look.PLAIN
+
+
+# --- the text of a cell -----------------------------------------------------------------------------------------------
+
+# Elements that may be within a number; the edge of any other one, such as a link's, ends it.
+_WITHIN_NUMBERS = frozenset(
+    ("span", "b", "strong", "bdi", "bdo", "data", "font", "ins", "u", "tt", "code", "nobr", "wbr", "time")
+)
+_TWO_DIGITS = re.compile(r"\d\D*\d")
+LINE, EDGE = "\u2028", "\u2029"  # a new line; the edge of another element, which matters within a number only
+_ANY_BREAK = re.compile(f"[{LINE}{EDGE}]+")
+_WITHIN_NUMBER = re.compile(rf"(?<=\d)\s*[{LINE}{EDGE}][\s{LINE}{EDGE}]*(?=\d{{3}}(?!\d))")
+_BETWEEN_WORDS = re.compile(rf"(?<=\w)[{LINE}{EDGE}]*{LINE}[{LINE}{EDGE}]*(?=\w)")
+_WHITE_SPACE = re.compile(r"[ \t\r\n\f]+")  # what HTML folds; a non-breaking space is text
+# Characters that a reader never sees: controls, soft hyphens, zero widths, direction marks.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+_RAISED_DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+MAX_MARK_DIGITS = 2  # of a footnote's number; a longer one is a second figure
+
+
+def _folded(text: str) -> str:
+    if not text.isascii():
+        text = _INVISIBLE.sub("", text)
+        if LINE in text or EDGE in text:
+            text = _WITHIN_NUMBER.sub(" / ", text)  # two values: a break is no thousands separator
+            text = _ANY_BREAK.sub("", _BETWEEN_WORDS.sub(" ", text))
+    elif _CONTROL.search(text):
+        text = _INVISIBLE.sub("", text)
+    return _WHITE_SPACE.sub(" ", text).strip()
+
+
+def _collect(element: LexborNode, pieces: list[str], tables: list[LexborNode], depth: int) -> None:
+    """Add the texts in an element to `pieces`, with breaks between them, and the tables in it to `tables`."""
+    if depth > MAX_DEPTH:
+        raise Refused(f"its elements are nested more than {MAX_DEPTH} deep")
+    for child in element.iter(include_text=True):
+        tag = child.tag
+        if tag == "-text":
+            pieces.append(child.text_content or "")
+            continue
+        look = _look_of(tag, child.attributes)
+        if look is _Look.TABLE:
+            tables.append(child)
+        elif look is _Look.MARK:
+            inner: list[str] = []
+            _collect(child, inner, tables, depth + 1)
+            pieces.append(_mark("".join(inner), is_at_start=not "".join(pieces).strip()))
+        else:
+            edge = LINE if look is _Look.LINE else "" if tag in _WITHIN_NUMBERS else EDGE
+            pieces.append(edge)
+            _collect(child, pieces, tables, depth + 1)
+            pieces.append(edge)
+
+
+def _mark(text: str, is_at_start: bool) -> str:
+    """Return a mark as flat text: its digits raised, so that they are never part of the figure before them."""
+    digits = text.strip(f" {LINE}{EDGE}\n")
+    if not is_at_start and digits.isascii() and digits.isdigit() and len(digits) <= MAX_MARK_DIGITS:
+        return digits.translate(_RAISED_DIGITS)
+    return f"{LINE}{text}{LINE}"

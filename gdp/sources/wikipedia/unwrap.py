@@ -59,7 +59,7 @@ def page_in(content: bytes) -> str:
     if _HEADER.match(start) and b"multipart/related" in start.lower():
         return _page_in_mhtml(content)
     page = decode(content)
-    if page.strip() and "<" not in page:
+    if "<" not in page and page.strip():
         raise Refused(f"it is plain text, not a web page: {' '.join(page.split())[:60]!r}")
     return page
 
