@@ -15,14 +15,13 @@ if __name__ == "__main__":
 
 import argparse
 import json
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from gdp.options import LOAD, parse
+from gdp.options import LOAD, QUESTIONS, is_given, parse
 from gdp.places import Place, default_database
 from gdp.remote_files import Where, stands_for
-from gdp.report import tables as questions
+from gdp.report import tables
 from gdp.report.revisions import Changes, Ranking, changed, ranking, summary
 from gdp.runtime.run_log import run_log
 from gdp.runtime.script import end
@@ -55,19 +54,18 @@ def main(arguments: list[str] | None = None) -> int:
     database = options.database or default_database()
     if options.export and not options.input:
         return answer(partial(export_tables, options, database))
-    if options.as_of or options.changes or options.country is not None or options.compare:
+    if is_given(options, *QUESTIONS):
         return answer(partial(answer_question, options, database))
 
     def work() -> None:
         source = options.input or clean_file()
         loaded = load(source, database, force=options.force, with_past=not options.no_history)
         with asked(database) as connection:
-            tables = not options.quiet and not options.changes_only
-            changes_too = tables or options.changes_only
-            show = questions.show_load(connection, loaded.changes, options.json, tables, changes_too)
+            form = form_of(options)
+            show = tables.show_load(connection, loaded.changes, form, options.quiet, options.changes_only)
         show()
         if options.export and loaded.changes.until is None:
-            run_log.warn("nothing is exported: no figure of the IMF's is loaded")
+            run_log.warn("nothing is exported: no IMF figure is loaded")
         elif options.export:
             export_tables(options, database)
         refuse_newest(loaded.refused)
@@ -76,25 +74,37 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def answer_question(options: argparse.Namespace, database: Place) -> None:
-    """Answer the question that was asked; raises StageError where the answer was never loaded."""
-    tell = ask(options, database)
+    """Answer the question that was asked; raises StageError where the database has no answer."""
+    show = ask(options, database)
     with sound(database):
-        tell()
+        show()
 
 
-def ask(options: argparse.Namespace, database: Place) -> Callable[[], None]:
-    """Return what prints the answer to the question that was asked, the database closed: nobody waits for a reader.
+def ask(options: argparse.Namespace, database: Place) -> tables.Show:
+    """Return what prints the answer, with the database closed: nobody waits for a reader.
 
-    Raises StageError where the answer was never loaded.
+    Raises StageError where the database has no answer.
     """
+    form = form_of(options)
     with asked(database) as connection:
-        if options.changes:
-            return questions.show_changes(connection, options.since, options.json)
-        if options.country is not None:
-            return questions.show_country(connection, options.country, options.json)
+        if options.changes or options.since:
+            return tables.show_changes(connection, options.since, form)
+        if options.country:
+            return tables.show_countries(connection, options.country, form)
+        if options.findings:
+            return tables.show_findings(connection, form)
+        if options.revision_stats:
+            return tables.show_revision_statistics(connection, options.revision_stats, form)
         if options.compare:
-            return questions.show_comparison(connection, options.as_of, options.json)
-        return questions.show_as_of(connection, options.as_of, options.json)
+            return tables.show_comparison(connection, options.as_of, form)
+        return tables.show_as_of(connection, options.as_of, form)
+
+
+def form_of(options: argparse.Namespace) -> tables.Form:
+    """Return how an answer is printed."""
+    if options.json:
+        return tables.Form.JSON
+    return tables.Form.CSV if options.csv else tables.Form.TABLE
 
 
 def export_tables(options: argparse.Namespace, database: Place) -> None:
@@ -102,7 +112,7 @@ def export_tables(options: argparse.Namespace, database: Place) -> None:
     from gdp.report.export import export
 
     with asked(database) as connection:
-        vintage = questions.vintage_at(History(connection), options.as_of)
+        vintage = tables.vintage_at(History(connection), options.as_of)
         export(connection, vintage, options.output or clean_file().parent, options.as_of)
 
 
@@ -146,7 +156,7 @@ def load(source: Where, database: Place, force: bool = False, with_past: bool = 
         newest = history.newest_imf()
         if newest:
             replace_countries(connection, newest)
-        changes = changed(before, ranking(history, newest))
+        changes = changed(connection, before, ranking(history, newest))
     run_log.facts |= {"as_of": newest.as_of if newest else None, "changed": len(changes.rows)}
     run_log.settle()
     run_log.record_output(database.path or str(database), sum(taken.loaded.values()))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from gdp.model import CURRENT, IMF, PUBLISHERS, WIKIPEDIA, is_flagged_by_check
 from gdp.report.attribution import attribution_of, kind_of
 from gdp.report.revisions import (
+    MOVED,
     NEW,
     OTHER_YEAR,
     Changes,
@@ -28,6 +29,7 @@ from gdp.report.revisions import (
     revision_words,
     summary,
 )
+from gdp.report.triangle import revision_statistics
 from gdp.runtime.terminal import Screen, show_table
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import HEADLINES, of_vintage
@@ -38,9 +40,10 @@ from utils import Exit, StageError, percent, with_commas
 
 THRESHOLD_BILLION_USD = 100
 TOP = 5
-LEAST_SHARE_PERCENT = 0.005  # below it two decimals would be 0.00
+SMALLEST_SHARE_PERCENT = 0.005  # below it two decimals would be 0.00
 ROSE, FELL = "↑", "↓"  # by so many ranks
 FLAGGED = "*"  # before a figure, so that decimals are in line
+SHOWN_AFTER_A_LOAD = 10  # the largest changes; --changes has them all
 FLAGGED_MEANS = f"{FLAGGED} flagged by a check: load.py --findings and load.py --country have the reason"
 
 LARGE_ECONOMIES = f"""
@@ -94,18 +97,27 @@ def print_csv(rows: Sequence[Row]) -> None:
 # --- the two screens --------------------------------------------------------------------------------------------------
 
 
-def show_load(connection: Connection, changes: Changes, form: Form, with_tables: bool, with_changes: bool) -> Show:
-    """Return what prints both screens and what a load changed; as JSON always both."""
+def show_load(connection: Connection, changes: Changes, form: Form, is_quiet: bool, only_changes: bool) -> Show:
+    """Return what prints the results of a load.
+
+    A terminal gets both screens; a pipe also the largest changes, or one line where nothing changed. As JSON it is all.
+    """
     both = screens(connection, History(connection).newest_imf())
+    is_terminal = sys.stdout.isatty()
+    is_unchanged = changes.since == changes.until and not changes.rows
 
     def show() -> None:
         if form is Form.JSON:
             print_json({**both, "Changes": as_object(changes)})
             return
-        if with_tables:
+        if only_changes or is_quiet:
+            pass
+        elif is_unchanged and not is_terminal:
+            print(summary(changes))
+        else:
             show_screens(both)
-        if with_changes and changes.rows and changes.since:
-            show_change_table(changes)
+        if changes.since and (only_changes or not (is_quiet or is_terminal)):
+            show_change_table(changes, SHOWN_AFTER_A_LOAD)
 
     return show
 
@@ -210,7 +222,7 @@ def marked(billion_usd: float, flags: str | None) -> str:
 
 def share(of_all_percent: float) -> str:
     """Return a share of all in percent."""
-    return "<0.01 %" if 0 < of_all_percent < LEAST_SHARE_PERCENT else percent(of_all_percent, ".2f")
+    return "<0.01 %" if 0 < of_all_percent < SMALLEST_SHARE_PERCENT else percent(of_all_percent, ".2f")
 
 
 # --- what changed, and what the checks found --------------------------------------------------------------------------
@@ -232,17 +244,21 @@ def show_changes(connection: Connection, since: str | None, form: Form) -> Show:
         else:
             print(summary(changes))
             if before and changes.rows:
-                show_change_table(changes)
+                show_change_table(changes, len(changes.rows))
             elif before and not since:
                 print(f"the last change was as of {last}; --since DATE compares with an earlier day")
 
     return show
 
 
-def show_change_table(changes: Changes) -> None:
-    """Print the changes, the largest first."""
+def show_change_table(changes: Changes, most: int) -> None:
+    """Print the largest changes, the largest first; nothing where there are none."""
+    shown = [row for row in changes.rows if row["Change"] != MOVED or most == len(changes.rows)][:most]
+    if not shown:
+        return
+    number = f", the {len(shown)} largest of {len(changes.rows)}" if len(shown) < len(changes.rows) else ""
     show_table(Screen(
-        f"What changed between {(changes.since or '')[:10]} and {(changes.until or '')[:10]}",
+        f"What changed between {(changes.since or '')[:10]} and {(changes.until or '')[:10]}{number}",
         ["Country", "Change", "Was", "GDP_USD_billion", "Revised", "Rank"],
         [
             [
@@ -250,11 +266,11 @@ def show_change_table(changes: Changes) -> None:
                 _for_year(row["GDP_USD_billion"], row["Flags"], row["Year"]),
                 "" if row["Revised_percent"] is None else revision_words(row["Revised_percent"]), _ranks(row),
             ]
-            for row in changes.rows
+            for row in shown
         ],
         frozenset({"Was", "GDP_USD_billion", "Revised", "Rank"}),
         spare=("Rank", "Change", "Was"),
-        below=FLAGGED_MEANS if any(map(_has_flagged, changes.rows)) else "",
+        below=FLAGGED_MEANS if any(map(_has_flagged, shown)) else "",
     ))  # fmt: skip
 
 
@@ -371,6 +387,36 @@ def _show_estimates(title: str, rows: list[Row]) -> None:
         spare=("Publisher", "Kind", "Note", "Revised", "Until"),
         below=f"{FLAGGED} flagged by a check" if any(is_flagged_by_check(row["Flags"]) for row in rows) else "",
     ))  # fmt: skip
+
+
+def show_revision_statistics(connection: Connection, name: str, form: Form) -> Show:
+    """Return what prints how much a country's figures were revised; raises StageError: 2 unknown country, 66 none."""
+    code, title = country_named(connection, name)
+    rows = revision_statistics(connection, code)
+    if not rows:
+        raise StageError(Exit.NO_INPUT, f"no figure of {title} was published twice; load more vintages first")
+    if form is Form.JSON:
+        return lambda: print_json({"Country": title, "Revisions": rows})
+    return lambda: print_csv(rows) if form is Form.CSV else _show_revision_statistics(title, rows)
+
+
+def _show_revision_statistics(title: str, rows: list[Row]) -> None:
+    for publisher, institution in dict.fromkeys((row["Publisher"], row["Institution"]) for row in rows):
+        of_series = [row for row in rows if (row["Publisher"], row["Institution"]) == (publisher, institution)]
+        show_table(
+            Screen(
+                f"{title}, {institution}, {publisher}: revisions by distance between releases, in percent",
+                ["Releases apart", "Months", "Figures", "Mean", "Mean absolute"],
+                [
+                    [
+                        str(row["Releases_apart"]), str(row["Months_apart"]), str(row["Figures"]),
+                        percent(row["Mean_revision_percent"]), percent(row["Mean_absolute_revision_percent"], ".2f"),
+                    ]
+                    for row in of_series
+                ],
+                frozenset({"Releases apart", "Months", "Figures", "Mean", "Mean absolute"}),
+            )
+        )  # fmt: skip
 
 
 def country_named(connection: Connection, name: str) -> tuple[str, str]:
