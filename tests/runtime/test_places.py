@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gdp.options import folder_named, page_named, stream_named
+from gdp.option_types import folder_named, page_named, stream_named
 from gdp.places import Place, database_named, file_named, without_credentials
 from gdp.remote_files import RemotePath
-from tests.conftest import Answer, Run, Server, snapshot
+from tests.conftest import PROJECT, Answer, Run, Server, snapshot
 from tests.page_builder import SHIPPED
 
 
@@ -68,6 +73,8 @@ def test_every_scheme_that_is_known_names_its_place(named: Callable[[str], Any],
         (database_named, "mysql://me:1 secret@h/db"), (page_named, "ftp://me:'secret@h/x"),
         (file_named, "file://me:1 secret@h/x"), (page_named, "http://me:1 secret@[::1/x"),
         (database_named, "sqlite:x.db"), (database_named, "mysql:secret"),
+        (database_named, "postgresql://me:se/secret@h/db"), (database_named, "postgresql://me:1/secret@h/db"),
+        (database_named, "postgresql://me:1?secret@h/db"), (database_named, "postgresql://me:1#secret@h/db"),
     ],
 )  # fmt: skip
 def test_what_nothing_understands_is_wrong_usage_and_quotes_no_secret(named: Callable[[str], Any], text: str) -> None:
@@ -133,6 +140,29 @@ def test_every_script_refuses_it_before_anything_is_made(command: tuple[str, ...
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "secret" not in done.stderr + done.stdout
     assert snapshot(home) == {} and not (home / "log").exists()
+
+
+@pytest.mark.parametrize("script", ["etl_process.py", "load.py", "report.py"])
+@pytest.mark.parametrize("form", ["--database={}", "--database {}"])
+def test_no_process_shows_the_password_of_a_database_in_its_arguments(
+    form: str, script: str, home: Path, unanswered: str
+) -> None:
+    (port,) = re.findall(r":(\d+)/", unanswered)  # a server that accepts connections, and answers nothing
+    url = f"postgresql://me:hunter2@127.0.0.1:{port}/db?connect_timeout=30"
+    more = {"etl_process.py": ["--page", unanswered], "load.py": ["--country", "KOR"], "report.py": []}[script]
+    command = [sys.executable, str(PROJECT / script), *more, *form.format(url).split()]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    watched, shown = psutil.Process(process.pid), []
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline and process.poll() is None:
+        for one in (watched, *watched.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                shown.append((time.monotonic() > deadline - 2, " ".join(one.cmdline())))
+        time.sleep(0.05)
+    process.terminate()
+    process.wait(20)
+    late = [line for is_late, line in shown if is_late]
+    assert late and not any("hunter2" in line for line in late)
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (404, 69)])
