@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gdp.places import Place
+from load import load
 from tests.conftest import PROJECT
 from tests.page_builder import SHIPPED
+from tests.store.loading import DATABASE, clean_file_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -44,32 +47,37 @@ def script(name: str, *arguments: str | Path) -> None:
 
 
 def make_past(home: Path, days: tuple[str, ...] = DAYS, revised: float = 1.0, seed: int = 7) -> None:
-    """Load the shipped page, and before it vintages of the same countries with other figures, some a day.
+    """Load the shipped page, and before it vintages of the same countries with other figures, one for each day.
 
     `revised` is the share of figures that differ from one day to the next.
     """
-    script("extract.py", "--page", SHIPPED)
-    script("transform.py")
-    said = json.loads((home / "results" / "Countries_by_GDP_Processed.json").read_text())
-    dice = random.Random(seed)
+    clean = home / "results" / "Countries_by_GDP_Processed.json"
+    shutil.copytree(clean_file_of(SHIPPED).parent, clean.parent, dirs_exist_ok=True)
+    checks = clean.with_name("Checks.json").read_bytes()
     earlier = home / "earlier.json"
-    records: list[dict[str, Any]] = []
-    figures = {key_of(record): record["GDP_USD_billion"] for record in said}
+    earlier.write_text(json.dumps(list(earlier_records(json.loads(clean.read_text()), days, revised, seed))))
+    load(earlier, Place(home / DATABASE), force=True)
+    earlier.unlink()
+    clean.with_name("Checks.json").write_bytes(checks)  # it has what transform rejected
+    load(clean, Place(home / DATABASE))
+
+
+def earlier_records(
+    records: list[dict[str, Any]], days: tuple[str, ...], revised: float, seed: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the records of vintages of these days, each revised from the one before."""
+    dice = random.Random(seed)
+    figures = {key_of(record): record["GDP_USD_billion"] for record in records}
     for day in days:
         for key, figure in figures.items():
             if dice.random() < revised:
                 figures[key] = round(figure * dice.uniform(0.95, 1.04), 2)
-        records += [
-            {**record, "GDP_USD_billion": figures[key_of(record)], "As_of": day, "Source": f"https://example.org/{day}"}
-            for record in said
-        ]
-    earlier.write_text(json.dumps(records))
-    script("load.py", "--no-history", "--force", "--input", earlier)
-    earlier.unlink()
-    script("transform.py")  # what it left out stands in Checks.json, which a load writes anew
-    script("load.py")
+        for record in records:
+            figure = figures[key_of(record)]
+            values = {"GDP_USD_billion": figure, "GDP_USD_million": round(figure * 1000, 1)}
+            yield {**record, **values, "As_of": day, "Source": f"https://example.org/{day}"}
 
 
 def key_of(record: dict[str, Any]) -> tuple[str, str, int]:
-    """Return what a record speaks of."""
+    """Return the institution, country and year of a record."""
     return record["Institution"], record["Country"], record["Year"]

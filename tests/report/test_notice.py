@@ -1,4 +1,4 @@
-"""What is posted to a chat is short, and nothing that a page's editor wrote calls people there."""
+"""The message to a chat is short, and no name on a page calls people there."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_few_findings_are_named_and_the_rest_counted_and_no_name_calls_anybody
 @pytest.mark.parametrize(
     "quoted", ["max retries: url: /services/T0KEN5", "no host hooks.example.org", "https://x/T0KEN5"]
 )
-def test_a_reason_that_quotes_a_part_of_the_address_is_not_told(
+def test_a_reason_that_quotes_a_part_of_the_address_is_not_shown(
     quoted: str, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> None:
