@@ -16,6 +16,8 @@ if __name__ == "__main__":
 import argparse
 import json
 from functools import partial
+from itertools import chain
+from pathlib import Path
 from typing import NamedTuple
 
 from gdp.options import LOAD, QUESTIONS, is_given, parse
@@ -26,16 +28,16 @@ from gdp.report.revisions import Changes, Ranking, changed, ranking, summary
 from gdp.runtime.run_log import run_log
 from gdp.runtime.script import end
 from gdp.runtime.stage import answer, run_stage
-from gdp.store.database import asked, loading, sound
-from gdp.store.headlines import put_current_view, replace_countries
-from gdp.store.history import History, Remarks
-from gdp.store.ingest import Taken, take_all
-from gdp.store.reader import CleanFile
+from gdp.store.database import Connection, asked, loading, sound
+from gdp.store.headlines import put_latest_view, replace_countries
+from gdp.store.history import History
+from gdp.store.ingest import Outcome, Remarks, check_stored, ingest, record_loads
+from gdp.store.reader import CleanFile, OutOfOrder
 from gdp.store.schema import create_tables
-from gdp.store.seed import take_past
-from gdp.store.vintages import Vintage
-from gdp.validate.findings import Finding, as_checks
-from utils import Exit, StageError, checks_file, clean_file, log_file, read_bytes, which_file, write_whole
+from gdp.store.seed import load_bundled_history
+from gdp.store.vintages import Vintage, vintage_of
+from gdp.validate.findings import Finding, checks_file_of
+from utils import Exit, StageError, checks_file, clean_file, home, log_file, read_bytes, which_file, write_whole
 
 MOST_WARNINGS = 10  # vintages that were not loaded; the log has them all
 
@@ -59,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     def work() -> None:
         source = options.input or clean_file()
-        loaded = load(source, database, force=options.force, with_past=not options.no_history)
+        loaded = load(source, database, force=options.force, with_history=not options.no_history)
         with asked(database) as connection:
             form = form_of(options)
             show = tables.show_load(connection, loaded.changes, form, options.quiet, options.changes_only)
@@ -119,133 +121,166 @@ def export_tables(options: argparse.Namespace, database: Place) -> None:
 # --- loading ----------------------------------------------------------------------------------------------------------
 
 
-def load(source: Where, database: Place, force: bool = False, with_past: bool = False) -> Loaded:
+def load(source: Where, database: Place, force: bool = False, with_history: bool = False) -> Loaded:
     """Load the clean records of `source`, all or none; raises StageError, and leaves the database as it was.
 
-    What the checks find is told on screen, in the log and in results/Checks.json. A fatal finding stops its vintage,
-    unless `force`; where a file holds several, as an archive does, the others are loaded. `with_past`, the vintages
-    that come with the suite go into an empty database first.
+    What the checks find is shown on screen, in the log and in results/Checks.json. A fatal finding stops its vintage,
+    unless `force`; where a file has several vintages, as an archive does, the others are loaded. `with_history`, the
+    bundled history is loaded into an empty database first.
     """
     clean = CleanFile(source)
-    before = Ranking(None, {})
-
-    def begin(history: History, first: Vintage) -> None:
-        nonlocal before
-        if with_past and (past := take_past(history, first)):
-            tell_past(past)
-        with sound(database):
-            before = ranking(history, history.newest_imf())
-
     with loading(database, clean.size_bytes) as connection:
         create_tables(connection)
-        put_current_view(connection)
-        history, taken = take_all(connection, clean, force, begin)
-        sha256 = clean.sha256
-        run_log.record_input(source, clean.count, sha256)
+        put_latest_view(connection)
+        with sound(database):
+            before = ranking_now(connection)
+        outcome, before = ingest_file(connection, clean, force, with_history, before)
+        run_log.record_input(source, clean.count, clean.sha256)
         run_log.info(f"{clean.count:,} clean records read from {source}")
-        findings, left_out = findings_of_transform(source, sha256)
-        findings += taken.findings
-        tell_findings(findings, taken)
-        checks = as_checks(findings, which_file(source, sha256), left_out or {})
-        if not (taken.loaded or taken.outdated):
+        findings, left_out = findings_of_transform(source, clean.sha256)
+        findings += outcome.findings
+        show_findings(findings, outcome)
+        checks = checks_file_of(findings, which_file(source, clean.sha256), left_out or {})
+        if outcome.refused and not (outcome.loaded or outcome.outdated or outcome.unchanged):
             refuse_all(checks, findings)
-        file = str(source.absolute())
-        for vintage, rows in taken.loaded.items():
-            history.remember(vintage, file, sha256, rows, remarks_on(vintage, taken, findings, left_out))
-        history.remember_doubts({*taken.loaded, *taken.judged_anew})
+        history = History(connection)
+        remarks = partial(remarks_on, outcome=outcome, findings=findings, left_out=left_out)
+        record_loads(connection, outcome, relative_to_home(source), clean.sha256, remarks)
         newest = history.newest_imf()
         if newest:
             replace_countries(connection, newest)
-        changes = changed(connection, before, ranking(history, newest))
+        check_stored(connection, outcome)
+        changes = changed(connection, before, ranking_now(connection))
     run_log.facts |= {"as_of": newest.as_of if newest else None, "changed": len(changes.rows)}
     run_log.settle()
-    run_log.record_output(database.path or str(database), sum(taken.loaded.values()))
+    run_log.record_output(database.path or str(database), sum(number for number, _ in outcome.loaded.values()))
     run_log.attempt(lambda: write_whole(checks_file(), checks))
-    warn_of_unsourced(history, newest, taken)
-    warn_of_refused(taken)
-    tell_loaded(taken, database, changes)
-    return Loaded(changes, [vintage for vintage in taken.refused if vintage in taken.newest.values()])
+    warn_of_unsourced(history, newest, outcome)
+    warn_of_refused(outcome)
+    report_loaded(outcome, database, changes)
+    return Loaded(changes, [vintage for vintage in outcome.refused if vintage in outcome.newest.values()])
+
+
+def ranking_now(connection: Connection) -> Ranking:
+    """Return the ranking of the newest vintage of the IMF's figures that is loaded."""
+    history = History(connection)
+    return ranking(history, history.newest_imf())
+
+
+def ingest_file(
+    connection: Connection, clean: CleanFile, force: bool, with_history: bool, before: Ranking
+) -> tuple[Outcome, Ranking]:
+    """Store the vintages of a file, after the bundled history where that is wanted; return what became of them.
+
+    Also returns the ranking that this file is compared with.
+    """
+    connection.execute("SAVEPOINT before_reading")
+    for read in (clean.vintages, clean.sorted_vintages):
+        vintages = read()
+        try:
+            first = next(vintages)
+            if with_history and (bundled := load_bundled_history(connection, vintage_of(first))):
+                report_bundled(bundled)
+                before = ranking_now(connection)
+            return ingest(connection, chain([first], vintages), force), before
+        except OutOfOrder:
+            connection.execute("ROLLBACK TO before_reading")
+    raise AssertionError("a sorted file is in order")
+
+
+def relative_to_home(source: Where) -> str:
+    """Return a file as Loads has it: relative to the data folder where it is below that."""
+    if isinstance(source, Path) and source.absolute().is_relative_to(home()):
+        return str(source.absolute().relative_to(home()))
+    return str(source.absolute())
 
 
 # --- findings ---------------------------------------------------------------------------------------------------------
 
 
 def findings_of_transform(source: Where, sha256: str) -> tuple[list[Finding], dict[str, int] | None]:
-    """Return what transform tells of this very file: what it found, as it alone sees the World row, and left out."""
+    """Return what transform found in this very file, as it alone sees the World row, and what it left out."""
     path = source.with_name(checks_file().name)
     try:
-        told = json.loads(read_bytes(path))
-        if told["clean_file"] in (which_file(source, sha256), which_file(stands_for(source))):
-            found = [Finding.from_json(finding) for finding in told["findings"] if finding["stage"] == "transform"]
-            return found, dict(told["left_out"])
-    except (StageError, OSError, ValueError, LookupError, TypeError):
+        checks = json.loads(read_bytes(path))
+        if checks["clean_file"] in (which_file(source, sha256), which_file(stands_for(source))):
+            found = [Finding.from_json(one) for one in checks["findings"] if one["stage"] == "transform"]
+            return found, dict(checks["left_out"])
+    except (StageError, OSError, ValueError, LookupError, TypeError, RecursionError):
         pass
-    run_log.warn(f"{path} does not speak of this file: its sum was not compared with World; run transform.py again")
+    run_log.warn(f"{path} is not about this file: its sum was not compared with World; run transform.py again")
     return [], None
 
 
-def remarks_on(vintage: Vintage, taken: Taken, findings: list[Finding], left_out: dict[str, int] | None) -> Remarks:
-    """Return what Loads tells of a vintage: what was found on it, and what was left out, if its file holds it alone."""
-    found = json.loads(taken.found_in_short[vintage])
+def remarks_on(vintage: Vintage, outcome: Outcome, findings: list[Finding], left_out: dict[str, int] | None) -> Remarks:
+    """Return what Loads has of a vintage: what was found on it, and what was left out, if its file has it alone."""
+    found = json.loads(outcome.found_in_short[vintage])
     found += [
         one.in_short() for one in findings
         if one.stage == "transform" and one.as_of == vintage.as_of and one.institution in vintage.institutions
     ]  # fmt: skip
-    alone = taken.number == 1 and left_out is not None
-    return Remarks(json.dumps(left_out) if alone else None, json.dumps(found))
+    is_alone = outcome.number == 1 and left_out is not None
+    return Remarks(json.dumps(left_out) if is_alone else None, json.dumps(found))
 
 
-def warn_of_unsourced(history: History, newest: Vintage | None, taken: Taken) -> None:
+def warn_of_unsourced(history: History, newest: Vintage | None, outcome: Outcome) -> None:
     """Warn where the newest vintage that was loaded has no IMF column with a source, and so no headlines."""
-    spoken = history.vintages.of("IMF")
-    if spoken and spoken[-1] != newest and spoken[-1] in taken.loaded:
-        stands = f"as it was, as of {newest.as_of[:10]}" if newest else "as it was"
+    with_imf = history.vintages.of("IMF")
+    if with_imf and with_imf[-1] != newest and with_imf[-1] in outcome.loaded:
+        unchanged = f"is unchanged, as of {newest.as_of[:10]}" if newest else "is unchanged"
         run_log.warn(
-            f"no IMF column of {spoken[-1].source} as of {spoken[-1].as_of[:10]} has a source:"
-            f" its figures are kept in GDP_Estimates, and Countries_by_GDP stays {stands}"
+            f"no IMF column of {with_imf[-1].source} as of {with_imf[-1].as_of[:10]} has a source:"
+            f" its figures are in GDP_Estimates, and Countries_by_GDP {unchanged}"
         )
 
 
-def warn_of_refused(taken: Taken) -> None:
-    """Name the vintages that were not loaded, and what is in doubt of those that were; of very many, the first."""
-    lines = [f"not loaded: {vintage.source}, as a later revision of the same minute is" for vintage in taken.outdated]
-    lines += [f"loaded before, and now in doubt, as of {one.as_of}: {one}" for one in taken.later_fatal]
-    lines += [f"not loaded: {vintage.source} as of {vintage.as_of}, for a fatal finding" for vintage in taken.refused]
+def warn_of_refused(outcome: Outcome) -> None:
+    """Warn of the vintages that were not loaded, and of older ones that are flagged now; of very many, the first."""
+    lines = [f"not loaded: {vintage.source}, as a later revision of the same minute is" for vintage in outcome.outdated]
+    lines += [f"loaded before, and found wrong now, as of {one.as_of}: {one}" for one in outcome.later_fatal]
+    lines += [f"not loaded: {one.source} as of {one.as_of}, for a fatal finding" for one in outcome.refused]
     for line in lines[:MOST_WARNINGS]:
         run_log.warn(line)
     for line in lines[MOST_WARNINGS:]:
         run_log.detail(f"warning: {line}")
     if len(lines) > MOST_WARNINGS:
-        run_log.warn(f"{len(lines) - MOST_WARNINGS} more like these: they are in {log_file()}, why in {checks_file()}")
+        more = len(lines) - MOST_WARNINGS
+        run_log.warn(f"{more} more like these: they are in {log_file()}, the reasons in {checks_file()}")
 
 
-def tell_loaded(taken: Taken, database: Place, changes: Changes) -> None:
-    """Say how much was loaded, and what that changed."""
-    of_how_many = f" of {len(taken.loaded):,} vintages" if taken.number > 1 else ""
-    run_log.info(f"{sum(taken.loaded.values()):,} estimates{of_how_many} loaded into {database}")
+def report_loaded(outcome: Outcome, database: Place, changes: Changes) -> None:
+    """Report how much was loaded, and what that changed."""
+    if outcome.unchanged and not outcome.loaded:
+        newest = max(vintage.as_of for vintage in outcome.unchanged)[:10]
+        run_log.info(f"unchanged: the vintage of {newest} is loaded already into {database}")
+        return
+    number = f" of {len(outcome.loaded):,} vintages" if outcome.number > 1 else ""
+    figures = sum(count for count, _ in outcome.loaded.values())
+    unchanged = f"; {len(outcome.unchanged):,} vintages were loaded already" if outcome.unchanged else ""
+    run_log.info(f"{figures:,} estimates{number} loaded into {database}{unchanged}")
     run_log.info(summary(changes))
 
 
-def tell_past(past: Taken) -> None:
-    """Say what went into an empty database before the first load."""
-    first, last = (vintage.as_of[:10] for vintage in (min(past.loaded), max(past.loaded)))
+def report_bundled(bundled: Outcome) -> None:
+    """Report what was loaded into an empty database before the file."""
+    first, last = (vintage.as_of[:10] for vintage in (min(bundled.loaded), max(bundled.loaded)))
     run_log.info(
-        f"an empty database: {len(past.loaded)} vintages of the page from {first} to {last}, which come with the suite,"
-        " are its past (--no-history leaves them out)"
+        f"new database: loaded {len(bundled.loaded)} bundled vintages of the page, {first} to {last}"
+        " (--no-history skips them)"
     )
 
 
-def tell_findings(findings: list[Finding], taken: Taken) -> None:
-    """Tell all findings together, on screen and in the log; those on an archive's older vintages by number."""
-    current = {vintage.as_of for vintage in taken.newest.values()}
+def show_findings(findings: list[Finding], outcome: Outcome) -> None:
+    """Show the findings on the newest vintages; those on an archive's older vintages as numbers."""
+    current = {vintage.as_of for vintage in outcome.newest.values()} - {one.as_of for one in outcome.unchanged}
     for finding in (finding for finding in findings if finding.as_of in current):
         run_log.warn(str(finding), finding.in_lines())
-    if taken.older:
-        counts = ", ".join(f"{number:,} {check}" for check, number in taken.older.most_common())
-        run_log.info(f"on {taken.number - len(taken.newest):,} older vintages, noted on their rows: {counts}")
+    if outcome.older:
+        counts = ", ".join(f"{number:,} {check}" for check, number in outcome.older.most_common())
+        run_log.info(f"on {outcome.number - len(outcome.newest):,} older vintages: {counts}")
     fatal = sum(finding.fatal for finding in findings)
     where = f"; all of them are in {checks_file()}" if findings else ""
-    run_log.info(f"checks: {fatal} fatal findings, {len(findings) - fatal} to look at{where}")
+    run_log.info(f"checks: {fatal} fatal findings, {len(findings) - fatal} warnings{where}")
 
 
 def refuse_all(checks: bytes, findings: list[Finding]) -> None:
@@ -254,17 +289,15 @@ def refuse_all(checks: bytes, findings: list[Finding]) -> None:
     fatal = dict.fromkeys(f"{finding.check} ({finding.institution})" for finding in findings if finding.fatal)
     raise StageError(
         Exit.BAD_DATA,
-        f"not loaded, the old data stands: {', '.join(fatal)}; see {checks_file()}, and --force to load all the same",
+        f"not loaded, the database is unchanged: {', '.join(fatal)}; see {checks_file()}, and --force to load it anyway",
     )
 
 
 def refuse_newest(refused: list[Vintage]) -> None:
-    """Raise StageError (65) where what a publisher says now was refused, though others' figures were loaded."""
+    """Raise StageError (65) where a publisher's newest vintage was refused, though others were loaded."""
     if refused:
         named = ", ".join(f"{vintage.publisher} as of {vintage.as_of[:10]}" for vintage in refused)
-        raise StageError(
-            Exit.BAD_DATA, f"not loaded, its old data stands: {named}; see {checks_file()}, and --force to load it too"
-        )
+        raise StageError(Exit.BAD_DATA, f"not loaded: {named}; see {checks_file()}, and --force to load it anyway")
 
 
 if __name__ == "__main__":

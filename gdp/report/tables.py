@@ -36,6 +36,8 @@ from gdp.store.headlines import HEADLINES, of_vintage
 from gdp.store.history import History, figures
 from gdp.store.vintages import END_OF_DAY, Vintage
 from gdp.validate.against_imf import AGREES, STALE, UNEXPLAINED, Compared, compared
+from gdp.validate.consistency import Surroundings
+from gdp.validate.single_vintage import release_of
 from utils import Exit, StageError, percent, with_commas
 
 THRESHOLD_BILLION_USD = 100
@@ -443,7 +445,7 @@ def show_comparison(connection: Connection, day: str | None, form: Form) -> Show
     """
     history = History(connection)
     page = history.newest_imf(day + END_OF_DAY if day else CURRENT, WIKIPEDIA.name)
-    own = history.release_before(page.as_of) if page else None
+    own = release_of(Surroundings(releases=history.releases_before(page.as_of, 2))) if page else None
     if page is None or own is None:
         missing = "no page is" if page is None else f"no IMF release from before {page.as_of[:10]} is"
         sources = f"--source {WIKIPEDIA.name} {IMF.name}"

@@ -1,133 +1,73 @@
-"""One way to the database: SQLite's file, or PostgreSQL for those who outgrow it; opened, changed, asked by name.
-
-The statements are the same for both. Where the two differ, a Dialect says how; gdp.store.postgres has PostgreSQL's.
-"""
+"""One way to the database, SQLite's file or PostgreSQL's server: opened, asked, and changed in one transaction."""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from gdp.model import CONFIRMATION_FIELDS, ESTIMATE_FIELDS, LOAD_FIELDS
 from gdp.places import Place
-from gdp.store.dialects import LOCK_WAIT_S, Dialect, one_line_errors
+from gdp.store import sqlite
+from gdp.store.schema import present_older_version
 from utils import Exit, StageError, writing
 
 if TYPE_CHECKING:
     from gdp.store.postgres import Postgres
 
-NAMES = (
-    "As_of", "Institution", "ISO3", "Country", "Region", "Subregion", "Year", "GDP_USD_billion", "Note", "Source",
-    "Publisher", "Until", "Status", "Rank", "Mean_GDP_USD_billion", "Countries", "Share_percent", "Code",
-)  # fmt: skip
-SMALL_LOAD_BYTES = 8_000_000  # of clean records, some 25,000: all that they change is held in memory
-ROWS_A_STATEMENT = 2_500  # a statement has 32,766 values at most
-_AS_WE_WRITE = {name.lower(): name for name in NAMES}  # PostgreSQL folds names
+Connection: TypeAlias = "sqlite.Sqlite | Postgres"
 
-
-SQLITE = Dialect(
-    text="TEXT",
-    by_key="WITHOUT ROWID",
-    number="",
-    order_of_loads="rowid",
-    day_before="date(substr(Until, 1, 10), '-1 day')",
-    can_add_key=False,
-)
-
-
-class Sqlite(sqlite3.Connection):
-    """SQLite's own connection, with what PostgreSQL's has too."""
-
-    dialect = SQLITE
-
-    def stream(self, statement: str, values: Mapping[str, str]) -> sqlite3.Cursor:
-        """Return a question's rows, to be fetched as they are asked for, and closed."""
-        return self.execute(statement, values)
-
-    def columns(self, table: str) -> set[str]:
-        """Return the names of a table's or view's columns in lower case; none where there is no such table."""
-        return {column[1].lower() for column in self.execute(f"PRAGMA table_info({table})")}
-
-    def put_view(self, name: str, query: str) -> None:
-        """Create a view, or change it to this query; others' views on it stay whole."""
-        statement = f"CREATE VIEW {name} AS {query}"
-        known = self.execute("SELECT sql FROM sqlite_master WHERE type = 'view' AND name = ?", (name,)).fetchone()
-        if known != (statement,):
-            self.execute(f"DROP VIEW IF EXISTS {name}")
-            self.execute(statement)
-
-    def prepare(self, load_bytes: int) -> None:
-        """Let others read while so many bytes of clean records are loaded, before it begins.
-
-        What does not fit into SQLite's 2 MB is written before the commit, and then shuts all readers out. A small load
-        stays in memory; a larger one goes by way of a write-ahead log, put back by `settle` as its readers need files
-        that they can write.
-        """
-        self.execute("PRAGMA cache_spill = OFF" if load_bytes <= SMALL_LOAD_BYTES else "PRAGMA journal_mode = WAL")
-
-    def settle(self) -> None:
-        """Put away a write-ahead log; where somebody still reads, the next load does."""
-        self.execute("PRAGMA busy_timeout = 0")
-        with contextlib.suppress(sqlite3.OperationalError):
-            self.execute("PRAGMA journal_mode = DELETE")
-
-    def begin(self) -> None:
-        """Begin to write; nobody else can until we are done."""
-        self.execute("BEGIN IMMEDIATE")
-
-    def begin_to_read(self) -> None:
-        """Begin to ask: one state for all questions, whatever is loaded meanwhile."""
-        self.execute("BEGIN")
-
-    def add(self, table: str, rows: Sequence[Sequence[object]]) -> None:
-        """Add rows to a table, many by a statement: quicker than one by one."""
-        for first in range(0, len(rows), ROWS_A_STATEMENT):
-            some = rows[first : first + ROWS_A_STATEMENT]
-            one = f"({', '.join('?' * len(some[0]))})"
-            values = list(chain.from_iterable(some))
-            self.execute(f"INSERT INTO {table} VALUES {', '.join([one] * len(some))}", values)
-
-
-Connection: TypeAlias = "Sqlite | Postgres"
+# PostgreSQL folds names to lower case; these are written as the tables have them.
+_COMPUTED = ("Rank", "Mean_GDP_USD_billion", "Countries", "Share_percent", "Code", "First_day", "Last_day")
+_AS_WRITTEN = {name.lower(): name for name in (*ESTIMATE_FIELDS, *LOAD_FIELDS, *CONFIRMATION_FIELDS, *_COMPUTED)}
 
 
 @contextlib.contextmanager
 def opened(place: Place) -> Iterator[Connection]:
-    """Yield a connection; raises StageError: 74 for whatever the database has against it.
-
-    Of a server also 69 where it is not there, and 2 without psycopg.
-    """
+    """Yield a connection; raises StageError with the code and remedy of whatever the database reports."""
     if place.path is None:
-        from gdp.store.postgres import server
+        from gdp.store import postgres
 
-        with server(place) as connection:
-            yield connection
+        with (
+            _one_line_errors(place, postgres.Error, postgres.code_of, postgres.REMEDIES),
+            postgres.server(place) as server,
+        ):
+            yield server
         return
-    with one_line_errors(place, sqlite3.Error, _code_of), contextlib.closing(_open_file(place.path)) as file:
+    with (
+        _one_line_errors(place, sqlite3.Error, sqlite.code_of, sqlite.REMEDIES),
+        contextlib.closing(sqlite.open_file(place, place.path)) as file,
+    ):
         yield file
 
 
-def _code_of(error: Exception) -> Exit:
-    is_held = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-    return Exit.LOCKED if is_held else Exit.CANNOT_WRITE
-
-
-def _open_file(path: Path) -> Sqlite:
-    return sqlite3.connect(path.absolute(), timeout=LOCK_WAIT_S, isolation_level=None, factory=Sqlite)
+@contextlib.contextmanager
+def _one_line_errors(
+    place: Place, kind: type[Exception], code_of: Callable[[Exception], Exit], remedies: Mapping[Exit, str]
+) -> Iterator[None]:
+    """Turn the database's own errors into the one-line StageError that names the place and what to do."""
+    try:
+        yield
+    except kind as error:
+        code = code_of(error)
+        reason = place.scrubbed(" ".join(str(error).split()))
+        raise StageError(code, f"cannot use {place}: {reason}; {remedies[code]}") from error
 
 
 @contextlib.contextmanager
 def asked(place: Place) -> Iterator[Connection]:
-    """Yield a connection that changes nothing; raises StageError: 66 where nothing was loaded yet, or as above."""
-    nothing = StageError(Exit.NO_INPUT, f"{place} holds no figures yet; run python etl_process.py first")
+    """Yield a connection that changes nothing, to a database of any version.
+
+    Raises StageError: 66 where nothing is loaded, 65 for tables that are not the suite's, or as `opened` does.
+    """
+    nothing = StageError(Exit.NO_INPUT, f"{place} has no figures yet; run python etl_process.py first")
     if place.path and not place.path.exists():
         raise nothing
     with opened(place) as connection:
-        if "publisher" not in connection.columns("Loads"):
+        if connection.kind_of("Loads") is None or connection.kind_of("GDP_Estimates") is None:
             raise nothing
+        present_older_version(connection)
         connection.begin_to_read()
         with sound(place):
             yield connection
@@ -135,20 +75,20 @@ def asked(place: Place) -> Iterator[Connection]:
 
 @contextlib.contextmanager
 def sound(place: Place) -> Iterator[None]:
-    """Turn what comes of rows that no load of ours writes into the one-line StageError (65) that names the place."""
+    """Turn an error that comes from rows that no load writes into the one-line StageError (65) that names the place."""
     try:
         yield
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         remedy = "load into another with --database, or restore this one"
-        message = f"{place} holds what no load writes, as somebody changed it by hand: {error!r}; {remedy}"
+        message = f"{place} has rows that no load writes; somebody changed it by hand: {error!r}; {remedy}"
         raise StageError(Exit.BAD_DATA, message) from error
 
 
 @contextlib.contextmanager
 def loading(place: Place, load_bytes: int) -> Iterator[Connection]:
-    """Yield a connection to load so many bytes of clean records: all of what happens within is committed, or nothing.
+    """Yield a connection to load so many bytes of clean records: all changes are committed, or none.
 
-    Others read what was there before, all the while. Raises StageError as `opened` does.
+    Others read the state before, until the commit. Raises StageError as `opened` does.
     """
     if place.path:
         with writing(place.path):
@@ -164,7 +104,7 @@ def loading(place: Place, load_bytes: int) -> Iterator[Connection]:
 
 @contextlib.contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
-    """Commit what happens within, or nothing of it."""
+    """Commit the changes that are made within, or none of them."""
     connection.begin()
     try:
         yield
@@ -177,5 +117,5 @@ def transaction(connection: Connection) -> Iterator[None]:
 def rows_of(connection: Connection, query: str, **values: object) -> list[dict[str, Any]]:
     """Return a query's rows as objects by column name."""
     cursor = connection.execute(query, values)
-    names = [_AS_WE_WRITE.get(column[0], column[0]) for column in cursor.description]
+    names = [_AS_WRITTEN.get(column[0], column[0]) for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]

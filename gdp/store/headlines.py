@@ -1,23 +1,22 @@
-"""Which figure stands for a country: one SELECT says so, for Countries_by_GDP, GDP_Current and every question.
+"""Which figure is a country's headline: one SELECT, for Countries_by_GDP, GDP_Latest and every question.
 
-A country's headline is its figure under a column that has a source, for the year of As_of, else the nearest year before
+A headline is the figure of a known country under a sourced column, for the year of As_of, else the nearest year before
 it, else the nearest after. gdp.validate.observations.headlines_of does the same for figures that are not loaded yet; a
 test compares the two.
 """
 
 from __future__ import annotations
 
-from gdp.records import INSTITUTIONS, UNSOURCED_NOTES
+from gdp.model import CURRENT, HEADLINE_FIELDS, INSTITUTIONS
 from gdp.store.database import Connection
-from gdp.store.schema import STANDS
+from gdp.store.schema import MAY_BE_HEADLINE
 from gdp.store.vintages import Vintage
 
 _INSTITUTIONS = " UNION ALL ".join(f"SELECT '{name}' AS Institution" for name in INSTITUTIONS)
-_HAS_A_SOURCE = " AND ".join(f"('; ' || coalesce(Note, '')) NOT LIKE '%; {note}%'" for note in UNSOURCED_NOTES)
 _YEAR_OF_AS_OF = "CAST(substr(vintage.As_of, 1, 4) AS INTEGER)"
 
-# Of each publisher and institution the newest vintage from before a moment that has a figure with a source. What stood
-# longest tells it: until then, each vintage had one.
+# Of each publisher and institution, the newest vintage before a moment that has a headline: the last one before the end
+# of the figure that was current longest, as each vintage until then had one.
 _NEWEST = """
     WITH loaded AS MATERIALIZED (
         SELECT Publisher, Institution, As_of, Source
@@ -25,16 +24,16 @@ _NEWEST = """
               FROM Loads) AS every_load
         JOIN ({institutions}) AS known ON ', ' || Institutions || ', ' LIKE '%, ' || Institution || ', %'
         WHERE again = 1 AND As_of < {before}),
-    stood AS MATERIALIZED (
+    lasting AS MATERIALIZED (
         SELECT Publisher, Institution,
-               (SELECT Until FROM GDP_Estimates WHERE Publisher = spoken.Publisher AND As_of < {before}
-                AND Institution = spoken.Institution AND {has_a_source} ORDER BY Until DESC LIMIT 1) AS Until
-        FROM (SELECT DISTINCT Publisher, Institution FROM loaded) AS spoken),
+               (SELECT Until FROM GDP_Estimates WHERE Publisher = series.Publisher AND As_of < {before}
+                AND Institution = series.Institution AND {may_be_headline} ORDER BY Until DESC LIMIT 1) AS Until
+        FROM (SELECT DISTINCT Publisher, Institution FROM loaded) AS series),
     numbered AS (
         SELECT loaded.*,
                row_number() OVER (PARTITION BY loaded.Publisher, loaded.Institution ORDER BY As_of DESC) AS place
-        FROM loaded JOIN stood ON stood.Publisher = loaded.Publisher AND stood.Institution = loaded.Institution
-        WHERE loaded.As_of < stood.Until)
+        FROM loaded JOIN lasting ON lasting.Publisher = loaded.Publisher AND lasting.Institution = loaded.Institution
+        WHERE loaded.As_of < lasting.Until)
     SELECT Publisher, Institution, As_of, Source FROM numbered WHERE place = 1
 """
 _OF_ONE_VINTAGE = """
@@ -42,21 +41,28 @@ _OF_ONE_VINTAGE = """
            CAST(:source AS TEXT) AS Source
 """
 _CHOSEN = """
-    SELECT Publisher, Institution, Country, ISO3, Region, Subregion, Year, GDP_USD_billion, As_of, Source, Note
-    FROM (SELECT said.Publisher, said.Institution, said.Country, said.ISO3, said.Region, said.Subregion, said.Year,
-                 said.GDP_USD_billion, vintage.As_of, vintage.Source, said.Note,
-                 row_number() OVER (PARTITION BY said.Publisher, said.Institution, said.Country
-                                    ORDER BY said.Year > {now}, abs(said.Year - {now})) AS place
-          FROM ({vintages}) AS vintage JOIN GDP_Estimates AS said
-            ON said.Publisher = vintage.Publisher AND said.Institution = vintage.Institution
-           AND said.As_of <= vintage.As_of AND said.Until > vintage.As_of
-          WHERE {has_a_source}) AS ranked
+    SELECT {columns} FROM (
+          SELECT {own}, vintage.As_of, vintage.Source, row_number() OVER (
+                     PARTITION BY estimate.Publisher, estimate.Institution, estimate.Country
+                     ORDER BY estimate.Year > {now}, abs(estimate.Year - {now})) AS place
+          FROM ({vintages}) AS vintage JOIN GDP_Estimates AS estimate
+            ON estimate.Publisher = vintage.Publisher AND estimate.Institution = vintage.Institution
+           AND estimate.As_of <= vintage.As_of AND estimate.Until > vintage.As_of
+          WHERE {may_be_headline}) AS ranked
     WHERE place = 1
 """
 
+_COLUMNS = (
+    "Publisher, Institution, Country, ISO3, Region, Subregion, Year, GDP_USD_billion, As_of, Source, Note, Status,"
+    " Flags, GDP_USD_million"
+)
+_OWN = ", ".join(f"estimate.{name}" for name in _COLUMNS.split(", ") if name not in ("As_of", "Source"))
+
 # The IMF's headlines of one vintage, for `WITH Headlines AS (…)`; `of_vintage` has its values.
-HEADLINES = _CHOSEN.format(now=_YEAR_OF_AS_OF, vintages=_OF_ONE_VINTAGE, has_a_source=_HAS_A_SOURCE)
-COUNTRIES = "Country, ISO3, Region, Year, GDP_USD_billion, As_of, Source, Note"
+HEADLINES = _CHOSEN.format(
+    now=_YEAR_OF_AS_OF, vintages=_OF_ONE_VINTAGE, may_be_headline=MAY_BE_HEADLINE, columns=_COLUMNS, own=_OWN
+)
+HEADLINE_COLUMNS = ", ".join(HEADLINE_FIELDS)
 IN_ORDER = "ORDER BY GDP_USD_billion DESC, Country"
 
 
@@ -67,7 +73,7 @@ def of_vintage(vintage: Vintage | None) -> dict[str, str]:
     return {"publisher": vintage.publisher, "as_of": vintage.as_of, "source": vintage.source}
 
 
-def newest_vintages(connection: Connection, institution: str, before: str = STANDS) -> list[tuple[str, str]]:
+def newest_vintages(connection: Connection, institution: str, before: str = CURRENT) -> list[tuple[str, str]]:
     """Return of each publisher the newest vintage from before a moment that has headlines of an institution.
 
     Each is the publisher and the As_of, the newest last.
@@ -78,18 +84,22 @@ def newest_vintages(connection: Connection, institution: str, before: str = STAN
     return sorted(((publisher, as_of) for publisher, as_of in rows), key=lambda one: (one[1], one[0]))
 
 
-def put_current_view(connection: Connection) -> None:
-    """Create the view GDP_Current: the headlines of the newest vintage of every institution and publisher."""
-    newest = _newest(connection, f"'{STANDS}'")
-    connection.put_view("GDP_Current", _CHOSEN.format(now=_YEAR_OF_AS_OF, vintages=newest, has_a_source=_HAS_A_SOURCE))
+def put_latest_view(connection: Connection) -> None:
+    """Create the view GDP_Latest: the headlines of the newest vintage of every institution and publisher."""
+    chosen = _CHOSEN.format(
+        now=_YEAR_OF_AS_OF, vintages=_newest(connection, f"'{CURRENT}'"), may_be_headline=MAY_BE_HEADLINE,
+        columns=_COLUMNS, own=_OWN,
+    )  # fmt: skip
+    connection.put_view("GDP_Latest", chosen)
+    connection.put_view("GDP_Current", "SELECT * FROM GDP_Latest")  # its name before 1.0
 
 
 def replace_countries(connection: Connection, vintage: Vintage) -> None:
     """Make the headlines of a vintage the rows of Countries_by_GDP, highest first; the table stays the same object."""
     connection.execute("DELETE FROM Countries_by_GDP")
     connection.execute(
-        f"INSERT INTO Countries_by_GDP ({COUNTRIES}) WITH Headlines AS ({HEADLINES})"
-        f" SELECT {COUNTRIES} FROM Headlines {IN_ORDER}",
+        f"INSERT INTO Countries_by_GDP ({HEADLINE_COLUMNS}) WITH Headlines AS ({HEADLINES})"
+        f" SELECT {HEADLINE_COLUMNS} FROM Headlines {IN_ORDER}",
         of_vintage(vintage),
     )
 
@@ -99,5 +109,5 @@ def _newest(connection: Connection, before: str) -> str:
         before=before,
         order_of_loads=connection.dialect.order_of_loads,
         institutions=_INSTITUTIONS,
-        has_a_source=_HAS_A_SOURCE,
+        may_be_headline=MAY_BE_HEADLINE,
     )

@@ -1,186 +1,534 @@
-"""Vintages taken into the database: each checked among its neighbours, stored, and those around it judged anew.
+"""Storing vintages: those of a file pass in order, among those that the database has, and are checked on the way.
 
-What a check finds may depend on the vintages before, and where two contradict each other on those after. So that no
-order of loading matters, whatever was loaded before and looks at a new vintage is checked again.
+A check looks at the vintages before, at the figures that nothing was found against, and at the next vintages. So a
+vintage that is inserted among others has the next ones checked again, until nothing changes any more: what is stored
+depends on what was loaded, not on the order of loading, and a load costs what it loads.
 """
 
 from __future__ import annotations
 
-import contextlib
 import gc
+import hashlib
 import json
-from collections import Counter
+import marshal
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timezone
+from functools import cache
+from operator import itemgetter
 from typing import NamedTuple
 
-from gdp.records import PAGE
+from gdp.model import CURRENT, IMF, PUBLISHERS, WIKIPEDIA, Estimate
 from gdp.store.database import Connection
-from gdp.store.history import History
-from gdp.store.reader import CleanFile, Mixed, said_twice
+from gdp.store.history import History, State, is_baseline, million_of, observations_of
+from gdp.store.open_intervals import OpenIntervals, Writes
+from gdp.store.schema import ESTIMATES_KEY, index_estimates
 from gdp.store.vintages import Vintage, vintage_of
-from gdp.validate.consistency import LOOKED_AT, UNSETTLED
+from gdp.validate.consistency import LOOK_AHEAD, LOOK_BACK, UNSETTLED, Surroundings
 from gdp.validate.duplicates import one_figure_each
-from gdp.validate.findings import Finding, NotesOfChecks
-from gdp.validate.observations import Said
+from gdp.validate.findings import Finding, marked
+from gdp.validate.observations import Baseline, Key, Observations, Statement
 from gdp.validate.single_vintage import check_vintage
-from utils import first_few
+from utils import PROJECT, Exit, StageError, pages_folder
 
-Begin = Callable[[History, Vintage], None]  # what is done with all that is loaded before the first of a file
+Marks = tuple[list[str | None], list[str | None]]  # Flags and Note
 # An archive makes millions of objects and none in a circle: to look for those took a fifth of the time.
 OBJECTS_A_COLLECTION = 200_000
-MOST_JUDGED = 3  # times that one load may judge a vintage anew: two that wait for each other must not go on for ever
+MANY_ROWS = 10_000  # are written together: some MB
+VINTAGES_AT_ONCE = 50  # whose rows are fetched together
+KNOWN_RELEASES = 2  # of the IMF that a page is compared with
+STEADY = 2  # vintages in a row that a second check leaves as they were: then it would leave the rest too
 
 
-class Taken:
-    """What was taken from a file: its vintages, the rows of those that were loaded, and what the checks found.
+class Outcome:
+    """What became of the vintages of a file, and what the checks found.
 
-    Of an archive's older vintages the fatal findings are kept, and of the others how many there were.
+    Of an archive's older vintages, fatal findings are kept, and other findings are counted.
     """
 
     def __init__(self) -> None:
-        self.newest: dict[str, Vintage] = {}
         self.number = 0
-        self.loaded: dict[Vintage, int] = {}
+        self.newest: dict[str, Vintage] = {}  # by publisher
+        self.loaded: dict[Vintage, tuple[int, str]] = {}  # with the number of figures and the fingerprint
+        self.unchanged: list[Vintage] = []
         self.refused: list[Vintage] = []
         self.outdated: list[Vintage] = []
-        self.later_fatal: list[Finding] = []  # on vintages loaded before, in the light of what is loaded now
+        self.later_fatal: list[Finding] = []  # on vintages that were loaded before
+        self.doubts: dict[tuple[str, str], str | None] = {}  # by publisher and As_of
+        self.checked_again: set[Vintage] = set()  # loaded before, and found otherwise now
         self.older: Counter[str] = Counter()
-        self.judged_anew: set[Vintage] = set()  # loaded before
-        self.found_in_short: dict[Vintage, str] = {}  # what was found on each, in short, as JSON
+        self.found_in_short: dict[Vintage, str] = {}  # as JSON
         self._found: dict[Vintage, list[Finding]] = {}
 
     @property
     def findings(self) -> list[Finding]:
-        """What was found, oldest vintage first."""
+        """The findings, oldest vintage first."""
         return [finding for vintage in sorted(self._found) for finding in self._found[vintage]]
 
-    def add(self, vintage: Vintage, found: list[Finding]) -> None:
-        """Take note of a vintage and what was found on it."""
-        self.number += 1
-        self._found[vintage] = found
-        self.found_in_short[vintage] = json.dumps([finding.in_short() for finding in found])
+    def add(self, vintage: Vintage, findings: list[Finding]) -> None:
+        """Add a vintage of the file and what was found on it."""
+        self._found[vintage] = findings
+        self.found_in_short[vintage] = json.dumps([finding.in_short() for finding in findings])
         before = self.newest.get(vintage.publisher)
         self.newest[vintage.publisher] = max(before or vintage, vintage)
         for older in {before, vintage} - {None, self.newest[vintage.publisher]}:
             assert older
-            self.older.update(finding.check for finding in self._found[older] if not finding.fatal)
-            fatal = [finding for finding in self._found.pop(older) if finding.fatal]
+            found = self._found.pop(older, [])
+            self.older.update(finding.check for finding in found if not finding.fatal)
+            fatal = [finding for finding in found if finding.fatal]
             if fatal:
                 self._found[older] = fatal
 
+    def add_loaded(self, vintage: Vintage, parts: list[Observations], figures: int) -> None:
+        """Add a vintage that was stored, with the number of its figures."""
+        self.loaded[vintage] = (figures, fingerprint_of(parts))
 
-class Checked(NamedTuple):
-    """What a vintage says, one figure a country and year; what was found on it; and whether it stirs its neighbours."""
-
-    said: list[Said]
-    findings: list[Finding]
-    stirs: bool
-
-    @property
-    def is_fatal(self) -> bool:
-        """Tell whether a finding stops the vintage."""
-        return any(finding.fatal for finding in self.findings)
-
-    @property
-    def doubt(self) -> str | None:
-        """Return why the vintage is no measure for others, or UNSETTLED where nobody knows which of two is wrong."""
-        fatal = next((str(finding) for finding in self.findings if finding.fatal), None)
-        return fatal or next((UNSETTLED for finding in self.findings if finding.check == UNSETTLED), None)
+    def add_unchanged(self, vintage: Vintage) -> None:
+        """Add a vintage that the database has already."""
+        self.unchanged.append(vintage)
+        self.newest[vintage.publisher] = max(self.newest.get(vintage.publisher, vintage), vintage)
 
 
-def take_all(connection: Connection, clean_file: CleanFile, force: bool, begin: Begin) -> tuple[History, Taken]:
-    """Store every vintage of a file that has no fatal finding, or all where forced; return what is known then.
+class Entry(NamedTuple):
+    """A vintage that waits to pass: its observations, and whether it is of the file."""
 
-    `begin` is called when the first is known, before it is stored: twice where the file is to be sorted first.
-    """
+    vintage: Vintage
+    parts: list[Observations]
+    is_new: bool
+    instead: list[Observations] | None = None  # what the database has of the same vintage
+
+
+def ingest(connection: Connection, vintages: Iterable[list[Observations]], force: bool) -> Outcome:
+    """Check and store vintages that come in order of As_of; one with a fatal finding is refused, unless `force`."""
     gc.set_threshold(OBJECTS_A_COLLECTION)
-    connection.execute("SAVEPOINT before_reading")
-    with contextlib.suppress(Mixed):
-        history = History(connection)
-        return history, take_each(history, _begun(history, clean_file.vintages(), begin), force)
-    connection.execute("ROLLBACK TO before_reading")
-    history = History(connection)
-    return history, take_each(history, _begun(history, clean_file.sorted_vintages(), begin), force)
+    load = _Ingest(connection, force)
+    for parts in vintages:
+        load.add(parts)
+    load.finish()
+    return load.outcome
 
 
-def _begun(history: History, vintages: Iterable[list[Said]], begin: Begin) -> Iterator[list[Said]]:
-    for number, said in enumerate(vintages):
-        if number == 0:
-            begin(history, vintage_of(said))
-        yield said
+def check_again(connection: Connection, vintages: Iterable[Vintage]) -> Outcome:
+    """Check vintages of the database again, as what is known about them has changed."""
+    load = _Ingest(connection, force=True)
+    for vintage in sorted(vintages, key=lambda one: one.as_of):
+        load.pass_of(vintage.publisher, vintage.as_of).check_until(vintage.as_of)
+    load.finish()
+    return load.outcome
 
 
-def take_each(history: History, vintages: Iterable[list[Said]], force: bool) -> Taken:
-    """Store each vintage that has no fatal finding, or each one where forced."""
-    taken = Taken()
-    for said in vintages:
-        vintage = vintage_of(said)
-        known = history.vintages.at(vintage.publisher, vintage.as_of)
+class _Ingest:
+    """The passes of a load, one a publisher, and what they share."""
+
+    def __init__(self, connection: Connection, force: bool) -> None:
+        self.connection, self.force = connection, force
+        self.history = History(connection)
+        self.outcome = Outcome()
+        self.confirmed = self.history.confirmed()
+        vintages = self.history.vintages.of("IMF", IMF.name)
+        self._releases: dict[str, Statement | None] = {vintage.as_of: None for vintage in vintages}
+        self._passes: dict[str, _Pass] = {}
+        self._waiting = Writes([], [], [])
+
+    def add(self, parts: list[Observations]) -> None:
+        """Let a vintage of the file pass, unless the database has it already."""
+        vintage = vintage_of(parts)
+        self.outcome.number += 1
+        known = self.history.vintages.at(vintage.publisher, vintage.as_of)
         if known and (len(known.source), known.source) > (len(vintage.source), vintage.source):
-            taken.outdated.append(vintage)  # of two revisions saved in the same minute the later one stands
+            self.outcome.outdated.append(vintage)  # of two revisions of the same minute, the later one stays
+            return
+        before = self.history.vintages.fingerprints.get((vintage.publisher, vintage.as_of))
+        if known == vintage and not self.force and before == fingerprint_of(parts):
+            self.outcome.add_unchanged(vintage)
+            return
+        if vintage.publisher == IMF.name and "IMF" in vintage.institutions:
+            self._add_release(vintage.as_of, next(part for part in parts if part.institution == "IMF").statement)
+        self.pass_of(vintage.publisher, vintage.as_of).add(Entry(vintage, parts, is_new=True))
+
+    def pass_of(self, publisher: str, as_of: str) -> _Pass:
+        """Return the pass of a publisher; a new one begins before an As_of."""
+        if publisher not in self._passes:
+            self._passes[publisher] = _Pass(self, publisher, as_of)
+        return self._passes[publisher]
+
+    def finish(self) -> None:
+        """End all passes, and write what is waiting."""
+        for publisher in (*(name for name in PUBLISHERS if name != WIKIPEDIA.name), WIKIPEDIA.name):
+            if publisher in self._passes:
+                self._passes[publisher].finish()
+        self._write()
+
+    # --- the IMF's own releases, which pages are compared with ---
+
+    def _add_release(self, as_of: str, statement: Statement | None) -> None:
+        """Add a release, or remove it where there is no statement; pages that it is one of the last two for change."""
+        self._releases.pop(as_of, None)
+        if statement:
+            self._releases[as_of] = statement
+        later = sorted(day for day in self._releases if day > as_of)
+        until = later[KNOWN_RELEASES - 1] if len(later) >= KNOWN_RELEASES else CURRENT
+        page = self.history.vintages.after(WIKIPEDIA.name, as_of)
+        if WIKIPEDIA.name in self._passes or (page and page.as_of <= until):
+            self.pass_of(WIKIPEDIA.name, page.as_of if page else as_of).check_until(until)
+
+    def remove_release(self, as_of: str) -> None:
+        """Forget a release that was refused."""
+        self._add_release(as_of, None)
+
+    def releases_before(self, as_of: str) -> list[Statement]:
+        """Return the last releases of the IMF that are known on a day, newest first."""
+        found = []
+        for day in sorted(day for day in self._releases if day < as_of)[-KNOWN_RELEASES:]:
+            statement = self._releases[day] or self.history.statement(IMF.name, "IMF", day)
+            self._releases[day] = statement
+            found.append(statement)
+        return found[::-1]
+
+    # --- writing ---
+
+    def write(self, writes: Writes) -> None:
+        """Take what a series has to write; write it when it is much."""
+        self._waiting.insert.extend(writes.insert)
+        self._waiting.end.extend(writes.end)
+        self._waiting.remove.extend(writes.remove)
+        for written in writes:
+            written.clear()
+        if sum(len(some) for some in self._waiting) > MANY_ROWS:
+            self._write()
+
+    def _write(self) -> None:
+        insert, end, remove = self._waiting
+        if remove:
+            self.connection.remove_estimates(remove)
+        if end:
+            self.connection.close_estimates(end)
+        if insert:
+            insert.sort(key=itemgetter(*map(Estimate._fields.index, ESTIMATES_KEY)))
+            self.connection.add("GDP_Estimates", Estimate._fields, insert)
+            index_estimates(self.connection)
+        for waiting in (insert, end, remove):
+            waiting.clear()
+
+
+class _Pass:
+    """One publisher's vintages, which pass in order: those of the file, and those that the database has among them."""
+
+    def __init__(self, load: _Ingest, publisher: str, as_of: str) -> None:
+        self._load, self._publisher = load, publisher
+        self._vintages = load.history.vintages
+        self._queue: deque[Entry] = deque()
+        self._series: dict[str, _Series] = {}
+        self._earlier: deque[tuple[dict[str, Statement], str | None]] = deque(maxlen=LOOK_BACK)  # newest first
+        self._check_until = ""
+        self._steady = STEADY  # vintages in a row that a check leaves as they were
+        before = self._vintages.last_before(publisher, as_of, LOOK_AHEAD)
+        self._must_check = {
+            one.as_of for one in before if self._doubt_of(one) == UNSETTLED
+        }  # the new one may settle it
+        replayed = LOOK_BACK + (LOOK_AHEAD if self._must_check else 0)
+        begin = self._vintages.last_before(publisher, as_of, replayed)
+        self.begin = begin[0].as_of if begin else ""
+        self._pulled = ""  # As_of of the last vintage of the database that was queued
+        for vintage in begin:
+            self._pull(vintage)
+        self._pulled = max(self._pulled, begin[-1].as_of if begin else "")
+        self._at = self.begin
+
+    def _doubt_of(self, vintage: Vintage) -> str | None:
+        return self._vintages.doubts.get((vintage.publisher, vintage.as_of))
+
+    # --- what passes ---
+
+    def add(self, entry: Entry) -> None:
+        """Let a vintage of the file pass, after those of the database that are older."""
+        as_of = entry.vintage.as_of
+        while (following := self._vintages.after(self._publisher, self._pulled)) and following.as_of < as_of:
+            self._pull(following)
+            self._pass_all_but(LOOK_AHEAD)
+        known = self._vintages.at(self._publisher, as_of)
+        if known and self._pulled < as_of:
+            entry = entry._replace(instead=self._stored(known))
+        self._pulled = max(self._pulled, as_of)
+        self._queue.append(entry)
+        self._pass_all_but(LOOK_AHEAD)
+
+    def check_until(self, as_of: str) -> None:
+        """Have the vintages of the database checked that pass up to an As_of."""
+        self._check_until = max(self._check_until, as_of)
+
+    def finish(self) -> None:
+        """Pass the rest of the queue, and then the database's vintages until nothing changes any more."""
+        while not self._is_over():
+            following = self._vintages.after(self._publisher, self._pulled)
+            if following:
+                self._pull(following)
+            if not self._queue:
+                break
+            self._pass_all_but(LOOK_AHEAD if following else len(self._queue) - 1)
+        while self._queue:
+            entry = self._queue.popleft()
+            self._keep(entry)
+            self._at = entry.vintage.as_of
+        for series in self._series.values():
+            series.finish(self._at)
+            self._load.write(series.intervals.writes)
+
+    def _is_over(self) -> bool:
+        """Return whether a further vintage of the database would pass unchanged."""
+        if self._steady < STEADY or self._at < self._check_until or any(entry.is_new for entry in self._queue):
+            return False
+        return all(series.is_joined for series in self._series.values())
+
+    def _pull(self, vintage: Vintage) -> None:
+        self._queue.append(Entry(vintage, self._stored(vintage), is_new=False))
+        self._pulled = vintage.as_of
+
+    def _stored(self, vintage: Vintage) -> list[Observations]:
+        """Return what the database has of a vintage, made from its rows."""
+        states = [(name, self.series_of(name).stored_at(vintage.as_of)) for name in vintage.institutions]
+        return [observations_of(vintage, name, rows) for name, rows in states if rows]
+
+    def series_of(self, institution: str) -> _Series:
+        """Return the rows of an institution in this pass."""
+        if institution not in self._series:
+            self._series[institution] = _Series(self._load.history, self._publisher, institution, self.begin)
+        return self._series[institution]
+
+    def _pass_all_but(self, number: int) -> None:
+        while len(self._queue) > number:
+            entry = self._queue.popleft()
+            as_of = entry.vintage.as_of
+            is_checked = entry.is_new or self._steady < STEADY or as_of <= self._check_until
+            if is_checked or as_of in self._must_check:
+                self._check(entry)
+            else:
+                self._keep(entry)
+            self._at = as_of
+
+    # --- checks ---
+
+    def _keep(self, entry: Entry) -> None:
+        """Let a vintage of the database pass as it is."""
+        doubt = self._doubt_of(entry.vintage)
+        for part in entry.parts:
+            series = self.series_of(part.institution)
+            series.advance(entry, part, series.stored_marks(part), doubt)
+        self._remember(entry.parts, doubt)
+
+    def _check(self, entry: Entry) -> None:
+        findings, parts = self._findings_on(entry)
+        fatal = next((str(finding) for finding in findings if finding.fatal), None)
+        if entry.is_new:
+            self._load.outcome.add(entry.vintage, findings)
+        else:
+            self._load.outcome.later_fatal += [finding for finding in findings if finding.fatal]
+        if fatal and entry.is_new and not self._load.force:
+            self._refuse(entry)
+            return
+        self._store(entry, parts, findings, fatal or (UNSETTLED if _is_unsettled(findings) else None))
+
+    def _refuse(self, entry: Entry) -> None:
+        """Refuse a vintage of the file; what the database has of it stays."""
+        self._load.outcome.refused.append(entry.vintage)
+        if self._publisher == IMF.name:
+            self._load.remove_release(entry.vintage.as_of)
+        known = self._vintages.at(self._publisher, entry.vintage.as_of)
+        if known and entry.instead:
+            self._keep(Entry(known, entry.instead, is_new=False))
+
+    def _findings_on(self, entry: Entry) -> tuple[list[Finding], list[Observations]]:
+        """Return what the checks find on a vintage, and its observations with one figure a country and year."""
+        baselines = {part.institution: self.series_of(part.institution).baseline for part in entry.parts}
+        around = Surroundings(
+            earlier=[statements for statements, _ in self._earlier],
+            later=[{part.institution: part.statement for part in other.parts} for other in self._queue][:LOOK_AHEAD],
+            is_unsettled=bool(self._earlier) and self._earlier[0][1] == UNSETTLED,
+            baselines=baselines,
+            releases=self._load.releases_before(entry.vintage.as_of) if self._publisher == WIKIPEDIA.name else [],
+            confirmed=self._confirmed_in(entry),
+        )
+        findings = check_vintage(entry.parts, around)
+        return findings, [one_figure_each(part, baselines[part.institution]) for part in entry.parts]
+
+    def _confirmed_in(self, entry: Entry) -> set[tuple[str, Key]]:
+        """Return the institution and key of the figures of a vintage that a person confirmed."""
+        return {
+            (part.institution, (country, year))
+            for part in (entry.parts if self._load.confirmed else ())
+            for country, code, year in zip(part.countries, part.codes, part.years, strict=True)
+            if (self._publisher, part.institution, code, year, part.as_of) in self._load.confirmed
+        }
+
+    # --- storing ---
+
+    def _store(self, entry: Entry, parts: list[Observations], findings: list[Finding], doubt: str | None) -> None:
+        vintage = entry.vintage
+        key = (vintage.publisher, vintage.as_of)
+        is_changed = entry.is_new or self._vintages.doubts.get(key) != doubt
+        for part in parts:
+            series = self.series_of(part.institution)
+            marks = marked(part, findings)
+            is_changed |= marks != series.stored_marks(part)
+            series.advance(entry, part, marks, doubt)
+            self._load.write(series.intervals.writes)
+        if known := self._vintages.at(*key):
+            for institution in {*known.institutions} - {*vintage.institutions}:
+                self.series_of(institution).is_joined = False
+        self._vintages.doubts[key] = self._load.outcome.doubts[key] = doubt
+        self._remember(parts, doubt)
+        self._steady = 0 if is_changed else self._steady + 1
+        if entry.is_new:
+            self._vintages.add(vintage)
+            self._load.outcome.add_loaded(vintage, entry.parts, sum(map(len, parts)))
+        elif is_changed:
+            self._load.outcome.checked_again.add(vintage)
+
+    def _remember(self, parts: list[Observations], doubt: str | None) -> None:
+        if doubt in (None, UNSETTLED):
+            self._earlier.appendleft(({part.institution: part.statement for part in parts}, doubt))
+
+
+class _Series:
+    """One institution's rows in a pass: as the database has them, as they become, and the baseline of checks."""
+
+    def __init__(self, history: History, publisher: str, institution: str, begin: str) -> None:
+        self._history, self._publisher, self._institution, self._begin = history, publisher, institution, begin
+        self._stored = history.state(publisher, institution, begin)  # as of the last vintage that was asked for
+        self._fetched: deque[Estimate] = deque()  # rows that begin later, in order
+        self._fetched_until = begin
+        self.intervals = OpenIntervals(self._stored.values(), begin)
+        self.baseline = Baseline(self._older_baseline)
+        self.is_joined = True  # the database's rows after this point go on as they are
+        self._is_after_doubt = False
+        self._add_to_baseline(self.intervals.rows)
+
+    def _older_baseline(self) -> Iterator[tuple[Key, float]]:
+        """Yield the figures from before the pass that nothing was found against, oldest first."""
+        return self._baseline_of(self._history.past(self._publisher, self._institution, self._begin))
+
+    def _baseline_of(self, rows: Iterable[Estimate]) -> Iterator[tuple[Key, float]]:
+        doubts = self._history.vintages.doubts
+        for row in rows:
+            if is_baseline(row) and doubts.get((self._publisher, row.As_of)) is None:
+                yield (row.Country, row.Year), million_of(row)
+
+    def _add_to_baseline(self, rows: State) -> None:
+        self.baseline.add(self._baseline_of(rows.values()))
+
+    # --- what the database has ---
+
+    def stored_at(self, as_of: str) -> list[Estimate]:
+        """Return the rows that the database has for an As_of; each is later than the one before."""
+        self._fetch_until(as_of)
+        while self._fetched and self._fetched[0].As_of <= as_of:
+            row = self._fetched.popleft()
+            self._stored[row.Country, row.Year] = row
+        self._stored = {key: row for key, row in self._stored.items() if row.Until > as_of}
+        return list(self._stored.values())
+
+    def _fetch_until(self, as_of: str) -> None:
+        if as_of <= self._fetched_until:
+            return
+        vintage, until = as_of, as_of
+        for _ in range(VINTAGES_AT_ONCE):
+            following = self._history.vintages.after(self._publisher, vintage)
+            vintage = following.as_of if following else vintage
+            until = max(until, vintage)
+        rows = self._history.begun(self._publisher, self._institution, self._fetched_until, until)
+        self._fetched.extend(sorted(rows, key=lambda row: row.As_of))
+        self.intervals.add_stored(rows)
+        self._fetched_until = until
+
+    def stored_marks(self, part: Observations) -> Marks:
+        """Return Flags and Note of the observations of a vintage, as the database has them where its rows begin."""
+        begun = {(row.Country, row.Year): row for row in self.intervals.stored_rows(part.as_of)}
+        rows = [begun.get(key) for key in part.keys]
+        flags = [row.Flags if row else one for row, one in zip(rows, part.flags, strict=True)]
+        notes = [row.Note if row else one for row, one in zip(rows, part.columns["Note"], strict=True)]
+        return flags, notes
+
+    # --- what becomes of it ---
+
+    def advance(self, entry: Entry, part: Observations, marks: Marks, doubt: str | None) -> None:
+        """Pass the next vintage."""
+        begun = self.intervals.advance(entry.vintage, part, *marks)
+        if doubt is None:
+            self._add_to_baseline(self.intervals.rows if self._is_after_doubt else begun)
+        self._is_after_doubt = doubt is not None
+        self.is_joined = not entry.is_new
+
+    def finish(self, as_of: str) -> None:
+        """End the pass: where the database's rows go on, those of today end as they do."""
+        self.stored_at(as_of)
+        ends = {key: row.Until for key, row in self._stored.items()} if self.is_joined else {}
+        self.intervals.finish(as_of, ends)
+
+
+def _is_unsettled(findings: list[Finding]) -> bool:
+    return any(finding.check == UNSETTLED for finding in findings)
+
+
+# --- Loads ------------------------------------------------------------------------------------------------------------
+
+
+def fingerprint_of(parts: list[Observations]) -> str:
+    """Return a hash of what a vintage published, and one of the rules that check it, with a colon between."""
+    facts = [(part.institution, part.keys, part.facts) for part in sorted(parts, key=lambda one: one.institution)]
+    return f"{hashlib.sha256(marshal.dumps(facts, 2)).hexdigest()[:32]}:{_rules()}"
+
+
+@cache
+def _rules() -> str:
+    """Return a hash of the checks and of the releases that they compare with."""
+    files = [*sorted((PROJECT / "gdp" / "validate").glob("*.py")), *sorted((PROJECT / "data").glob("imf_releases*"))]
+    answers = sorted(path.name for path in pages_folder().glob("*_imf_*"))
+    digest = hashlib.sha256(" ".join(answers).encode())
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class Remarks(NamedTuple):
+    """What Loads has of a vintage as JSON: what transform left out, and what the checks found."""
+
+    left_out: str | None = None
+    findings: str | None = None
+
+
+def record_loads(
+    connection: Connection, outcome: Outcome, file: str, sha256: str, remarks: Callable[[Vintage], Remarks]
+) -> None:
+    """Write into Loads what a load did: a row for each vintage that is new or has other figures."""
+    now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+    history = History(connection)
+    rows = []
+    known = history.vintages.fingerprints
+    for vintage, (number, fingerprint) in outcome.loaded.items():
+        key = (vintage.publisher, vintage.as_of)
+        left_out, findings = remarks(vintage)
+        doubt, before = outcome.doubts.get(key), known.get(key)
+        if before and before.partition(":")[0] == fingerprint.partition(":")[0]:  # checked by other rules
+            history.update_load(vintage, Findings=findings, Doubt=doubt, Fingerprint=fingerprint)
             continue
-        checked = check(history, vintage, said)
-        taken.add(vintage, checked.findings)
-        if checked.is_fatal and not force:
-            taken.refused.append(vintage)
+        published = (vintage.as_of, number, vintage.publisher, ", ".join(vintage.institutions), vintage.source)
+        rows.append((now, file, sha256, *published, left_out, findings, doubt, fingerprint))
+    history.add_loads(rows)
+    for vintage in outcome.checked_again:
+        history.update_load(vintage, Doubt=outcome.doubts.get((vintage.publisher, vintage.as_of)))
+
+
+def check_stored(connection: Connection, outcome: Outcome) -> None:
+    """Raise StageError (65) where the database has other figures than were loaded, as where a trigger changes them."""
+    history = History(connection)
+    for vintage in outcome.newest.values():
+        if vintage not in outcome.loaded:
             continue
-        take_in(history, vintage, checked, taken)
-        taken.loaded[vintage] = sum(len(one.years) for one in checked.said)
-    history.save()
-    return taken
-
-
-def check(history: History, vintage: Vintage, said: list[Said]) -> Checked:
-    """Return what comes of what a vintage says, given all that is loaded."""
-    release = history.release_before(vintage.as_of) if vintage.publisher == PAGE else None
-    around = history.neighbours(vintage.publisher, vintage.as_of)
-    alike = [
-        Finding("a country twice", False, one.institution, vintage.as_of, f"{first_few(names)} twice, alike", "once")
-        for one in said
-        if (names := said_twice(one))
-    ]
-    findings, stirs = check_vintage(said, around, release)
-    last = around.earlier(0)
-    return Checked([one_figure_each(one, last.get(one.institution)) for one in said], alike + findings, stirs)
-
-
-def take_in(history: History, vintage: Vintage, checked: Checked, taken: Taken) -> None:
-    """Store a vintage, and judge anew those that look at it, and then those that look at what changed."""
-    replaced = history.vintages.at(vintage.publisher, vintage.as_of)
-    institutions = {*vintage.institutions, *(replaced.institutions if replaced else ())}
-    changed = store(history, vintage, checked)
-    waiting = looking_at(history, vintage, checked, changed)  # none where an archive is loaded in order
-    waiting |= set(history.vintages.depending_on(vintage, institutions))
-    judged: Counter[Vintage] = Counter()
-    while waiting:
-        other = min(waiting, key=lambda one: (one.as_of, one.publisher))
-        waiting.remove(other)
-        judged[other] += 1
-        again = check(history, other, history.said(other))
-        changed = store(history, other, again)
-        waiting |= {one for one in looking_at(history, other, again, changed) if judged[one] < MOST_JUDGED}
-        taken.judged_anew.add(other)
-        taken.later_fatal += [finding for finding in again.findings if finding.fatal]
-
-
-def looking_at(history: History, vintage: Vintage, checked: Checked, changed: set[str]) -> set[Vintage]:
-    """Return the vintages to judge anew as one was stored and rows changed: those at which the rows end, and the next.
-
-    Where it stirs its neighbours, as it contradicts one of them, those too.
-    """
-    if not changed:
-        return set()
-    ends = [history.vintages.at(vintage.publisher, until) for until in changed]
-    found = {end for end in ends if end and end.as_of > vintage.as_of}
-    for looked_at in (vintage, *tuple(found)):
-        found |= set(history.vintages.depending_on(looked_at, set(looked_at.institutions)))
-    return found | (set(history.vintages.around(vintage, LOOKED_AT)) if checked.stirs else set())
-
-
-def store(history: History, vintage: Vintage, checked: Checked) -> set[str]:
-    """Store a vintage with Notes and doubt; return the Until of every row changed, its As_of where the doubt was."""
-    key = vintage.publisher, vintage.as_of
-    before = history.vintages.doubts.get(key)
-    changed = history.put(vintage, checked.said, NotesOfChecks(checked.findings))
-    history.vintages.doubts[key] = checked.doubt
-    return changed | ({vintage.as_of} if before != checked.doubt else set())
+        stored = sum(len(history.state(vintage.publisher, name, vintage.as_of)) for name in vintage.institutions)
+        number, _ = outcome.loaded[vintage]
+        if stored != number:
+            raise StageError(
+                Exit.BAD_DATA,
+                f"{connection.place} keeps {stored:,} of {number:,} figures as of {vintage.as_of}: a trigger or rule"
+                " changes what is loaded; remove it, or name another database with --database",
+            )

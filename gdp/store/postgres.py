@@ -1,4 +1,4 @@
-"""PostgreSQL, for those who outgrow a file: SQLite's statements on a server. Imported where a URL of it is used."""
+"""The database as a server of PostgreSQL, with SQLite's statements; imported where a URL names one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gdp.places import Place
-from gdp.store.dialects import LOCK_WAIT_S, Dialect, Values, one_line_errors
+from gdp.store.schema import ESTIMATES_KEY, MARK, Dialect
 from utils import Exit, StageError
 
 try:
@@ -17,6 +17,9 @@ except ImportError:
     remedy = "pip install -r requirements/postgres.txt"
     raise StageError(Exit.USAGE, f"psycopg is not installed, which a postgresql:// URL needs; {remedy}") from None
 
+Error = psycopg.Error
+LOCK_WAIT_S = 10  # how long another client may hold the tables before a load or a question gives up
+CONNECT_WAIT_S = 10
 STREAMED_ROWS = 10_000  # fetched at a time
 ADVISORY_LOCK = 0x6D64_7067  # any number, the same for all loads
 DIALECT = Dialect(
@@ -27,6 +30,31 @@ DIALECT = Dialect(
     day_before="to_char(CAST(substr(Until, 1, 10) AS date) - 1, 'YYYY-MM-DD')",
     can_add_key=True,
 )
+# By SQLSTATE, the longest beginning that fits: https://www.postgresql.org/docs/current/errcodes-appendix.html
+CODES = {
+    "08": Exit.UNREACHABLE, "57P0": Exit.UNREACHABLE,
+    "55P03": Exit.LOCKED, "57014": Exit.LOCKED, "40001": Exit.LOCKED, "40P01": Exit.LOCKED, "53300": Exit.LOCKED,
+    "28": Exit.NOT_ALLOWED, "42501": Exit.NOT_ALLOWED, "25006": Exit.NOT_ALLOWED,
+    "3D000": Exit.NO_INPUT, "3F000": Exit.NO_INPUT,
+    "53200": Exit.NO_RESOURCES, "53100": Exit.CANNOT_WRITE, "58": Exit.CANNOT_WRITE,
+    "42": Exit.BAD_DATA, "23": Exit.BAD_DATA, "22": Exit.BAD_DATA, "P0": Exit.BAD_DATA, "XX": Exit.BAD_DATA,
+}  # fmt: skip
+REMEDIES = {
+    Exit.UNREACHABLE: "see that the server is running and the URL is right, then run again, which does no harm",
+    Exit.LOCKED: "another client holds it, or it took too long: run again later",
+    Exit.NOT_ALLOWED: "check the user, the password (PGPASSWORD, PGPASSFILE) and the user's rights",
+    Exit.NO_INPUT: "create it, or name another with --database",
+    Exit.NO_RESOURCES: "the server has too little memory: free some, then run again",
+    Exit.CANNOT_WRITE: "see that the server's disk has room, or name another with --database",
+    Exit.BAD_DATA: "the tables are not as the suite makes them: restore them, or name another with --database",
+}
+# libpq reports these before there is a session, and so without a SQLSTATE
+_BEFORE_A_SESSION = (
+    (re.compile(r"password authentication failed|no pg_hba\.conf entry|no password supplied|role \".*\" does not exist"),
+     Exit.NOT_ALLOWED),
+    (re.compile(r"database \".*\" does not exist"), Exit.NO_INPUT),
+    (re.compile(r"too many (?:clients|connections)|remaining connection slots|is starting up"), Exit.LOCKED),
+)  # fmt: skip
 
 
 class Postgres:
@@ -34,72 +62,143 @@ class Postgres:
 
     dialect = DIALECT
 
-    def __init__(self, url: str) -> None:
-        self._connection = psycopg.connect(url, autocommit=True, connect_timeout=int(LOCK_WAIT_S))
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._connection = psycopg.connect(place.url, autocommit=True, connect_timeout=CONNECT_WAIT_S)
         self._connection.execute("SET client_min_messages = warning")
+        self._connection.execute(f"SET lock_timeout = '{LOCK_WAIT_S}s'".encode())
 
-    def execute(self, statement: str, values: Values = ()) -> Any:
+    # --- statements ---
+
+    def execute(self, statement: str, values: Sequence[object] | Mapping[str, object] = ()) -> Any:
         """Execute a statement with values for its ? or :name; return the cursor. Raises psycopg.Error."""
         if not values:
             return self._connection.execute(statement.encode())
         return self._connection.execute(_with_percents(statement).encode(), values)
 
     def stream(self, statement: str, values: Mapping[str, str]) -> Any:
-        """Return a question's rows, to be fetched as they are asked for, and closed; within a transaction."""
+        """Return a question's rows as a cursor to close, fetched as they are read; within a transaction."""
         cursor = self._connection.cursor(name="streamed")
         cursor.itersize = STREAMED_ROWS
         return cursor.execute(_with_percents(statement).encode(), values)
 
-    def executemany(self, statement: str, values: Iterable[Values]) -> None:
-        """Execute a statement for each of many values; raises psycopg.Error."""
-        with self._connection.cursor() as cursor:
-            cursor.executemany(_with_percents(statement).encode(), values)
+    # --- questions about the database itself ---
 
     def columns(self, table: str) -> set[str]:
-        """Return the names of a table's or view's columns in lower case; none where there is no such table."""
+        """Return the names of a table's, view's or index's columns in lower case; none where there is none."""
         question = (
             "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(?) AND attnum > 0 AND NOT attisdropped"
         )
         return {name for (name,) in self.execute(question, (table.lower(),))}
 
+    def kind_of(self, name: str) -> str | None:
+        """Return whether a name is a "table" or a "view"; None where there is neither."""
+        found = self.execute("SELECT relkind FROM pg_class WHERE oid = to_regclass(?)", (name.lower(),)).fetchone()
+        return {"r": "table", "p": "table", "v": "view"}.get(found[0], "relation") if found else None
+
+    def key_of(self, table: str) -> set[str]:
+        """Return the columns of a table's key in lower case."""
+        question = (
+            "SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey)"
+            " WHERE indrelid = to_regclass(?) AND indisprimary"
+        )
+        return {name for (name,) in self.execute(question, (table.lower(),))}
+
+    def qualified(self, name: str) -> str:
+        """Return the name of a table that no temporary one hides."""
+        question = "SELECT quote_ident(relnamespace::regnamespace::text) || '.' || relname FROM pg_class WHERE oid = "
+        return str(self.execute(f"{question}to_regclass(?)", (name.lower(),)).fetchone()[0])
+
+    # --- the mark ---
+
+    def is_marked(self, name: str) -> bool:
+        """Return whether a table or view is marked as the suite's."""
+        return (self._comment(name) or "").startswith(MARK)
+
+    def _comment(self, name: str) -> str | None:
+        (comment,) = self.execute("SELECT obj_description(to_regclass(?), 'pg_class')", (name.lower(),)).fetchone()
+        return None if comment is None else str(comment)
+
+    def mark(self, kind: str, name: str, description: str) -> None:
+        """Mark a table or view as the suite's, with a description."""
+        text = f"{MARK}: {description}".replace("'", "''")
+        self.execute(f"COMMENT ON {kind} {name} IS '{text}'")
+
+    def mark_version(self, version: int) -> None:
+        """Mark the table of estimates with the version of the schema, where it has another mark."""
+        description = f"schema {version}; the columns are described in docs/data.md"
+        if self._comment("GDP_Estimates") != f"{MARK}: {description}":
+            self.mark("TABLE", "GDP_Estimates", description)
+
+    # --- writing ---
+
     def put_view(self, name: str, query: str) -> None:
-        """Create a view, or change it to this query; others' views and grants on it stay whole.
+        """Create a view, or change it to this query; others' views and grants on it stay whole where they can.
 
         The server keeps no text of a view as it was written, so its comment does.
         """
-        (known,) = self.execute("SELECT obj_description(to_regclass(?), 'pg_class')", (name.lower(),)).fetchone()
-        if known != query:
+        if self._comment(name) == f"{MARK}: {query}":
+            return
+        self.execute("SAVEPOINT before_view")
+        try:
             self.execute(f"CREATE OR REPLACE VIEW {name} AS {query}")
-            quoted = query.replace("'", "''")
-            self.execute(f"COMMENT ON VIEW {name} IS '{quoted}'")
+        except psycopg.errors.InvalidTableDefinition:  # columns of an older version, in another order
+            self.execute("ROLLBACK TO before_view")
+            self.execute(f"DROP VIEW {name}")
+            self.execute(f"CREATE VIEW {name} AS {query}")
+        self.mark("VIEW", name, query)
 
     def prepare(self, load_bytes: int) -> None:
-        """Do nothing: a server's readers see what was there before, whatever the size."""
+        """Do nothing: a server's readers see the state before the load, at any size."""
 
     def settle(self) -> None:
-        """Do nothing, as there was nothing to prepare."""
+        """Do nothing, as nothing was prepared."""
 
     def begin(self) -> None:
-        """Begin to write; nobody else can until we are done, and who holds a lock for long is not waited for."""
+        """Begin to write; nobody else can until the transaction ends."""
         self.execute("BEGIN")
-        self.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT_S:g}s'")
         try:
             self.execute("SELECT pg_advisory_xact_lock(?)", (ADVISORY_LOCK,))
         except psycopg.errors.LockNotAvailable:
-            raise psycopg.errors.LockNotAvailable("another load is going on") from None
+            raise psycopg.errors.LockNotAvailable("another load is running") from None
 
     def begin_to_read(self) -> None:
-        """Begin to ask: one state for all questions, whatever is loaded meanwhile."""
+        """Begin to ask: all questions see one state, also while a load runs."""
         self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
-    def add(self, table: str, rows: Sequence[Sequence[object]]) -> None:
+    def add(self, table: str, names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Add rows to a table, in bulk."""
-        with self._connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN".encode()) as copy:
+        self._copy(f"{table} ({', '.join(names)})", rows)
+
+    def _copy(self, where: str, rows: Iterable[Sequence[object]]) -> None:
+        with self._connection.cursor() as cursor, cursor.copy(f"COPY {where} FROM STDIN".encode()) as copy:
             for row in rows:
                 copy.write_row(row)
 
+    def close_estimates(self, ends: Iterable[tuple[str, tuple[object, ...]]]) -> None:
+        """Set Until of rows of GDP_Estimates, each named by its key, by one statement."""
+        rows = [(until, *key) for until, key in ends]
+        self._merge(rows, "UPDATE GDP_Estimates AS own SET Until = some.New_until FROM Some_estimates AS some WHERE")
+
+    def remove_estimates(self, keys: Iterable[tuple[object, ...]]) -> None:
+        """Remove rows of GDP_Estimates by their keys, by one statement."""
+        self._merge([("", *key) for key in keys], "DELETE FROM GDP_Estimates AS own USING Some_estimates AS some WHERE")
+
+    def _merge(self, rows: list[tuple[object, ...]], statement: str) -> None:
+        """Copy keys into a temporary table, and execute a statement on the rows that they name."""
+        if not rows:
+            return
+        names = ", ".join(ESTIMATES_KEY)
+        self.execute(
+            "CREATE TEMP TABLE IF NOT EXISTS Some_estimates ON COMMIT DROP AS"
+            f" SELECT Until AS New_until, {names} FROM GDP_Estimates LIMIT 0"
+        )
+        self.execute("TRUNCATE Some_estimates")
+        self._copy(f"Some_estimates (New_until, {names})", rows)
+        self.execute(f"{statement} {' AND '.join(f'own.{name} = some.{name}' for name in ESTIMATES_KEY)}")
+
     def rollback(self) -> None:
-        """Undo what was done since begin; where the server is gone it has done so."""
+        """Undo what was done since begin; where the server is gone, it has done so."""
         with contextlib.suppress(psycopg.Error):
             self._connection.rollback()
 
@@ -109,29 +208,30 @@ class Postgres:
 
 
 def _with_percents(statement: str) -> str:
-    return re.sub(r"(?<![:\w]):([a-z_]+)", r"%(\1)s", statement.replace("%", "%%").replace("?", "%s"))
+    """Return a statement with psycopg's signs for its ? and :name; a colon within quotes is text."""
+    parts = re.split(r"('(?:[^']|'')*')", statement.replace("%", "%%"))
+    for number in range(0, len(parts), 2):
+        parts[number] = re.sub(r"(?<!:):([a-z_]+)", r"%(\1)s", parts[number]).replace("?", "%s")
+    return "".join(parts)
 
 
 @contextlib.contextmanager
 def server(place: Place) -> Iterator[Postgres]:
-    """Yield a connection; raises StageError: 2 for a URL that PostgreSQL does not understand, 69 unreachable, 74."""
+    """Yield a connection to a server; raises StageError: 2 for a URL that PostgreSQL does not understand, else by code."""
     try:
-        connection = Postgres(place.url)
+        connection = Postgres(place)
     except psycopg.ProgrammingError:
         raise StageError(
             Exit.USAGE, f"{place} is no URL of PostgreSQL's; write postgresql://USER:PASSWORD@HOST:PORT/NAME"
         ) from None
-    except psycopg.Error as error:
-        reason = place.scrubbed(" ".join(str(error).split()))
-        raise StageError(
-            Exit.UNREACHABLE, f"cannot reach {place}: {reason}; is it running, and the URL right?"
-        ) from None
-    with one_line_errors(place, psycopg.Error, _code_of), contextlib.closing(connection):
+    with contextlib.closing(connection):
         yield connection
 
 
-def _code_of(error: Exception) -> Exit:
-    if isinstance(error, psycopg.errors.LockNotAvailable):
-        return Exit.LOCKED
-    is_gone = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-    return Exit.UNREACHABLE if is_gone and not isinstance(error, psycopg.errors.DiskFull) else Exit.CANNOT_WRITE
+def code_of(error: Exception) -> Exit:
+    """Return the exit code of one of PostgreSQL's errors, by its SQLSTATE."""
+    state = getattr(error, "sqlstate", None)
+    if state is None:
+        found = (code for words, code in _BEFORE_A_SESSION if words.search(str(error)))
+        return next(found, Exit.UNREACHABLE)
+    return next((CODES[state[:n]] for n in range(len(state), 0, -1) if state[:n] in CODES), Exit.BAD_DATA)

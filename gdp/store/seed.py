@@ -1,4 +1,4 @@
-"""The vintages that come with the suite: what was said before the first load, for a database that has nothing yet."""
+"""The bundled history: vintages of the page that come with the suite, for a database that has nothing yet."""
 
 from __future__ import annotations
 
@@ -10,32 +10,37 @@ from operator import itemgetter
 
 import orjson
 
-from gdp.store.history import History, Remarks
-from gdp.store.ingest import Taken, take_each
+from gdp.store.database import Connection
+from gdp.store.history import History
+from gdp.store.ingest import Outcome, Remarks, ingest, record_loads
 from gdp.store.vintages import Vintage
-from gdp.validate.observations import Said, said_in
-from utils import HISTORY_FILE, read_bytes
+from gdp.validate.observations import Observations, observations_in
+from utils import HISTORY_FILE, PROJECT, read_bytes
 
 
-def take_past(history: History, first: Vintage) -> Taken | None:
-    """Store, in a database that has nothing, the vintages that come with the suite and are older than its first load.
+def load_bundled_history(connection: Connection, first: Vintage) -> Outcome | None:
+    """Store the bundled vintages that are older than a database's first vintage; return what was stored, or None.
 
-    Return what was taken, or None. Only where the first load has the IMF's figures: else the newest of those vintages
-    would stand as what the user loaded. Raises StageError (66) where the file is missing: it ships with us.
+    Only where the first vintage has the IMF's figures: else the newest bundled one would look like what the user
+    loaded. Raises StageError (66) where the file is missing: it comes with the suite.
     """
-    if "IMF" not in first.institutions or not history.is_empty():
+    if "IMF" not in first.institutions or not History(connection).is_empty():
         return None
     content = read_bytes(HISTORY_FILE)
-    taken = take_each(history, _vintages_before(first.as_of, content), force=True)
-    for vintage, rows in taken.loaded.items():
-        remarks = Remarks(None, taken.found_in_short[vintage])
-        history.remember(vintage, str(HISTORY_FILE), hashlib.sha256(content).hexdigest(), rows, remarks)
-    history.remember_doubts(taken.loaded)
-    return taken if taken.loaded else None
+    outcome = ingest(connection, _vintages_before(first.as_of, content), force=True)
+    sha256 = hashlib.sha256(content).hexdigest()
+    record_loads(
+        connection,
+        outcome,
+        str(HISTORY_FILE.relative_to(PROJECT)),
+        sha256,
+        lambda one: Remarks(None, outcome.found_in_short[one]),
+    )
+    return outcome if outcome.loaded else None
 
 
-def _vintages_before(as_of: str, content: bytes) -> Iterator[list[Said]]:
-    """Yield what each vintage says from before an As_of, the oldest first, as the file has them."""
+def _vintages_before(as_of: str, content: bytes) -> Iterator[list[Observations]]:
+    """Yield the bundled vintages from before an As_of, oldest first, as the file has them."""
     records = map(orjson.loads, gzip.decompress(content).splitlines())
     older = takewhile(lambda record: record["As_of"] < as_of, records)
-    yield from (list(said_in(vintage)) for _, vintage in groupby(older, itemgetter("As_of")))
+    yield from (list(observations_in(vintage)) for _, vintage in groupby(older, itemgetter("As_of")))

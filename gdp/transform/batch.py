@@ -1,7 +1,7 @@
-"""A block of raw lines: the rules of cleaning.py, applied to as many records at once as are worth the call.
+"""A chunk of raw lines: the rules of rules.py, applied to many records at once.
 
-It becomes clean lines in the same order, rejects with their place and reason, and a tally. It is a pure function of its
-lines, whoever calls it: for an array, for a stream, by one process, several, or Spark.
+Its result is clean lines in the same order, rejects with their place and reason, and totals. It is a pure function of
+its lines: the same for an array and a stream, in one process, in several, or on Spark.
 """
 
 from __future__ import annotations
@@ -16,49 +16,43 @@ from typing import NamedTuple
 
 import orjson
 
-from gdp.records import (
-    BYTE_ORDER_MARK,
-    LINE_LIMIT_BYTES,
-    MAY_BE_ABSENT,
-    RAW_FIELDS,
-    length_problem,
-    record_problem,
-)
-from gdp.runtime.pieces import BYTE_OFFSET, MAX_TEXT_CHARACTERS, Reject
-from gdp.transform.amounts import CACHED_VALUES, hundredths_at_once, texts_of_billions
+from gdp.model import RAW_FIELDS
+from gdp.record_files import BYTE_ORDER_MARK, LINE_LIMIT_BYTES, length_problem, record_problem
+from gdp.runtime.rejects import BYTE_OFFSET, Reject
+from gdp.runtime.rejects import MAX_TEXT_CHARACTERS as MAX_REJECT_CHARACTERS
+from gdp.transform.amounts import CACHED_VALUES, hundredths, millions, texts_of, texts_of_billions, whole_numbers
 from gdp.transform.rules import (
     CACHED_COLUMNS,
     WORLD,
     ColumnFacts,
     Fate,
-    Judged,
-    Named,
-    RawFields,
-    fields_of,
-    judge,
+    Meaning,
+    Name,
+    RawValues,
+    column_fields,
+    country_fields,
+    meaning,
+    values_of,
 )
-from gdp.transform.totals import BROKEN, MAX_UNKNOWN, Tally
+from gdp.transform.totals import BROKEN, MAX_UNKNOWN, Totals
 from utils import MAX_NAMED
 
-YEAR = b'", "Year": '  # what stands behind the figure of a raw line
-# The types that a raw record's fields can have, all at once: quicker to look up than to check one by one.
-_TYPES = {
-    (str, str, year, column, unit, str, str, str, status)
-    for year in (str, type(None)) for column in (str, type(None)) for unit in (str, type(None))
-    for status in (str, type(None))
-}  # fmt: skip
-NOTHING = b"\n"  # what no line ends in
-PARTS = 5  # of a clean line: the country, what stands before the figure, its whole, its fraction, what stands behind
-JUDGED = b"judged"  # stands for the figure of a line that is understood already
-DAMAGED = "\ufffd".encode()  # what readers, Spark's among them, put in the place of bytes that are no text
+YEAR = b'", "Year": '  # what follows the figure in a raw line
+NOTHING = b"\n"  # no line ends in it
+# of a clean line: the country, what precedes the figure, its whole, its fraction, what precedes its millions, they, the end
+PARTS = 7
+DONE = b"done"  # replaces the figure of a line that was read by itself
+DAMAGED = "\ufffd".encode()  # readers, Spark's among them, write it instead of bytes that are not UTF-8
+_NAMES = [*RAW_FIELDS]
+_OPTIONAL = {name for name, field in RAW_FIELDS.items() if field.may_be_absent}
 
 
-class CleanedBlock(NamedTuple):
-    """What became of a block of raw lines: clean lines, what was set aside, and both added up."""
+class CleanChunk(NamedTuple):
+    """What became of a chunk of raw lines: clean lines, rejects, and the totals of both."""
 
     lines: bytes
     rejects: list[Reject]
-    tally: Tally
+    totals: Totals
 
 
 class _Column(NamedTuple):
@@ -66,86 +60,84 @@ class _Column(NamedTuple):
 
     sum: str
     before: bytes
-    behind: bytes
+    after: bytes
     factor: Decimal
 
 
 class _Known:
-    """What lines say beside their figures, where it is nothing odd: most lines come back to it, whatever the figure.
+    """What the parts of earlier lines mean: most lines repeat them with another figure.
 
-    Keyed by the raw line's own bytes, in the layout in which extract writes them: up to the figure, and from the year
-    to the end. Each part was found to mean by itself what it meant in its line, so that any two of them together with a
-    whole figure mean the same.
+    Keyed by the raw line's own bytes, as extract writes them: up to the figure, and from the year to the end. Each part
+    was found to mean by itself what it meant in its line, so any two of them with a whole figure between mean the same.
     """
 
     def __init__(self) -> None:
         self.countries: dict[bytes, bytes] = {}
         self.columns: dict[bytes, _Column] = {}
 
-    def learn(self, line: bytes, judged: Judged, named: Named, facts: ColumnFacts) -> None:
-        """Remember the parts of a clean line, unless its year or its Note can be of the name or of the figure."""
+    def learn(self, line: bytes, found: Meaning, name: Name, facts: ColumnFacts) -> None:
+        """Remember the parts of a clean line, unless its year or its flags can come from the name or the figure."""
         head, column = _cut(line)
         country, _, gdp = head.rpartition(b'"')
         is_whole = gdp.replace(b",", b"").isdigit()
-        if named.country is None or named.year is not None or not is_whole or not _mean_alone(country, column):
+        if name.country is None or name.year is not None or not is_whole or not _is_independent(country, column):
             return
         for known, most in ((self.countries, CACHED_VALUES), (self.columns, CACHED_COLUMNS)):
             if len(known) >= most:
                 known.clear()
-        before, behind = _text_of_column(facts, judged.year, judged.note, judged.status)
-        self.countries[country] = _text_of_country(named).encode()
-        shared = column_name(facts, judged.year), before.encode(), behind.encode(), facts.factor
-        self.columns[column] = _Column(*shared)
+        before, after = _text_of_column(facts, found.year, found.flags, found.status)
+        self.countries[country] = _text_of_country(name).encode()
+        self.columns[column] = _Column(sum_name(facts, found.year), before.encode(), after.encode(), facts.factor)
 
 
 def _cut(line: bytes) -> tuple[bytes, bytes]:
-    """Return a raw line up to the end of its figure, and the rest; a text cannot hold an unescaped quotation mark."""
+    """Return a raw line up to the end of its figure, and the rest; a text cannot contain an unescaped quotation mark."""
     head, year, column = line.partition(YEAR)
     return head, year + column
 
 
-def _mean_alone(country: bytes, column: bytes) -> bool:
-    """Tell whether what stands on both sides of a figure is whole, and holds the fields that it should and no other."""
+def _is_independent(country: bytes, column: bytes) -> bool:
+    """Return whether the text on both sides of a figure is whole, and has the fields that it should and no other."""
     try:
         begin, rest = (orjson.loads(text) for text in (country + b'""}', b'{"GDP": "' + column))
     except orjson.JSONDecodeError:
         return False
-    around = [name for name in rest if name not in MAY_BE_ABSENT]
-    return list(begin) == [*RAW_FIELDS][:2] and around == [*RAW_FIELDS][1:]
+    around = [name for name in rest if name not in _OPTIONAL]
+    return list(begin) == _NAMES[:2] and around == [name for name in _NAMES[1:] if name not in _OPTIONAL]
 
 
 _known = _Known()
 
 
-class _Block:
-    """What comes of a block: line by line, and the figures of lines of known parts in stretches, of one unit each."""
+class _Chunk:
+    """The result of a chunk, built line by line; lines of known parts in stretches of one unit, at once."""
 
     def __init__(self, raws: list[bytes]) -> None:
         self.raws = raws
         self.lines: list[bytes] = []
         self.rejects: list[tuple[int, str]] = []
         self.fates: Counter[str] = Counter()
-        self.countries: dict[str, int] = {}  # hundredths of a billion USD, by column_name
+        self.countries: dict[str, int] = {}  # hundredths of a billion USD, by sum_name
         self.world: dict[str, int] = {}
         self.unknown: dict[str, None] = {}
         # of the stretch:
         self.factor = Decimal(1)
         self.columns: list[tuple[int, _Column]] = []  # with the places where they begin
-        self.said: list[bytes] = []  # of each line's country; or the whole line, where it was judged by itself
-        self.figures: list[bytes] = []  # JUDGED of a line that was judged by itself
+        self.begins: list[bytes] = []  # of each line, its country; or the whole line, where it was read by itself
+        self.figures: list[bytes] = []  # DONE for a line that was read by itself
 
     def read(self) -> None:
-        """Take in every line."""
+        """Read every line."""
         countries, end = _known.countries, NOTHING
-        put_said, put_figure = self.said.append, self.figures.append
+        put_begin, put_figure = self.begins.append, self.figures.append
         for number, line in enumerate(self.raws):
             head = line.removesuffix(end)
             if head is line:
                 head, end = self.begin_column(number)
             country, _, figure = head.rpartition(b'"')
-            said = countries.get(country)
-            put_figure(figure if said else JUDGED)
-            put_said(said or self.judge(number))
+            begin = countries.get(country)
+            put_figure(figure if begin else DONE)
+            put_begin(begin or self.read_by_itself(number))
         self.end_stretch(len(self.raws))
 
     def begin_column(self, number: int) -> tuple[bytes, bytes]:
@@ -157,29 +149,31 @@ class _Block:
         if column.factor != self.factor:
             self.end_stretch(number)
             self.factor = column.factor
-        self.columns.append((len(self.said), column))
+        self.columns.append((len(self.begins), column))
         return head, rest
 
     def end_stretch(self, number: int) -> None:
-        """Understand the figures before a line all at once; a line whose figure is not whole goes the long way."""
-        length = len(self.said)
-        cents, odd = hundredths_at_once(self.figures, self.factor)
+        """Read the figures before a line all at once; a line whose figure is not whole is read by itself."""
+        length = len(self.begins)
+        numbers, odd = whole_numbers(self.figures, self.factor)
         for place in odd:
-            if self.figures[place] is not JUDGED:
-                self.said[place] = self.judge(number - length + place)
-        parts = [b""] * (length * PARTS)
-        parts[::PARTS] = self.said
+            if self.figures[place] is not DONE:
+                self.begins[place] = self.read_by_itself(number - length + place)
+        cents = hundredths(numbers, self.factor)
+        parts = [b"}\n"] * (length * PARTS)
+        parts[::PARTS] = self.begins
         parts[2::PARTS], parts[3::PARTS] = texts_of_billions(cents)
+        parts[5::PARTS] = texts_of(millions(numbers, self.factor))
         ends = [*(begin for begin, _ in self.columns[1:]), length]
         for (begin, column), end in zip(self.columns, ends, strict=False):
-            for part, text in ((1, column.before), (PARTS - 1, column.behind)):
+            for part, text in ((1, column.before), (4, column.after)):
                 parts[begin * PARTS + part : end * PARTS : PARTS] = [text] * (end - begin)
             count = end - begin - (bisect_left(odd, end) - bisect_left(odd, begin))
             self.add(column.sum, count, sum(cents[begin:end]))
         for place in odd:
             parts[place * PARTS + 1 : (place + 1) * PARTS] = [b""] * (PARTS - 1)
         self.lines.append(b"".join(parts))
-        for of_lines in (self.columns, self.said, self.figures):
+        for of_lines in (self.columns, self.begins, self.figures):
             of_lines.clear()
 
     def add(self, column: str, count: int, cents: int) -> None:
@@ -188,54 +182,54 @@ class _Block:
             self.fates[Fate.CLEAN.value] += count
             self.countries[column] = self.countries.get(column, 0) + cents
 
-    def judge(self, number: int) -> bytes:
-        """Take in a line by itself; return its clean line, or nothing."""
+    def read_by_itself(self, number: int) -> bytes:
+        """Read one line by the rules; return its clean line, or nothing."""
         line = self.raws[number]
-        is_too_long = len(line) > LINE_LIMIT_BYTES  # and may stand here without its end
+        is_too_long = len(line) > LINE_LIMIT_BYTES  # and may be here without its end
         text = line if is_too_long else line.removeprefix(BYTE_ORDER_MARK).strip()
         if not text:
             return b""
-        fields, problem = _fields(text)
-        if fields is None:
+        values, problem = _values(text)
+        if values is None:
             self.fates[BROKEN] += 1
             self.rejects.append((number, problem))
             return b""
-        judged = judge(fields)
-        self.fates[judged.fate.value] += 1
-        named, facts = judged.named, judged.facts
-        if named is None or facts is None:
-            if judged.reason:
-                self.rejects.append((number, judged.reason))
+        found = meaning(values)
+        self.fates[found.fate.value] += 1
+        name, facts, cents = found.name, found.column, found.figure.cents
+        if name is None or facts is None or cents is None:
+            if found.reason:
+                self.rejects.append((number, found.reason))
             return b""
-        column = column_name(facts, judged.year)
-        if judged.fate is Fate.AGGREGATE:
-            if named.name in WORLD:
-                self.world[column] = judged.cents
+        column = sum_name(facts, found.year)
+        if found.fate is Fate.AGGREGATE:
+            if name.text in WORLD:
+                self.world[column] = cents
             return b""
-        _known.learn(line, judged, named, facts)
-        self.countries[column] = self.countries.get(column, 0) + judged.cents
-        if named.country is None and len(self.unknown) < MAX_UNKNOWN:
-            self.unknown[named.name] = None
-        return _line(judged, named, facts).encode()
+        _known.learn(line, found, name, facts)
+        self.countries[column] = self.countries.get(column, 0) + cents
+        if name.country is None and len(self.unknown) < MAX_UNKNOWN:
+            self.unknown[name.text] = None
+        return _line(found, name, facts).encode()
 
 
-def clean_lines(text: bytes, file: str, places: int | Sequence[int], counted: str = BYTE_OFFSET) -> CleanedBlock:
-    """Return what becomes of raw lines that stand in `file` from a byte offset on, or each at a place of its own; pure.
+def clean_lines(text: bytes, file: str, places: int | Sequence[int], counted: str = BYTE_OFFSET) -> CleanChunk:
+    """Return what becomes of raw lines, which begin in `file` at a byte offset, or each at a place of its own; pure.
 
-    `counted` says what the places are: byte offsets, or the numbers of the records.
+    `counted` names the places: byte offsets, or the numbers of the records.
     """
     if text.endswith(b"\n\n"):
         text = text.rstrip(b"\n")  # a kilobyte may unpack to a hundred million ends of lines
     raws = text.split(b"\n")
     if not raws[-1]:
         raws.pop()
-    block = _Block(raws)
-    block.read()
+    chunk = _Chunk(raws)
+    chunk.read()
     rejects = [
-        Reject(file, reason, place, counted, raws[number].decode("utf-8", "replace")[:MAX_TEXT_CHARACTERS])
-        for number, reason, place in _placed(sorted(block.rejects), raws, places)
+        Reject(file, reason, place, counted, raws[number].decode("utf-8", "replace")[:MAX_REJECT_CHARACTERS])
+        for number, reason, place in _placed(sorted(chunk.rejects), raws, places)
     ]
-    return CleanedBlock(b"".join(block.lines), rejects, _tally_of(block, rejects))
+    return CleanChunk(b"".join(chunk.lines), rejects, _totals_of(chunk, rejects))
 
 
 def _placed(
@@ -247,21 +241,21 @@ def _placed(
         return
     place, before = places, 0
     for number, reason in rejects:
-        place += sum(map(len, raws[before:number])) + number - before  # an end of line each
+        place += sum(map(len, raws[before:number])) + number - before  # one end of line each
         before = number
         yield number, reason, place
 
 
-def _tally_of(block: _Block, rejects: list[Reject]) -> Tally:
-    columns = {**block.countries, **block.world}
-    sums = {name: [block.countries.get(name, 0), block.world.get(name, 0)] for name in columns}
-    counts = {fate: count for fate, count in block.fates.items() if count}
+def _totals_of(chunk: _Chunk, rejects: list[Reject]) -> Totals:
+    columns = {**chunk.countries, **chunk.world}
+    sums = {name: [chunk.countries.get(name, 0), chunk.world.get(name, 0)] for name in columns}
+    counts = {fate: count for fate, count in chunk.fates.items() if count}
     first = list(map(str, rejects[:MAX_NAMED]))
-    return Tally({"counts": counts, "sums": sums, "unknown": list(block.unknown), "first_rejects": first})
+    return Totals({"counts": counts, "sums": sums, "unknown": list(chunk.unknown), "first_rejects": first})
 
 
-def _fields(line: bytes) -> tuple[RawFields | None, str]:
-    """Return the fields of a raw line, or why it is no raw record."""
+def _values(line: bytes) -> tuple[RawValues | None, str]:
+    """Return the values of a raw line, or why it is no raw record."""
     if len(line) > LINE_LIMIT_BYTES:
         return None, f"is a line of over {LINE_LIMIT_BYTES:,} bytes, where a record has some hundred"
     try:
@@ -273,44 +267,45 @@ def _fields(line: bytes) -> tuple[RawFields | None, str]:
     except orjson.JSONDecodeError as error:
         return None, f"is not JSON: {error}"
     try:
-        fields = fields_of(raw)
-        if tuple(map(type, fields)) in _TYPES:
-            problem = length_problem(fields[0], fields)
-            return (None, problem) if problem else (fields, "")
-    except (LookupError, TypeError):
+        values = values_of(raw)
+        if tuple(map(type, values)) in _right_types:
+            problem = length_problem(values[0], values)
+            return (None, problem) if problem else (values, "")
+    except (LookupError, TypeError, AttributeError):
         pass
-    problem = record_problem(raw, RAW_FIELDS)
-    return (None, problem) if problem else (fields_of(raw), "")
+    if problem := record_problem(raw, RAW_FIELDS):
+        return None, problem
+    _right_types.add(tuple(map(type, values_of(raw))))
+    return values_of(raw), ""
+
+
+# The types of records that were found right: quicker to look up together than to check one by one.
+_right_types: set[tuple[type, ...]] = set()
 
 
 # --- clean lines ------------------------------------------------------------------------------------------------------
 
 
-def column_name(facts: ColumnFacts, year: int) -> str:
-    """Return what a column's control sum is told under: its As_of, year and institution."""
+def sum_name(facts: ColumnFacts, year: int) -> str:
+    """Return the name of a column's control sum: its As_of, year and institution."""
     return f"{facts.as_of} {year} {facts.institution}"
 
 
-def _line(judged: Judged, named: Named, facts: ColumnFacts) -> str:
+def _line(found: Meaning, name: Name, facts: ColumnFacts) -> str:
     """Return a clean record as write_records writes it."""
-    before, behind = _text_of_column(facts, judged.year, judged.note, judged.status)
-    return f"{_text_of_country(named)}{before}{judged.cents / 100}{behind}"
+    assert found.figure.cents is not None
+    before, after = _text_of_column(facts, found.year, found.flags, found.status)
+    return f"{_text_of_country(name)}{before}{found.figure.cents / 100}{after}{found.figure.million!r}}}\n"
 
 
 @lru_cache(CACHED_COLUMNS)
-def _text_of_country(named: Named) -> str:
-    country = named.country
-    said = {
-        "Country": named.name,
-        "ISO3": country.iso3 if country else None,
-        "Region": country.region if country else None,
-        "Subregion": country.subregion if country else None,
-    }
-    return json.dumps(said, ensure_ascii=False).removesuffix("}")
+def _text_of_country(name: Name) -> str:
+    return json.dumps(country_fields(name), ensure_ascii=False).removesuffix("}")
 
 
 @lru_cache(CACHED_COLUMNS)
-def _text_of_column(facts: ColumnFacts, year: int, note: str | None, status: str | None) -> tuple[str, str]:
-    said = {"As_of": facts.as_of, "Source": facts.source, "Note": note, "Status": status}
-    rest = json.dumps(said, ensure_ascii=False).removeprefix("{")
-    return f', "Institution": "{facts.institution}", "Year": {year}, "GDP_USD_billion": ', f", {rest}\n"
+def _text_of_column(facts: ColumnFacts, year: int, flags: str | None, status: str | None) -> tuple[str, str]:
+    """Return the text of a clean line between country and billions, and between billions and millions."""
+    rest = json.dumps(column_fields(facts, flags, status), ensure_ascii=False)[1:-1]
+    before = f', "Institution": "{facts.institution}", "Year": {year}, "GDP_USD_billion": '
+    return before, f', {rest}, "GDP_USD_million": '

@@ -1,7 +1,7 @@
 """The rules that turn a raw record into a clean one: pure, one record at a time, so that they run anywhere.
 
-Every raw record comes out as exactly one thing: a clean record, an aggregate (a control total), an absence (a cell
-that says there is no figure) or a reject with its reason. Nothing is dropped without a name.
+Every raw record has exactly one outcome: a clean record, an aggregate (a control total), an absence (a cell that states
+no figure) or a rejection with its reason. Nothing is dropped without being counted.
 """
 
 from __future__ import annotations
@@ -14,17 +14,23 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from gdp.records import (
+from gdp.model import (
     INSTITUTIONS,
+    RAW_FIELDS,
     STATUSES,
+    TWO_YEARS,
+    UNKNOWN_NAME,
+    YEAR_ASSUMED,
     CleanRecord,
     RawRecord,
     is_as_of,
-    is_to_come,
+    is_in_future,
+    joined_flags,
+    note_of_source,
 )
 from gdp.transform.amounts import CACHED_VALUES, NO_FIGURE, Figure, figure_of, unit_factor
 from gdp.transform.countries import Country, bare_name, reference
-from gdp.transform.source_marks import source_note
+from gdp.transform.source_marks import source_flag
 from gdp.transform.years import (
     YEAR_IN_BRACKETS,
     Unreadable,
@@ -35,8 +41,8 @@ from gdp.transform.years import (
     year_of_heading,
 )
 
-WORLD = ("World", "WEOWORLD")  # the control total, and its code where the IMF's answer came without names
-CACHED_COLUMNS = 2_048  # what all figures of a column share is long, and an archive does not come back to it
+WORLD = ("World", "WEOWORLD")  # the control total, and its code in an answer of the IMF without names
+CACHED_COLUMNS = 2_048  # the text that a column's figures share is long, and an archive does not come back to it
 
 
 class Fate(StrEnum):
@@ -45,106 +51,126 @@ class Fate(StrEnum):
     CLEAN = "clean"
     AGGREGATE = "aggregate"
     ABSENT = "no figure"
-    REJECTED = "set aside"
+    REJECTED = "rejected"
 
 
 def left_out(counts: Mapping[str, int]) -> dict[str, int]:
-    """Return, by reason, how many records gave no row: counts[fate] without those that are clean."""
+    """Return, by reason, how many records gave no row: counts[fate] without the clean ones."""
     return {fate: count for fate, count in counts.items() if count and fate != Fate.CLEAN.value}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a raw record: its fate, the record where there is a figure, the reason where it is set aside."""
+    """What became of a raw record: its fate, the clean record if there is one, the reason of a rejection."""
 
     fate: Fate
     record: CleanRecord | None = None
     reason: str | None = None
 
 
-class Judged(NamedTuple):
-    """What a raw record means, in parts that many records share: its clean record is made of them, or its line."""
+class Meaning(NamedTuple):
+    """What a raw record means, in parts that many records share; its clean record or line is made of them."""
 
     fate: Fate
     reason: str | None = None
-    named: Named | None = None
-    facts: ColumnFacts | None = None
+    name: Name | None = None
+    column: ColumnFacts | None = None
     year: int = 0
-    cents: int = 0  # hundredths of a billion US dollars
-    note: str | None = None
+    figure: Figure = Figure(None)
+    flags: str | None = None
     status: str | None = None
 
 
-RawFields = tuple[str, str, str | None, str | None, str | None, str, str, str, str | None]
-ABSENT = Judged(Fate.ABSENT)
+RawValues = tuple[str, str, str | None, str | None, str | None, str, str, str, str | None]
+ABSENT = Meaning(Fate.ABSENT)
 
 
 def clean(raw: RawRecord) -> Outcome:
-    """Return what becomes of one raw record; the rules are DESIGN.md's, and each of the functions below is one."""
-    judged = judge(fields_of(raw))
-    named, facts = judged.named, judged.facts
-    if named is None or facts is None:
-        return Outcome(judged.fate, reason=judged.reason)
-    country = named.country
+    """Return the outcome of one raw record."""
+    found = meaning(values_of(raw))
+    name, column = found.name, found.column
+    if name is None or column is None:
+        return Outcome(found.fate, reason=found.reason)
+    assert found.figure.cents is not None
     record: CleanRecord = {
-        "Country": named.name,
+        **country_fields(name),
+        "Institution": column.institution,
+        "Year": found.year,
+        # the double nearest to two decimals, which prints as those two decimals
+        "GDP_USD_billion": found.figure.cents / 100,
+        **column_fields(column, found.flags, found.status),
+        "GDP_USD_million": found.figure.million,
+    }
+    return Outcome(found.fate, record)
+
+
+def country_fields(name: Name) -> dict[str, str | None]:
+    """Return the fields of a clean record that depend on the country alone."""
+    country = name.country
+    return {
+        "Country": name.text,
         "ISO3": country.iso3 if country else None,
         "Region": country.region if country else None,
         "Subregion": country.subregion if country else None,
-        "Institution": facts.institution,
-        "Year": judged.year,
-        "GDP_USD_billion": judged.cents / 100,  # the double nearest to two decimals, which prints as those two decimals
-        "As_of": facts.as_of,
-        "Source": facts.source,
-        "Note": judged.note,
-        "Status": judged.status,
     }
-    return Outcome(judged.fate, record)
 
 
-_always_there = itemgetter("Country", "GDP", "Year", "Column", "Unit", "Institution", "Source", "As_of")
+def column_fields(column: ColumnFacts, flags: str | None, status: str | None) -> dict[str, str | None]:
+    """Return the fields of a clean record that depend on the column alone, but for figures with flags of their own."""
+    return {
+        "As_of": column.as_of,
+        "Source": column.source,
+        "Note": note_of_source(flags),
+        "Status": status,
+        "Flags": flags,
+    }
 
 
-def fields_of(raw: Mapping[str, Any]) -> RawFields:
-    """Return the fields of a raw record in their order; the Status is null where it is absent."""
-    return (*_always_there(raw), raw.get("Status"))
+_required = itemgetter(*(name for name, field in RAW_FIELDS.items() if not field.may_be_absent))
 
 
-def judge(fields: RawFields) -> Judged:
-    """Return what the fields of one raw record mean; each distinct text is understood once.
+def values_of(raw: Mapping[str, Any]) -> RawValues:
+    """Return the values of a raw record in the order of its fields; Status is null where it is absent."""
+    return (*_required(raw), raw.get("Status"))
 
-    The year of a figure stands in the cell's own brackets, else behind the name, else in the year cell, else in the
-    heading, else in the caption. A page that states none (those before 2014) means the year it was saved in.
+
+def meaning(values: RawValues) -> Meaning:
+    """Return what the values of one raw record mean; each distinct text is read once.
+
+    The year of a figure is in the cell's own brackets, else after the name, else in the year cell, else in the
+    heading, else in the caption. A page that states none (those before 2014) means the year in which it was saved.
     """
-    country, gdp, *around, status = fields
-    facts = column_facts(*around)
-    figure = figure_of(gdp, facts.factor)
+    country, gdp, *around, status = values
+    column = column_facts(*around)
+    figure = figure_of(gdp, column.factor)
     if figure.cents is None:
-        return Judged(Fate.REJECTED, figure.problem) if figure.problem else ABSENT
-    named = named_of(country)
-    stated: Figure | Named | ColumnFacts = figure
-    doubt = None
+        return Meaning(Fate.REJECTED, figure.problem) if figure.problem else ABSENT
+    name = name_of(country)
+    dated: Figure | Name | ColumnFacts = figure
+    year_flag = None
     if figure.year is None:
-        stated, doubt = (named, None) if named.year is not None else (facts, facts.year_note)
-    problem = named.problem or facts.problem or stated.year_problem
+        dated, year_flag = (name, None) if name.year is not None else (column, column.year_flag)
+    problem = name.problem or column.problem or dated.year_problem
     if status is not None and status not in STATUSES:
         problem = f"Status is {status[:40]!r}, not one of {', '.join(STATUSES)}"
-    if problem or stated.year is None:
-        return Judged(Fate.REJECTED, problem)
-    note = None
-    if facts.unsourced or doubt or figure.note:
-        note = "; ".join(text for text in (facts.unsourced, doubt, figure.note) if text)
-    fate = Fate.AGGREGATE if named.is_aggregate else Fate.CLEAN
-    return Judged(fate, None, named, facts, stated.year, figure.cents, note, status)
+    if problem or dated.year is None:
+        return Meaning(Fate.REJECTED, problem)
+    if name.is_aggregate:
+        return Meaning(Fate.AGGREGATE, None, name, column, dated.year, figure, None, status)
+    flags = None
+    if column.source_flag or year_flag or figure.flag or name.country is None:
+        unknown = UNKNOWN_NAME if name.country is None else None
+        flags = joined_flags(flag for flag in (column.source_flag, year_flag, figure.flag, unknown) if flag)
+    return Meaning(Fate.CLEAN, None, name, column, dated.year, figure, flags, status)
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
-class Named(NamedTuple):
-    """What a country cell says: the name without marks, which country that is, and a year that may follow."""
+class Name(NamedTuple):
+    """What a country cell means: the name without marks, the country, and a year that may follow."""
 
-    name: str
+    text: str
     country: Country | None = None
     is_aggregate: bool = False
     year: int | None = None
@@ -153,28 +179,28 @@ class Named(NamedTuple):
 
 
 @lru_cache(CACHED_VALUES)
-def named_of(text: str) -> Named:
-    """Return what a country cell says."""
-    name = without_marks(text)
+def name_of(cell: str) -> Name:
+    """Return what a country cell means."""
+    name = without_marks(cell)
     year = YEAR_IN_BRACKETS.search(name)  # "Pakistan (2019)"
     if year:
         name = " ".join(name.replace(year[0], " ").split())
     if not any(c.isalpha() for c in name):
-        return Named(name, problem=f"Country is {text[:40]!r}, which is no name")
+        return Name(name, problem=f"Country is {cell[:40]!r}, which is no name")
     whole, name = name, bare_name(name)
     country = reference().find_beside_code(name)
     is_aggregate = country is None and reference().is_aggregate(name)
     if not country and not is_aggregate:
-        name = whole  # nothing says that the number is a rank
+        name = whole  # the number may be part of the name and not a rank
     stated, problem = checked_year(int(year[1])) if year else (None, None)
-    return Named(country.name if country else name, country, is_aggregate, stated, problem)
+    return Name(country.name if country else name, country, is_aggregate, stated, problem)
 
 
-# --- what a column's texts say ----------------------------------------------------------------------------------------
+# --- columns ----------------------------------------------------------------------------------------------------------
 
 
 class ColumnFacts(NamedTuple):
-    """What the texts around a figure say, which a whole column shares: unit, year, institution, source and As_of."""
+    """What the texts around a figure mean, which a whole column shares."""
 
     factor: Decimal
     institution: str
@@ -183,39 +209,39 @@ class ColumnFacts(NamedTuple):
     problem: str | None
     year: int | None
     year_problem: str | None
-    year_note: str | None
-    unsourced: str | None
+    year_flag: str | None
+    source_flag: str | None
 
 
 @lru_cache(CACHED_COLUMNS)
 def column_facts(  # noqa: PLR0913, PLR0917 - these are the record's fields
     year: str | None, column: str | None, unit: str | None, institution: str, source: str, as_of: str
 ) -> ColumnFacts:
-    """Return what the texts around a figure say."""
+    """Return what the texts around a figure mean."""
     problem = None
     if not is_as_of(as_of):
         problem = f"As_of is {as_of[:40]!r}, which is no date"
-    elif is_to_come(as_of):
-        problem = f"As_of is {as_of[:40]!r}, which is to come"
+    elif is_in_future(as_of):
+        problem = f"As_of is {as_of[:40]!r}, which is in the future"
     elif institution not in INSTITUTIONS:
         problem = f"Institution is {institution[:40]!r}, not one of {', '.join(INSTITUTIONS)}"
-    stated, year_problem, note = (None, None, None) if problem else _stated_year(year, (column, unit), as_of)
+    stated, year_problem, flag = (None, None, None) if problem else _stated_year(year, (column, unit), as_of)
     factor = unit_factor(column, unit)
-    return ColumnFacts(factor, institution, source, as_of, problem, stated, year_problem, note, source_note(column))
+    return ColumnFacts(factor, institution, source, as_of, problem, stated, year_problem, flag, source_flag(column))
 
 
 def _stated_year(
     cell: str | None, headings: tuple[str | None, ...], as_of: str
 ) -> tuple[int | None, str | None, str | None]:
-    """Return the year of a column, or what is wrong with it; and a Note where the source does not state it."""
+    """Return the year of a column, or what is wrong with it; and a flag where the source does not state it clearly."""
     try:
         year_cell = without_marks(cell or "")
         if year_cell.casefold() not in NO_FIGURE:
             return year_of_cell(year_cell), None, None
         for heading in headings:
             if heading and (stated := year_of_heading(heading)):
-                return stated[0], None, stated[1]
-        year = year_in_range(int(as_of[:4]))
-        return year, None, f"no year stated; {year} is when the page was saved"
+                year, has_another = stated
+                return year, None, TWO_YEARS if has_another else None
+        return year_in_range(int(as_of[:4])), None, YEAR_ASSUMED
     except Unreadable as error:
         return None, str(error), None

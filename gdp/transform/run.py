@@ -1,7 +1,7 @@
-"""From raw records to clean ones, a file at a time: arrays, streams and folders of parts all go through clean_lines.
+"""From raw records to clean ones, a file at a time: arrays and streams, both by clean_lines.
 
-A stream becomes a stream block by block, by several processes, in the order of its lines. Where an array is read or
-written, all of it is in memory, and its records are sorted.
+A stream becomes a stream chunk by chunk, by several processes, in the order of its lines. An array is read whole, and
+its records are sorted.
 """
 
 from __future__ import annotations
@@ -14,52 +14,51 @@ from typing import Any
 
 from gdp.record_files import is_stream, joined, lines_of_array
 from gdp.remote_files import Where
-from gdp.runtime.chunks import Chunk, Range, packed, chunks_or_ranges_of
+from gdp.runtime.chunks import Chunk, Range, chunks_or_ranges_of, packed
 from gdp.runtime.rejects import RECORD, Limits, Reject, put_rejected, rejected_lines
 from gdp.runtime.resumable import ResumableOutput, fingerprint_of
 from gdp.runtime.run_log import run_log
 from gdp.runtime.terminal import progress
 from gdp.runtime.worker_pool import results_in_order, shared_buffers
-from gdp.transform.batch import CleanedBlock, clean_lines
-from gdp.transform.totals import Tally
+from gdp.transform.batch import CleanChunk, clean_lines
+from gdp.transform.totals import Totals
 from utils import Exit, StageError, write_whole
 
 STAGE = "transform"
 ORDER = {"As_of": False, "Institution": True, "Year": False, "GDP_USD_billion": False, "Country": True}  # ascending?
 
 
-def refuse(tally: Tally, source: str, limits: Limits) -> None:
-    """Raise StageError (65) when too much was set aside, or there is no figure at all."""
-    first = f" (the first: {tally.first_rejects[0]})" if tally.first_rejects else ""
-    limits.check_rejected(tally.rejected, tally.total, f"records of {source}{first}")
-    if not tally.written:
-        raise StageError(Exit.BAD_DATA, f"{source} holds no figure of any country; run extract.py again")
+def refuse(totals: Totals, source: str, limits: Limits) -> None:
+    """Raise StageError (65) when too many records were rejected, or there is no figure at all."""
+    first = f" (the first: {totals.first_rejects[0]})" if totals.first_rejects else ""
+    limits.check_rejected(totals.rejected, totals.total, f"records of {source}{first}")
+    if not totals.written:
+        raise StageError(Exit.BAD_DATA, f"{source} has no figure of any country; run extract.py again")
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------------
 
 
-def transform_sorted(source: Where, target: Where, limits: Limits) -> tuple[Tally, str]:
+def transform_sorted(source: Where, target: Where, limits: Limits) -> tuple[Totals, str]:
     """Clean the raw records of `source` into `target`, highest first within As_of, institution and year.
 
-    Returns what became of them, and the SHA-256 of what was written. Raises StageError, and leaves `target`
-    as it was: 66 when `source` is missing, 65 when it is neither an array nor lines or when too much was set aside, 74
-    when something cannot be written.
+    Returns the totals, and the SHA-256 of what was written. Raises StageError, and leaves `target` as it was: 66 when
+    `source` is missing, 65 when it has no records or too many were rejected, 74 when something cannot be written.
     """
-    blocks, tally = list(_cleaned_blocks(source)), Tally()
-    for block in blocks:
-        tally.add(block.tally)
-    put_rejected(target, STAGE, [rejected_lines(STAGE, block.rejects) for block in blocks if block.rejects])
-    refuse(tally, str(source), limits)
-    lines = _in_order([line for block in blocks for line in block.lines.splitlines()])
+    chunks, totals = list(_clean_chunks(source)), Totals()
+    for chunk in chunks:
+        totals.add(chunk.totals)
+    put_rejected(target, STAGE, [rejected_lines(STAGE, chunk.rejects) for chunk in chunks if chunk.rejects])
+    refuse(totals, str(source), limits)
+    lines = _in_order([line for chunk in chunks for line in chunk.lines.splitlines()])
     content = packed(joined(lines, as_lines=is_stream(target)), target)
     write_whole(target, content)
-    return tally, hashlib.sha256(content).hexdigest()
+    return totals, hashlib.sha256(content).hexdigest()
 
 
-def _cleaned_blocks(source: Where) -> Iterator[CleanedBlock]:
+def _clean_chunks(source: Where) -> Iterator[CleanChunk]:
     if is_stream(source):
-        for offset, text in (block.lines() for block in chunks_or_ranges_of(source)):
+        for offset, text in (chunk.lines() for chunk in chunks_or_ranges_of(source)):
             yield clean_lines(text, str(source), offset)
         return
     lines, sha256 = lines_of_array(source)
@@ -68,7 +67,7 @@ def _cleaned_blocks(source: Where) -> Iterator[CleanedBlock]:
 
 
 def _in_order(lines: list[bytes]) -> list[bytes]:
-    """Return clean lines in the order that a .json has."""
+    """Return clean lines in the order of a .json."""
     import orjson
     import pandas as pd
 
@@ -81,56 +80,56 @@ def _in_order(lines: list[bytes]) -> list[bytes]:
 
 
 def all_named(sources: list[Where]) -> str:
-    """Return the names of all sources in a row."""
+    """Return the names of all sources, separated by commas."""
     return ", ".join(map(str, sources))
 
 
-def transform_stream(files: list[Where], target: Where, limits: Limits) -> Tally:
+def transform_stream(files: list[Where], target: Where, limits: Limits) -> Totals:
     """Clean the raw lines of streams into `target`; what is no clean record goes to Rejected.jsonl, with its place.
 
-    Returns what became of them. Raises StageError, and leaves `target` as it was: 66 for a missing source, 65 when too
-    much was set aside, 74 when something cannot be written. Interrupted, it goes on where it stopped.
+    Returns the totals. Raises StageError, and leaves `target` as it was: 66 for a missing source, 65 when too many
+    records were rejected, 74 when something cannot be written. After an interruption, the next run continues.
     """
     output = ResumableOutput(target, STAGE, fingerprint_of(files))
     if done := output.finished_state():
         output.drop()
-        tally = Tally(done["tally"])
-        refuse(tally, all_named(files), limits)
+        totals = Totals(done["totals"])
+        refuse(totals, all_named(files), limits)
         run_log.info("done before, from the same lines:")
-        return tally
+        return totals
     state = _clean_all(output, files, target, limits.workers)
     output.save(state)
     output.put_rejected()
-    refuse(Tally(state["tally"]), all_named(files), limits)
+    refuse(Totals(state["totals"]), all_named(files), limits)
     output.put(state)
-    return Tally(state["tally"])
+    return Totals(state["totals"])
 
 
 def _clean_all(output: ResumableOutput, files: list[Where], target: Where, workers: int) -> dict[str, Any]:
-    """Clean every block that was not done before; return how many blocks and bytes were done, and the tally."""
-    state = output.state or {"blocks": 0, "bytes": 0, "tally": None}
+    """Clean every chunk that was not done before; return the number of chunks and bytes, and the totals."""
+    state = output.state or {"chunks": 0, "bytes": 0, "totals": None}
     if output.state:
-        run_log.info(f"going on: {state['blocks']} blocks were done before")
-    tally = Tally(state["tally"])
+        run_log.info(f"continuing: {state['chunks']} chunks were done before")
+    totals = Totals(state["totals"])
 
     def now() -> dict[str, Any]:
-        return {**state, "tally": tally.as_json()}
+        return {**state, "totals": totals.as_json()}
 
-    blocks = islice((block for file in files for block in chunks_or_ranges_of(file)), state["blocks"], None)
+    chunks = islice((chunk for file in files for chunk in chunks_or_ranges_of(file)), state["chunks"], None)
     size = sum(file.stat().st_size for file in files)
     with progress(size, "bytes read", state["bytes"]) as advance:
-        work, tasks = partial(clean_block, target=target), shared_buffers.assigned(blocks, workers)
-        for (block, buffer), (lines, rejects, more) in results_in_order(work, tasks, workers):
-            tally.add(more)
-            state |= {"blocks": state["blocks"] + 1, "bytes": state["bytes"] + block.length}
+        work, tasks = partial(clean_chunk, target=target), shared_buffers.assigned(chunks, workers)
+        for (chunk, buffer), (lines, rejects, more) in results_in_order(work, tasks, workers):
+            totals.add(more)
+            state |= {"chunks": state["chunks"] + 1, "bytes": state["bytes"] + chunk.length}
             output.add(shared_buffers.read(lines, buffer), rejected_lines(STAGE, rejects), now)
-            advance(block.length)
+            advance(chunk.length)
     return now()
 
 
-def clean_block(task: tuple[Chunk | Range, int], target: Where) -> tuple[bytes | int, list[Reject], Tally]:
-    """Return what becomes of a block: its lines as they go into `target`, in a shared buffer, its rejects and tally."""
-    block, buffer = task
-    offset, text = block.lines()
-    cleaned = clean_lines(text, str(block.path), offset)
-    return shared_buffers.write(packed(cleaned.lines, target), buffer), cleaned.rejects, cleaned.tally
+def clean_chunk(task: tuple[Chunk | Range, int], target: Where) -> tuple[bytes | int, list[Reject], Totals]:
+    """Return what becomes of a chunk: its lines as `target` has them, in a shared buffer, its rejects and totals."""
+    chunk, buffer = task
+    offset, text = chunk.lines()
+    cleaned = clean_lines(text, str(chunk.path), offset)
+    return shared_buffers.write(packed(cleaned.lines, target), buffer), cleaned.rejects, cleaned.totals

@@ -1,4 +1,4 @@
-"""What became of raw records, added up: how many met which fate, control sums, unknown names, the first rejects."""
+"""Totals of many raw records: how many had which fate, control sums, unknown names, the first rejects."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 from gdp.transform.rules import Fate
 from utils import MAX_NAMED
 
-BROKEN = "no record"  # the fate of what is no raw record at all
-MAX_UNKNOWN = 25  # how many unknown names are remembered, to be told; none of the shared pages has one
+BROKEN = "no record"  # the fate of a line that is no raw record at all
+MAX_UNKNOWN = 25  # unknown names that are remembered for messages; no real page has one
 
 Sums = dict[str, list[int]]  # by As_of, year and institution: hundredths of a billion, of the countries and of World
 
 
 class ControlTotal(NamedTuple):
-    """An institution's countries added up beside its World row, both in billions of US dollars."""
+    """The sum of an institution's countries, and its World row, both in billions of US dollars."""
 
     as_of: str
     institution: str
@@ -25,8 +25,8 @@ class ControlTotal(NamedTuple):
     world: float
 
 
-class Tally:
-    """What became of raw records, added up block by block; `saved` is an earlier one's as_json."""
+class Totals:
+    """Totals of raw records, added up chunk by chunk; `saved` is what an earlier one's as_json returned."""
 
     def __init__(self, saved: Mapping[str, Any] | None = None) -> None:
         saved = saved or {"counts": {}, "sums": {}, "unknown": [], "first_rejects": []}
@@ -35,8 +35,8 @@ class Tally:
         self.unknown: list[str] = list(saved["unknown"])
         self.first_rejects: list[str] = list(saved["first_rejects"])
 
-    def add(self, more: Tally) -> None:
-        """Add what became of more records."""
+    def add(self, more: Totals) -> None:
+        """Add the totals of more records."""
         self.counts.update(more.counts)
         for name, (countries, world) in more.sums.items():
             before = self.sums.get(name, [0, 0])
@@ -45,12 +45,12 @@ class Tally:
         self.first_rejects = [*self.first_rejects, *more.first_rejects][:MAX_NAMED]
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return the totals as a JSON object."""
         return vars(self)
 
     @property
     def by_fate(self) -> dict[str, int]:
-        """How many records met each fate, the fates in an order of their own, those that none met left out."""
+        """How many records had each fate, in the order of Fate; fates of no record are left out."""
         return {fate: self.counts[fate] for fate in (*map(str, Fate), BROKEN) if self.counts[fate]}
 
     @property
@@ -60,12 +60,12 @@ class Tally:
 
     @property
     def written(self) -> int:
-        """How many of them gave a clean record."""
+        """How many records gave a clean record."""
         return self.counts[Fate.CLEAN.value]
 
     @property
     def rejected(self) -> int:
-        """How many of them were set aside."""
+        """How many records were rejected."""
         return self.counts[Fate.REJECTED.value] + self.counts[BROKEN]
 
     @property
@@ -74,10 +74,10 @@ class Tally:
         return max((name.partition(" ")[0] for name in self.sums), default="")
 
     def control_totals(self) -> Iterator[ControlTotal]:
-        """Yield the sum of the countries of each institution and As_of beside its World row.
+        """Yield the sum of the countries of each institution and As_of, and its World row.
 
-        A column may have figures of other years, so all of them stand against the only World row that there is; where
-        there are several, a column each, the year tells which countries belong to it.
+        A column may have figures for other years, so all of them are compared with the only World row of a page. Where
+        there are several World rows, one a year, each is compared with the countries of its year.
         """
         of_series: dict[tuple[str, str], dict[int, list[int]]] = {}
         for name, cents in self.sums.items():

@@ -1,13 +1,13 @@
-"""The years that cells and headings state, and the marks that texts carry beside what they say."""
+"""The years that cells and headings state, and the footnote marks beside them."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-from gdp.records import FIRST_YEAR, LAST_YEAR
+from gdp.model import FIRST_YEAR, LAST_YEAR
 
-CACHED_HEADINGS = 16_384  # distinct texts that are understood once; a page has a few
+CACHED_HEADINGS = 16_384  # distinct texts that are read once; a page has a few
 
 FOOTNOTE = re.compile(r"\[[^\[\]]*\]")
 MARKS = re.compile(r"[†‡*^⁺§¶#¹²³⁰-⁹]+")
@@ -20,14 +20,14 @@ def without_marks(text: str) -> str:
 
 
 class Unreadable(ValueError):
-    """A field that is neither a value nor a known sign of absence; the message says what it is."""
+    """A field that is neither a value nor a known sign that there is none; the message quotes it."""
 
 
 _YEARS = re.compile(r"(?<!\d)((?:19|20)\d\d)(?:\s?[-–—/]\s?((?:19|20)?\d\d)(?!\d))?(?!\d)")
 _SHORT_YEAR = re.compile(r"(?:\bFY\s?|(?<!\w)['’])(\d\d)(?!\d)", re.IGNORECASE)  # FY25, '25
-_LAST_SHORT_YEAR = 49  # '49 is 2049 and '50 is 1950: no list projects so far, nor reaches further back
+_LAST_SHORT_YEAR = 49  # '49 is 2049 and '50 is 1950: no list projects so far or begins so early
 _ESTIMATED = re.compile(r"^(?:FY\s?)?(.*?)\s*(?:\(?(?:est\.?|estimates?|[efp])\)?)?$", re.IGNORECASE)
-# A year behind these words is when the figures were published, and none that they are of.
+# A year after these words is the year of publication, not the figures' year.
 _RELEASE = re.compile(
     r"\b(?:WEO|World Economic Outlook|as of|updated?|retrieved|accessed|released?|published)\b[^\d()\[\]]{0,20}\d{4}\b",
     re.IGNORECASE,
@@ -44,26 +44,24 @@ def year_of_cell(text: str) -> int:
 
 
 @lru_cache(CACHED_HEADINGS)
-def year_of_heading(text: str) -> tuple[int, str | None] | None:
-    """Return the year that a heading states, of a range ("2022–24") the last, and a Note where another stands there.
+def year_of_heading(text: str) -> tuple[int, bool] | None:
+    """Return the year that a heading states, of a range ("2022–24") the last, and whether it states another one too.
 
-    Returns None when it states no year; raises Unreadable when it states two of which none is that of a release.
+    Returns None when it states no year; raises Unreadable when it states two and neither is the year of a release.
     """
     heading = _with_full_years(FOOTNOTE.sub(" ", text))
     years = {_last_year(found) for found in _YEARS.finditer(heading)}
     if len(years) < 2:
-        return (years.pop(), _note_of_split_year(heading)) if years else None
+        return (years.pop(), _has_split_year(heading)) if years else None
     of_figures = {_last_year(found) for found in _YEARS.finditer(_RELEASE.sub(" ", heading))}
     if len(of_figures) != 1:
         raise Unreadable(f"the heading {text[:80]!r} states more than one year")
-    year = of_figures.pop()
-    released = ", ".join(str(other) for other in sorted(years - {year}))
-    return year, f"the heading states {year} and {released}; {year} is taken, {released} is when it was published"
+    return of_figures.pop(), True
 
 
-def _note_of_split_year(heading: str) -> str | None:
-    split = next((found for found in _YEARS.finditer(heading) if found[2] and "/" in found[0]), None)
-    return f"the heading states {split[0]}; the later year is taken" if split else None
+def _has_split_year(heading: str) -> bool:
+    """Return whether a heading states a year such as 2024/25; the later one is used."""
+    return any(found[2] and "/" in found[0] for found in _YEARS.finditer(heading))
 
 
 def _with_full_years(text: str) -> str:
@@ -78,14 +76,14 @@ def _last_year(found: re.Match[str]) -> int:
 
 
 def year_in_range(year: int) -> int:
-    """Return a year that national accounts can be of; raises Unreadable for any other."""
+    """Return a year that national accounts exist for; raises Unreadable for any other."""
     if not FIRST_YEAR <= year <= LAST_YEAR:
         raise Unreadable(f"Year is {year}, not between {FIRST_YEAR} and {LAST_YEAR}")
     return year
 
 
 def checked_year(year: int) -> tuple[int, str | None]:
-    """Return a year and, where it is none that national accounts can be of, why."""
+    """Return a year, and why no national accounts exist for it, or None."""
     try:
         return year_in_range(year), None
     except Unreadable as error:

@@ -9,19 +9,19 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gdp.validate.observations import Key
-from utils import with_commas
+from gdp.validate.series import billions
 
 AGREES, STALE, UNEXPLAINED = "agrees", "stale", "unexplained"
 # The page rounds to millions, and we to hundredths of a billion: the last digit may differ, which must not hide an edit
 # of the smallest economies (0.06 and 0.07).
-ROUNDING_BILLION_USD, SMALL_BILLION_USD = 0.011, 1.0
+ROUNDING_MILLION_USD, SMALL_MILLION_USD = 11, 1000
 # A page that shares fewer figures than this with a release was made from another one. Seen: 0.03 to 0.06 with another
 # release, 0.54 and more with the same one.
 SAME_RELEASE_SHARE = 0.25
 
 
 class Earlier(NamedTuple):
-    """What was said of a figure before the newest release: when first, and how much in billions of USD."""
+    """What was said of a figure before the newest release: when first, and how much in millions of USD."""
 
     as_of: str
     figure: float
@@ -36,7 +36,7 @@ class Release(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """One figure of the page beside the IMF's own, in billions of USD; `told` says the outcome in words."""
+    """One figure of the page beside the IMF's own, in millions of USD; `told` says the outcome in words."""
 
     key: Key
     page: float
@@ -65,15 +65,15 @@ def _compared(key: Key, figure: float, own: Release) -> Compared:
     theirs = own.figures[key]
     if _alike(figure, theirs):
         return Compared(key, figure, theirs, AGREES, "agrees")
-    says = f"the IMF itself says {with_commas(theirs)} ({own.as_of[:10]})"
+    says = f"the IMF itself says {billions(theirs)} ({own.as_of[:10]})"
     before = next((said for said in own.older.get(key, []) if _alike(figure, said.figure)), None)
     if before:
         return Compared(key, figure, theirs, STALE, f"stale, as said on {before.as_of[:10]}; {says}")
     country, near = key[0], range(key[1] - 2, key[1] + 3)
     year = next((y for y in near if _alike(figure, own.figures.get((country, y), 0.0))), None)
-    hint = f", and {with_commas(figure)} for {year}" if year else ""
+    hint = f", and {billions(figure)} for {year}" if year else ""
     return Compared(key, figure, theirs, UNEXPLAINED, says + hint)
 
 
 def _alike(one: float, other: float) -> bool:
-    return one == other or (abs(one - other) < ROUNDING_BILLION_USD and min(one, other) >= SMALL_BILLION_USD)
+    return one == other or (abs(one - other) < ROUNDING_MILLION_USD and min(one, other) >= SMALL_MILLION_USD)

@@ -9,19 +9,20 @@ Held against all pairs of neighbours among the ten real pages of 2018 to 2026: n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
+from gdp.model import CONTRADICTS_VINTAGE
 from gdp.validate.findings import Finding
-from gdp.validate.observations import Statement
+from gdp.validate.observations import Baseline, Key, Statement
 from gdp.validate.series import MIN_PAIRS, MOST_MOVED, Statements, log_ratios, median
 from utils import first_few
 
 IDENTICAL_SHARE = 0.5  # of figures that equal another year's or institution's; seen: 6 of 201
 MAX_GONE_SHARE = 0.08  # of the IMF's countries; seen: at most 4 of 195. A page's World Bank column went from 209 to 186
 UNSETTLED = "contradicts another vintage"  # and nothing tells yet which of the two is wrong
-LOOKED_AT = 2  # vintages to each side: two that agree outvote one
+LOOK_BACK, LOOK_AHEAD = 2, 2  # vintages to each side: two that agree outvote one
 
 
 class Contradiction(NamedTuple):
@@ -33,45 +34,43 @@ class Contradiction(NamedTuple):
     expected: str
 
 
-class Neighbours(NamedTuple):
-    """The vintages around one of the same publisher that are not in doubt: by distance, 0 the nearest; {} for none."""
+class Surroundings(NamedTuple):
+    """What a vintage is compared with: the publisher's vintages around it, baselines, releases, confirmed figures."""
 
-    earlier: Callable[[int], Statements]
-    later: Callable[[int], Statements]
+    earlier: Sequence[Statements] = ()  # nearest first, at most LOOK_BACK; none with a fatal finding
+    later: Sequence[Statements] = ()  # nearest first, at most LOOK_AHEAD, not checked yet
     is_unsettled: bool = False  # the nearest earlier one contradicts the one before it
-
-
-NO_NEIGHBOURS = Neighbours(lambda _: {}, lambda _: {})
+    baselines: Mapping[str, Baseline] = {}
+    releases: Sequence[
+        Statement
+    ] = ()  # the IMF's own in the database from before the vintage, newest first, at most two
+    confirmed: Container[tuple[str, Key]] = frozenset()  # institution and key of figures that a person confirmed
 
 
 class Verdict(NamedTuple):
-    """What comes of a vintage beside its neighbours: findings, and the statements that its figures are measured by.
-
-    `stirs` says that the neighbours should be judged anew in its light.
-    """
+    """The findings on a vintage among its neighbours, and the statements that its figures are compared with."""
 
     findings: list[Finding]
     last: Statements
-    stirs: bool = False
 
 
-def weigh(now: Statements, around: Neighbours) -> Verdict:
+def weigh(now: Statements, around: Surroundings) -> Verdict:
     """Return the verdict on a vintage; its findings are fatal where it is the odd one among its neighbours."""
-    last, following = around.earlier(0), around.later(0)
+    last = around.earlier[0] if around.earlier else {}
+    following = around.later[0] if around.later else {}
     against = contradictions(now, last)
     if not against and not around.is_unsettled and not contradictions(now, following):
         return Verdict([], last)
-    earlier = [last, *(around.earlier(distance) for distance in range(1, LOOKED_AT))]
-    others = [one for one in (*earlier, following, *(around.later(n) for n in range(1, LOOKED_AT))) if one]
+    others = [one for one in (*around.earlier, *around.later) if one]
     opponents = [one for one in others if contradictions(now, one)]
     agreeing = next((pair for pair in combinations(opponents, 2) if not contradictions(*pair)), None)
     number_with_it = len(others) - len(opponents)
     if agreeing and len(opponents) > number_with_it:
-        return Verdict(_as_odd(now, agreeing), {}, stirs=True)
-    sound = next((one for one in earlier if one and one not in opponents), {})
+        return Verdict(_as_odd(now, agreeing), {})
+    sound = next((one for one in around.earlier if one and one not in opponents), {})
     if against and not number_with_it:
-        return Verdict(_as_unsettled(now, last, against), {}, stirs=True)
-    return Verdict([], sound, stirs=True)
+        return Verdict(_as_unsettled(now, last, against), {})
+    return Verdict([], sound)
 
 
 def contradictions(one: Statements, other: Statements) -> list[Contradiction]:
@@ -158,5 +157,7 @@ def _as_unsettled(now: Statements, last: Statements, against: list[Contradiction
         seen = f"{one.check}: {one.seen}"
         expected = f"{one.expected}; this vintage or that of {day} is wrong, and the next one tells"
         notes = dict.fromkeys(statement.figures, note)
-        findings.append(Finding(UNSETTLED, False, one.institution, statement.as_of, seen, expected, notes))
+        findings.append(
+            Finding(UNSETTLED, False, one.institution, statement.as_of, seen, expected, notes, flag=CONTRADICTS_VINTAGE)
+        )
     return findings

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from itertools import compress
 from typing import NamedTuple
 
+from gdp.model import OUTLIER, UNIT_SLIP
 from gdp.validate.findings import Finding
-from gdp.validate.series import MIN_PAIRS, MOST_MOVED, Series, log_ratios, median
-from utils import first_few, with_commas
+from gdp.validate.series import MIN_PAIRS, MOST_MOVED, Series, billions, log_ratios, median
+from utils import first_few
 
 # The IMF's figure against the other institutions', as distances from the usual ratio in robust standard deviations
 # (those are 0.04 to 0.10). Both must be off to the same side, one of them far; a lone witness must be sure. Seen: 3 to
@@ -41,15 +42,18 @@ def check_witnesses(all_series: Mapping[str, Series]) -> Iterable[Finding]:
         ]
         if _is_out_of_line([sigmas for _, _, sigmas in witnesses]):
             beside = ", ".join(
-                f"{o.institution} {with_commas(o.headlines[country][1])} ({o.headlines[country][0]})"
+                f"{o.institution} {billions(o.headlines[country][1])} ({o.headlines[country][0]})"
                 for o, _, _ in witnesses
             )
             slip = _slip(min((distance for _, distance, _ in witnesses), key=abs))
-            (slips if slip else notes)[country] = f"{with_commas(figure)} stands apart from {beside}{slip}"
-    for check, found in (("out of line with other institutions", notes), ("unit slip", slips)):
+            (slips if slip else notes)[country] = f"{billions(figure)} is far from {beside}{slip}"
+    for check, found, flag in (
+        ("out of line with other institutions", notes, OUTLIER),
+        ("unit slip", slips, UNIT_SLIP),
+    ):
         if found:
             seen = f"{len(found)} figures: {first_few(f'{country} {note}' for country, note in found.items())}"
-            yield imf.finding(check, False, seen, "the usual ratio to the other institutions", found)
+            yield imf.finding(check, False, seen, "the usual ratio to the other institutions", found, flag)
 
 
 Ratios = dict[int, dict[str, float]]  # by the gap of years, then by country: natural logarithms

@@ -1,56 +1,123 @@
-"""What a vintage says of one institution, and what it states by that: what others are measured by.
+"""The observations of one institution in one vintage: a list a field, which is read and compared faster than records.
 
-It is kept a list a field, which is read, packed and compared faster than a record at a time.
+Figures are in millions of US dollars, as published; of a row from before millions were kept, from its billions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from copy import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import groupby
 from operator import eq, itemgetter
-from typing import NamedTuple
+from typing import Any
 
-from gdp.records import CleanRecord, is_unsourced
+from gdp.model import CLEAN_FIELDS, CleanRecord, has_flag, source_flags
 
-Key = tuple[str, int]  # country and year
+Key = tuple[str, int]  # country and reference year
+HEAD = ("As_of", "Source", "Institution")  # the same for all observations of a vintage's institution
+VARYING = tuple(name for name in CLEAN_FIELDS if name not in HEAD)
+MILLIONS_A_BILLION = 1000
+Facts = tuple[float, float | None, str | None, str | None]
+"""What was published of a figure: billions, millions, the flags that the source set, and Status."""
+
+Columns = dict[str, list[Any]]  # by VARYING, all of the same length
 
 
-class Row(NamedTuple):
-    """What is said of one figure, in billions of USD."""
+class Observations:
+    """What a vintage has of one institution."""
 
-    country: str
-    code: str | None
-    region: str | None
-    subregion: str | None
-    year: int
-    figure: float
-    note: str | None
-    status: str | None
+    def __init__(self, as_of: str, source: str, institution: str, columns: Columns) -> None:
+        self.as_of, self.source, self.institution, self.columns = as_of, source, institution, columns
+
+    def __len__(self) -> int:
+        return len(self.columns["Country"])
+
+    @property
+    def head(self) -> tuple[str, str, str]:
+        """As_of, Source and Institution."""
+        return self.as_of, self.source, self.institution
+
+    @property
+    def countries(self) -> list[str]:
+        """The country of each observation."""
+        return self.columns["Country"]
+
+    @property
+    def codes(self) -> list[str | None]:
+        """The ISO code of each country."""
+        return self.columns["ISO3"]
+
+    @property
+    def years(self) -> list[int]:
+        """The reference year of each observation."""
+        return self.columns["Year"]
+
+    @property
+    def flags(self) -> list[str | None]:
+        """The flags of each observation."""
+        return self.columns["Flags"]
+
+    @cached_property
+    def keys(self) -> list[Key]:
+        """The country and reference year of each observation."""
+        return list(zip(self.countries, self.years, strict=True))
+
+    @cached_property
+    def millions(self) -> list[float]:
+        """The figure of each observation in millions of USD."""
+        millions = self.columns["GDP_USD_million"]
+        if None not in millions:
+            return millions
+        both = zip(millions, self.columns["GDP_USD_billion"], strict=True)
+        return [billion * MILLIONS_A_BILLION if million is None else million for million, billion in both]
+
+    @cached_property
+    def facts(self) -> list[Facts]:
+        """What was published of each observation: the figure, the page's marks and Status."""
+        flags = self.flags if self.flags.count(None) == len(self) else list(map(source_flags, self.flags))
+        columns = self.columns["GDP_USD_billion"], self.columns["GDP_USD_million"], flags, self.columns["Status"]
+        return list(zip(*columns, strict=True))
+
+    @cached_property
+    def has_each_once(self) -> bool:
+        """Whether no country has two figures of a year."""
+        return len(dict.fromkeys(self.keys)) == len(self)
+
+    @cached_property
+    def statement(self) -> Statement:
+        """The figures that have a source and a known country: what other vintages are compared with."""
+        figures = dict(zip(self.keys, self.millions, strict=True))
+        if self.flags.count(None) < len(self):
+            all_of_them = zip(self.keys, self.millions, self.flags, strict=True)
+            figures = {key: figure for key, figure, flags in all_of_them if not is_left_out(flags)}
+        return Statement(self.as_of, figures)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the observations one by one, each by field name."""
+        return [dict(zip(VARYING, row, strict=True)) for row in zip(*self.columns.values(), strict=True)]
+
+    def with_rows(self, rows: Sequence[Mapping[str, Any]]) -> Observations:
+        """Return the same institution and vintage with other observations, of which there is at least one."""
+        return Observations(
+            self.as_of, self.source, self.institution, {name: [row[name] for row in rows] for name in VARYING}
+        )
+
+    def extend(self, more: Observations) -> None:
+        """Add further observations of the same institution and vintage."""
+        for name, values in more.columns.items():
+            self.columns[name].extend(values)
 
 
 class Statement:
-    """What a publisher states of one institution at one As_of, in billions of USD: what others are measured by.
+    """The figures of one institution in one vintage that others are compared with, by country and year, in millions."""
 
-    `figures` has every figure whose column has a source. `sound` has those that nothing is held against; where
-    something is, the one that was said of that country and year before, if any was. They are not changed any more:
-    what follows from them is asked for again and again.
-    """
-
-    def __init__(self, as_of: str, figures: Mapping[Key, float], sound: Mapping[Key, float]) -> None:
-        self.as_of, self.figures, self.sound = as_of, figures, sound
-        self._alike: tuple[Mapping[Key, float], int] | None = None  # as many figures as those that were compared last
-
-    def with_sound(self, sound: Mapping[Key, float]) -> Statement:
-        """Return the same, with what is known by now of the figures in doubt; what follows from the others is kept."""
-        other = copy(self)
-        other.sound = sound
-        return other
+    def __init__(self, as_of: str, figures: Mapping[Key, float]) -> None:
+        self.as_of, self.figures = as_of, figures
+        self._alike: tuple[Mapping[Key, float], int] | None = None  # the last comparison
 
     @property
     def day(self) -> str:
-        """Return the day of the statement, for a message."""
+        """The day of the vintage, for a message."""
         return self.as_of[:10]
 
     def number_alike(self, other: Statement) -> int:
@@ -67,87 +134,45 @@ class Statement:
 
     @cached_property
     def by_country(self) -> set[tuple[str, float]]:
-        """The headline figures whatever their years: a copy may stand under another year."""
+        """The headline figures without their years: a copy may have another year."""
         return {(country, figure) for country, (_, figure) in self.headlines.items()}
 
     @cached_property
     def every_year(self) -> set[tuple[str, float]]:
-        """Every figure, whatever its year."""
+        """Every figure, without its year."""
         if len(self.headlines) == len(self.figures):
             return self.by_country
         return {(country, figure) for (country, _), figure in self.figures.items()}
 
 
-class _Fields(NamedTuple):
-    as_of: str
-    source: str
-    institution: str
-    countries: list[str]
-    codes: list[str | None]
-    regions: list[str | None]
-    subregions: list[str | None]
-    years: list[int]
-    figures: list[float]
-    notes: list[str | None]
-    statuses: list[str | None]
+def is_left_out(flags: str | None) -> bool:
+    """Return whether a figure is no headline, and so not compared."""
+    return has_flag(flags, "unsourced", "disputed", "unknown-name")
 
 
-class Said(_Fields):
-    """What a vintage says of one institution: lists of the same length, the fields of a Row each."""
-
-    @cached_property
-    def keys(self) -> list[Key]:
-        """Return the country and year of each figure."""
-        return list(zip(self.countries, self.years, strict=True))
-
-    @cached_property
-    def has_each_once(self) -> bool:
-        """Tell whether no country has two figures of a year."""
-        return len(dict.fromkeys(self.keys)) == len(self.years)
-
-    @cached_property
-    def stated(self) -> Statement:
-        """What this states: the figures whose column has a source, until something is held against one."""
-        figures = dict(zip(self.keys, self.figures, strict=True))
-        if any(self.notes):
-            noted = zip(self.keys, self.figures, self.notes, strict=True)
-            figures = {key: figure for key, figure, note in noted if not is_unsourced(note)}
-        return Statement(self.as_of, figures, figures)
-
-    def rows(self) -> list[Row]:
-        """Return what is said figure by figure."""
-        return list(map(Row._make, zip(*self[3:], strict=True)))
-
-    def with_rows(self, rows: Iterable[Iterable[object]]) -> Said:
-        """Return the same said of other figures, of one at least."""
-        return Said._make([*self[:3], *map(list, zip(*rows, strict=True))])
-
-    def add(self, more: Said) -> None:
-        """Add what the same vintage says further on."""
-        for mine, others in zip(self[3:], more[3:], strict=True):
-            mine.extend(others)  # type: ignore[attr-defined]
+def observations_in(records: Iterable[CleanRecord]) -> list[Observations]:
+    """Return records by As_of, Source and institution, in their order."""
+    found = []
+    for head, some in groupby(records, key=itemgetter(*HEAD)):
+        rows = list(some)
+        as_of, source, institution = head
+        columns = {name: [row.get(name) for row in rows] for name in VARYING}
+        found.append(Observations(as_of, source, institution, columns))
+    return joined(found)
 
 
-def said_in(records: Iterable[CleanRecord]) -> list[Said]:
-    """Return what records say, by As_of, Source and institution, in their order."""
-    found: list[Said] = []
-    for head, some in groupby(records, key=_head):
-        fields = [(*_fields(record), record.get("Status")) for record in some]
-        found.append(Said._make([*head, *map(list, zip(*fields, strict=True))]))
-    return put_together(found)
-
-
-def put_together(parts: Iterable[Said]) -> list[Said]:
-    """Return parts of what is said, those of one As_of, Source and institution together."""
-    found: dict[tuple[object, ...], Said] = {}
+def joined(parts: Iterable[Observations]) -> list[Observations]:
+    """Return parts with those of one As_of, Source and institution joined."""
+    found: dict[tuple[str, str, str], Observations] = {}
     for part in parts:
-        if found.setdefault(part[:3], part) is not part:
-            found[part[:3]].add(part)
+        known = found.setdefault(part.head, part)
+        if known is not part:
+            known.extend(part)
     return list(found.values())
 
 
 def headlines_of(figures: Mapping[Key, float], as_of: str) -> dict[str, tuple[int, float]]:
-    """Return by country the year and figure that stand for it: of As_of's year, else the nearest before, else after."""
+    """Return by country the year and figure of its headline: of As_of's year, else the nearest before, else after."""
     now = int(as_of[:4])
     chosen = {country: (year, figure) for (country, year), figure in figures.items()}
     if len(chosen) == len(figures):
@@ -161,5 +186,26 @@ def headlines_of(figures: Mapping[Key, float], as_of: str) -> dict[str, tuple[in
     return chosen
 
 
-_head = itemgetter("As_of", "Source", "Institution")
-_fields = itemgetter("Country", "ISO3", "Region", "Subregion", "Year", "GDP_USD_billion", "Note")
+class Baseline:
+    """The last figure of each country and year that nothing was found against, in millions of USD.
+
+    Figures from before a load are asked for when one of them is needed, once.
+    """
+
+    def __init__(self, older: Callable[[], Iterable[tuple[Key, float]]]) -> None:
+        self._figures: dict[Key, float] = {}
+        self._older: Callable[[], Iterable[tuple[Key, float]]] | None = older
+
+    def add(self, figures: Iterable[tuple[Key, float]]) -> None:
+        """Add newer figures that nothing was found against."""
+        self._figures.update(figures)
+
+    def of(self, keys: Iterable[Key]) -> list[float | None]:
+        """Return the figure of each key, or None where there is none."""
+        wanted = list(keys)
+        found = list(map(self._figures.get, wanted))
+        if self._older and None in found:
+            self._figures = {**dict(self._older()), **self._figures}
+            self._older = None
+            found = list(map(self._figures.get, wanted))
+        return found

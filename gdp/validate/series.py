@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from gdp.records import is_unsourced
 from gdp.validate.findings import Finding, Notes
-from gdp.validate.observations import Key, Said, Statement
+from gdp.validate.observations import MILLIONS_A_BILLION, Key, Observations, Statement, is_left_out
+from utils import with_commas
 
 MIN_PAIRS = 20  # fewer have no usual ratio
 MOST_MOVED = math.log(2)  # the median country between two vintages; seen: 0.08
@@ -19,10 +19,10 @@ Statements = Mapping[str, Statement]  # by institution
 
 
 class Series(NamedTuple):
-    """One institution's figures of one vintage, in billions of USD, beside those of the vintage that measures them."""
+    """One institution's figures of one vintage, in millions of USD, beside those of the vintage that measures them."""
 
-    said: Said
-    stated: Statement  # every figure whose column has a source
+    part: Observations
+    statement: Statement  # every figure that has a source and a known country
     unsourced: dict[Key, float]
     years: list[tuple[int, int]]  # of the headlines: each with how many, the most frequent first
     last: Statement | None = None
@@ -31,43 +31,49 @@ class Series(NamedTuple):
     @property
     def institution(self) -> str:
         """Return whose figures they are."""
-        return self.said.institution
+        return self.part.institution
 
     @property
     def as_of(self) -> str:
         """Return when they were said."""
-        return self.said.as_of
+        return self.part.as_of
 
     @property
     def figures(self) -> Mapping[Key, float]:
         """Return every figure whose column has a source."""
-        return self.stated.figures
+        return self.statement.figures
 
     @property
     def headlines(self) -> dict[str, tuple[int, float]]:
         """Return by country the year and figure that Countries_by_GDP would have."""
-        return self.stated.headlines
+        return self.statement.headlines
 
     def beside(self, last: Statement | None) -> Series:
         """Return the series beside what the vintage that measures it states."""
-        return self._replace(last=last, unchanged=self.stated.number_alike(last) if last else 0)
+        return self._replace(last=last, unchanged=self.statement.number_alike(last) if last else 0)
 
     def finding(
-        self, check: str, fatal: bool, seen: str, expected: str, notes: Mapping[str, str] | Notes | None = None
+        self,
+        check: str,
+        fatal: bool,
+        seen: str,
+        expected: str,
+        notes: Mapping[str, str] | Notes | None = None,
+        flag: str | None = None,
     ) -> Finding:
         """Return a finding about this series; a Note by country is about that country's headline figure."""
         by_figure: Notes = {
             (key, self.headlines[key][0]) if isinstance(key, str) else key: note for key, note in (notes or {}).items()
         }
-        return Finding(check, fatal, self.institution, self.as_of, seen, expected, by_figure)
+        return Finding(check, fatal, self.institution, self.as_of, seen, expected, by_figure, flag=flag)
 
 
-def series_of(said: Said) -> Series:
-    """Return what a vintage says of an institution as one series."""
-    said_of = zip(said.keys, said.figures, said.notes, strict=True)
-    unsourced = {key: figure for key, figure, note in said_of if is_unsourced(note)} if any(said.notes) else {}
-    years = Counter([year for year, _ in said.stated.headlines.values()]).most_common()
-    return Series(said, said.stated, unsourced, years)
+def series_of(part: Observations) -> Series:
+    """Return an institution's observations in a vintage as one series."""
+    all_of_them = zip(part.keys, part.millions, part.flags, strict=True)
+    unsourced = {key: figure for key, figure, flags in all_of_them if is_left_out(flags)} if any(part.flags) else {}
+    years = Counter([year for year, _ in part.statement.headlines.values()]).most_common()
+    return Series(part, part.statement, unsourced, years)
 
 
 # --- words and numbers ------------------------------------------------------------------------------------------------
@@ -80,7 +86,12 @@ def median(values: Iterable[float]) -> float:
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
-LEAST = 0.005  # 0.00 is less than half a hundredth of a billion; the smallest economies are rounded to it
+def billions(million: float) -> str:
+    """Return a figure in millions as messages show it, in billions."""
+    return with_commas(million / MILLIONS_A_BILLION)
+
+
+LEAST = 5.0  # million USD: a row from before millions were kept may have 0.00 billion
 
 
 def log_ratio(new: float, old: float) -> float:

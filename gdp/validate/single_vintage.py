@@ -12,14 +12,25 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping
 from operator import attrgetter
 
-from gdp.records import PAGE, publisher_of
-from gdp.validate.against_imf import AGREES, STALE, Release, compared, explained
-from gdp.validate.consistency import IDENTICAL_SHARE, NO_NEIGHBOURS, Neighbours, weigh
+from gdp.model import (
+    DEPARTS_FROM_IMF,
+    FATAL,
+    NEW_COUNTRY,
+    ODD_YEAR,
+    OTHER_INSTITUTION,
+    OUTSIDE_OUTLOOK,
+    SHARP_REVISION,
+    WIKIPEDIA,
+    publisher_of,
+)
+from gdp.model import STALE as STALE_FLAG
+from gdp.validate.against_imf import AGREES, STALE, Earlier, Release, compared, explained
+from gdp.validate.consistency import IDENTICAL_SHARE, Surroundings, weigh
 from gdp.validate.cross_source import check_witnesses
-from gdp.validate.duplicates import figures_said
+from gdp.validate.duplicates import check_repeated, figures_by_key
 from gdp.validate.findings import Finding
-from gdp.validate.observations import Key, Said
-from gdp.validate.series import MIN_PAIRS, Series, Statements, log_ratio, log_ratios, median, series_of
+from gdp.validate.observations import MILLIONS_A_BILLION, Key, Observations
+from gdp.validate.series import MIN_PAIRS, Series, Statements, billions, log_ratio, log_ratios, median, series_of
 from utils import first_few, percent, with_commas
 
 # How many countries an institution has. Seen: IMF 190-195, World Bank 186-214, UN 208-213. The IMF's lists of 2005 had
@@ -52,33 +63,41 @@ MAIN_YEAR_SHARE = 0.9  # seen: 0.97 and more, but in January, when some countrie
 # figures: 0.36, 0.35, 0.29, 0.28, 0.25, and all others below 0.21, in natural logarithms).
 SINGLE_EDITS_SHARE = 1 / 7
 MOVED = 0.005
-ROUNDING_BILLION_USD = 0.011  # a hundredth is what rounding alone can move the smallest economies by
+ROUNDING_MILLION_USD = 11  # a hundredth is what rounding alone can move the smallest economies by
 MOVED_IN_RELEASE = 0.30
 
 
-def check_vintage(
-    said: Iterable[Said], around: Neighbours = NO_NEIGHBOURS, release: Release | None = None
-) -> tuple[list[Finding], bool]:
-    """Return all findings on one vintage, what one publisher says at one As_of by institution, and whether it stirs.
-
-    `around` has the vintages beside it, and `release` the IMF's own figures where this is a page and those are loaded.
-    A vintage stirs when its neighbours should be checked anew in its light.
-    """
-    by_itself = [series_of(one) for one in sorted(said, key=_institution)]
-    verdict = weigh({series.institution: series.stated for series in by_itself}, around)
+def check_vintage(parts: Iterable[Observations], around: Surroundings) -> list[Finding]:
+    """Return all findings on one vintage, given by institution, among the vintages and releases around it."""
+    by_itself = [series_of(one) for one in sorted(parts, key=_institution)]
+    verdict = weigh({series.institution: series.statement for series in by_itself}, around)
     series_by_name = {one.institution: one.beside(verdict.last.get(one.institution)) for one in by_itself}
     findings = verdict.findings + [
         finding for series in series_by_name.values() for check in CHECKS_OF_A_SERIES for finding in check(series)
     ]
+    findings += [finding for one in by_itself if (finding := check_repeated(one.part))]
     findings += check_unsourced(series_by_name, verdict.last)
     findings += check_alike(series_by_name)
     findings += check_institutions(series_by_name, by_itself[0].as_of, verdict.last)
+    release = release_of(around)
     if release and "IMF" in series_by_name:
         findings += check_against_imf(series_by_name["IMF"], release)
     findings += check_witnesses(series_by_name)
     doubted = {(finding.institution, key) for finding in findings for key in finding.notes}
-    findings += [finding for series in series_by_name.values() for finding in check_moved(series, doubted)]
-    return findings, verdict.stirs
+    findings += [finding for series in series_by_name.values() for finding in check_moved(series, doubted, around)]
+    return [one._replace(flag=FATAL) if one.fatal and not one.notes else one for one in findings]
+
+
+def release_of(around: Surroundings) -> Release | None:
+    """Return the newest release that a page is compared with."""
+    if not around.releases:
+        return None
+    newest, *older = around.releases
+    earlier: dict[Key, list[Earlier]] = {}
+    for one in reversed(older):
+        for key, figure in one.figures.items():
+            earlier.setdefault(key, []).append(Earlier(one.as_of, figure))
+    return Release(newest.as_of, newest.figures, earlier)
 
 
 _institution = attrgetter("institution")
@@ -124,9 +143,9 @@ def check_twice(series: Series) -> Iterable[Finding]:
         countries = first_few(sorted(country for country, _ in both))
         seen = f"{len(both)} figures without a source are of the same year as others: {countries}"
         yield series.finding("figures left out", False, seen, "one figure a year; those that have a source stand")
-    if len(series.figures) + len(series.unsourced) == len(series.said.years):
+    if len(series.figures) + len(series.unsourced) == len(series.part):
         return
-    twice = [country for (country, _), figures in figures_said(series.said).items() if len(figures) > 1]
+    twice = [country for (country, _), figures in figures_by_key(series.part).items() if len(figures) > 1]
     if twice:
         fatal = len(twice) > max(MAX_TWICE_SHARE * len(series.headlines), 3)
         seen = f"two figures for {first_few(dict.fromkeys(twice))}"
@@ -141,7 +160,12 @@ def check_years(series: Series) -> Iterable[Finding]:
         odd = {country: f"year {year}" for country, (year, _) in series.headlines.items() if year not in expected_years}
         expected = f"{now - OLDEST} to {now + NEWEST}"
         yield series.finding(
-            "year out of range", False, f"{first_few(dict.fromkeys(odd.values()))} of {first_few(odd)}", expected, odd
+            "year out of range",
+            False,
+            f"{first_few(dict.fromkeys(odd.values()))} of {first_few(odd)}",
+            expected,
+            odd,
+            ODD_YEAR,
         )
     if series.years and series.years[0][1] < MAIN_YEAR_SHARE * len(series.headlines):
         seen = ", ".join(f"{year} for {number}" for year, number in series.years)
@@ -152,7 +176,7 @@ def check_years(series: Series) -> Iterable[Finding]:
 
 def check_large_economies(series: Series) -> Iterable[Finding]:
     """The large economies are there. Fatal where many of the IMF's are missing; on the ten pages none ever was."""
-    codes = set(series.said.codes)
+    codes = set(series.part.codes)
     missing = [name for code, name in LARGE_ECONOMIES.items() if code not in codes]
     if missing and series.figures:
         fatal = series.institution == "IMF" and len(missing) > MAX_LARGE_MISSING
@@ -165,18 +189,24 @@ def check_outside(series: Series) -> Iterable[Finding]:
     Fatal from the sixth on; held against all ten pages, none of which had any under the IMF's heading. What the IMF
     itself answers stands under no heading.
     """
-    said = series.said
-    if series.institution != "IMF" or publisher_of(said.source) != PAGE or OUTSIDE_THE_OUTLOOK.isdisjoint(said.codes):
+    part = series.part
+    if (
+        series.institution != "IMF"
+        or publisher_of(part.source) != WIKIPEDIA.name
+        or OUTSIDE_THE_OUTLOOK.isdisjoint(part.codes)
+    ):
         return
     outside = [
-        country for country, code, year in zip(said.countries, said.codes, said.years, strict=True)
+        country for country, code, year in zip(part.countries, part.codes, part.years, strict=True)
         if code in OUTSIDE_THE_OUTLOOK and (country, year) in series.figures
     ]  # fmt: skip
     if outside:
         notes = dict.fromkeys(outside, "the IMF's outlook has no figure of it")
         seen = f"figures of {first_few(outside)}"
         fatal = len(outside) > MAX_OUTSIDE
-        yield series.finding("institutions mixed up", fatal, seen, "none: the IMF's outlook leaves them out", notes)
+        yield series.finding(
+            "institutions mixed up", fatal, seen, "none: the IMF's outlook leaves them out", notes, OUTSIDE_OUTLOOK
+        )
 
 
 def check_scale(series: Series) -> Iterable[Finding]:
@@ -185,7 +215,7 @@ def check_scale(series: Series) -> Iterable[Finding]:
         return
     year = series.years[0][0]
     world = WORLD_2025_BILLION_USD * WORLD_GROWTH ** (year - 2025)
-    total = sum([figure for _, figure in series.headlines.values()])
+    total = sum([figure for _, figure in series.headlines.values()]) / MILLIONS_A_BILLION
     if not 1 / MAX_SCALE <= total / world <= MAX_SCALE:
         seen, expected = f"the figures add up to {total:,.0f} billion USD", f"about {world:,.0f} for {year}"
         yield series.finding("unit slip", True, seen, f"{expected}, within a factor of {MAX_SCALE}")
@@ -200,7 +230,7 @@ def check_same_figure(series: Series) -> Iterable[Finding]:
     number = max(counted.values())
     if number > most:
         figure = max(figure for figure, times in counted.items() if times == number)
-        seen = f"{number} of {len(series.headlines)} countries have {with_commas(figure)}"
+        seen = f"{number} of {len(series.headlines)} countries have {billions(figure)}"
         yield series.finding("same figure", True, seen, f"at most {percent(100 * MAX_SAME_SHARE, '.0f')} alike")
 
 
@@ -220,10 +250,12 @@ def check_come_and_gone(series: Series) -> Iterable[Finding]:
         yield series.finding("countries gone", False, f"{len(gone)} gone: {first_few(gone)}", expected)
     if come and before:
         notes = dict.fromkeys(come, f"not in the load of {series.last.day}")
-        yield series.finding("countries new", False, f"{len(come)} new: {first_few(come)}", "the same countries", notes)
+        yield series.finding(
+            "countries new", False, f"{len(come)} new: {first_few(come)}", "the same countries", notes, NEW_COUNTRY
+        )
 
 
-def check_moved(series: Series, doubted: Container[tuple[str, Key]]) -> Iterable[Finding]:
+def check_moved(series: Series, doubted: Container[tuple[str, Key]], around: Surroundings) -> Iterable[Finding]:
     """A figure for the same year moves with a release, together with others, and not by itself.
 
     What is measured is each figure that is not the last one said, against the last one that nothing is held against.
@@ -232,7 +264,13 @@ def check_moved(series: Series, doubted: Container[tuple[str, Key]]) -> Iterable
     now, last = series.figures, series.last
     if last is None or series.unchanged == len(now):
         return
-    both, said, sound = sum(map(last.sound.__contains__, now)), last.figures, last.sound
+    keys = [key for key in now if key in last.figures]
+    sound = {
+        key: figure
+        for key, figure in zip(keys, around.baselines[series.institution].of(keys), strict=True)
+        if figure is not None
+    }
+    both, said = len(sound), last.figures
     moves = [
         (key, figure, before if measure is None else measure)
         for key, figure in now.items()
@@ -244,12 +282,12 @@ def check_moved(series: Series, doubted: Container[tuple[str, Key]]) -> Iterable
         furthest_first = sorted(far, key=lambda key: -abs(far[key]))
         notes = {key: _from_what_to_what(last.figures[key], last.day, now[key]) for key in furthest_first}
         seen = f"{len(far)} of {both} moved: {first_few(f'{country} {note}' for (country, _), note in notes.items())}"
-        yield series.finding("moved since the last load", False, seen, expected, notes)
+        yield series.finding("moved since the last load", False, seen, expected, notes, SHARP_REVISION)
 
 
 def _from_what_to_what(before: float, day: str, now: float) -> str:
     change = percent(100 * math.expm1(log_ratio(now, before)), "+.1f")
-    return f"was {with_commas(before)} on {day}, now {with_commas(now)} ({change})"
+    return f"was {billions(before)} on {day}, now {billions(now)} ({change})"
 
 
 def _far(moves: list[tuple[Key, float, float]], both: int) -> tuple[dict[Key, float], str]:
@@ -261,7 +299,7 @@ def _far(moves: list[tuple[Key, float, float]], both: int) -> tuple[dict[Key, fl
     moved = [
         (key, ratio)
         for (key, figure, before), ratio in zip(moves, ratios, strict=True)
-        if abs(ratio) > MOVED and abs(figure - before) > ROUNDING_BILLION_USD
+        if abs(ratio) > MOVED and abs(figure - before) > ROUNDING_MILLION_USD
     ]
     if len(moved) <= SINGLE_EDITS_SHARE * both:
         return dict(moved), f"none by over {percent(100 * MOVED, '.1f')}"
@@ -292,9 +330,9 @@ def check_alike(all_series: Mapping[str, Series]) -> Iterable[Finding]:
     """Two institutions share few figures. Fatal where most are alike; on the ten pages at most 6 of 201 were."""
     names = list(all_series)
     for number, name in enumerate(names):
-        own = all_series[name].stated.by_country
+        own = all_series[name].statement.by_country
         for other in names[:number]:
-            same = len(own & all_series[other].stated.by_country)
+            same = len(own & all_series[other].statement.by_country)
             if same > IDENTICAL_SHARE * len(own) >= MIN_PAIRS / 2:
                 seen = f"{same} of {len(own)} figures are {other}'s too"
                 yield all_series[name].finding("institutions mixed up", True, seen, "figures of its own")
@@ -306,14 +344,16 @@ def check_unsourced(all_series: Mapping[str, Series], last: Statements) -> Itera
         if not series.unsourced:
             continue
         by_country = {(country, figure) for (country, _), figure in series.unsourced.items()}
-        others = {f"{other.institution}'s": other.stated for other in all_series.values() if other is not series}
+        others = {f"{other.institution}'s": other.statement for other in all_series.values() if other is not series}
         others |= {f"{name}'s of {one.day}": one for name, one in last.items() if name != series.institution}
         for whose, statement in others.items():
             same = by_country & statement.every_year
             if len(same) > IDENTICAL_SHARE * len(by_country):
                 notes = {key: f"{whose} figure" for key, figure in series.unsourced.items() if (key[0], figure) in same}
                 seen = f"{len(same)} of {len(by_country)} figures without a source are {whose}"
-                yield series.finding("institutions mixed up", False, seen, "figures of its own", notes)
+                yield series.finding(
+                    "institutions mixed up", False, seen, "figures of its own", notes, OTHER_INSTITUTION
+                )
         yield from _beyond_its_own_list(series)
 
 
@@ -323,7 +363,7 @@ def _beyond_its_own_list(series: Series) -> Iterable[Finding]:
     beyond = {key: "not in the column that has a source" for key in series.unsourced if key[0] not in countries}
     if series.figures and beyond:
         seen = f"{len(beyond)} countries without a source are not in its own list: {first_few(c for c, _ in beyond)}"
-        yield series.finding("countries without a source", False, seen, "the same countries", beyond)
+        yield series.finding("countries without a source", False, seen, "the same countries", beyond, OTHER_INSTITUTION)
 
 
 # --- against the IMF itself -------------------------------------------------------------------------------------------
@@ -343,8 +383,13 @@ def check_against_imf(series: Series, release: Release) -> Iterable[Finding]:
         figures = first_few(f"{country} {note}" for (country, _), note in odd.items())
         seen = f"{len(odd)} of {len(found)} figures: {figures}"
         yield series.finding(
-            "departs from the IMF's own figures", False, seen, "the IMF's figure, to the rounding", odd
+            "departs from the IMF's own figures",
+            False,
+            seen,
+            "the IMF's figure, to the rounding",
+            odd,
+            DEPARTS_FROM_IMF,
         )
     if stale:
         seen = f"{len(stale)} of {len(found)} figures are of before the release of {release.as_of[:10]}"
-        yield series.finding("figures of an older release", False, seen, "those of the newest", stale)
+        yield series.finding("figures of an older release", False, seen, "those of the newest", stale, STALE_FLAG)
