@@ -1,1 +1,1 @@
-"""What others do to a run, and what must hold all the same: `python -m tests.attacks` tries all and prints a table."""
+"""Attacks on a run, by family: `python -m tests.attacks` tries all and prints a table."""

@@ -1,6 +1,24 @@
-"""Every attack, family by family."""
+"""Every attack, family by family, in the order of the table."""
 
-from tests.attacks import endless, named, others, pipes, quiet, secrets, values
+from tests.attacks import (
+    clocks,
+    endless,
+    limits,
+    named,
+    others,
+    pipes,
+    quiet,
+    rotation,
+    secrets,
+    servers,
+    stops,
+    unpacked,
+    values,
+    years,
+)
 from tests.attacks.harness import ATTACKS
 
-__all__ = ["ATTACKS", "endless", "named", "others", "pipes", "quiet", "secrets", "values"]
+__all__ = [
+    "ATTACKS", "clocks", "endless", "limits", "named", "others", "pipes", "quiet", "rotation", "secrets", "servers",
+    "stops", "unpacked", "values", "years",
+]  # fmt: skip

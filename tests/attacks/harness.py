@@ -1,4 +1,4 @@
-"""What the attacks share: a home of their own with figures in it, the scripts as processes, and the list of attacks."""
+"""The home that each attack has, the scripts as processes, and the list of attacks."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Home:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the environment that the scripts are run in: out of the network's reach."""
+        """Return the environment of the scripts: without network."""
         return {**os.environ, **NO_NETWORK, "GDP_ETL_HOME": str(self.folder)}
 
     def run(self, script: str, *arguments: str | Path | bytes, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a script to its end; its output is text, whatever it writes."""
+        """Run a script to its end; bytes that are no text become U+FFFD."""
         command = [sys.executable, PROJECT / f"{script}.py", *arguments]
         return subprocess.run(
             command, cwd=self.folder, env={**self.environment, **environment}, capture_output=True, text=True,
@@ -69,8 +69,12 @@ class Home:
         return {str(path.relative_to(self.folder)): path.read_bytes() for path in files}
 
 
+class NotPossible(Exception):
+    """An attack cannot be tried on this machine; the message gives the reason."""
+
+
 class Attack(NamedTuple):
-    """One attack: its family, what is tried, and a function that raises AssertionError where it does not hold."""
+    """One attack: its family, what is tried, and a function that raises AssertionError where the suite fails."""
 
     family: str
     tried: str
@@ -103,10 +107,27 @@ def new_home(loaded: Home | None = None) -> Iterator[Home]:
 
 
 def one_line(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
-    """Hold that a run ended in a code with one line of error that says all of some words, and no traceback."""
+    """Check that a run ended in a code with one line of error that has some words, and no traceback."""
     errors = [line for line in done.stderr.splitlines() if "error:" in line]
     assert done.returncode == code, f"exit {done.returncode} and not {code}: {done.stderr[-400:]}"
     assert "Traceback" not in done.stderr + done.stdout, done.stderr[-600:]
     assert len({line.partition("error:")[2] for line in errors if " failed; " not in line}) == 1, done.stderr[-600:]
     for word in words:
         assert word in done.stderr, f"{word!r} is not in {done.stderr[-400:]}"
+
+
+def needs(*programs: str) -> None:
+    """Raise NotPossible where a program is missing or not allowed here."""
+    for program in programs:
+        command = {"strace": ["strace", "-o", os.devnull, "true"], "mount": ["unshare", "-m", "true"]}
+        try:
+            works = subprocess.run(command.get(program, [program]), check=False, capture_output=True).returncode == 0
+        except OSError:
+            works = False
+        if not works:
+            raise NotPossible(f"{program} is missing, or not allowed here")
+
+
+def traced(call: str, fault: str, *command: str | Path) -> list[str | Path]:
+    """Return a command under strace, which injects a fault into a system call."""
+    return ["strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={call}", "-e", f"inject={call}:{fault}", *command]

@@ -1,0 +1,107 @@
+"""Full disks, quotas, and too few descriptors: one line with the remedy that fits, and the old files stay."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.attacks.harness import Home, attack, needs, one_line, traced
+from tests.conftest import PROJECT
+from tests.page_builder import SHIPPED
+
+FAMILY = "full disks, quotas, descriptors"
+STAGES = {"extract": ["--page", str(SHIPPED)], "transform": [], "load": [], "report": []}
+
+
+def prepared(home: Home) -> dict[str, bytes]:
+    """Run everything once; return all files but the logs."""
+    assert home.run("etl_process", "--page", SHIPPED).returncode == 0
+    return files(home)
+
+
+def files(home: Home) -> dict[str, bytes]:
+    return {name: content for name, content in home.written().items() if not name.startswith("log/")}
+
+
+def under_strace(home: Home, stage: str, call: str, fault: str) -> subprocess.CompletedProcess[str]:
+    command = traced(call, fault, sys.executable, PROJECT / f"{stage}.py", *STAGES[stage])
+    return subprocess.run(
+        command, env=home.environment, capture_output=True, text=True, check=False, timeout=120, cwd=home.folder
+    )
+
+
+@attack(FAMILY, "a quota that is used up, at every file that a stage syncs")
+def quota(home: Home) -> None:
+    needs("strace")
+    before = prepared(home)
+    for stage in STAGES:
+        done = under_strace(home, stage, "fsync", "error=EDQUOT")
+        assert "Traceback" not in done.stderr, done.stderr[-400:]
+        one_line(done, 74)
+        assert files(home).keys() == before.keys()
+    assert home.run("etl_process", "--page", SHIPPED).returncode == 0
+
+
+@attack(FAMILY, "a full tmpfs, filled before each stage")
+def full_disk(home: Home) -> None:
+    needs("mount")
+    script = """
+mount -t tmpfs -o size=3m none "$1" && export GDP_ETL_HOME="$1" && cd "$1"
+"$2" "$3/etl_process.py" --quiet --page "$4" > /dev/null 2>&1 || exit 90
+head -c 4000000 /dev/zero > fill 2> /dev/null
+for command in "extract.py --page $4" transform.py load.py report.py; do
+    "$2" "$3"/$command > /dev/null 2> messages.txt; echo "$command: $?"; tail -n 1 messages.txt
+done
+rm fill
+"$2" "$3/etl_process.py" --quiet --page "$4" > /dev/null 2>&1 || exit 91
+"""
+    arguments = [str(home.folder), sys.executable, str(PROJECT), str(SHIPPED)]
+    done = subprocess.run(
+        ["unshare", "-m", "bash", "-c", script, "bash", *arguments],
+        env=home.environment, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, (done.returncode, done.stdout, done.stderr)
+    codes = [line.rpartition(" ")[2] for line in done.stdout.splitlines() if ".py" in line.partition(":")[0]]
+    assert len(codes) == 4 and set(codes) <= {"0", "74"}, done.stdout
+
+
+@attack(FAMILY, "hardly any descriptors")
+def few_descriptors(home: Home) -> None:
+    before = prepared(home)
+    for number in (8, 12, 16, 20):
+        for command in (
+            "extract.py --page $PAGE",
+            "transform.py",
+            "load.py",
+            "report.py",
+            "etl_process.py --page $PAGE",
+        ):
+            done = home.shell(f"ulimit -n {number}; $PY $SUITE/{command}")
+            assert "Traceback" not in done.stderr, (number, command, done.stderr[-400:])
+            assert done.returncode in (0, 1, 66, 71), (number, command, done.returncode, done.stderr[-300:])
+            assert "make room" not in done.stderr, done.stderr[-300:]
+    assert files(home).keys() == before.keys()
+
+
+@attack(FAMILY, "EMFILE at each file that a stage opens")
+def no_descriptor_left(home: Home) -> None:
+    needs("strace")
+    before = prepared(home)
+    for stage in STAGES:
+        opened = calls(home, stage)
+        for number in sorted({*range(max(1, opened - 12), opened + 1)}):
+            done = under_strace(home, stage, "openat", f"error=EMFILE:when={number}")
+            assert "Traceback" not in done.stderr, (stage, number, done.stderr[-400:])
+            assert done.returncode in (0, 66, 71, 74), (stage, number, done.returncode, done.stderr[-300:])
+    assert files(home).keys() == before.keys()
+
+
+def calls(home: Home, stage: str) -> int:
+    """Return how many files a stage opens."""
+    log = home.folder / "calls"
+    command = ["strace", "-f", "-o", str(log), "-e", "trace=openat", sys.executable, str(PROJECT / f"{stage}.py")]
+    subprocess.run([*command, *STAGES[stage]], env=home.environment, capture_output=True, check=False, timeout=120)
+    number = Path(log).read_text(errors="replace").count("openat(")
+    log.unlink()
+    return number
