@@ -10,17 +10,16 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from gdp.model import (
+    CONFIRMATION_FIELDS,
     CURRENT,
     ESTIMATE_FIELDS,
     FLAGS,
     HEADLINE_FIELDS,
     INSTITUTIONS,
+    LOAD_FIELDS,
     NOT_A_HEADLINE,
     SOURCE_FLAGS,
-    Confirmation,
     Field,
-    Load,
-    fields_of,
 )
 from utils import PROJECT, write_whole
 
@@ -126,8 +125,8 @@ def metadata() -> str:
             "GDP_History", "GDP_Estimates with the first and the last day on which each figure was current.", "As_of",
             HISTORY_DAYS | estimates,
         ),
-        _table("Loads", "Every vintage that was loaded.", "Loaded_at", _described(fields_of(Load))),
-        _table("Confirmations", "Findings that a person checked.", "Confirmed_at", _described(fields_of(Confirmation))),
+        _table("Loads", "Every vintage that was loaded.", "Loaded_at", _described(LOAD_FIELDS)),
+        _table("Confirmations", "Findings that a person checked.", "Confirmed_at", _described(CONFIRMATION_FIELDS)),
     ]  # fmt: skip
     queries = [_query(name, query) for name, query in QUERIES.items()]
     return "".join([HEADING, "    tables:\n", *tables, "    queries:\n", *queries])

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from gdp.model import ESTIMATE, IMF, PROJECTION, PUBLISHERS
 from gdp.sources.imf.bundled import LAST_ACTUAL, bundle, day_of_release
+from gdp.store.database import Connection
+from gdp.store.vintages import Vintage
 
 Row = dict[str, Any]
 
@@ -44,15 +46,29 @@ class Attribution(NamedTuple):
         return f"IMF, {self.figures}, {self.publication}"
 
 
-def attribution_of(publisher: str, as_of: str, rows: Sequence[Row]) -> Attribution:
-    """Return whose figures the IMF's headlines of a vintage are."""
+def attribution_of(connection: Connection, vintage: Vintage, rows: Sequence[Row]) -> Attribution:
+    """Return whose figures the IMF's headlines of a vintage are; each row is given its Kind."""
+    statuses = _statuses(connection, vintage)
+    for row in rows:
+        status = statuses.get((row["Country"], row["Year"]))
+        row["Kind"] = kind_of({**row, "Institution": "IMF", "As_of": vintage.as_of, "Status": status})
     years = Counter(row["Year"] for row in rows)
     year = max(years, key=lambda one: (years[one], one), default=None)
-    kinds = Counter(kind_of({**row, "Institution": "IMF", "As_of": as_of}) for row in rows if row["Year"] == year)
+    kinds = Counter(row["Kind"] for row in rows if row["Year"] == year)
     kind, other = sorted((PROJECTION, ESTIMATE), key=lambda one: -kinds[one])
     exceptions = [f"{len(rows) - years[year]} of {len(rows)} for another year"] * (len(years) > 1)
     exceptions += [f"{kinds[other]} {other}s"] * bool(kinds[other])
-    return Attribution(publisher, as_of, kind, year, tuple(exceptions))
+    return Attribution(vintage.publisher, vintage.as_of, kind, year, tuple(exceptions))
+
+
+def _statuses(connection: Connection, vintage: Vintage) -> dict[tuple[str, int], str]:
+    """Return the statuses that a source states of its IMF figures, by country and year."""
+    rows = connection.execute(
+        "SELECT Country, Year, Status FROM GDP_Estimates WHERE Publisher = :publisher AND Institution = 'IMF'"
+        " AND As_of <= :as_of AND Until > :as_of AND Status IS NOT NULL",
+        {"publisher": vintage.publisher, "as_of": vintage.as_of},
+    )
+    return {(country, year): status for country, year, status in rows}
 
 
 def kind_of(row: Mapping[str, Any]) -> str:

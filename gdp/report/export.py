@@ -22,14 +22,13 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from gdp.model import (
+    CONFIRMATION_FIELDS,
     CURRENT,
     ESTIMATE_FIELDS,
     HEADLINE_FIELDS,
+    LOAD_FIELDS,
     PUBLISHERS,
-    Confirmation,
     Field,
-    Load,
-    fields_of,
 )
 from gdp.report import sdmx_csv, triangle
 from gdp.runtime.run_log import run_log
@@ -111,10 +110,10 @@ def tables_of_history(connection: Connection) -> list[Table]:
             ESTIMATE_FIELDS, estimates_key,
         ),
         stored_table(
-            connection, "Loads", "Every vintage that was loaded", fields_of(Load), ["Loaded_at", "Publisher", "As_of"],
+            connection, "Loads", "Every vintage that was loaded", LOAD_FIELDS, ["Loaded_at", "Publisher", "As_of"],
         ),
         stored_table(
-            connection, "Confirmations", "Findings that a person checked", fields_of(Confirmation),
+            connection, "Confirmations", "Findings that a person checked", CONFIRMATION_FIELDS,
             ["Publisher", "Institution", "ISO3", "Year", "As_of"],
         ),
         Table(
@@ -138,13 +137,13 @@ def tables_of_history(connection: Connection) -> list[Table]:
 def stored_table(
     connection: Connection, name: str, description: str, fields: Mapping[str, Field], key: Sequence[str]
 ) -> Table:
-    """Return a table of the database in the order of its key; a column that an older database lacks is null."""
-    known = connection.columns(name)
-    columns = {field: field if field.lower() in known else f"NULL AS {field}" for field in fields}
-    if "Until" in columns:
-        columns["Until"] = f"nullif(Until, '{CURRENT}') AS Until"
-    source = f"FROM {name} ORDER BY {', '.join(key)}" if known else "WHERE 1 = 0"
-    return Table(name, description, fields, key, f"SELECT {', '.join(columns.values())} {source}")
+    """Return a table of the database in the order of its key; one that an older database lacks is empty."""
+    has_table = bool(connection.columns(name))
+    columns = [f"nullif(Until, '{CURRENT}') AS Until" if field == "Until" else field for field in fields]
+    source = f"FROM {name} ORDER BY {', '.join(key)}" if has_table else "WHERE 1 = 0"
+    if not has_table:
+        columns = [f"NULL AS {field}" for field in fields]
+    return Table(name, description, fields, key, f"SELECT {', '.join(columns)} {source}")
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -197,9 +196,9 @@ def write_csv(file: IO[bytes], fields: Sequence[Field], rows: Rows) -> None:
 
 
 def _cell_of(field: Field) -> Callable[[Any], Any]:
-    if field.type is float:
+    if field.python_type is float:
         return _exact if field.name in EXACT else _two_decimals
-    return _safe if field.type is str else lambda value: value
+    return _safe if field.python_type is str else lambda value: value
 
 
 def _exact(value: float | None) -> str:
@@ -221,7 +220,9 @@ def write_parquet(file: IO[bytes], fields: Sequence[Field], rows: Rows) -> None:
     import pyarrow.parquet as pq
 
     types = {str: pa.string(), int: pa.int32(), float: pa.float64()}
-    schema = pa.schema([pa.field(f.name, types[f.type], metadata={"description": f.description}) for f in fields])
+    schema = pa.schema(
+        [pa.field(f.name, types[f.python_type], metadata={"description": f.description}) for f in fields]
+    )
     with pq.ParquetWriter(file, schema) as written:
         while some := list(islice(rows, BATCH_ROWS)):
             columns = [pa.array(c, f.type) for c, f in zip(zip(*some, strict=True), schema, strict=True)]
@@ -285,11 +286,11 @@ def _resource(path: Path, table: Table) -> dict[str, Any]:
 def _field(field: Field, table: Table) -> dict[str, Any]:
     described: dict[str, Any] = {
         "name": field.name,
-        "type": FRICTIONLESS_TYPES[field.type],
+        "type": FRICTIONLESS_TYPES[field.python_type],
         "description": field.description,
     }
     if field.unit:
         described["unit"] = field.unit
-    if field.name in table.key or (field.type is float and not field.is_nullable):
+    if field.name in table.key or (field.python_type is float and not field.is_nullable):
         described["constraints"] = {"required": True}
     return described

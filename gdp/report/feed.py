@@ -18,6 +18,7 @@ from gdp.store.history import History
 from gdp.store.vintages import Vintage
 from utils import printable, with_commas
 
+MOST_LOOKED_AT = 20  # vintages without headlines of the IMF
 MOST_ENTRIES, MOST_LINES = 10, 10  # the newest vintages, and of each the largest revisions
 TITLE = "GDP by country: what changed"
 
@@ -54,16 +55,14 @@ def _changing_vintages(connection: Connection, history: History) -> Iterator[Ent
         before = _ranking_before(history, vintage)
         changes = changed(connection, before, now)
         if changes.rows:
-            rows = list(now.rows.values())
-            yield Entry(vintage, str(attribution_of(vintage.publisher, vintage.as_of, rows)), changes)
+            yield Entry(vintage, str(attribution_of(connection, vintage, list(now.rows.values()))), changes)
         vintage, now = before.vintage, before
 
 
 def _ranking_before(history: History, vintage: Vintage) -> Ranking:
     """Return the ranking of the same publisher's vintage before that has headlines, or an empty one."""
-    as_of: str | None = vintage.as_of
-    while as_of := history.vintages.before(vintage.publisher, "IMF", as_of):
-        before = ranking(history, history.vintages.at(vintage.publisher, as_of))
+    for earlier in reversed(history.vintages.last_before(vintage.publisher, vintage.as_of, MOST_LOOKED_AT)):
+        before = ranking(history, earlier) if "IMF" in earlier.institutions else Ranking(None, {})
         if before.rows:
             return before
     return Ranking(None, {})

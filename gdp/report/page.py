@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import sys
 from functools import cache
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from gdp.model import PUBLISHERS, is_flagged_by_check
@@ -28,12 +33,35 @@ VIEWS = {
 }  # fmt: skip
 
 
+class CompiledTemplates(BytecodeCache):
+    """Compiled templates beside their sources, in the folder where Python keeps compiled modules."""
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Read a compiled template, if there is one; jinja checks that it is of this very source."""
+        with contextlib.suppress(OSError), open(_compiled(bucket.key), "rb") as file:
+            bucket.load_bytecode(file)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Write a compiled template; where that cannot be, the next run compiles it again."""
+        path = _compiled(bucket.key)
+        temporary = path.with_name(f"{path.name}.{os.getpid()}")
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(exist_ok=True)
+            temporary.write_bytes(bucket.bytecode_to_string())
+            temporary.replace(path)
+
+
+def _compiled(key: str) -> Path:
+    return Path(cache_from_source(str(WEB / f"{key}.html")))
+
+
 @cache
 def template(name: str = "report.html") -> Template:
-    """Return a template of web/, compiled once a process: report.py does it while load is at work."""
+    """Return a template of web/, compiled; report.py asks for it while load is at work."""
     environment = Environment(
-        loader=FileSystemLoader(WEB), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+        loader=FileSystemLoader(WEB), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        bytecode_cache=None if sys.dont_write_bytecode else CompiledTemplates(),
+    )  # fmt: skip
     environment.filters.update(figure=with_commas, share=share, count=count, region_colour=region_colour)
     environment.tests["flagged"] = is_flagged_by_check
     environment.globals.update(

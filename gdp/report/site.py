@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gdp.report import feed, page
-from gdp.report.attribution import attribution_of, kind_of
+from gdp.report.attribution import attribution_of
 from gdp.report.export import export
 from gdp.report.revisions import Row, add_changes, changed, ranking, summary
 from gdp.store.database import Connection
@@ -60,9 +60,9 @@ def vintage_pages(connection: Connection, history: History) -> list[VintagePage]
         if not now.rows:
             continue
         changes = changed(connection, before[vintage.publisher], now)
-        countries = [{**row, "Kind": kind_of({**row, "Institution": "IMF"})} for row in now.rows.values()]
+        countries = list(now.rows.values())
+        attribution = str(attribution_of(connection, vintage, countries))
         add_changes(countries, changes)
-        attribution = str(attribution_of(vintage.publisher, vintage.as_of, countries))
         found.append(VintagePage(vintage, attribution, summary(changes), countries))
         before[vintage.publisher] = now
     return found[::-1][:MOST_VINTAGES]

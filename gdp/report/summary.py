@@ -6,8 +6,8 @@ import json
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from gdp.model import Load, fields_of, is_flagged_by_check
-from gdp.report.attribution import Attribution, attribution_of, kind_of
+from gdp.model import LOAD_FIELDS, is_flagged_by_check
+from gdp.report.attribution import Attribution, attribution_of
 from gdp.report.revisions import Changes, Row, add_changes, last_refresh
 from gdp.report.tables import REGION_MEANS, THRESHOLD_BILLION_USD, TOP
 from gdp.report.time_series import MOST_ESTIMATES, time_series
@@ -22,11 +22,10 @@ MOST_LOADS = 15
 COUNTRIES = f"""
     WITH Headlines AS ({HEADLINES})
     SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, coalesce(ISO3, Country) AS Code, Country, ISO3, Region,
-           Year, GDP_USD_billion, Note, Flags, Status,
+           Year, GDP_USD_billion, Note, Flags,
            coalesce(100 * GDP_USD_billion / nullif(sum(GDP_USD_billion) OVER (), 0), 0) AS Share_percent
     FROM Headlines ORDER BY Rank, Country
 """
-LOADS = tuple(fields_of(Load))
 
 
 class Summary(NamedTuple):
@@ -86,11 +85,9 @@ def summarize(connection: Connection) -> Summary:
     changes = last_refresh(connection, history, newest)
     add_changes(countries, changes)
     _add_parts(countries, "GDP_USD_billion")
-    for row in countries:
-        row["Kind"] = kind_of({**row, "Institution": "IMF", "As_of": newest.as_of})
     return Summary(
         newest,
-        attribution_of(newest.publisher, newest.as_of, countries),
+        attribution_of(connection, newest, countries),
         datetime.now(timezone.utc),
         countries,
         [row for row in countries if row["GDP_USD_billion"] >= THRESHOLD_BILLION_USD],
@@ -127,14 +124,12 @@ def _count(connection: Connection, table: str) -> int:
 
 
 def _loads(connection: Connection, most: int, vintage: Vintage | None = None) -> list[Row]:
-    """Return rows of Loads, the newest first; a column that an older database lacks is null."""
-    known = connection.columns("Loads")
-    columns = ", ".join(name if name.lower() in known else f"NULL AS {name}" for name in LOADS)
+    """Return rows of Loads, the newest first."""
     where = "WHERE As_of = :as_of AND Publisher = :publisher" if vintage else ""
     values = {"as_of": vintage.as_of, "publisher": vintage.publisher} if vintage else {}
     order = f"ORDER BY {connection.dialect.order_of_loads} DESC LIMIT {most}"
-    rows = connection.execute(f"SELECT {columns} FROM Loads {where} {order}", values)
-    loads = [dict(zip(LOADS, row, strict=True)) for row in rows]
+    rows = connection.execute(f"SELECT {', '.join(LOAD_FIELDS)} FROM Loads {where} {order}", values)
+    loads = [dict(zip(LOAD_FIELDS, row, strict=True)) for row in rows]
     for load in loads:
         load["Left_out"] = json.loads(load["Left_out"]) if load["Left_out"] else None
         load["Findings"] = json.loads(load["Findings"] or "[]")

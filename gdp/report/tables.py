@@ -33,10 +33,11 @@ from gdp.report.triangle import revision_statistics
 from gdp.runtime.terminal import Screen, show_table
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import HEADLINES, of_vintage
-from gdp.store.history import History, figures
+from gdp.store.history import History
 from gdp.store.vintages import END_OF_DAY, Vintage
 from gdp.validate.against_imf import AGREES, STALE, UNEXPLAINED, Compared, compared
 from gdp.validate.consistency import Surroundings
+from gdp.validate.observations import MILLIONS_A_BILLION
 from gdp.validate.single_vintage import release_of
 from utils import Exit, StageError, percent, with_commas
 
@@ -52,7 +53,7 @@ LARGE_ECONOMIES = f"""
     WITH Headlines AS ({HEADLINES}),
     ranked AS (SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, Country, ISO3, Region, Year, GDP_USD_billion,
                       coalesce(100 * GDP_USD_billion / nullif(sum(GDP_USD_billion) OVER (), 0), 0) AS Share_percent,
-                      Note, Flags, Status
+                      Note, Flags
                FROM Headlines)
     SELECT * FROM ranked ORDER BY Rank, Country
 """
@@ -67,8 +68,8 @@ REGION_MEANS = f"""
     FROM ranked WHERE place <= :top GROUP BY Region ORDER BY Mean_GDP_USD_billion DESC, Region
 """
 ONE_COUNTRY = """
-    SELECT Country, ISO3, Institution, Publisher, Year, As_of, Until, GDP_USD_billion, {millions}, Note, {flags},
-           {status}
+    SELECT Country, ISO3, Institution, Publisher, Year, As_of, Until, GDP_USD_billion, GDP_USD_million, Note, Flags,
+           Status
     FROM GDP_Estimates WHERE coalesce(ISO3, Country) = :country ORDER BY Institution, Publisher, Year, As_of
 """
 
@@ -147,12 +148,11 @@ def screens(connection: Connection, vintage: Vintage | None) -> Row:
     countries = rows_of(connection, LARGE_ECONOMIES, **of_vintage(vintage))
     means = rows_of(connection, REGION_MEANS, top=TOP, **of_vintage(vintage))
     changes = last_refresh(connection, History(connection), vintage)
-    attribution = str(attribution_of(vintage.publisher, vintage.as_of, countries)) if vintage else "nothing is loaded"
+    attribution = str(attribution_of(connection, vintage, countries)) if vintage else "nothing is loaded"
     large = [row for row in countries if row["GDP_USD_billion"] >= THRESHOLD_BILLION_USD]
     add_changes(large, changes)
     for row in large:
         row["Share_percent"] = round(row["Share_percent"], 2)
-        row["Kind"] = kind_of({**row, "Institution": "IMF", "As_of": vintage.as_of}) if vintage else None
     return {
         "Institution": "IMF",
         "Publisher": vintage and vintage.publisher,
@@ -355,10 +355,7 @@ def show_countries(connection: Connection, names: Sequence[str], form: Form) -> 
 
 
 def _estimates(connection: Connection, code: str, title: str) -> list[Row]:
-    known = connection.columns("GDP_Estimates")
-    names = {"millions": "GDP_USD_million", "flags": "Flags", "status": "Status"}
-    columns = {key: name if name.lower() in known else f"NULL AS {name}" for key, name in names.items()}
-    rows = rows_of(connection, ONE_COUNTRY.format(**columns), country=code)
+    rows = rows_of(connection, ONE_COUNTRY, country=code)
     if not rows:
         raise StageError(Exit.NO_INPUT, f"no figure of {title} is loaded; run python etl_process.py first")
     baselines: dict[tuple[str, str, int], Row] = {}  # the last unflagged figure of each institution and year
@@ -450,7 +447,7 @@ def show_comparison(connection: Connection, day: str | None, form: Form) -> Show
         missing = "no page is" if page is None else f"no IMF release from before {page.as_of[:10]} is"
         sources = f"--source {WIKIPEDIA.name} {IMF.name}"
         raise StageError(Exit.NO_INPUT, f"{missing} loaded; run python etl_process.py {sources} first")
-    page_figures = figures(history.state(WIKIPEDIA.name, "IMF", page.as_of))
+    page_figures = history.statement(WIKIPEDIA.name, "IMF", page.as_of).figures
     found = compared(page_figures, own)
     counts = {kind: sum(one.kind == kind for one in found) for kind in (AGREES, STALE, UNEXPLAINED)}
     counted = {"Page_as_of": page.as_of, "IMF_as_of": own.as_of, **counts, "missing": len(page_figures) - len(found)}
@@ -474,8 +471,8 @@ def _compared_row(one: Compared) -> Row:
     return {
         "Country": one.key[0],
         "Year": one.key[1],
-        "Page_USD_billion": one.page,
-        "IMF_USD_billion": one.own,
+        "Page_USD_billion": one.page / MILLIONS_A_BILLION,
+        "IMF_USD_billion": one.own / MILLIONS_A_BILLION,
         "Departure_percent": round(one.departure * 100, 2),
         "Kind": one.kind,
         "Reason": one.told,
@@ -486,7 +483,13 @@ def _show_departures(kind: str, found: list[Compared]) -> None:
     if not found:
         return
     rows = [
-        [*one.key[:1], str(one.key[1]), with_commas(one.page), with_commas(one.own), percent(100 * one.departure)]
+        [
+            one.key[0],
+            str(one.key[1]),
+            with_commas(one.page / MILLIONS_A_BILLION),
+            with_commas(one.own / MILLIONS_A_BILLION),
+            percent(100 * one.departure),
+        ]
         for one in found
     ]
     show_table(

@@ -19,7 +19,7 @@ MONTHS_A_RELEASE = 6
 BUNDLED_RELEASES = "imf releases that come with the suite"
 KEY = ("Publisher", "Institution", "Country", "Year")  # of a series of figures for one reference year
 PUBLISHED = """
-    SELECT Publisher, Institution, Country, ISO3, Year, As_of, Until, GDP_USD_billion, {million}, {flags},
+    SELECT Publisher, Institution, Country, ISO3, Year, As_of, Until, GDP_USD_billion, GDP_USD_million, Flags,
            {confirmed} AS Confirmed
     FROM GDP_Estimates {where} ORDER BY Publisher, Institution, Country, Year, As_of
 """
@@ -51,11 +51,9 @@ def as_rows(cells: Iterable[Sequence[Any]]) -> Iterator[Row]:
 
 
 def published_question(connection: Connection, where: str = "") -> str:
-    """Return the SELECT of `published`; a column that an older database lacks is null."""
-    known = connection.columns("GDP_Estimates")
-    million, flags = (name if name.lower() in known else f"NULL AS {name}" for name in ("GDP_USD_million", "Flags"))
+    """Return the SELECT of `published`."""
     confirmed = CONFIRMED if connection.columns("Confirmations") else "1 = 0"
-    return PUBLISHED.format(million=million, flags=flags, confirmed=confirmed, where=where)
+    return PUBLISHED.format(confirmed=confirmed, where=where)
 
 
 # --- revisions --------------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the report on a database with a past, in which Ethiopia's figure before is flagged."""
+    """Return the report on a database with a past, in which France's figure before is flagged."""
 
     def make(folder: Path) -> Path:
         with pytest.MonkeyPatch.context() as patch:
@@ -46,7 +46,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             make_past(folder)
             flagged = "Flags = 'departs-from-imf', Note = 'found altered'"
             with sqlite3.connect(folder / DATABASE) as database:
-                database.execute(f"UPDATE GDP_Estimates SET {flagged} WHERE ISO3 = 'ETH' AND As_of LIKE '2025-10-15%'")
+                database.execute(f"UPDATE GDP_Estimates SET {flagged} WHERE ISO3 = 'FRA' AND As_of LIKE '2025-10-15%'")
             write(folder / REPORT, folder / DATABASE)
         return folder / REPORT
 

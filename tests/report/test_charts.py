@@ -250,7 +250,7 @@ def expected_revisions(database: Path, since: str, until: str) -> dict[str, floa
 
 def test_revised_is_measured_from_the_last_unflagged_figure_and_counted_once(past: Path) -> None:
     with sqlite3.connect(past / DATABASE) as database:
-        database.execute("UPDATE GDP_Estimates SET Flags = NULL WHERE Flags IS NOT NULL AND ISO3 <> 'ETH'")
+        database.execute("UPDATE GDP_Estimates SET Flags = NULL WHERE Flags IS NOT NULL AND ISO3 <> 'FRA'")
         close = "(SELECT GDP_USD_billion FROM GDP_Estimates WHERE ISO3 = 'USA' AND Institution = 'IMF'"
         close += " AND As_of > '2025-12')"
         database.execute(  # 0.001 % apart
@@ -260,7 +260,7 @@ def test_revised_is_measured_from_the_last_unflagged_figure_and_counted_once(pas
     expected = expected_revisions(past / DATABASE, "2025-10-15~", "2025-12-30~")
     answer: dict[str, Any] = ask("--changes", "--json").json
     revised = {row["ISO3"]: row["Revised_percent"] for row in answer["Countries"] if row["Change"] == "revised"}
-    assert "USA" not in revised and "ETH" in revised
+    assert "USA" not in revised and "FRA" in revised
     assert revised == pytest.approx(expected, abs=0.0051)
     assert f"{len(expected)} revised" in ask("--changes").out
     text = write(past / REPORT, past / DATABASE)
@@ -273,13 +273,13 @@ def test_a_confirmed_figure_is_a_baseline_again(past: Path) -> None:
     (confirmed,) = query(
         past / DATABASE,
         "SELECT Year, As_of, GDP_USD_billion FROM GDP_Estimates"
-        " WHERE ISO3 = 'ETH' AND Institution = 'IMF' AND As_of LIKE '2025-10-15%'",
+        " WHERE ISO3 = 'FRA' AND Institution = 'IMF' AND As_of LIKE '2025-10-15%'",
     )
     with sqlite3.connect(past / DATABASE) as database:
         database.execute(
             "INSERT INTO Confirmations (Publisher, Institution, ISO3, Year, As_of, Confirmed_at)"
-            " VALUES ('wikipedia', 'IMF', 'ETH', ?, ?, '2026-01-01T00:00:00Z')",
+            " VALUES ('wikipedia', 'IMF', 'FRA', ?, ?, '2026-01-01T00:00:00Z')",
             confirmed[:2],
         )
-    (ethiopia,) = (row for row in ask("--changes", "--json").json["Countries"] if row["ISO3"] == "ETH")
-    assert ethiopia["Was_USD_billion"] == confirmed[2]
+    (france,) = (row for row in ask("--changes", "--json").json["Countries"] if row["ISO3"] == "FRA")
+    assert france["Was_USD_billion"] == confirmed[2]

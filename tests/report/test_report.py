@@ -61,9 +61,9 @@ def test_a_figure_for_another_year_is_no_revision(home: Path) -> None:
 
 def test_a_flagged_figure_is_marked_also_as_the_one_before(made: Path) -> None:
     text = made.read_text(encoding="utf-8")
-    (ethiopia,) = re.findall(r"<tr><th[^>]*><a href=\"#country=ETH\">.*?</tr>", changes_in(text))
-    assert "flagged: found altered" in ethiopia
-    (row,) = re.findall(r'<tr id="country=ETH".*?</tr>', text)
+    (france,) = re.findall(r"<tr><th[^>]*><a href=\"#country=FRA\">.*?</tr>", changes_in(text))
+    assert "flagged: found altered" in france
+    (row,) = re.findall(r'<tr id="country=FRA".*?</tr>', text)
     assert "data-was-flagged" in row and "is flagged: found altered" in row
 
 
