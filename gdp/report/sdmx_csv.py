@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from gdp.model import Field, is_flagged_by_check
-from gdp.report.attribution import PROJECTION, kind_of
+from gdp.model import PROJECTION, Field, is_flagged_by_check
+from gdp.report.attribution import kind_of
 
 DATAFLOW = "COUNTRIES_BY_GDP:GDP(1.0)"
 BILLIONS, DECIMALS = 9, 2  # the exponent of ten
@@ -42,7 +42,7 @@ QUESTION = """
 NAMES = ("ISO3", "Institution", "Publisher", "Year", "GDP_USD_billion", "As_of", "Status", "Flags")
 
 
-def observations(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[Any]]:
+def observations(rows: Iterable[Sequence[Any]]) -> Iterator[list[Any]]:
     """Yield the rows of SDMX-CSV from rows of QUESTION."""
     for cells in rows:
         row = dict(zip(NAMES, cells, strict=True))

@@ -10,6 +10,7 @@ import csv
 import enum
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from gdp.model import CURRENT, IMF, PUBLISHERS, WIKIPEDIA, is_flagged_by_check
@@ -33,19 +34,19 @@ from gdp.report.triangle import revision_statistics
 from gdp.runtime.terminal import Screen, show_table
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import HEADLINES, of_vintage
-from gdp.store.history import History
+from gdp.store.history import History, observations_of
 from gdp.store.vintages import END_OF_DAY, Vintage
-from gdp.validate.against_imf import AGREES, STALE, UNEXPLAINED, Compared, compared
-from gdp.validate.consistency import Surroundings
+from gdp.validate.against_imf import AGREES, Compared, compared, release_of, released_before
 from gdp.validate.observations import MILLIONS_A_BILLION
-from gdp.validate.single_vintage import release_of
 from utils import Exit, StageError, percent, with_commas
 
 THRESHOLD_BILLION_USD = 100
 TOP = 5
 SMALLEST_SHARE_PERCENT = 0.005  # below it two decimals would be 0.00
+STALE, UNEXPLAINED = "stale", "unexplained"  # how a figure departs from the IMF's own
 ROSE, FELL = "↑", "↓"  # by so many ranks
 FLAGGED = "*"  # before a figure, so that decimals are in line
+MOST_RELEASES = 40  # of the IMF, twenty years, among which a figure of the page is looked up
 SHOWN_AFTER_A_LOAD = 10  # the largest changes; --changes has them all
 FLAGGED_MEANS = f"{FLAGGED} flagged by a check: load.py --findings and load.py --country have the reason"
 
@@ -436,38 +437,35 @@ def country_named(connection: Connection, name: str) -> tuple[str, str]:
 
 
 def show_comparison(connection: Connection, day: str | None, form: Form) -> Show:
-    """Return what prints where the page's IMF column departs from the IMF's own figures.
+    """Return what prints where the page's IMF column departs from the IMF's own releases.
 
     Raises StageError (66) without a page, or without an IMF release from before it.
     """
     history = History(connection)
     page = history.newest_imf(day + END_OF_DAY if day else CURRENT, WIKIPEDIA.name)
-    own = release_of(Surroundings(releases=history.releases_before(page.as_of, 2))) if page else None
-    if page is None or own is None:
-        missing = "no page is" if page is None else f"no IMF release from before {page.as_of[:10]} is"
+    loaded = map(release_of, history.releases_before(page.as_of, MOST_RELEASES)) if page else ()
+    releases = released_before(page.as_of, loaded) if page else []
+    if page is None or not releases:
+        missing = "no page is loaded" if page is None else f"no IMF release from before {page.as_of[:10]} is known"
         sources = f"--source {WIKIPEDIA.name} {IMF.name}"
-        raise StageError(Exit.NO_INPUT, f"{missing} loaded; run python etl_process.py {sources} first")
-    page_figures = history.statement(WIKIPEDIA.name, "IMF", page.as_of).figures
-    found = compared(page_figures, own)
-    counts = {kind: sum(one.kind == kind for one in found) for kind in (AGREES, STALE, UNEXPLAINED)}
-    counted = {"Page_as_of": page.as_of, "IMF_as_of": own.as_of, **counts, "missing": len(page_figures) - len(found)}
-    departures = [_compared_row(one) for one in found if one.kind != AGREES]
+        raise StageError(Exit.NO_INPUT, f"{missing}; run python etl_process.py {sources} first")
+    rows = history.state(WIKIPEDIA.name, "IMF", page.as_of).values()
+    comparison = compared(observations_of(page, "IMF", rows), releases)
+    kinds = Counter(one.kind for one in comparison.found)
+    answer = {
+        "Page_as_of": page.as_of,
+        "IMF_as_of": [release.day for release in releases[:2]],
+        AGREES: kinds.pop(AGREES, 0),
+        **kinds,
+        "not published by the IMF": len(rows) - len(comparison.found),
+    }
+    departures = [_departure(one) for one in comparison.departures]
     if form is Form.JSON:
-        return lambda: print_json({**counted, "Departures": departures})
-    return lambda: print_csv(departures) if form is Form.CSV else _show_compared(counted, found)
+        return lambda: print_json({**answer, "Departures": departures})
+    return lambda: print_csv(departures) if form is Form.CSV else _show_departures(answer, departures)
 
 
-def _show_compared(counted: Row, found: list[Compared]) -> None:
-    print(
-        f"The page of {counted['Page_as_of'][:10]} compared with the IMF's release of {counted['IMF_as_of'][:7]}:"
-        f" {counted[AGREES]} agree, {counted[STALE]} are stale, {counted[UNEXPLAINED]} are unexplained,"
-        f" the IMF has no figure for {counted['missing']}"
-    )
-    for kind in (UNEXPLAINED, STALE):
-        _show_departures(kind, [one for one in found if one.kind == kind])
-
-
-def _compared_row(one: Compared) -> Row:
+def _departure(one: Compared) -> Row:
     return {
         "Country": one.key[0],
         "Year": one.key[1],
@@ -475,29 +473,28 @@ def _compared_row(one: Compared) -> Row:
         "IMF_USD_billion": one.own / MILLIONS_A_BILLION,
         "Departure_percent": round(one.departure * 100, 2),
         "Kind": one.kind,
-        "Reason": one.told,
+        "Reason": one.reason,
     }
 
 
-def _show_departures(kind: str, found: list[Compared]) -> None:
-    if not found:
-        return
-    rows = [
-        [
-            one.key[0],
-            str(one.key[1]),
-            with_commas(one.page / MILLIONS_A_BILLION),
-            with_commas(one.own / MILLIONS_A_BILLION),
-            percent(100 * one.departure),
-        ]
-        for one in found
-    ]
-    show_table(
-        Screen(
-            f"{kind.capitalize()}: {len(found)}",
-            ["Country", "Year", "Page", "IMF", "Departure", "Reason"],
-            [[*row, one.told] for row, one in zip(rows, found, strict=True)],
-            frozenset({"Year", "Page", "IMF", "Departure"}),
-            spare=("Reason", "Year"),
-        )
+def _show_departures(answer: Row, departures: list[Row]) -> None:
+    counts = [f"{number} {kind}" for kind, number in answer.items() if isinstance(number, int)]
+    releases = " and ".join(answer["IMF_as_of"])
+    print(
+        f"The page of {answer['Page_as_of'][:10]} compared with the IMF's releases of {releases}: {', '.join(counts)}"
     )
+    if not departures:
+        return
+    show_table(Screen(
+        f"Figures that equal neither release: {len(departures)}",
+        ["Country", "Year", "Page", "IMF", "Departure", "Kind", "Reason"],
+        [
+            [
+                row["Country"], str(row["Year"]), with_commas(row["Page_USD_billion"]),
+                with_commas(row["IMF_USD_billion"]), percent(row["Departure_percent"]), row["Kind"], row["Reason"],
+            ]
+            for row in departures
+        ],
+        frozenset({"Year", "Page", "IMF", "Departure"}),
+        spare=("Kind", "Reason", "Year"),
+    ))  # fmt: skip

@@ -62,9 +62,8 @@ class _Remarks:
         self._characters = 0
 
     def place_of(self, remark: tuple[str, int, int]) -> int:
-        note, *kinds = remark
-        if remark not in self.places and self._characters + len(note) > MOST_NOTE_CHARACTERS:
-            remark = (LONG_NOTE, *kinds)
+        if remark not in self.places and self._characters + len(remark[0]) > MOST_NOTE_CHARACTERS:
+            remark = LONG_NOTE, remark[1], remark[2]
         if remark not in self.places:
             self._characters += len(remark[0])
         return self.places.setdefault(remark, len(self.places))

@@ -62,7 +62,8 @@ def published_question(connection: Connection, where: str = "") -> str:
 def revisions(rows: Iterable[Row]) -> Iterator[Row]:
     """Yield the rows of GDP_Revisions from `published` rows; a flagged figure is left out, unless it is confirmed."""
     for _, series in groupby(rows, itemgetter(*KEY)):
-        first = previous = None
+        first: Row | None = None
+        previous: Row | None = None
         number = 0
         for row in filter(is_baseline, series):
             from_previous = revised_percent(previous, row) if previous else None
@@ -132,7 +133,7 @@ def revision_statistics(connection: Connection, code: str) -> list[Row]:
         end = half_year(newest[row["Publisher"]]) + 1 if is_current else half_year(row["Until"])
         begin = half_year(row["As_of"])
         releases = range(begin, max(end, begin + 1))  # a later figure of the last one replaces it
-        by_year.setdefault(row["Year"], {}).update(dict.fromkeys(releases, row["GDP_USD_billion"]))
+        by_year.setdefault(row["Year"], {}).update(dict.fromkeys(releases, float(row["GDP_USD_billion"])))
     bundled = _bundled_figures(code)
     if bundled:
         series[BUNDLED_RELEASES, "IMF"] = bundled

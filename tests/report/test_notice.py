@@ -11,7 +11,7 @@ from gdp.places import Place
 from gdp.report.notify import MOST_FINDINGS, message
 from gdp.sources import Unreachable
 from gdp.store.database import asked
-from gdp.validate.findings import Finding, as_checks
+from gdp.validate.findings import Finding, checks_file_of
 from tests.page_builder import SHIPPED
 from tests.store.loading import load_page
 from utils import checks_file
@@ -21,7 +21,7 @@ def test_a_few_findings_are_named_and_the_rest_counted_and_no_name_calls_anybody
     load_page(home / "x.db", SHIPPED)
     found = [Finding(f"check {n}", False, "IMF", "2025", "<!channel> and @everyone", "x") for n in range(9)]
     checks_file().parent.mkdir(exist_ok=True)
-    checks_file().write_bytes(as_checks(found, "x", {}))
+    checks_file().write_bytes(checks_file_of(found, "x", {}))
     with asked(Place(home / "x.db")) as connection:
         text = message(connection, None)["text"]
     assert text.count("Found: ") == MOST_FINDINGS and f"and {9 - MOST_FINDINGS} findings more" in text
@@ -38,4 +38,4 @@ def test_a_reason_that_quotes_a_part_of_the_address_is_not_shown(
         raise Unreachable(quoted)
 
     reach("--notify", "https://hooks.example.org/services/T0KEN5", fail)
-    assert capsys.readouterr().err == "[etl] warning: could not call the address of --notify\n"
+    assert capsys.readouterr().err.endswith(" warning: could not call the address of --notify\n")

@@ -59,7 +59,7 @@ def test_the_exported_countries_are_the_loaded_ones(exported: Path, home: Path) 
     loaded = query(home / DATABASE, f"SELECT {names}, 'IMF', 'wikipedia' FROM Countries_by_GDP")
     order = [*HEADLINE_FIELDS, "Institution", "Publisher"]
     written = [
-        tuple(ESTIMATE_FIELDS[name].type(row[name]) if row[name] else None for name in order)
+        tuple(ESTIMATE_FIELDS[name].python_type(row[name]) if row[name] else None for name in order)
         for row in rows_of_csv(exported / "Countries_by_GDP.csv")
     ]
     assert written == loaded
