@@ -347,7 +347,7 @@ def test_a_page_that_cannot_be_told_is_refused_with_the_reason(change: tuple[str
 
 def test_a_year_column_that_contradicts_the_years_in_the_headings_is_refused() -> None:
     page = build(FACTS, Layout()).replace("Country/Territory", "Country/Territory\n</th><th>Year", 1)
-    with pytest.raises(Refused, match="which belongs to which is not told"):
+    with pytest.raises(Refused, match="which belongs to which is unclear"):
         wikipedia.parse(ROW.sub(r"\1<td>2025</td>\2", page).encode(), "a page")
 
 
@@ -384,7 +384,7 @@ def test_years_that_could_belong_to_either_column_are_refused() -> None:
     row = re.compile(r"(<tr>\n<td.*?)(</tr>)", re.DOTALL)
     page = row.sub(r"\1<td>2025</td>\2", page.replace("[8]</a></sup>\n", "[8]</a></sup></th><th>Year\n"))
     page = page.replace("(2025)", "").replace("(2024)", "")
-    with pytest.raises(Refused, match="which belongs to which is not told"):
+    with pytest.raises(Refused, match="which belongs to which is unclear"):
         wikipedia.parse(page.encode(), "a page")
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from gdp.sources import Reading, Refused
 from gdp.sources.wikipedia import page as wikipedia
-from gdp.transform.rules import clean, named_of
+from gdp.transform.rules import clean, name_of
 from tests.conftest import MISJUDGED, OTHER_LISTS, PAGES, SHARED_PAGES, Run, page_of, query, records, shared_pages
 from tests.page_builder import SHIPPED, page_of_facts, shipped_page
 
@@ -49,7 +49,7 @@ def test_every_figure_of_every_real_page_is_that_of_the_facts(page: Path) -> Non
     facts = SHARED_PAGES.parent / "facts" / "pages" / page.name.replace(".html.gz", ".csv")
     with facts.open(encoding="utf-8", newline="") as file:
         want = {
-            (row["institution"], named_of(row["country"]).name, int(row["year"])): (int(row["gdp_million"]) + 5)
+            (row["institution"], name_of(row["country"]).name, int(row["year"])): (int(row["gdp_million"]) + 5)
             // 10
             / 100
             for row in csv.DictReader(file)

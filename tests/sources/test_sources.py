@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gdp.sources import Month, Refused
-from gdp.transform.amounts import hundredths_of_billions, unit_factor
+from gdp.transform.amounts import figure_of, unit_factor
 from gdp.transform.rules import Fate, clean
 from tests import stand_ins
 from tests.conftest import PROJECT, Answer, Run, Server, query, records
@@ -67,7 +67,7 @@ def test_a_float_written_out_to_fifty_digits_is_the_figure_that_it_means() -> No
         ("1869.916000000000167347025126218795776367187500", 186992),
         ("0.0350000000000000033306690738754696212708950042724609375", 4),
     ):
-        assert hundredths_of_billions(text, billions) == cents
+        assert figure_of(text, billions).cents == cents
 
 
 def test_both_apis_write_the_same_raw_records_with_the_sources_own_words(run: Run, server: Server, home: Path) -> None:

@@ -1,7 +1,7 @@
-"""What the headings of a table of countries say: which column names the country, and what every other one holds.
+"""The headings of a table of countries: which column has the names, and what every other one has.
 
-One mechanism for every layout that the page has had: the stack of heading cells over a column, then the caption, then
-the titles of the layout table around it, then the page's prose tell the institution; the lowest heading tells the kind.
+One mechanism for every layout that the page has had: the institution is in the stack of heading cells over a column,
+else in the caption, the titles of the layout table around it, or the page's prose; the lowest heading gives the kind.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from enum import Enum, auto
 
 from gdp.sources import Refused
 from gdp.sources.wikipedia.tables import Cell, Table
+from gdp.sources.wikipedia.vocabulary import folded, unknown_words, years_in
 
-_FOOTNOTE = re.compile(r"\[[^\[\]]*\]")
 _INSTITUTIONS = {
     "IMF": re.compile(r"\bimf\b|\bi\.\s?m\.\s?f\.|\bint(?:ernational|l|['’]l)?\.?\s*monetary\s*fund\b"),
     "World Bank": re.compile(r"\bworld\s*bank\b|\bwbg?\b|\bwdi\b|\bworld development indicators\b"),
@@ -38,14 +38,13 @@ _OTHER_MEASURE = re.compile(
     r"|\bdebt\b|\bgn[ip]\b|gross national|constant|chained|\b(?:19|20)\d\d prices"
 )
 _CURRENCY = re.compile(r"€|\beuros?\b|\beur\b|£|\bgbp\b|¥|\byuan\b|\bint(?:ernational|l)?\.? ?(?:\$|dollars?\b)")
-# Said over a whole table, these make it another list than ours.
-_OTHER_LIST = re.compile(
-    r"per[ -]capita|per head|per person|per inhabitant|\bppp\b|purchasing"
-    r"|\breal\b|constant|chained|\bgrowth\b|\bgn[ip]\b|gross national"
-    r"|\bdebt\b|informal|shadow econom|\b(?:19|20)\d\d prices"
-)
+# A longer text around a table is prose, which names other quantities too, and decides nothing.
+MAX_TITLE_CHARACTERS = 200
+MAX_YEARS_AHEAD = 1  # a list of January has the new year, one of December has had the next
+MAX_PROJECTED_YEARS = 6  # in a column's heading, as far as the IMF projects
 _ANY_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _ONLY_A_YEAR = re.compile(r"(?:19|20)\d\d(?:\s?[-–/]\s?\d{2,4})?")
+_DIGIT, _YEAR_CELL = re.compile(r"\d"), re.compile(r"(?:\[[^\[\]]*\]\s*)*(?:19|20)\d\d(?![\d,.])")
 _ONLY_NUMBERED = re.compile(r"[(\[]?\d{1,2}[)\].]?")
 _LARGE_FIGURE = re.compile(r"\d{1,3}(?:[,. ]\d{3})+|\d{5,}")
 _FIGURE_OR_NONE = re.compile(r"\D{0,5}\d[\d.,'\s]*|[-–—−]|n\.?/?a\.?|\.\.|…", re.IGNORECASE)
@@ -73,17 +72,12 @@ class Headings:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of figures: its place, that of the years beside it, the institution, and the heading as it stands."""
+    """A column of figures: its place, that of the years beside it, the institution, and the heading as published."""
 
     figure: int
     year: int | None
     institution: str
     heading: str
-
-
-def folded(text: str) -> str:
-    """Return a heading as words to compare: no footnote marks, lower case, single spaces."""
-    return " ".join(_FOOTNOTE.sub(" ", text).casefold().split())
 
 
 def named_institutions(text: str) -> list[str]:
@@ -96,10 +90,7 @@ def named_institutions(text: str) -> list[str]:
 
 
 def find_headings(table: Table) -> Headings | None:
-    """Return the headings of a table, or None when none says "country" or the caption says that it is another list."""
-    said_over_it = folded(f"{table.section} {table.caption}")
-    if _OTHER_LIST.search(said_over_it) or _CURRENCY.search(folded(table.caption)):
-        return None
+    """Return the headings of a table, or None when none of them is "country"."""
     for number, row in enumerate(table.rows):
         anchor = next((cell for cell in row if cell and _is_country_heading(cell, row)), None)
         if anchor:
@@ -122,7 +113,7 @@ def _first_row(table: Table, anchor_row: int, anchor: Cell) -> int:
 
 
 def _is_heading_row(row: list[Cell | None], anchor_row: list[Cell | None], anchor: Cell) -> bool:
-    """Tell a second heading row from the first row of figures, also where headings stand in td and figures in th."""
+    """Return whether a row is a second heading row; headings may be in td, and figures in th."""
     column = anchor_row.index(anchor)
     country = row[column] if column < len(row) else None
     if country is anchor:
@@ -139,11 +130,33 @@ def _distinct(cells: list[Cell | None]) -> list[Cell]:
     return list(dict.fromkeys(cell for cell in cells if cell and not _ONLY_NUMBERED.fullmatch(cell.text)))
 
 
-# --- what they say ----------------------------------------------------------------------------------------------------
+# --- what the table is of ---------------------------------------------------------------------------------------------
+
+
+def refuse_another_list(table: Table, headings: Headings, last_year: int) -> None:
+    """Raise Refused, with a quotation, when a text over a table is about anything but nominal GDP in US dollars."""
+    across = [row[0].text for row in table.rows[: headings.first_row] if len(set(row)) == 1 and row[0]]
+    for kind, texts in (
+        ("caption", [table.caption]), ("row", across), ("title", table.titles), ("section", [table.section]),
+    ):  # fmt: skip
+        for text in texts:
+            if len(text) <= MAX_TITLE_CHARACTERS and (problem := problem_of(text, last_year + MAX_YEARS_AHEAD)):
+                raise Refused(f'the {kind} "{text[:80]}" has {problem}')
+
+
+def problem_of(text: str, last_year: int) -> str | None:
+    """Return what in a text does not fit nominal GDP in US dollars up to a year; None if all does."""
+    if words := unknown_words(text):
+        return f'"{words}", which is not known to describe nominal GDP in US dollars'
+    years = years_in(text)
+    return f'"{min(years)}", a year in the future' if years and min(years) > last_year else None
+
+
+# --- what they mean ---------------------------------------------------------------------------------------------------
 
 
 def read_columns(table: Table, headings: Headings, of_the_page: Callable[[], str | None]) -> list[Column]:
-    """Return the columns of figures whose institution is told; `of_the_page` tells which one the page's prose names.
+    """Return the columns of figures of an institution; `of_the_page` returns the one that the page's prose names.
 
     Raises Refused when a column's institution or its year could be either of two.
     """
@@ -167,7 +180,7 @@ def read_columns(table: Table, headings: Headings, of_the_page: Callable[[], str
 
 
 def not_understood(table: Table, headings: Headings, columns: list[Column]) -> list[str]:
-    """Return the headings of columns that hold figures, but are told for neither ours nor anything else."""
+    """Return the headings of columns of figures that are not recognised as ours or as anything else."""
     read = {number for column in columns for number in (column.figure, column.year)}
     strange = []
     for number, stack in enumerate(headings.over):
@@ -191,21 +204,22 @@ def _kind(table: Table, headings: Headings, column: int) -> _Kind:
     if _YEAR.match(stack[-1]):
         return _Kind.YEAR
     if _FIGURE.search(stack[-1]) or named_institutions(stack[-1]) or _ONLY_A_YEAR.fullmatch(stack[-1]):
-        # a heading may span the figures and their years with no second row to tell them apart
+        # a heading may span the figures and their years without a second row
         return _Kind.YEAR if _holds_years(table, headings.first_row, column) else _Kind.FIGURE
     return _Kind.OTHER
 
 
 def _holds_years(table: Table, first_row: int, column: int) -> bool:
-    texts = [folded(cell.text) for row in table.rows[first_row:] if column < len(row) and (cell := row[column])]
-    digits = [text for text in texts if any(c.isdigit() for c in text)]
-    return sum(bool(_ONLY_A_YEAR.fullmatch(text)) for text in digits) > 0.8 * len(digits) > 0
+    texts = [cell.text for row in table.rows[first_row:] if column < len(row) and (cell := row[column])]
+    digits = [text for text in texts if _DIGIT.search(text)]
+    years = sum(bool(_YEAR_CELL.match(text) and _ONLY_A_YEAR.fullmatch(folded(text))) for text in digits)
+    return years > 0.8 * len(digits) > 0
 
 
 def _institution(
     table: Table, stack: list[Cell], of_the_page: Callable[[], str | None]
 ) -> tuple[str | None, Cell | None, list[str]]:
-    """Return whose a column's figures are, the heading cell that says so, or else the title over the table."""
+    """Return whose a column's figures are, and the heading cell or the title that names the institution."""
     for cell in reversed(stack):
         if names := named_institutions(cell.text):
             return _the_only(names, cell.text), cell, []
@@ -245,17 +259,16 @@ def _years_beside(headings: Headings, years: list[int], parents: dict[int, Cell 
     try:
         return beside | _paired(free, ungrouped, common=yearless == free)
     except Refused:
-        # where others have their year in the heading, those that have none may each have it in the column beside
+        # if others have their year in the heading, those without may each have it in the column beside
         if yearless == free or not all({figure - 1, figure + 1} & set(ungrouped) for figure in yearless):
             raise
         return beside | _paired(yearless, ungrouped, common=False)
 
 
 def _paired(figures: list[int], years: list[int], common: bool = True) -> dict[int, int]:
-    """Return pairs of a column of figures and one of years that stand beside each other all along.
+    """Return pairs of a column of figures and one of years, if figures and years alternate.
 
-    Where `common`, one column of years before all others is meant for every one of them. Raises Refused when neither
-    holds.
+    If `common`, one column of years before all others is for all of them. Raises Refused if neither is the case.
     """
     order = "".join("F" if column in figures else "Y" for column in sorted([*figures, *years]))
     if order in ("FY" * len(years), "YF" * len(years)):
@@ -265,5 +278,5 @@ def _paired(figures: list[int], years: list[int], common: bool = True) -> dict[i
     if common and figures and order == "Y" + "F" * len(figures):
         return dict.fromkeys(figures, years[0])
     raise Refused(
-        f"{len(years)} columns of years beside {len(figures)} of figures, and which belongs to which is not told"
+        f"{len(years)} columns of years beside {len(figures)} of figures, and which belongs to which is unclear"
     )

@@ -11,8 +11,6 @@ import functools
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote
@@ -21,17 +19,10 @@ from gdp.model import WIKIPEDIA, RawRecord
 from gdp.places import without_credentials
 from gdp.sources import Answer, Month, Page, Reading, Refused, Revision, Source, Unreachable
 from gdp.sources.http import Download, download
-from gdp.sources.wikipedia.headings import (
-    Column,
-    Headings,
-    find_headings,
-    folded,
-    named_institutions,
-    not_understood,
-    read_columns,
-)
+from gdp.sources.wikipedia.country_list import country_tables, records_of
+from gdp.sources.wikipedia.headings import named_institutions
 from gdp.sources.wikipedia.page_metadata import kind_of_page, read_revision, refuse_other_page
-from gdp.sources.wikipedia.tables import Cell, Table, prose, visible_tables
+from gdp.sources.wikipedia.tables import Table, prose, visible_tables
 from gdp.sources.wikipedia.unwrap import is_page, page_in
 
 VARIABLE = "GDP_ETL_WIKIPEDIA_URL"
@@ -40,10 +31,7 @@ REVISION_URL = "https://en.wikipedia.org/w/index.php?title={title}&oldid={revisi
 PAGE_TITLE = "List_of_countries_by_GDP_(nominal)"
 
 MIN_IMF_COUNTRIES = 100  # every page since 2005 had 170 and more; the IMF has had over 180 members since 2000
-EXCERPT_SHARE = 0.5  # of the countries of a table: with more of them in a longer one, it is an excerpt of that
-BROKEN_ROW = "row of another width"
 MAX_REASON_CHARACTERS = 1000
-MAX_BROKEN_ROW_SHARE = 0.02  # an editor's slip in a row or two is dropped; more, and the reading is wrong
 FIRST_DAY = datetime(2001, 1, 15, tzinfo=timezone.utc)  # Wikipedia's: no page was changed before
 
 
@@ -140,8 +128,9 @@ def parse(content: bytes, location: str, as_of: datetime | None = None) -> Readi
     tables = visible_tables(page)
     dropped: Counter[str] = Counter()
     stamp = f"{saved:%Y-%m-%dT%H:%M:%SZ}"
-    found = _country_tables(tables, page, dropped)
-    records = [record for ours in found for record in _records(ours, source, stamp, dropped)]
+    of_the_page = functools.cache(lambda: _institution_in_prose(page))
+    found = country_tables(tables, of_the_page, saved.year, dropped)
+    records = [record for ours in found for record in records_of(ours, source, stamp, dropped)]
     _refuse_too_few(records, tables, dropped, page)
     return Reading(records, +dropped, revision)
 
@@ -153,121 +142,10 @@ def _source(revision: Revision) -> str | None:
     return REVISION_URL.format(title=title, revision=revision.number)
 
 
-# --- from tables to records -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _CountryTable:
-    """A table of figures by country, its headings, and its columns of figures."""
-
-    table: Table
-    headings: Headings
-    columns: list[Column]
-
-    @property
-    def rows(self) -> list[list[Cell | None]]:
-        return self.table.rows[self.headings.first_row :]
-
-
-def _country_tables(tables: list[Table], page: str, dropped: Counter[str]) -> list[_CountryTable]:
-    """Return the tables of figures by country, without excerpts of a longer one for the same institution."""
-    of_the_page = functools.cache(lambda: _institution_in_prose(page))
-    found: list[_CountryTable] = []
-    for table in tables:
-        headings = find_headings(table)
-        try:
-            columns = read_columns(table, headings, of_the_page) if headings else []
-        except Refused as reason:
-            dropped[f"table: {reason}"] += 1
-            continue
-        if headings and columns:
-            found.append(_CountryTable(table, headings, columns))
-            dropped.update(
-                f"column of figures not understood: {text!r}" for text in not_understood(table, headings, columns)
-            )
-    _drop_excerpts(found, dropped)
-    return [ours for ours in found if ours.columns]
-
-
-def _drop_excerpts(tables: list[_CountryTable], dropped: Counter[str]) -> None:
-    """Drop, and count, the columns of tables that repeat a longer one's countries.
-
-    A table with other countries is part of the list: territories by themselves, its second half, a table a letter.
-    """
-    seen: dict[str, set[str]] = {}  # by institution: the countries of the longer tables
-    for ours in sorted(tables, key=lambda one: len(one.rows), reverse=True):
-        names = {folded(_country(row, ours)) for row in ours.rows if not _row_problem(row, ours)}
-        again = {
-            column.institution for column in ours.columns
-            if len(names & seen.get(column.institution, set())) > EXCERPT_SHARE * len(names)
-        }  # fmt: skip
-        for institution in {column.institution for column in ours.columns}:
-            seen[institution] = seen.get(institution, set()) | names
-        kept = [column for column in ours.columns if column.institution not in again]
-        dropped["column of an excerpt"] += len(ours.columns) - len(kept)
-        ours.columns[:] = kept
-
-
 def _institution_in_prose(page: str) -> str | None:
     """Return the one institution that the page names outside its tables: the page of 2005 names it nowhere else."""
     names = named_institutions(prose(page))
     return names[0] if len(names) == 1 else None
-
-
-def _records(ours: _CountryTable, source: str, as_of: str, dropped: Counter[str]) -> Iterator[RawRecord]:
-    broken = 0
-    for row in ours.rows:
-        problem = _row_problem(row, ours)
-        if problem:
-            broken += problem == BROKEN_ROW
-            dropped[f"{problem}: {_first_text(row)!r}"] += 1
-            continue
-        for column in ours.columns:
-            yield _record(row, column, ours, source, as_of)
-    if broken > MAX_BROKEN_ROW_SHARE * len(ours.rows):
-        raise Refused(
-            f"{broken} of {len(ours.rows)} rows do not have the {len(ours.headings.over)} cells of the headings"
-        )
-
-
-def _row_problem(row: list[Cell | None], ours: _CountryTable) -> str | None:
-    """Return why a row is no country's, or None."""
-    cells = list(dict.fromkeys(cell for cell in row if cell))
-    if not any(cell.text for cell in cells):
-        return "blank row"
-    if len(cells) == 1:
-        return "row across the table"
-    if len(row) != len(ours.headings.over) or None in row:
-        return BROKEN_ROW
-    if any(row[country] is row[column.figure] for country in ours.headings.country_columns for column in ours.columns):
-        return "row across the table"
-    if _country(row, ours) == ours.headings.country_text:
-        return "heading repeated"
-    return None
-
-
-def _first_text(row: list[Cell | None]) -> str:
-    return next((cell.text[:40] for cell in row if cell and cell.text), "")
-
-
-def _country(row: list[Cell | None], ours: _CountryTable) -> str:
-    texts = [cell.text for column in ours.headings.country_columns if (cell := row[column])]
-    return next((text for text in texts if text), "")
-
-
-def _record(row: list[Cell | None], column: Column, ours: _CountryTable, source: str, as_of: str) -> RawRecord:
-    figure = row[column.figure]
-    year = row[column.year] if column.year is not None else None
-    return {
-        "Country": _country(row, ours),
-        "GDP": figure.text if figure else "",
-        "Year": year.text if year and year is not figure else None,
-        "Column": column.heading,
-        "Unit": ours.table.caption or None,
-        "Institution": column.institution,
-        "Source": source,
-        "As_of": as_of,
-    }
 
 
 def _refuse_too_few(records: list[RawRecord], tables: list[Table], dropped: Counter[str], page: str) -> None:
@@ -275,12 +153,13 @@ def _refuse_too_few(records: list[RawRecord], tables: list[Table], dropped: Coun
     if len(with_figure) >= MIN_IMF_COUNTRIES:
         return
     headings = " | ".join(_first_headings(table) for table in tables if table.rows) or "none"
-    reasons = "".join(f"; {reason}" for reason in dropped if reason.startswith("table: "))
+    reasons = "".join(f"{reason}; " for reason in dropped if reason.startswith(("table: ", "column: ")))
     kind = kind_of_page(page)
     is_it = f"it is {kind}: " if kind else ""
     raise Refused(
-        f"{is_it}{len(with_figure)} countries under IMF, fewer than {MIN_IMF_COUNTRIES}, in {len(tables)} tables"
-        f" with the headings {headings}{reasons}"[:MAX_REASON_CHARACTERS]
+        f"{is_it}{reasons}{len(with_figure)} countries under IMF, fewer than {MIN_IMF_COUNTRIES},"
+        f" in {len(tables)} tables"
+        f" with the headings {headings}"[:MAX_REASON_CHARACTERS]
     )
 
 
