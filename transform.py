@@ -27,8 +27,8 @@ from gdp.runtime.stage import run_stage
 from gdp.transform.countries import reference
 from gdp.transform.rules import left_out
 from gdp.transform.totals import MAX_UNKNOWN, Totals
+from gdp.validate.consistency import check_control_totals
 from gdp.validate.findings import Finding, checks_file_of
-from gdp.validate.single_vintage import check_control_totals
 from utils import (
     MAX_NAMED,
     checks_file,

@@ -27,7 +27,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from gdp.transform.countries import reference
-from gdp.validate.single_vintage import LARGE_ECONOMIES
+from gdp.validate.thresholds import LARGE_ECONOMIES
 from tests.page_builder import Layout, Page, Series, build, page_of_facts, plain, short
 
 START = datetime(2012, 1, 15, 12, tzinfo=timezone.utc)

@@ -1,79 +1,343 @@
-"""The page's IMF column beside the IMF's own figures: what agrees, what is stale, what nothing explains.
+"""A page's IMF column beside the IMF's own releases: which figures they confirm, and what explains the others.
 
-Pure: the checks use it before a load, and `load.py --compare` afterwards.
+The releases are the bundled ones, the IMF's answers in the cache and the IMF's vintages in the database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from functools import cache, cached_property, lru_cache
 from typing import NamedTuple
 
-from gdp.validate.observations import Key
-from gdp.validate.series import billions
+from gdp.model import DEPARTS_FROM_IMF
+from gdp.sources.imf.bundled import LAST_ACTUAL, bundle, day_of_release
+from gdp.sources.imf.releases import PUBLISHED, WITHOUT_GDP
+from gdp.transform.countries import reference
+from gdp.validate import thresholds as at
+from gdp.validate.findings import Finding, Flagged, finding_on
+from gdp.validate.observations import MILLIONS_A_BILLION, Key, Observations, Statement, change
+from utils import first_few, with_commas
 
-AGREES, STALE, UNEXPLAINED = "agrees", "stale", "unexplained"
-# The page rounds to millions, and we to hundredths of a billion: the last digit may differ, which must not hide an edit
-# of the smallest economies (0.06 and 0.07).
-ROUNDING_MILLION_USD, SMALL_MILLION_USD = 11, 1000
-# A page that shares fewer figures than this with a release was made from another one. Seen: 0.03 to 0.06 with another
-# release, 0.54 and more with the same one.
-SAME_RELEASE_SHARE = 0.25
+AGREES, PREVIOUS, UNEXPLAINED = "agrees", "previous release", "unexplained"
+OLDER_RELEASE = "older release"
+OLDER_RELEASES = PREVIOUS, OLDER_RELEASE
+OTHER_YEAR, OTHER_COUNTRY, DIGITS, BILLIONS = "other year", "other country", "digits exchanged", "whole billions apart"
+USUAL_MONTHS = (4, 10)  # in which the IMF publishes its outlook
+EARLIEST_DAY, LATEST_DAY = 6, 22  # of these months; all releases since 2013 came out between them
+CodeKey = tuple[str, int]  # ISO3 and reference year
 
 
-class Earlier(NamedTuple):
-    """What was said of a figure before the newest release: when first, and how much in millions of USD."""
+class Release:
+    """One of the IMF's releases: its day, and its figures in millions of USD by ISO code and year."""
 
-    as_of: str
-    figure: float
+    def __init__(self, as_of: str, figures: Mapping[CodeKey, float] | None = None, name: str = "") -> None:
+        self.as_of, self._figures, self._name = as_of, figures, name
+
+    @property
+    def day(self) -> str:
+        """The day on which it was published."""
+        return self.as_of[:10]
+
+    @cached_property
+    def figures(self) -> Mapping[CodeKey, float]:
+        """The figures; those of a bundled release are read when they are needed."""
+        if self._figures is not None:
+            return self._figures
+        texts = bundle().texts(self._name)
+        return {
+            (code, int(year)): round(float(text) * MILLIONS_A_BILLION, 3)
+            for (code, year), text in texts.items()
+            if year != LAST_ACTUAL
+        }
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether it has more than a year or two."""
+        return not self._name or bundle().is_whole(self._name)
+
+    @cached_property
+    def of_each(self) -> frozenset[tuple[str, int]]:
+        """The ISO code and the figure in whole millions of each figure, whatever its year."""
+        return frozenset((code, round(figure)) for (code, _), figure in self.figures.items())
+
+    @cached_property
+    def by_figure(self) -> dict[float, list[CodeKey]]:
+        """Which countries and years have a figure, by the figure in whole millions."""
+        found: dict[float, list[CodeKey]] = {}
+        for key, figure in self.figures.items():
+            found.setdefault(round(figure), []).append(key)
+        return found
 
 
-class Release(NamedTuple):
-    """The IMF's own figures: those of its newest release by country and year, and whatever was said before that."""
+@cache
+def bundled() -> tuple[Release, ...]:
+    """Return the releases that come with the suite, oldest first."""
+    return tuple(Release(day_of_release(name), name=name) for name in bundle().releases)
 
-    as_of: str
-    figures: Mapping[Key, float]
-    older: Mapping[Key, list[Earlier]]
+
+@lru_cache(maxsize=8)  # the same few, for all pages of an archive
+def release_of(statement: Statement) -> Release:
+    """Return one of the IMF's vintages in the database as a release."""
+    code_of = {country.name: country.iso3 for country in reference().countries.values()}
+    figures = {
+        (code_of[country], year): figure for (country, year), figure in statement.figures.items() if country in code_of
+    }
+    return Release(statement.as_of, figures)
+
+
+def released_before(as_of: str, loaded: Iterable[Release] = ()) -> list[Release]:
+    """Return the known releases from before an As_of, newest first, each once."""
+    found: dict[str, Release] = {}
+    for release in (*bundled(), *loaded):
+        known = found.get(publication_of(release.as_of))
+        if release.as_of < as_of and (known is None or not known.is_whole):
+            found[publication_of(release.as_of)] = release
+    return sorted(found.values(), key=lambda release: release.as_of, reverse=True)
+
+
+def nearest_releases(as_of: str, loaded: Iterable[Release] = ()) -> list[Release]:
+    """Return the two whole releases that are nearest to an As_of, before or after it; none that is years away."""
+    known = {release.as_of: release for release in (*bundled(), *loaded) if release.is_whole}
+    reach = {day: abs(days_between(day, as_of)) for day in known}
+    near = sorted(
+        (day for day in known if reach[day] <= at.RELEASE_REACH_DAYS),
+        key=lambda day: (reach[day], day),
+    )
+    return [known[day] for day in near[:2]]
+
+
+@cache
+def _days_of_publication() -> list[str]:
+    return sorted(f"{month}-{day:02}" for month, day in PUBLISHED.items() if month != str(WITHOUT_GDP))
+
+
+def publication_of(as_of: str) -> str:
+    """Return the newest day up to an As_of on which the IMF is known to have published an outlook, else that day."""
+    days = _days_of_publication()
+    place = bisect_right(days, as_of[:10])
+    return days[place - 1] if place and place < len(days) else as_of[:10]
+
+
+def is_release_between(first: str, last: str) -> bool:
+    """Return whether the IMF published an outlook between two moments, or may have by its usual days."""
+    days = _days_of_publication()
+    if last[:10] <= days[-1]:
+        return any(first[:10] <= day <= last[:10] for day in days)
+    return any(
+        first[:10] <= f"{year}-{month:02}-{LATEST_DAY}" and last[:10] >= f"{year}-{month:02}-{EARLIEST_DAY:02}"
+        for year in range(int(first[:4]), int(last[:4]) + 1) for month in USUAL_MONTHS
+    )  # fmt: skip
+
+
+def following_day(day: str) -> str:
+    """Return the day after a day."""
+    return (date.fromisoformat(day[:10]) + timedelta(days=1)).isoformat()
+
+
+def days_between(first: str, last: str) -> int:
+    """Return the number of days from one As_of to another."""
+    return (date.fromisoformat(last[:10]) - date.fromisoformat(first[:10])).days
+
+
+def is_same(figure: float, other: float, rounding: float) -> bool:
+    """Return whether two figures, in millions, differ by rounding only: the first one may be rounded to its zeros."""
+    apart = abs(figure - other)
+    if apart <= rounding:
+        return True
+    if apart > at.ROUNDING_SHARE * other:
+        return False
+    return apart <= at.MISCOPIED_MILLION_USD or (figure % 10 == 0 and round(other, -_zeros(figure)) == figure)
+
+
+def _zeros(figure: float) -> int:
+    text = f"{figure:.0f}"
+    return len(text) - len(text.rstrip("0"))
+
+
+# --- figure by figure -------------------------------------------------------------------------------------------------
 
 
 class Compared(NamedTuple):
-    """One figure of the page beside the IMF's own, in millions of USD; `told` says the outcome in words."""
+    """One figure of the page beside the IMF's own, in millions of USD; what kind of difference it is, and why."""
 
     key: Key
     page: float
     own: float
     kind: str
-    told: str
+    reason: str
 
     @property
     def departure(self) -> float:
         """How far the page is from the IMF, as a share of the IMF's figure."""
         return self.page / self.own - 1 if self.own else float("inf")
 
-
-def compared(page: Mapping[Key, float], own: Release) -> list[Compared]:
-    """Return the figures that both have, each with what is to say of it, the largest departure first."""
-    found = [_compared(key, figure, own) for key, figure in page.items() if key in own.figures]
-    return sorted(found, key=lambda one: (-abs(one.departure), one.key))
-
-
-def explained(found: list[Compared]) -> bool:
-    """Tell whether the page is made from this release at all, so that a departure says something of the figure."""
-    return sum(one.kind == AGREES for one in found) >= SAME_RELEASE_SHARE * len(found)
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether one of the last two releases has the figure."""
+        return self.kind in {AGREES, PREVIOUS}
 
 
-def _compared(key: Key, figure: float, own: Release) -> Compared:
-    theirs = own.figures[key]
-    if _alike(figure, theirs):
-        return Compared(key, figure, theirs, AGREES, "agrees")
-    says = f"the IMF itself says {billions(theirs)} ({own.as_of[:10]})"
-    before = next((said for said in own.older.get(key, []) if _alike(figure, said.figure)), None)
-    if before:
-        return Compared(key, figure, theirs, STALE, f"stale, as said on {before.as_of[:10]}; {says}")
-    country, near = key[0], range(key[1] - 2, key[1] + 3)
-    year = next((y for y in near if _alike(figure, own.figures.get((country, y), 0.0))), None)
-    hint = f", and {billions(figure)} for {year}" if year else ""
-    return Compared(key, figure, theirs, UNEXPLAINED, says + hint)
+class Comparison(NamedTuple):
+    """A page's figures that one of the last two releases has too; the releases are those from before, newest first."""
+
+    as_of: str
+    found: list[Compared]
+    releases: Sequence[Release]
+
+    @property
+    def by_departure(self) -> list[Compared]:
+        """All of them, the largest difference first."""
+        return sorted(self.found, key=lambda one: (-abs(one.departure), one.key))
+
+    @property
+    def departures(self) -> list[Compared]:
+        """The figures that equal neither release, the largest difference first."""
+        return [one for one in self.by_departure if not one.is_confirmed]
+
+    @property
+    def are_many(self) -> bool:
+        """Whether so many figures equal neither release that no single one is to be flagged."""
+        return len(self.departures) > at.MAX_DEPARTING_SHARE * len(self.found)
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether the page follows one of the two releases, so that a difference means something.
+
+        A page that many figures of which are of neither may follow a release that nobody knows, if one is due.
+        """
+        agreeing = len(self.found) - len(self.departures)
+        is_due = is_release_between(following_day(self.releases[0].day), self.as_of)
+        return agreeing > 0 and agreeing >= at.SAME_RELEASE_SHARE * len(self.found) and not (self.are_many and is_due)
 
 
-def _alike(one: float, other: float) -> bool:
-    return one == other or (abs(one - other) < ROUNDING_MILLION_USD and min(one, other) >= SMALL_MILLION_USD)
+def compared(page: Observations, releases: Sequence[Release]) -> Comparison:
+    """Return the figures of a page beside the two newest of the releases, which are sorted from newest to oldest."""
+    two, code_of = releases[:2], page.code_of
+    found = []
+    for key, figure in page.statement.figures.items():
+        code = (code_of[key[0]] or "", key[1])
+        own = [release.figures[code] for release in two if code in release.figures]
+        if own and is_same(figure, own[0], page.rounding):
+            found.append(Compared(key, figure, own[0], AGREES, "agrees"))
+        elif len(own) > 1 and is_same(figure, own[1], page.rounding):
+            found.append(Compared(key, figure, own[0], PREVIOUS, f"the figure is that of {two[1].day}"))
+        elif own:
+            found.append(Compared(key, figure, own[0], *_explained(code, figure, releases, page.rounding)))
+    return Comparison(page.as_of, found, releases)
+
+
+def _explained(code: CodeKey, figure: float, releases: Sequence[Release], rounding: float) -> tuple[str, str]:
+    """Return the kind of a difference, and the reason for it in figures."""
+    iso3, year = code
+    newest = next(release for release in releases if code in release.figures)
+    own = newest.figures[code]
+    has = f"the IMF has {in_billions(own)} ({newest.day})"
+    for release in releases[2:]:
+        if code in release.figures and is_same(figure, release.figures[code], rounding):
+            return OLDER_RELEASE, f"{has}; the figure is that of {release.day}"
+    for release in releases[:2]:
+        if near := _other_year(iso3, year, figure, release, rounding):
+            return OTHER_YEAR, f"{has}; the figure is the one for {near} ({release.day})"
+    for release in releases[:2]:
+        others = [other for other, of_year in release.by_figure.get(round(figure), ()) if of_year == year]
+        if others and figure >= at.LEAST_DIGITS:
+            return OTHER_COUNTRY, f"{has}; the figure is that of {others[0]} ({release.day})"
+    kind = kind_of_edit(figure, own)
+    return (kind, f"{has}: {kind}") if kind else (UNEXPLAINED, has)
+
+
+def _other_year(iso3: str, year: int, figure: float, release: Release, rounding: float) -> int | None:
+    """Return the nearest other year for which a release has a country's figure."""
+    steps = range(1, at.NEIGHBOURING_YEARS + 1)
+    years = [year + sign * step for step in steps for sign in (-1, 1)]
+    return next((one for one in years if is_same(figure, release.figures.get((iso3, one), 0.0), rounding)), None)
+
+
+def kind_of_edit(figure: float, before: float) -> str | None:
+    """Return how a figure looks edited by hand: two digits exchanged, or whole billions apart; None if it does not."""
+    new, old = f"{figure:.0f}", f"{before:.0f}"
+    places = [place for place in range(min(len(new), len(old))) if new[place] != old[place]]
+    if len(new) == len(old) and len(places) == 2 and places[1] == places[0] + 1:
+        first, second = places
+        if (new[first], new[second]) == (old[second], old[first]):
+            return DIGITS
+    apart = round(figure - before)
+    is_whole = apart and apart % at.WHOLE_BILLION == 0 and round(before) % at.WHOLE_BILLION
+    return BILLIONS if is_whole and abs(figure - before - apart) < 0.5 else None
+
+
+def in_billions(million: float) -> str:
+    """Return a figure in billions for people, with the digits as published where two decimals hide them."""
+    billion = million / MILLIONS_A_BILLION
+    return with_commas(billion) if billion >= 1 else f"{billion:.3f}"
+
+
+# --- checks -----------------------------------------------------------------------------------------------------------
+
+
+def check_against_imf(page: Observations, comparison: Comparison) -> Iterable[Finding]:
+    """The page's figures are those of one of the IMF's last two releases."""
+    found, two = (
+        comparison.found,
+        " and ".join(release.day for release in comparison.releases[:2]),
+    )
+    departures = comparison.departures
+    seen = f"{len(departures)} of {len(found)} figures are not those of {two}"
+    if not comparison.is_telling:
+        yield finding_on(
+            page,
+            "follows no known release",
+            seen,
+            "a release that is known; --verify asks the IMF",
+        )
+    elif comparison.are_many:
+        yield finding_on(page, "many figures depart from the IMF's own", seen, "a few")
+    elif departures:
+        notes = {one.key: f"{in_billions(one.page)}; {one.reason}" for one in departures}
+        ranks = {one.key: abs(change(one.page, one.own)) for one in departures}
+        named = first_few(f"{country} {notes[country, year]}" for country, year in notes)
+        flagged = Flagged(DEPARTS_FROM_IMF, notes, ranks)
+        yield finding_on(page, "departs from the IMF's own figures", f"{seen}: {named}", "the IMF's figures", flagged)
+
+
+def check_stale(page: Observations, releases: Sequence[Release]) -> Iterable[Finding]:
+    """Three weeks after a release, the page has its figures and no longer those of the one before."""
+    due = _release_due(page.as_of, releases)
+    if due is None or not releases:
+        return
+    newest, older = (releases[0], releases[1:2]) if releases[0].day == due else (None, releases[:1])
+    counts = _numbers_equal(page, newest, older[0]) if older else (0, 0)
+    if counts[1] > counts[0] and counts[1] >= at.SAME_RELEASE_SHARE * len(page.statement.figures):
+        seen = f"{counts[1]} of {len(page.statement.figures)} figures are still those of {older[0].day}"
+        yield finding_on(
+            page,
+            "stale",
+            seen,
+            f"those of the release of {due}, {days_between(due, page.as_of)} days ago",
+        )
+
+
+def _release_due(as_of: str, releases: Sequence[Release]) -> str | None:
+    """Return the day of the newest release that has been out for three weeks: a known one, or by the usual days."""
+    usual = [
+        f"{year}-{month:02}-{LATEST_DAY}" for year in (int(as_of[:4]) - 1, int(as_of[:4])) for month in USUAL_MONTHS
+        if f"{year}-{month:02}-{LATEST_DAY}" > _days_of_publication()[-1]
+    ]  # fmt: skip
+    days = [*_days_of_publication(), *usual, *(release.day for release in releases)]
+    return max((day for day in days if days_between(day, as_of) >= at.STALE_DAYS), default=None)
+
+
+def _numbers_equal(page: Observations, newest: Release | None, older: Release) -> tuple[int, int]:
+    """Return how many figures equal the newest release, and how many the older one; those that both have count not."""
+    counts = [0, 0]
+    for (country, year), figure in page.statement.figures.items():
+        code = (page.code_of[country] or "", year)
+        new = newest.figures.get(code) if newest else None
+        old = older.figures.get(code)
+        is_new = new is not None and is_same(figure, new, page.rounding)
+        is_old = old is not None and is_same(figure, old, page.rounding)
+        counts[0] += is_new and not is_old
+        counts[1] += is_old and not is_new
+    return counts[0], counts[1]

@@ -1,163 +1,483 @@
-"""Two vintages that cannot both be right, and which of several is the odd one.
+"""A whole list of figures against another one: can it be what it claims to be?
 
-Evidence is across many countries, never one: most figures another year's or another institution's, another unit, or a
-list that lost many countries. A vintage is refused when two others agree with each other and not with it, and fewer
-agree with it. Where only one other is there, nobody knows which of the two is wrong: the new one loads, noted.
-Held against all pairs of neighbours among the ten real pages of 2018 to 2026: no contradiction.
+A list is compared with the IMF's nearest releases, with the publisher's vintages before it and, where there are
+neither, with the page's other institutions. The one that fits best decides, so that an accepted bad vintage does not
+lock out an honest one. Evidence is across many countries, never one: the median change, the spread of changes, the
+share of wild ones, a column one row off, years moved on. Fatal is what the IMF's own releases or two other lists
+contradict; where one other list is all that is known, nobody knows which of the two is wrong.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterator, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import pairwise
+from operator import itemgetter
 from typing import NamedTuple
 
-from gdp.model import CONTRADICTS_VINTAGE
-from gdp.validate.findings import Finding
-from gdp.validate.observations import Baseline, Key, Statement
-from gdp.validate.series import MIN_PAIRS, MOST_MOVED, Statements, log_ratios, median
-from utils import first_few
+from gdp.model import FATAL
+from gdp.validate import thresholds as at
+from gdp.validate.against_imf import Release, days_between, publication_of
+from gdp.validate.findings import Finding, fatal_on, finding_on
+from gdp.validate.observations import (
+    MILLIONS_A_BILLION,
+    Baseline,
+    Key,
+    Observations,
+    Statement,
+    Statements,
+    change,
+    median,
+)
+from gdp.validate.single_figures import deviations, usual_steps
+from utils import with_commas
 
-IDENTICAL_SHARE = 0.5  # of figures that equal another year's or institution's; seen: 6 of 201
-MAX_GONE_SHARE = 0.08  # of the IMF's countries; seen: at most 4 of 195. A page's World Bank column went from 209 to 186
-UNSETTLED = "contradicts another vintage"  # and nothing tells yet which of the two is wrong
-LOOK_BACK, LOOK_AHEAD = 2, 2  # vintages to each side: two that agree outvote one
+UNSETTLED = "contradicts another vintage"  # nothing shows yet which of the two is wrong
+LOOK_BACK, LOOK_AHEAD = 2, 0  # vintages of the publisher before, and after
+
+
+class Surroundings(NamedTuple):
+    """What a vintage is compared with; nothing of it is later, so that the order of loading does not matter.
+
+    `earlier` are the publisher's vintages before it by institution, nearest first; `baselines` the last figures that no
+    check flagged; `releases` the IMF's two newest ones in the database, from before. `confirmed` has the institution
+    and key of figures that a person confirmed, and `world` the World rows by institution and year, in millions.
+    """
+
+    earlier: Sequence[Statements] = ()
+    later: Sequence[Statements] = ()
+    is_unsettled: bool = False
+    baselines: Mapping[str, Baseline] = {}
+    releases: Sequence[Statement] = ()
+    confirmed: Container[tuple[str, Key]] = frozenset()
+    world: Mapping[str, Mapping[int, float]] = {}
+
+
+class BaselineList(NamedTuple):
+    """Another list: its name and day, its figures, and what kind of evidence it is.
+
+    The figures of a release are by ISO code and year; those of a vintage by country and year, with its headlines.
+    """
+
+    name: str
+    as_of: str
+    figures: Mapping[Key, float]
+    headlines: Mapping[str, tuple[int, float]]
+    of_each: frozenset[Key]  # the country or code, and the figure in whole millions, whatever its year
+    is_release: bool = False
+
+    def keys_of(self, observations: Observations) -> list[Key]:
+        """Return the keys of an institution's headlines as this list has them."""
+        return observations.headline_codes if self.is_release else observations.headline_keys
+
+
+def of_release(release: Release) -> BaselineList:
+    """Return one of the IMF's releases as a baseline."""
+    return BaselineList(
+        f"the IMF's release of {release.day}", release.as_of, release.figures, {}, release.of_each, True
+    )
+
+
+def of_statement(name: str, statement: Statement) -> BaselineList:
+    """Return one institution's figures in a vintage as a baseline."""
+    return BaselineList(name, statement.as_of, statement.figures, statement.headlines, statement.of_each)
+
+
+# --- how two lists fit ------------------------------------------------------------------------------------------------
+
+
+class Pair(NamedTuple):
+    """A country's headline figure in the list, and its figure in the other list, in millions of USD."""
+
+    country: str
+    year: int
+    figure: float
+    other: float
+    years_between: int  # from the other figure's year to this one's
+    key: Key  # of the other list
+
+
+class Fit:
+    """An institution's headlines beside a baseline, and what follows from the changes between the two."""
+
+    def __init__(self, observations: Observations, baseline: BaselineList) -> None:
+        self.observations, self.baseline = observations, baseline
+        self.pairs = list(_pairs(observations, baseline))
+
+    @cached_property
+    def days(self) -> int:
+        """The number of days between the two lists, each by the newest outlook that it can follow."""
+        return abs(days_between(publication_of(self.baseline.as_of), publication_of(self.observations.as_of)))
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the two are a release apart at most."""
+        return self.days <= at.NEAR_DAYS
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether enough figures are compared."""
+        return len(self.pairs) >= at.MIN_PAIRS
+
+    @cached_property
+    def is_identical(self) -> bool:
+        """Whether most figures are the very same, so that the list is what the other is."""
+        rounding = self.observations.rounding
+        equal = sum([abs(pair[2] - pair[3]) <= rounding and not pair[4] for pair in self.pairs])
+        return equal > at.IDENTICAL_SHARE * len(self.observations.statement.headlines)
+
+    @cached_property
+    def changes(self) -> list[float]:
+        """The change of each figure, less the growth of the years between."""
+        return [change(pair[2], pair[3]) - at.GROWTH * pair[4] for pair in self.pairs]
+
+    @cached_property
+    def misfit(self) -> float:
+        """The mean change, wild ones cut: the smaller it is, the better the two lists fit."""
+        return sum([min(abs(one), at.WILD) for one in self.changes]) / len(self.changes)
+
+    @cached_property
+    def median(self) -> float:
+        """The change of the median country."""
+        return median(self.changes)
+
+    @cached_property
+    def distances(self) -> list[float]:
+        """The distance of each change from the median one, in order."""
+        middle = self.median
+        return sorted([abs(one - middle) for one in self.changes])
+
+    @property
+    def spread(self) -> float:
+        """The distance of the median country from the median change."""
+        return self.distances[len(self.distances) // 2]
+
+    @property
+    def mean_distance(self) -> float:
+        """The mean distance from the median change, wild ones cut."""
+        return sum([min(one, at.WILD) for one in self.distances]) / len(self.distances)
+
+    @property
+    def wild_share(self) -> float:
+        """The share of the countries that are far from the median change."""
+        return sum([one > at.WILD for one in self.distances]) / len(self.distances)
+
+    @property
+    def unusual_share(self) -> float:
+        """The share of the countries that moved much more than they usually do."""
+        usual = usual_steps()
+        codes = [self.observations.code_of[pair.country] or "" for pair in self.pairs]
+        moved = zip(codes, deviations(codes, self.changes), strict=True)
+        return sum([abs(one) > at.UNUSUAL_STEPS * usual[code] for code, one in moved]) / len(self.pairs)
+
+
+def _pairs(observations: Observations, baseline: BaselineList) -> Iterator[Pair]:
+    headlines, keys = observations.statement.headlines, baseline.keys_of(observations)
+    others = map(baseline.figures.get, keys)
+    for (country, (year, figure)), key, other in zip(headlines.items(), keys, others, strict=True):
+        if other is not None:
+            yield Pair(country, year, figure, other, 0, key)
+        elif headline := baseline.headlines.get(country):
+            yield Pair(country, year, figure, headline[1], year - headline[0], key)
+
+
+def fits_with(observations: Observations, baselines: Iterable[BaselineList]) -> list[Fit]:
+    """Return how an institution's figures fit each baseline that has enough of them: near ones first, then the best.
+
+    If most figures are those of one baseline, only that one is returned.
+    """
+    fits = []
+    for baseline in baselines:
+        fit = Fit(observations, baseline)
+        if fit.is_enough and fit.is_identical:
+            return [fit]
+        fits += [fit] if fit.is_enough else []
+    return sorted(fits, key=lambda fit: (not fit.is_near, fit.misfit))
+
+
+# --- what keeps a list from being what it claims to be ----------------------------------------------------------------
 
 
 class Contradiction(NamedTuple):
-    """Why two vintages cannot both be right: which check says so, of which institution, and what it saw."""
+    """Why a list cannot be what it claims to be: the check, the evidence, and what was expected."""
 
     check: str
-    institution: str
     seen: str
     expected: str
 
 
-class Surroundings(NamedTuple):
-    """What a vintage is compared with: the publisher's vintages around it, baselines, releases, confirmed figures."""
+def contradictions(fit: Fit, order: Sequence[str]) -> Iterator[Contradiction]:
+    """Yield what no honest list has ever shown; `order` has the countries as the rows of the page are ordered."""
+    against = f"against {fit.baseline.name}"
+    if abs(fit.median) > at.MEDIAN_IMPOSSIBLE:
+        yield Contradiction(
+            "unit slip", f"the median country has {math.exp(fit.median):.3g} times its figure, {against}",
+            f"a factor of {math.exp(at.MEDIAN_IMPOSSIBLE):.2f} at most",
+        )  # fmt: skip
+    if fit.spread > at.SPREAD_IMPOSSIBLE or fit.wild_share > at.WILD_SHARE_IMPOSSIBLE:
+        seen = f"half of the countries moved by more than {_percent(fit.spread)} beside the median, {against}"
+        yield Contradiction(
+            "figures in disorder", f"{seen}, and {fit.wild_share:.0%} by more than {_percent(at.WILD)}",
+            f"{_percent(at.SPREAD_IMPOSSIBLE)} and {at.WILD_SHARE_IMPOSSIBLE:.0%} at most",
+        )  # fmt: skip
+    elif is_row_off(fit, order):
+        yield Contradiction(
+            "a row off",
+            f"the figures fit much better moved by a row, {against}",
+            "each in its own row",
+        )
 
-    earlier: Sequence[Statements] = ()  # nearest first, at most LOOK_BACK; none with a fatal finding
-    later: Sequence[Statements] = ()  # nearest first, at most LOOK_AHEAD, not checked yet
-    is_unsettled: bool = False  # the nearest earlier one contradicts the one before it
-    baselines: Mapping[str, Baseline] = {}
-    releases: Sequence[
-        Statement
-    ] = ()  # the IMF's own in the database from before the vintage, newest first, at most two
-    confirmed: Container[tuple[str, Key]] = frozenset()  # institution and key of figures that a person confirmed
+
+def suspicions(fit: Fit) -> Iterator[Contradiction]:
+    """Yield what is beyond every honest list, and yet possible."""
+    against = f"against {fit.baseline.name}"
+    most = at.MEDIAN_MOVED_NEAR if fit.is_near else at.MEDIAN_MOVED_FAR
+    if abs(fit.median) > most:
+        yield Contradiction(
+            "all figures moved",
+            f"the median country moved by {_percent(fit.median)}, {against}",
+            f"{_percent(most)} at most",
+        )
+    if fit.is_near and (share := fit.unusual_share) > at.UNUSUAL_SHARE:
+        yield Contradiction(
+            "many figures moved", f"{share:.0%} of the countries moved much more than they usually do, {against}",
+            f"{at.UNUSUAL_SHARE:.0%} at most",
+        )  # fmt: skip
+
+
+def _percent(log_change: float) -> str:
+    return f"{100 * math.expm1(log_change):.3g} %"
+
+
+def is_row_off(fit: Fit, order: Sequence[str]) -> bool:
+    """Return whether figures fit much better in the row above or below, by their own order or by the page's."""
+    limit = at.ROW_OFF_RATIO * fit.mean_distance
+    if fit.mean_distance <= at.WELL_BELOW_A_ROW:
+        return False
+    pairs = {pair.country: pair for pair in fit.pairs}
+    by_figure = sorted(fit.pairs, key=lambda pair: -pair.figure)
+    by_order = [pairs[country] for country in order if country in pairs]
+    orders = [by_figure, *([by_order] if len(by_order) >= at.MIN_PAIRS else [])]
+    return any(_mean_distance(_moved_by_a_row(rows, step)) < limit for rows in orders for step in (-1, 1))
+
+
+def _moved_by_a_row(rows: Sequence[Pair], step: int) -> list[float]:
+    moved = ((after, row) if step == 1 else (row, after) for row, after in pairwise(rows))
+    return [change(figure[2], row[3]) - at.GROWTH * row[4] for figure, row in moved]
+
+
+def _mean_distance(changes: Sequence[float]) -> float:
+    middle = median(changes)
+    return sum([min(abs(one - middle), at.WILD) for one in changes]) / len(changes)
+
+
+def years_moved(fits: Iterable[Fit]) -> Iterator[Contradiction]:
+    """Yield where figures are those of the year before, by the nearest release that has both years.
+
+    A figure that is a year old differs from the figure of its year by the country's own growth.
+    """
+    known = [
+        (fit.days, fit, growth)
+        for fit in fits
+        if fit.baseline.is_release and len(growth := _growth(fit)) >= at.MIN_PAIRS
+    ]
+    days, fit, growth = min(known, key=itemgetter(0), default=(math.inf, None, {}))
+    if fit is None or days > at.YEARS_MOVED_DAYS:
+        return
+    score = moved_score(fit, growth)
+    if score < at.YEARS_MOVED:
+        seen = f"the changes are those from one year to the next, reversed, against {fit.baseline.name}"
+        yield Contradiction("years moved", seen, "figures of their year")
+
+
+def _growth(fit: Fit) -> dict[str, float]:
+    """Return each country's growth to the year of its figure, as the other list has it."""
+    figures = fit.baseline.figures
+    pairs = [(pair, figures.get((pair.key[0], pair.year - 1))) for pair in fit.pairs if not pair.years_between]
+    return {pair.country: change(pair.other, before) for pair, before in pairs if before}
+
+
+def moved_score(fit: Fit, growth: Mapping[str, float]) -> float:
+    """Return the slope of the changes by growth, plus the median change in median growths: 0 as it is, -2 if moved."""
+    changes = {pair.country: one for pair, one in zip(fit.pairs, fit.changes, strict=True)}
+    usual, middle = (
+        median(growth.values()),
+        median(changes[country] for country in growth),
+    )
+    by_growth = [(_capped(changes[country] - middle), _capped(one - usual)) for country, one in growth.items()]
+    slope = sum(moved * grown for moved, grown in by_growth) / (sum(grown * grown for _, grown in by_growth) or 1.0)
+    return slope + (max(-1.0, min(1.0, middle / usual)) if abs(usual) > at.SHORTEST_GROWTH else 0.0)
+
+
+def _capped(value: float) -> float:
+    return max(-at.CHANGE_CAP, min(at.CHANGE_CAP, value))
+
+
+# --- figures that are another list's ----------------------------------------------------------------------------------
+
+
+def figures_of_another(fit: Fit) -> Iterator[Contradiction]:
+    """Yield where most figures are those of another year, or many those of other countries."""
+    number = len(fit.observations.statement.headlines)
+    own = {pair.key for pair in fit.pairs if not pair.years_between and abs(pair.figure - pair.other) <= 1}
+    elsewhere = _number_of(fit.observations, fit.baseline) - len(own)
+    if elsewhere > at.IDENTICAL_SHARE * number:
+        seen = f"{elsewhere} of {number} figures are those for another year in {fit.baseline.name}"
+        yield Contradiction("years moved", seen, "figures of their year")
+    every = {round(pair.other) for pair in fit.pairs if pair.other >= at.LEAST_DIGITS}
+    others = sum([round(pair.figure) in every and pair.key not in own for pair in fit.pairs if not pair.years_between])
+    if others > at.ANOTHERS_SHARE * number:
+        seen = f"{others} of {number} figures are other countries' in {fit.baseline.name}"
+        yield Contradiction("other countries' figures", seen, "each country its own")
+
+
+def _number_of(observations: Observations, baseline: BaselineList) -> int:
+    """Return how many headlines a list has too, for any year."""
+    return len(
+        baseline.of_each
+        & (observations.headlines_by_code if baseline.is_release else observations.statement.by_country)
+    )
+
+
+def check_institutions_mixed(
+    observations: Observations, others: Mapping[str, Iterable[BaselineList]]
+) -> Iterable[Finding]:
+    """No institution's figures are what another vintage, or the IMF's release, has of another institution."""
+    number = len(observations.statement.headlines)
+    for other, baselines in others.items():
+        for baseline in baselines if other != observations.institution else ():
+            same = _number_of(observations, baseline)
+            if same > at.IDENTICAL_SHARE * number >= at.MIN_PAIRS / 2:
+                seen = f"{same} of {number} figures are {other}'s in {baseline.name}"
+                yield fatal_on(observations, "institutions mixed up", seen, "figures of its own")
+                break
+
+
+# --- checks -----------------------------------------------------------------------------------------------------------
 
 
 class Verdict(NamedTuple):
-    """The findings on a vintage among its neighbours, and the statements that its figures are compared with."""
+    """The result for one institution: findings, whether single figures can be judged, and the fit of the list."""
 
     findings: list[Finding]
-    last: Statements
+    is_plain: bool
+    fit: Fit | None
 
 
-def weigh(now: Statements, around: Surroundings) -> Verdict:
-    """Return the verdict on a vintage; its findings are fatal where it is the odd one among its neighbours."""
-    last = around.earlier[0] if around.earlier else {}
-    following = around.later[0] if around.later else {}
-    against = contradictions(now, last)
-    if not against and not around.is_unsettled and not contradictions(now, following):
-        return Verdict([], last)
-    others = [one for one in (*around.earlier, *around.later) if one]
-    opponents = [one for one in others if contradictions(now, one)]
-    agreeing = next((pair for pair in combinations(opponents, 2) if not contradictions(*pair)), None)
-    number_with_it = len(others) - len(opponents)
-    if agreeing and len(opponents) > number_with_it:
-        return Verdict(_as_odd(now, agreeing), {})
-    sound = next((one for one in around.earlier if one and one not in opponents), {})
-    if against and not number_with_it:
-        return Verdict(_as_unsettled(now, last, against), {})
-    return Verdict([], sound)
+def judge(observations: Observations, baselines: Iterable[BaselineList], order: Sequence[str]) -> Verdict:
+    """Return whether an institution's list can be what it claims to be, given other lists of its figures."""
+    fits = fits_with(observations, baselines)
+    if not fits:
+        return Verdict([], is_plain=True, fit=None)
+    fit = fits[0]
+    against = list(contradictions(fit, order))
+    if not fit.is_identical:
+        against += [one for each in fits for one in figures_of_another(each)]
+        against += years_moved(fits) if observations.institution in at.YEARS_MOVED_INSTITUTIONS else []
+    if against:
+        is_fatal = len(fits) > 1 or fit.baseline.is_release
+        return Verdict([_contradicted(observations, one, fit, is_fatal) for one in against], is_plain=False, fit=fit)
+    found = [finding_on(observations, *one) for one in suspicions(fit)] if observations.institution == "IMF" else []
+    return Verdict(found, not found, fit)
 
 
-def contradictions(one: Statements, other: Statements) -> list[Contradiction]:
-    """Return what keeps two vintages from both being right; the order of the two does not matter to whether any is."""
-    found: list[Contradiction] = []
-    for institution, statement in one.items():
-        same = other.get(institution)
-        if same:
-            found += _countries_gone(institution, *sorted((statement, same), key=lambda s: s.as_of))
-            if statement.number_alike(same) * 2 > len(statement.figures):
-                continue  # most figures are the very same: nothing was shifted, scaled or mixed up
-            found += _year_shifted(institution, statement, same)
-            found += _unit_slipped(institution, statement, same)
-        found += _of_another(institution, statement, other)
-    return found
+def _contradicted(observations: Observations, one: Contradiction, fit: Fit, is_fatal: bool) -> Finding:
+    if is_fatal:
+        return fatal_on(observations, *one)
+    either = f"{one.expected}; this vintage or {fit.baseline.name} is wrong, and a later one shows which"
+    return finding_on(observations, UNSETTLED, f"{one.check}: {one.seen}", either)
 
 
-def _countries_gone(institution: str, before: Statement, after: Statement) -> Iterator[Contradiction]:
-    """The IMF's list lost many countries: it has about as many as it always had, and other institutions have not."""
-    if institution != "IMF":
+def check_countries(observations: Observations, baselines: Sequence[BaselineList]) -> Iterable[Finding]:
+    """The IMF's list has the countries of the other lists of it. Fatal if many of each list's countries are gone."""
+    if observations.institution != "IMF" or not observations.statement.figures:
         return
-    gone = sorted(before.headlines.keys() - after.headlines.keys())
-    if len(gone) > MAX_GONE_SHARE * len(before.headlines):
-        expected = f"the {len(before.headlines)} countries of {before.day}"
-        yield Contradiction("countries gone", institution, f"{len(gone)} gone: {first_few(gone)}", expected)
-
-
-def _year_shifted(institution: str, now: Statement, then: Statement) -> Iterator[Contradiction]:
-    """Figures of a new year are new figures: the old ones under another year mean that only a heading was changed."""
-    new = now.figures.keys() - then.figures.keys()
-    shifted = sum(
-        any(then.figures.get((country, year + step)) == now.figures[country, year] for step in (-1, 1))
-        for country, year in new
-        if now.headlines[country][0] == year
-    )
-    if shifted > IDENTICAL_SHARE * len(now.headlines) >= MIN_PAIRS / 2:
-        seen = f"{shifted} of {len(now.headlines)} figures are those of another year on {then.day}"
-        yield Contradiction("year shifted", institution, seen, "new figures for a new year")
-
-
-def _unit_slipped(institution: str, now: Statement, then: Statement) -> Iterator[Contradiction]:
-    """The median country has about its figure of the other vintage, whatever the years."""
-    before, after = then.headlines, now.headlines
-    ratios = log_ratios((figure, before[name][1]) for name, (_, figure) in after.items() if name in before)
-    if len(ratios) >= MIN_PAIRS and abs(median(ratios)) > MOST_MOVED * _doublings(now, then):
-        seen = f"the median country has {math.exp(median(ratios)):.3g} times its figure of {then.day}"
-        yield Contradiction("unit slip", institution, seen, "a factor between 0.5 and 2")
-
-
-def _doublings(now: Statement, then: Statement) -> float:
-    """Return how many times a country may double between two vintages: once at any time, and again every 12 years."""
-    return 1 + abs(int(now.as_of[:4]) - int(then.as_of[:4])) / 12
-
-
-def _of_another(institution: str, statement: Statement, other: Statements) -> Iterator[Contradiction]:
-    """No institution's figures are what the other vintage has of another institution."""
-    own = statement.by_country
-    for name, then in other.items():
-        same = len(own & then.every_year) if name != institution else 0
-        if same > IDENTICAL_SHARE * len(own) >= MIN_PAIRS / 2:
-            seen = f"{same} of {len(own)} figures are {name}'s on {then.day}"
-            yield Contradiction("institutions mixed up", institution, seen, "figures of its own")
-
-
-def _as_odd(now: Statements, agreeing: tuple[Statements, Statements]) -> list[Finding]:
-    """Return fatal findings on a vintage that two others, which agree with each other, contradict."""
-    days = " and ".join(sorted({max(one.day for one in statements.values()) for statements in agreeing}))
-    return [
-        Finding(
-            one.check, True, one.institution, now[one.institution].as_of,
-            f"{one.seen}; those of {days} agree with each other and not with this one", one.expected,
+    gone = {baseline.name: _gone(observations, baseline) for baseline in baselines}
+    is_known = any(baseline.is_release for baseline in baselines) or len(baselines) > 1
+    if is_known and all(missing / (number or 1) > at.MAX_GONE_SHARE for missing, number in gone.values()):
+        seen = " and ".join(
+            f"{missing} of the {number} countries of {name}" for name, (missing, number) in gone.items()
         )
-        for one in contradictions(now, agreeing[0])
-    ]  # fmt: skip
+        yield fatal_on(observations, "countries gone", f"no figure for {seen}", f"{at.MAX_GONE_SHARE:.0%} at most")
 
 
-def _as_unsettled(now: Statements, last: Statements, against: list[Contradiction]) -> list[Finding]:
-    """Return findings on a vintage that contradicts the only other one, with a Note on every figure concerned."""
-    findings = []
-    for one in against:
-        statement = now[one.institution]
-        day = max(other.day for other in last.values())
-        note = f"{one.check}: {one.seen}; this vintage or that of {day} is wrong"
-        seen = f"{one.check}: {one.seen}"
-        expected = f"{one.expected}; this vintage or that of {day} is wrong, and the next one tells"
-        notes = dict.fromkeys(statement.figures, note)
-        findings.append(
-            Finding(UNSETTLED, False, one.institution, statement.as_of, seen, expected, notes, flag=CONTRADICTS_VINTAGE)
+def _gone(observations: Observations, baseline: BaselineList) -> tuple[int, int]:
+    """Return how many countries of a list are not in the institution's, and how many the list has."""
+    if not baseline.is_release:
+        return len(baseline.headlines.keys() - observations.statement.headlines.keys()), len(baseline.headlines)
+    year = observations.headline_years[0][0]
+    theirs = {code for code, of_year in baseline.figures if of_year == year}
+    return len(theirs - set(observations.codes)), len(theirs)
+
+
+def check_world(
+    observations: Observations,
+    world: Mapping[int, float],
+    fit: Fit | None,
+    flagged: Container[Key],
+) -> Iterable[Finding]:
+    """The countries add up to the World row, figures that are flagged aside.
+
+    That row is one cell, which goes stale and was mistyped: it decides only where another list confirms it.
+    """
+    sums = _sums(observations, world, fit, flagged)
+    totals = {year: (total / MILLIONS_A_BILLION, world[year] / MILLIONS_A_BILLION) for year, total in sums.items()}
+    finding = next(iter(check_control_totals(observations.institution, observations.as_of, totals)), None)
+    if finding is None:
+        return
+    year = max(year for year in sums if not is_near_world(sums[year] / world[year]))
+    off = math.log(sums[year] / world[year])
+    fatal = (
+        abs(off) > at.WORLD_OFF and len(observations.statement.headlines) > at.WORLD_COUNTRIES
+        and fit is not None and not fit.is_identical and abs(fit.median - off) < abs(off) / 2
+    )  # fmt: skip
+    yield finding._replace(fatal=fatal, flag=FATAL if fatal else None, stage="load")
+
+
+def is_near_world(ratio: float) -> bool:
+    """Return whether the countries' sum is near the World row, by the ratio of the two."""
+    low, high = at.WORLD_RATIO
+    return low <= ratio <= high
+
+
+def check_control_totals(institution: str, as_of: str, sums: Mapping[int, tuple[float, float]]) -> Iterable[Finding]:
+    """The countries add up to the World row of each year. That row alone does not decide.
+
+    `sums` has the countries' sum and World's figure by year, in billions of USD; a vintage has one finding.
+    """
+    apart = {year: total / world for year, (total, world) in sums.items() if not is_near_world(total / world)}
+    if apart:
+        year = max(apart)
+        total, world = sums[year]
+        both = f"{with_commas(total)} of {with_commas(world)} billion USD"
+        seen = f"the countries add up to {apart[year]:.3f} of World ({both})"
+        if len(apart) > 1:
+            seen += f" in {year}, and to {min(apart.values()):.3f} to {max(apart.values()):.3f} in {len(apart)} years"
+        low, high = at.WORLD_RATIO
+        yield Finding("sum against World", False, institution, as_of, seen, f"{low} to {high}", stage="transform")
+
+
+def _sums(
+    observations: Observations,
+    world: Mapping[int, float],
+    fit: Fit | None,
+    flagged: Container[Key],
+) -> dict[int, float]:
+    """Return the sum of the countries by year of World; a flagged figure counts as the other list has it."""
+    other = {(pair.country, pair.year): pair.other for pair in fit.pairs if not pair.years_between} if fit else {}
+    figures = {
+        key: other.get(key, 0.0) if key in flagged else figure
+        for key, figure in observations.statement.figures.items()
+    }  # fmt: skip
+    if len(world) == 1:
+        headlines = observations.statement.headlines
+        return dict.fromkeys(
+            world,
+            sum(figures[country, year] for country, (year, _) in headlines.items()),
         )
-    return findings
+    sums = dict.fromkeys(world, 0.0)
+    for (_, year), figure in figures.items():
+        if year in sums:
+            sums[year] += figure
+    return {year: total for year, total in sums.items() if total}

@@ -1,122 +1,177 @@
-"""The IMF's figure against the other institutions': does it stand to them as it does for most countries?"""
+"""The IMF's figures against the other institutions': is each apart from them as it is for most countries?"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from itertools import compress
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from gdp.model import OUTLIER, UNIT_SLIP
-from gdp.validate.findings import Finding
-from gdp.validate.series import MIN_PAIRS, MOST_MOVED, Series, billions, log_ratios, median
+from gdp.validate import thresholds as at
+from gdp.validate.against_imf import in_billions
+from gdp.validate.findings import Finding, Flagged, fatal_on, finding_on
+from gdp.validate.observations import Key, Observations, Statements, change, median
 from utils import first_few
-
-# The IMF's figure against the other institutions', as distances from the usual ratio in robust standard deviations
-# (those are 0.04 to 0.10). Both must be off to the same side, one of them far; a lone witness must be sure. Seen: 3 to
-# 5 countries a page, each a real oddity (hyperinflation, war, a rebased series).
-BOTH_OFF, ONE_FAR_OFF, LONE_WITNESS = 2.5, 5.0, 3.5
-MAD_TO_SIGMA = 1.4826  # for a normal distribution
-SLIPS = (10, 1000)  # factors by which a unit slips
-SLIP_WIDTH = 0.4  # how near to such a factor, in logarithms: 10 is 6.7 to 14.9
-
-
-def check_witnesses(all_series: Mapping[str, Series]) -> Iterable[Finding]:
-    """The IMF's figure, which feeds Countries_by_GDP, stands to the others' as it does for most countries."""
-    imf = all_series.get("IMF")
-    if imf is None:
-        return
-    others = [series for name, series in all_series.items() if name != "IMF"]
-    ratios = [_ratios(imf, other) for other in others]
-    yield from _columns_apart(imf, others, ratios)
-    usual = [_usual(by_gap) for by_gap in ratios]
-    least = min(BOTH_OFF, LONE_WITNESS)
-    far = {name for some in usual for one in some for name in one.further_than(least)}
-    distances = [{name: one.distance(name) for one in some for name in far & one.ratios.keys()} for some in usual]
-    notes: dict[str, str] = {}
-    slips: dict[str, str] = {}
-    for country in sorted(far, key=lambda c: -max(abs(found[c][1]) for found in distances if c in found)):
-        figure = imf.headlines[country][1]
-        witnesses = [
-            (other, *found[country]) for other, found in zip(others, distances, strict=True) if country in found
-        ]
-        if _is_out_of_line([sigmas for _, _, sigmas in witnesses]):
-            beside = ", ".join(
-                f"{o.institution} {billions(o.headlines[country][1])} ({o.headlines[country][0]})"
-                for o, _, _ in witnesses
-            )
-            slip = _slip(min((distance for _, distance, _ in witnesses), key=abs))
-            (slips if slip else notes)[country] = f"{billions(figure)} is far from {beside}{slip}"
-    for check, found, flag in (
-        ("out of line with other institutions", notes, OUTLIER),
-        ("unit slip", slips, UNIT_SLIP),
-    ):
-        if found:
-            seen = f"{len(found)} figures: {first_few(f'{country} {note}' for country, note in found.items())}"
-            yield imf.finding(check, False, seen, "the usual ratio to the other institutions", found, flag)
-
 
 Ratios = dict[int, dict[str, float]]  # by the gap of years, then by country: natural logarithms
 
 
-def _ratios(series: Series, other: Series) -> Ratios:
-    mine, theirs = series.headlines, other.headlines
-    both = [(country, *said, *theirs[country]) for country, said in mine.items() if country in theirs]
-    ratios = log_ratios([(figure, other_figure) for _, _, figure, _, other_figure in both])
-    gaps = [year - other_year for _, year, _, other_year, _ in both]
-    countries = [country for country, *_ in both]
-    return {
-        gap: dict(compress(zip(countries, ratios, strict=True), map(gap.__eq__, gaps))) for gap in dict.fromkeys(gaps)
-    }
+def check_other_institutions(vintage: Mapping[str, Observations], open_keys: Collection[Key]) -> Iterable[Finding]:
+    """The IMF's figure is apart from the others' as it is for most countries.
+
+    `open_keys` are the figures that nothing else judges: no release, and no earlier figure of the country.
+    """
+    imf = vintage.get("IMF")
+    if imf is None:
+        return
+    others = [one for name, one in vintage.items() if name != "IMF"]
+    ratios = [_ratios(imf, other) for other in others]
+    yield from _columns_apart(imf, others, ratios)
+    countries = [country for country, (year, _) in imf.statement.headlines.items() if (country, year) in open_keys]
+    if countries:
+        yield from _outliers(imf, others, [_usual(by_gap) for by_gap in ratios], countries)
 
 
-def _columns_apart(imf: Series, others: list[Series], all_ratios: list[Ratios]) -> Iterable[Finding]:
+def _ratios(imf: Observations, other: Observations) -> Ratios:
+    theirs = other.statement.headlines
+    found: Ratios = {}
+    for country, (year, figure) in imf.statement.headlines.items():
+        if country in theirs:
+            other_year, other_figure = theirs[country]
+            found.setdefault(year - other_year, {})[country] = change(figure, other_figure)
+    return found
+
+
+def _columns_apart(imf: Observations, others: list[Observations], all_ratios: list[Ratios]) -> Iterable[Finding]:
     for other, by_gap in zip(others, all_ratios, strict=True):
         ratios = [ratio for some in by_gap.values() for ratio in some.values()]
-        if len(ratios) >= MIN_PAIRS and abs(median(ratios)) > MOST_MOVED:
+        if len(ratios) >= at.MIN_PAIRS and abs(median(ratios)) > at.COLUMNS_APART:
             seen = f"the median country has {math.exp(median(ratios)):.3g} times its figure under {other.institution}"
-            yield imf.finding("unit slip", True, seen, "a factor between 0.5 and 2")
+            yield fatal_on(imf, "unit slip", seen, "a factor between 0.5 and 2")
 
 
 class _Usual(NamedTuple):
-    """How the IMF's figures stand to another institution's, those of one gap of years: in natural logarithms."""
+    """The IMF's figures beside another institution's, those of one gap of years: natural logarithms of ratios."""
 
     ratios: dict[str, float]
     ratio: float  # of the median country
     sigma: float  # a robust standard deviation of all countries
 
-    def further_than(self, sigmas: float) -> list[str]:
-        """Return the countries whose ratio is so many standard deviations from the usual one."""
-        usual, sigma = self.ratio, self.sigma
-        return [country for country, ratio in self.ratios.items() if abs(ratio - usual) / sigma > sigmas]
 
-    def distance(self, country: str) -> tuple[float, float]:
-        """Return how far a country's ratio is from the usual one, also in standard deviations."""
-        distance = self.ratios[country] - self.ratio
-        return distance, distance / self.sigma
+class _Beside(NamedTuple):
+    """A country's figure beside another institution's: how far from the usual ratio, also in deviations."""
+
+    institution: str
+    year: int
+    figure: float
+    distance: float
+    sigmas: float
 
 
 def _usual(by_gap: Ratios) -> list[_Usual]:
     """Return what is usual for each gap of years that has enough countries."""
     found = []
     for ratios in by_gap.values():
-        if len(ratios) >= MIN_PAIRS:
+        if len(ratios) >= at.MIN_PAIRS:
             usual = median(ratios.values())
-            sigma = MAD_TO_SIGMA * median([abs(ratio - usual) for ratio in ratios.values()])
+            sigma = at.MAD_TO_SIGMA * median([abs(ratio - usual) for ratio in ratios.values()])
             found += [_Usual(ratios, usual, sigma)] if sigma > 0 else []
     return found
 
 
-def _is_out_of_line(sigmas: list[float]) -> bool:
+def _outliers(
+    imf: Observations,
+    others: list[Observations],
+    usual: list[list[_Usual]],
+    countries: list[str],
+) -> Iterable[Finding]:
+    """Yield the figures that are far from the usual ratio: six at most, but for those that a unit slipped in."""
+    beside = {country: _beside(country, others, usual) for country in countries}
+    far = [country for country, found in beside.items() if is_out_of_line([one.sigmas for one in found])]
+    far.sort(key=lambda country: -max(abs(one.distance) for one in beside[country]))
+    slipped = [country for country in far if _slip(beside[country])]
+    outliers = [country for country in far if country not in slipped][: at.MOST_FLAGGED]
+    for check, flag, named in (
+        ("out of line with other institutions", OUTLIER, outliers),
+        ("unit slip", UNIT_SLIP, slipped),
+    ):
+        if named:
+            notes = {_key(imf, country): _note(imf, country, beside[country]) for country in named}
+            ranks = {_key(imf, country): max(abs(one.distance) for one in beside[country]) for country in named}
+            seen = f"{len(named)} figures: {first_few(f'{country} {note}' for (country, _), note in notes.items())}"
+            flagged = Flagged(flag, notes, ranks)
+            yield finding_on(imf, check, seen, "the usual ratio to the other institutions", flagged)
+
+
+def _beside(country: str, others: list[Observations], usual: list[list[_Usual]]) -> list[_Beside]:
+    return [
+        _Beside(other.institution, *other.statement.headlines[country], off, off / one.sigma)
+        for other, of_gaps in zip(others, usual, strict=True) for one in of_gaps if country in one.ratios
+        for off in [one.ratios[country] - one.ratio]
+    ]  # fmt: skip
+
+
+def is_out_of_line(sigmas: list[float]) -> bool:
+    """Return whether a figure is out of line, by its distances from the usual ratios in standard deviations."""
     if len(sigmas) == 1:
-        return abs(sigmas[0]) > LONE_WITNESS
+        return abs(sigmas[0]) > at.LONE_WITNESS
     far = [abs(sigma) for sigma in sigmas]
     same_side = all(sigma > 0 for sigma in sigmas) or all(sigma < 0 for sigma in sigmas)
-    return bool(sigmas) and same_side and min(far) > BOTH_OFF and max(far) > ONE_FAR_OFF
+    return bool(sigmas) and same_side and min(far) > at.BOTH_OFF and max(far) > at.ONE_FAR_OFF
 
 
-def _slip(distance: float) -> str:
-    for factor in SLIPS:
-        if abs(abs(distance) - math.log(factor)) < SLIP_WIDTH:
+def _key(imf: Observations, country: str) -> Key:
+    return country, imf.statement.headlines[country][0]
+
+
+def _note(imf: Observations, country: str, beside: list[_Beside]) -> str:
+    figures = ", ".join(f"{one.institution} {in_billions(one.figure)} ({one.year})" for one in beside)
+    return f"{in_billions(imf.statement.headlines[country][1])} is far from {figures}{_slip(beside)}"
+
+
+def _slip(beside: list[_Beside]) -> str:
+    distance = min((one.distance for one in beside), key=abs)
+    for factor in at.SLIPS:
+        if abs(abs(distance) - math.log(factor)) < at.SLIP_WIDTH:
             return f", by a factor of about {'1/' if distance < 0 else ''}{factor}"
     return ""
+
+
+# --- columns that are another's ---------------------------------------------------------------------------------------
+
+
+def check_alike(vintage: Mapping[str, Observations]) -> Iterable[Finding]:
+    """Two institutions share few figures. Fatal if most are alike."""
+    names = list(vintage)
+    for number, name in enumerate(names):
+        own = vintage[name].statement.by_country
+        for other in names[:number]:
+            same = len(own & vintage[other].statement.by_country)
+            if same > at.IDENTICAL_SHARE * len(own) >= at.MIN_PAIRS / 2:
+                seen = f"{same} of {len(own)} figures are {other}'s too"
+                yield fatal_on(vintage[name], "institutions mixed up", seen, "figures of its own")
+
+
+def check_unsourced(vintage: Mapping[str, Observations], last: Statements) -> Iterable[Finding]:
+    """A column without a source may be another institution's figures under this one's name. It is loaded as it is."""
+    for one in vintage.values():
+        if not one.unsourced:
+            continue
+        by_country = {(country, figure) for (country, _), figure in one.unsourced.items()}
+        others = {f"{other.institution}'s": other.statement for other in vintage.values() if other is not one}
+        others |= {f"{name}'s of {before.day}": before for name, before in last.items() if name != one.institution}
+        for whose, statement in others.items():
+            same = len(by_country & statement.of_each)
+            if same > at.IDENTICAL_SHARE * len(by_country):
+                seen = f"{same} of {len(by_country)} figures without a source are {whose}"
+                yield finding_on(one, "institutions mixed up", seen, "figures of its own")
+        yield from _beyond_its_own_list(one)
+
+
+def _beyond_its_own_list(one: Observations) -> Iterable[Finding]:
+    """An institution has no figures, in a column without a source, of countries that its own list leaves out."""
+    countries = {country for country, _ in one.statement.figures}
+    beyond = [country for country, _ in one.unsourced if country not in countries]
+    if countries and beyond:
+        seen = f"{len(beyond)} countries without a source are not in its own list: {first_few(beyond)}"
+        yield finding_on(one, "countries without a source", seen, "the same countries")

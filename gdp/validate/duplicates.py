@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from gdp.model import DUPLICATE, TWO_FIGURES, has_flag, joined_flags
-from gdp.validate.findings import Finding
-from gdp.validate.observations import MILLIONS_A_BILLION, Baseline, Key, Observations, is_left_out
+from gdp.validate.against_imf import in_billions
+from gdp.validate.findings import Finding, fatal_on, finding_on
+from gdp.validate.observations import Baseline, Key, Observations, is_left_out, million_of
+from gdp.validate.thresholds import AT_LEAST, MAX_TWICE_SHARE
 from utils import first_few
 
 Row = dict[str, Any]
@@ -41,15 +44,28 @@ def figures_by_key(part: Observations) -> dict[Key, set[float]]:
     return {key: figures for (left_out, key), figures in found.items() if not left_out or (False, key) not in found}
 
 
-def check_repeated(part: Observations) -> Finding | None:
-    """Return a finding where figures came twice with the same value, or None."""
-    names = [name for name, flags in zip(part.countries, part.flags, strict=True) if has_flag(flags, DUPLICATE)]
-    if not names:
-        return None
-    seen = f"{first_few(names)} twice, with the same figure"
-    return Finding("a country twice", False, part.institution, part.as_of, seen, "once")
+def check_twice(part: Observations) -> Iterable[Finding]:
+    """A country has one figure a year; a list in which many have two is two lists. Fatal then."""
+    both = part.statement.figures.keys() & part.unsourced.keys()
+    if both:
+        countries = first_few(sorted(country for country, _ in both))
+        seen = f"{len(both)} figures without a source are for the same year as others: {countries}"
+        yield finding_on(part, "figures left out", seen, "one figure a year; those with a source are used")
+    repeated = [name for name, flags in zip(part.countries, part.flags, strict=True) if has_flag(flags, DUPLICATE)]
+    if repeated:
+        yield finding_on(part, "a country twice", f"{first_few(repeated)} twice, with the same figure", "once")
+    if part.has_each_once:
+        return
+    different = {key: figures for key, figures in figures_by_key(part).items() if len(figures) > 1}
+    if different:
+        named = first_few(
+            f"{name} ({' and '.join(map(in_billions, sorted(some)))})" for (name, _), some in different.items()
+        )
+        is_fatal = len(different) > max(MAX_TWICE_SHARE * len(part.statement.headlines), AT_LEAST)
+        finding = fatal_on if is_fatal else finding_on
+        yield finding(part, "a country twice", f"two figures for {named}", "one a year")
 
 
 def _preference(row: Row, before: float | None) -> tuple[bool, float, float]:
-    million = row["GDP_USD_million"] or row["GDP_USD_billion"] * MILLIONS_A_BILLION
+    million = million_of(row["GDP_USD_million"], row["GDP_USD_billion"])
     return is_left_out(row["Flags"]), abs(million - before) if before is not None else 0.0, million

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gdp.model import joined_flags, note_of_source, source_flags
+from gdp.model import FATAL, joined_flags, note_of_source, source_flags
 from gdp.validate.observations import Key, Observations
-
-MAX_LINES = 5  # of a finding's notes; checks put the most unusual first
+from gdp.validate.thresholds import MOST_SHOWN
 
 Notes = dict[Key, str]
 
 
 class Finding(NamedTuple):
-    """One result of a check: the evidence, what was expected, and a note for each figure that it concerns."""
+    """One result of a check: the evidence, what was expected, and a note for each figure that it flags.
+
+    `ranks` says how unusual each of these figures is: the distance from the expected figure, as a logarithm.
+    """
 
     check: str
     fatal: bool
@@ -24,33 +25,56 @@ class Finding(NamedTuple):
     as_of: str
     seen: str
     expected: str
-    notes: Notes = {}  # noqa: RUF012 - never changed
+    notes: Mapping[Key, str] = {}
     stage: str = "load"
     flag: str | None = None  # of the figures that have a note
+    ranks: Mapping[Key, float] = {}
 
     def __str__(self) -> str:
         severity = "fatal: " if self.fatal else ""
         return f"{severity}{self.check}, {self.institution}: {self.seen}; expected {self.expected}"
 
-    def in_lines(self) -> list[str]:
-        """Return the finding for a screen: where figures have notes of their own, a line for each of the first."""
-        if not self.notes or len(set(self.notes.values())) < min(2, len(self.notes)):
+    def rank(self, key: Key) -> float:
+        """Return how unusual a figure is; a fatal finding comes first."""
+        return self.ranks.get(key, 0.0)
+
+    @property
+    def keys(self) -> list[Key]:
+        """The figures that it flags, the most unusual first."""
+        return sorted(self.notes, key=lambda key: (-self.rank(key), key))
+
+    def in_lines(self, shown: Sequence[Key] | None = None) -> list[str]:
+        """Return the finding for a screen, with a line for each of the figures that are shown; the first by default."""
+        if not self.notes:
             return [str(self)]
         severity = "fatal: " if self.fatal else ""
-        years = {year for _, year in self.notes}
-        by_name = ((f"{country} {year}" if len(years) > 1 else country, n) for (country, year), n in self.notes.items())
-        lines = [f"{name}: {note}" for name, note in islice(by_name, MAX_LINES)]
-        for_year = f" {min(years)}" if len(years) == 1 else ""
-        more = [f"and {len(self.notes) - MAX_LINES:,} more"] if len(self.notes) > MAX_LINES else []
         number = f"{len(self.notes):,} figure{'s' * (len(self.notes) > 1)}"
-        return [f"{severity}{self.check}, {self.institution}{for_year}: {number}", *lines, *more]
+        some = self.keys[:MOST_SHOWN] if shown is None else shown
+        lines = [f"{country} {year}: {self.notes[country, year]}" for country, year in some]
+        more = [f"and {len(self.notes) - len(some):,} more"] if len(self.notes) > len(some) else []
+        return [f"{severity}{self.check}, {self.institution}: {number}", *lines, *more]
 
     def as_json(self) -> dict[str, Any]:
         """Return the finding as results/Checks.json has it."""
-        notes = [{"Country": country, "Year": year, "Note": note} for (country, year), note in self.notes.items()]
-        countries = list(dict.fromkeys(country for country, _ in self.notes))
+        notes = [
+            {
+                "Country": country,
+                "Year": year,
+                "Note": self.notes[country, year],
+                "rank": self.rank((country, year)),
+            }
+            for country, year in self.keys
+        ]
+        countries = list(dict.fromkeys(country for country, _ in self.keys))
         severity = "fatal" if self.fatal else "warning"
-        return {**self._asdict(), "severity": severity, "countries": countries, "notes": notes}
+        whole = {
+            **self._asdict(),
+            "severity": severity,
+            "countries": countries,
+            "notes": notes,
+        }
+        del whole["ranks"]
+        return whole
 
     def in_short(self) -> dict[str, Any]:
         """Return the finding without its notes, as Loads has it."""
@@ -61,7 +85,33 @@ class Finding(NamedTuple):
     def from_json(cls, finding: dict[str, Any]) -> Finding:
         """Return the finding that as_json returned; raises LookupError or TypeError for anything else."""
         notes = {(note["Country"], note["Year"]): note["Note"] for note in finding["notes"]}
-        return cls(**{name: finding[name] for name in cls._fields if name != "notes"}, notes=notes)
+        ranks = {(note["Country"], note["Year"]): note["rank"] for note in finding["notes"]}
+        given = {name: finding[name] for name in cls._fields if name not in ("notes", "ranks")}
+        return cls(**given, notes=notes, ranks=ranks)
+
+
+class Flagged(NamedTuple):
+    """The figures that a finding flags: the flag, a note for each, and how unusual each is."""
+
+    flag: str | None = None
+    notes: Mapping[Key, str] = {}
+    ranks: Mapping[Key, float] = {}
+
+
+NO_FLAGS = Flagged()
+
+
+def finding_on(
+    observations: Observations, check: str, seen: str, expected: str, flagged: Flagged = NO_FLAGS
+) -> Finding:
+    """Return a finding on an institution's observations that is a warning."""
+    head = check, False, observations.institution, observations.as_of, seen, expected
+    return Finding(*head, flagged.notes, flag=flagged.flag, ranks=flagged.ranks)
+
+
+def fatal_on(observations: Observations, check: str, seen: str, expected: str) -> Finding:
+    """Return a fatal finding on an institution's observations; it flags all of them if the load is forced."""
+    return Finding(check, True, observations.institution, observations.as_of, seen, expected, flag=FATAL)
 
 
 def checks_file_of(findings: Iterable[Finding], clean_file: str, left_out: Mapping[str, int]) -> bytes:
@@ -72,6 +122,42 @@ def checks_file_of(findings: Iterable[Finding], clean_file: str, left_out: Mappi
         "findings": [finding.as_json() for finding in findings],
     }
     return json.dumps(checks, ensure_ascii=False, indent=1).encode() + b"\n"
+
+
+# --- on the screen ----------------------------------------------------------------------------------------------------
+
+
+def shown(findings: Sequence[Finding]) -> list[list[str]]:
+    """Return the lines of each finding for a screen, with the most unusual figures of all of them together."""
+    every = [(-finding.rank(key), number, key) for number, finding in enumerate(findings) for key in finding.notes]
+    first = {(number, key) for _, number, key in sorted(every)[:MOST_SHOWN]}
+    return [
+        finding.in_lines([key for key in finding.keys if (number, key) in first])
+        for number, finding in enumerate(findings)
+    ]
+
+
+Reported = tuple[str, str, str]  # check, institution and what was seen
+
+
+def new_among(
+    findings: Iterable[Finding], began: Mapping[str, Container[Key]], reported: Collection[Reported] = ()
+) -> list[Finding]:
+    """Return the findings that the last vintage had not already.
+
+    `began` has by institution the figures that are new in the vintage, and `reported` the last one's findings.
+    """
+    new = []
+    for finding in findings:
+        keys = began.get(finding.institution, ())
+        notes = {key: note for key, note in finding.notes.items() if key in keys}
+        is_reported = (finding.check, finding.institution, finding.seen) in reported
+        if finding.fatal or notes or not (finding.notes or is_reported):
+            new.append(finding._replace(notes=notes))
+    return new
+
+
+# --- on the observations ----------------------------------------------------------------------------------------------
 
 
 def marked(observations: Observations, findings: Sequence[Finding]) -> tuple[list[str | None], list[str | None]]:
@@ -89,13 +175,18 @@ def marked(observations: Observations, findings: Sequence[Finding]) -> tuple[lis
                 found.setdefault(key, []).append((finding.flag, f"{finding.check}: {finding.seen}"))
     if not found:
         return flags, notes
-    both = [_marked(key_flags, found[key]) if key in found else (key_flags, note)
-            for key, key_flags, note in zip(observations.keys, flags, notes, strict=True)]  # fmt: skip
+    both = [
+        _marked(key_flags, found[key]) if key in found else (key_flags, note)
+        for key, key_flags, note in zip(observations.keys, flags, notes, strict=True)
+    ]
     return [one for one, _ in both], [note for _, note in both]
 
 
 def _marked(flags: str | None, found: list[tuple[str | None, str]]) -> tuple[str | None, str | None]:
     from_source = source_flags(flags)
-    codes = [*(from_source.split() if from_source else ()), *(flag for flag, _ in found if flag)]
+    codes = [
+        *(from_source.split() if from_source else ()),
+        *(flag for flag, _ in found if flag),
+    ]
     notes = [note_of_source(from_source), *(note for _, note in found)]
     return joined_flags(codes), "; ".join(note for note in notes if note) or None

@@ -5,18 +5,31 @@ Figures are in millions of US dollars, as published; of a row from before millio
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import groupby
+from math import log
 from operator import eq, itemgetter
 from typing import Any
 
-from gdp.model import CLEAN_FIELDS, CleanRecord, has_flag, source_flags
+from gdp.model import (
+    CLEAN_FIELDS,
+    DISPUTED,
+    NOT_A_HEADLINE,
+    UNSOURCED,
+    CleanRecord,
+    has_flag,
+    publisher_of,
+    source_flags,
+)  # fmt: skip
+from gdp.validate.thresholds import ROUNDED_BILLION_USD, ROUNDING_MILLION_USD
 
 Key = tuple[str, int]  # country and reference year
 HEAD = ("As_of", "Source", "Institution")  # the same for all observations of a vintage's institution
 VARYING = tuple(name for name in CLEAN_FIELDS if name not in HEAD)
 MILLIONS_A_BILLION = 1000
+LEAST_MILLION_USD = 5.0  # half a hundredth of a billion, to which older rows are rounded
 Facts = tuple[float, float | None, str | None, str | None]
 """What was published of a figure: billions, millions, the flags that the source set, and Status."""
 
@@ -68,8 +81,7 @@ class Observations:
         millions = self.columns["GDP_USD_million"]
         if None not in millions:
             return millions
-        both = zip(millions, self.columns["GDP_USD_billion"], strict=True)
-        return [billion * MILLIONS_A_BILLION if million is None else million for million, billion in both]
+        return list(map(million_of, millions, self.columns["GDP_USD_billion"]))
 
     @cached_property
     def facts(self) -> list[Facts]:
@@ -91,6 +103,51 @@ class Observations:
             all_of_them = zip(self.keys, self.millions, self.flags, strict=True)
             figures = {key: figure for key, figure, flags in all_of_them if not is_left_out(flags)}
         return Statement(self.as_of, figures)
+
+    @cached_property
+    def unsourced(self) -> dict[Key, float]:
+        """The figures that have no source, or that the page disputes."""
+        if self.flags.count(None) == len(self):
+            return {}
+        marked = zip(self.keys, self.millions, self.flags, strict=True)
+        return {key: figure for key, figure, flags in marked if has_flag(flags, UNSOURCED, DISPUTED)}
+
+    @cached_property
+    def code_of(self) -> dict[str, str | None]:
+        """The ISO code by country."""
+        return dict(zip(self.countries, self.codes, strict=True))
+
+    @cached_property
+    def headline_keys(self) -> list[Key]:
+        """The country and year of each headline."""
+        return [(country, year) for country, (year, _) in self.statement.headlines.items()]
+
+    @cached_property
+    def headline_codes(self) -> list[Key]:
+        """The ISO code and year of each headline."""
+        code_of = self.code_of
+        return [(code_of[country] or "", year) for country, (year, _) in self.statement.headlines.items()]
+
+    @cached_property
+    def headlines_by_code(self) -> set[tuple[str, int]]:
+        """The ISO code and the figure in whole millions of each headline."""
+        code_of = self.code_of
+        return {(code_of[country] or "", round(figure)) for country, (_, figure) in self.statement.headlines.items()}
+
+    @cached_property
+    def headline_years(self) -> list[tuple[int, int]]:
+        """The years of the headlines, each with its number of countries, the most frequent first."""
+        return Counter([year for year, _ in self.statement.headlines.values()]).most_common()
+
+    @property
+    def publisher(self) -> str:
+        """Who published the vintage."""
+        return publisher_of(self.source)
+
+    @cached_property
+    def rounding(self) -> float:
+        """The distance, in millions, that rounding alone can make between a figure here and the same elsewhere."""
+        return ROUNDED_BILLION_USD if None in self.columns["GDP_USD_million"] else ROUNDING_MILLION_USD
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the observations one by one, each by field name."""
@@ -133,21 +190,29 @@ class Statement:
         return headlines_of(self.figures, self.as_of)
 
     @cached_property
-    def by_country(self) -> set[tuple[str, float]]:
-        """The headline figures without their years: a copy may have another year."""
-        return {(country, figure) for country, (_, figure) in self.headlines.items()}
+    def by_country(self) -> set[tuple[str, int]]:
+        """The country and the figure in whole millions of each headline: a copy may have another year."""
+        return {(country, round(figure)) for country, (_, figure) in self.headlines.items()}
 
     @cached_property
-    def every_year(self) -> set[tuple[str, float]]:
-        """Every figure, without its year."""
+    def of_each(self) -> frozenset[tuple[str, int]]:
+        """The country and the figure in whole millions of each figure, whatever its year."""
         if len(self.headlines) == len(self.figures):
-            return self.by_country
-        return {(country, figure) for (country, _), figure in self.figures.items()}
+            return frozenset(self.by_country)
+        return frozenset((country, round(figure)) for (country, _), figure in self.figures.items())
+
+
+Statements = Mapping[str, Statement]  # by institution
 
 
 def is_left_out(flags: str | None) -> bool:
     """Return whether a figure is no headline, and so not compared."""
-    return has_flag(flags, "unsourced", "disputed", "unknown-name")
+    return has_flag(flags, *NOT_A_HEADLINE)
+
+
+def million_of(million: float | None, billion: float) -> float:
+    """Return a figure in millions, from its billions if the millions are not known."""
+    return billion * MILLIONS_A_BILLION if million is None else million
 
 
 def observations_in(records: Iterable[CleanRecord]) -> list[Observations]:
@@ -209,3 +274,18 @@ class Baseline:
             self._older = None
             found = list(map(self._figures.get, wanted))
         return found
+
+
+# --- arithmetic -------------------------------------------------------------------------------------------------------
+
+
+def median(values: Iterable[float]) -> float:
+    """Return the middle value; statistics.median is the same, and its import a third of load's start-up."""
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def change(new: float, old: float) -> float:
+    """Return the natural logarithm of a ratio of figures; 0.00 billion counts as half a hundredth of one."""
+    return log((new or LEAST_MILLION_USD) / (old or LEAST_MILLION_USD))

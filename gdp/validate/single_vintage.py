@@ -1,395 +1,302 @@
-"""Checks on one vintage: by itself, against the vintages around it, against the other institutions and the IMF itself.
+"""Checks on one vintage: each list by itself, against other lists, against the IMF's own releases, figure by figure.
 
-Every check returns findings of one kind. A fatal one stops the load, and needs evidence across many countries; all else
-loads, with a Note on the rows concerned. Each threshold stands below with the spread that was seen on ten real pages,
-September 2018 to February 2026; where a rule is fatal, its docstring says what it was held against.
+Every check returns findings of one kind. A fatal one stops the vintage, and needs evidence across many countries; with
+any other the vintage is loaded, and the figures concerned are flagged. Thresholds are in thresholds.py.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
-from gdp.model import (
-    DEPARTS_FROM_IMF,
-    FATAL,
-    NEW_COUNTRY,
-    ODD_YEAR,
-    OTHER_INSTITUTION,
-    OUTSIDE_OUTLOOK,
-    SHARP_REVISION,
-    WIKIPEDIA,
-    publisher_of,
-)
-from gdp.model import STALE as STALE_FLAG
-from gdp.validate.against_imf import AGREES, STALE, Earlier, Release, compared, explained
-from gdp.validate.consistency import IDENTICAL_SHARE, Surroundings, weigh
-from gdp.validate.cross_source import check_witnesses
-from gdp.validate.duplicates import check_repeated, figures_by_key
-from gdp.validate.findings import Finding
-from gdp.validate.observations import MILLIONS_A_BILLION, Key, Observations
-from gdp.validate.series import MIN_PAIRS, Series, Statements, billions, log_ratio, log_ratios, median, series_of
-from utils import first_few, percent, with_commas
-
-# How many countries an institution has. Seen: IMF 190-195, World Bank 186-214, UN 208-213. The IMF's lists of 2005 had
-# about 175; an institution that is not named here is not counted.
-COUNTRIES = {"IMF": (180, 205), "World Bank": (170, 225), "UN": (185, 230), "CIA": (185, 245)}
-COUNTRIES_BEFORE_2010 = {"IMF": (165, 205)}
-# Each was among the twenty largest on every page since 2005.
-LARGE_ECONOMIES = {
-    "USA": "United States", "CHN": "China", "JPN": "Japan", "DEU": "Germany", "GBR": "United Kingdom", "FRA": "France",
-    "IND": "India", "ITA": "Italy", "BRA": "Brazil", "CAN": "Canada", "RUS": "Russia", "KOR": "South Korea",
-    "ESP": "Spain", "AUS": "Australia", "MEX": "Mexico",
-}  # fmt: skip
-MAX_LARGE_MISSING = 4  # seen: none, though a page of 2025 left some of the IMF's cells blank for a while
-# The World Bank or the UN has figures of these, and the IMF's outlook never had. Seen: none under the IMF's heading on
-# any page, 4 to 18 under the World Bank's since 2021, 12 to 16 under the UN's.
-OUTSIDE_THE_OUTLOOK = frozenset({
-    "AIA", "ASM", "BMU", "CHI", "COK", "CUB", "CUW", "CYM", "EAZ", "FRO", "GRL", "GUM",
-    "IMN", "MAF", "MCO", "MNP", "MSR", "NCL", "PRK", "PYF", "SXM", "TCA", "VGB", "VIR",
-})  # fmt: skip
-MAX_OUTSIDE = 5
-WORLD_2025_BILLION_USD, WORLD_GROWTH = 117_000, 1.045  # gives 49,000 for 2005 and 76,000 for 2015; they were 48 and 75
-MAX_SCALE = 2.5  # a sum further off than this factor is in another unit; seen: 0.86 to 1.07
-WORLD_RATIO = (0.95, 1.06)  # the sum against the page's World row; seen: 0.981 to 1.042 where that row was right
-MAX_SAME_SHARE = 0.05  # of one figure among all; seen: 2 of 194
-MAX_TWICE_SHARE = 0.05  # of the countries, with two figures for a year; seen: none
-OLDEST, NEWEST = 4, 0  # years before and after As_of; seen: 3 before, and after only without a source
-MAIN_YEAR_SHARE = 0.9  # seen: 0.97 and more, but in January, when some countries have moved to the new year: 0.68
-# A figure for the same year, between two loads. Up to 1 in 7 moved: edits of single cells, and each is noted (seen:
-# 1 of 208 and 13 of 190). More: a release, whose revisions are no alarm but for the largest (seen among 760 revised
-# figures: 0.36, 0.35, 0.29, 0.28, 0.25, and all others below 0.21, in natural logarithms).
-SINGLE_EDITS_SHARE = 1 / 7
-MOVED = 0.005
-ROUNDING_MILLION_USD = 11  # a hundredth is what rounding alone can move the smallest economies by
-MOVED_IN_RELEASE = 0.30
+from gdp.model import CONFIRMED, NEW_COUNTRY, ODD_YEAR, OUTSIDE_OUTLOOK, WIKIPEDIA
+from gdp.validate import thresholds as at
+from gdp.validate.against_imf import (
+    Release,
+    check_against_imf,
+    check_stale,
+    compared,
+    in_billions,
+    nearest_releases,
+    release_of,
+    released_before,
+)  # fmt: skip
+from gdp.validate.consistency import (
+    LOOK_BACK,
+    BaselineList,
+    Surroundings,
+    Verdict,
+    check_countries,
+    check_institutions_mixed,
+    check_world,
+    judge,
+    of_release,
+    of_statement,
+)  # fmt: skip
+from gdp.validate.cross_source import check_alike, check_other_institutions, check_unsourced
+from gdp.validate.duplicates import check_twice
+from gdp.validate.findings import NO_FLAGS, Finding, Flagged, fatal_on, finding_on
+from gdp.validate.observations import Key, Observations, Statement, Statements, median
+from gdp.validate.single_figures import check_moves, moves
+from utils import first_few, percent
 
 
 def check_vintage(parts: Iterable[Observations], around: Surroundings) -> list[Finding]:
-    """Return all findings on one vintage, given by institution, among the vintages and releases around it."""
-    by_itself = [series_of(one) for one in sorted(parts, key=_institution)]
-    verdict = weigh({series.institution: series.statement for series in by_itself}, around)
-    series_by_name = {one.institution: one.beside(verdict.last.get(one.institution)) for one in by_itself}
-    findings = verdict.findings + [
-        finding for series in series_by_name.values() for check in CHECKS_OF_A_SERIES for finding in check(series)
-    ]
-    findings += [finding for one in by_itself if (finding := check_repeated(one.part))]
-    findings += check_unsourced(series_by_name, verdict.last)
-    findings += check_alike(series_by_name)
-    findings += check_institutions(series_by_name, by_itself[0].as_of, verdict.last)
-    release = release_of(around)
-    if release and "IMF" in series_by_name:
-        findings += check_against_imf(series_by_name["IMF"], release)
-    findings += check_witnesses(series_by_name)
-    doubted = {(finding.institution, key) for finding in findings for key in finding.notes}
-    findings += [finding for series in series_by_name.values() for finding in check_moved(series, doubted, around)]
-    return [one._replace(flag=FATAL) if one.fatal and not one.notes else one for one in findings]
+    """Return all findings on one vintage: one publisher's observations at one As_of, by institution."""
+    vintage = {one.institution: one for one in sorted(parts, key=attrgetter("institution"))}
+    last = around.earlier[0] if around.earlier else {}
+    verdicts = _verdicts(vintage, around)
+    findings = [finding for one in vintage.values() for check in CHECKS_OF_A_LIST for finding in check(one)]
+    for name, one in vintage.items():
+        findings += [*check_come_and_gone(one, last.get(name)), *verdicts[name].findings]
+    if "IMF" in vintage:
+        findings += check_countries(vintage["IMF"], list(_baselines(vintage["IMF"], {}, around)))
+    findings += [*check_institutions_gone(vintage, last), *check_alike(vintage), *check_unsourced(vintage, last)]
+    findings += _check_mixed(vintage, around)
+    about_figures, confirmed = _check_figures(vintage, verdicts, around)
+    findings = list(without(findings + about_figures, confirmed))
+    findings += _check_worlds(vintage, verdicts, findings, around)
+    return [part for finding in findings for part in _by_confirmation(finding, around)]
 
 
-def release_of(around: Surroundings) -> Release | None:
-    """Return the newest release that a page is compared with."""
-    if not around.releases:
-        return None
-    newest, *older = around.releases
-    earlier: dict[Key, list[Earlier]] = {}
-    for one in reversed(older):
-        for key, figure in one.figures.items():
-            earlier.setdefault(key, []).append(Earlier(one.as_of, figure))
-    return Release(newest.as_of, newest.figures, earlier)
+def without(findings: Iterable[Finding], confirmed: Container[Key]) -> Iterator[Finding]:
+    """Yield findings without the figures of the IMF's column that a release of the IMF confirms."""
+    for finding in findings:
+        notes = {key: note for key, note in finding.notes.items() if key not in confirmed}
+        if finding.institution != "IMF" or len(notes) == len(finding.notes):
+            yield finding
+        elif notes:
+            yield finding._replace(notes=notes)
 
 
-_institution = attrgetter("institution")
-
-
-def check_control_totals(institution: str, as_of: str, sums: Mapping[int, tuple[float, float]]) -> Iterable[Finding]:
-    """The countries add up to the World row of each year; that goes stale and has been mistyped: it does not decide.
-
-    `sums` has the countries' sum and World's figure by year, in billions of USD; a vintage has one finding.
-    """
-    low, high = WORLD_RATIO
-    apart = {year: total / world for year, (total, world) in sums.items() if not low <= total / world <= high}
-    if apart:
-        year = max(apart)
-        total, world = sums[year]
-        both = f"{with_commas(total)} of {with_commas(world)} billion USD"
-        seen = f"the countries add up to {apart[year]:.3f} of World ({both})"
-        if len(apart) > 1:
-            seen += f" in {year}, and to {min(apart.values()):.3f} to {max(apart.values()):.3f} in {len(apart)} years"
-        yield Finding("sum against World", False, institution, as_of, seen, f"{low} to {high}", stage="transform")
-
-
-# --- one series by itself ---------------------------------------------------------------------------------------------
-
-
-def check_number(series: Series) -> Iterable[Finding]:
-    """An institution has about as many countries as it always has; a shorter list than the IMF's ever was is not its.
-
-    Fatal for the IMF's list alone: held against 190 to 195 on all ten pages; the World Bank's has gone up and down.
-    """
-    limits = COUNTRIES if series.as_of >= "2010" else {**COUNTRIES, **COUNTRIES_BEFORE_2010}
-    low, high = limits.get(series.institution, (0, math.inf))
-    number = len(series.headlines)
-    if series.figures and not low <= number <= high:
-        fatal = number < low and series.institution == "IMF"
-        yield series.finding("number of countries", fatal, f"{number} countries", f"{low} to {high}")
-
-
-def check_twice(series: Series) -> Iterable[Finding]:
-    """A country has one figure a year; a list in which many have two is two lists. Fatal then; no page had any."""
-    both = series.figures.keys() & series.unsourced.keys()
-    if both:
-        countries = first_few(sorted(country for country, _ in both))
-        seen = f"{len(both)} figures without a source are of the same year as others: {countries}"
-        yield series.finding("figures left out", False, seen, "one figure a year; those that have a source stand")
-    if len(series.figures) + len(series.unsourced) == len(series.part):
+def _by_confirmation(finding: Finding, around: Surroundings) -> Iterator[Finding]:
+    """Yield a finding on the figures that nobody confirmed, and one on those that a person did."""
+    confirmed = {key: note for key, note in finding.notes.items() if (finding.institution, key) in around.confirmed}
+    if not confirmed:
+        yield finding
         return
-    twice = [country for (country, _), figures in figures_by_key(series.part).items() if len(figures) > 1]
-    if twice:
-        fatal = len(twice) > max(MAX_TWICE_SHARE * len(series.headlines), 3)
-        seen = f"two figures for {first_few(dict.fromkeys(twice))}"
-        yield series.finding("a country twice", fatal, seen, "one a year")
+    left = {key: note for key, note in finding.notes.items() if key not in confirmed}
+    if left:
+        yield finding._replace(notes=left)
+    seen = f"confirmed by a person: {finding.check}"
+    yield finding._replace(check=CONFIRMED, seen=seen, notes=confirmed, flag=CONFIRMED)
 
 
-def check_years(series: Series) -> Iterable[Finding]:
-    """Years are near that of As_of, and nearly all the same."""
-    now = int(series.as_of[:4])
-    expected_years = range(now - OLDEST, now + NEWEST + 1)
-    if any(year not in expected_years for year, _ in series.years):
-        odd = {country: f"year {year}" for country, (year, _) in series.headlines.items() if year not in expected_years}
-        expected = f"{now - OLDEST} to {now + NEWEST}"
-        yield series.finding(
-            "year out of range",
-            False,
-            f"{first_few(dict.fromkeys(odd.values()))} of {first_few(odd)}",
-            expected,
-            odd,
-            ODD_YEAR,
-        )
-    if series.years and series.years[0][1] < MAIN_YEAR_SHARE * len(series.headlines):
-        seen = ", ".join(f"{year} for {number}" for year, number in series.years)
-        yield series.finding(
-            "years mixed", False, seen, f"one year for {percent(100 * MAIN_YEAR_SHARE, '.0f')} of them"
-        )
+# --- against other lists ----------------------------------------------------------------------------------------------
 
 
-def check_large_economies(series: Series) -> Iterable[Finding]:
-    """The large economies are there. Fatal where many of the IMF's are missing; on the ten pages none ever was."""
-    codes = set(series.part.codes)
-    missing = [name for code, name in LARGE_ECONOMIES.items() if code not in codes]
-    if missing and series.figures:
-        fatal = series.institution == "IMF" and len(missing) > MAX_LARGE_MISSING
-        yield series.finding("large economies missing", fatal, f"no figure for {first_few(missing)}", "one for each")
+def _verdicts(vintage: Mapping[str, Observations], around: Surroundings) -> dict[str, Verdict]:
+    """Return by institution whether its list can be what it claims to be."""
+    first = vintage.get("IMF") or next(iter(vintage.values()))
+    headlines = first.statement.headlines
+    order = sorted(headlines, key=lambda country: -headlines[country][1])
+    return {name: judge(one, _baselines(one, vintage, around), order) for name, one in vintage.items()}
 
 
-def check_outside(series: Series) -> Iterable[Finding]:
-    """The IMF's outlook leaves the same territories out: with many of them it is another institution's list.
+def _releases(around: Surroundings) -> list[Release]:
+    return [release_of(statement) for statement in around.releases]
 
-    Fatal from the sixth on; held against all ten pages, none of which had any under the IMF's heading. What the IMF
-    itself answers stands under no heading.
+
+def _baselines(one: Observations, vintage: Mapping[str, Observations], around: Surroundings) -> Iterator[BaselineList]:
+    """Yield the lists to compare an institution's figures with.
+
+    Those are the vintage before and the nearest releases; without releases, one more vintage; without any of these, the
+    other columns.
     """
-    part = series.part
-    if (
-        series.institution != "IMF"
-        or publisher_of(part.source) != WIKIPEDIA.name
-        or OUTSIDE_THE_OUTLOOK.isdisjoint(part.codes)
-    ):
+    releases = nearest_releases(one.as_of, _releases(around))
+    statements = [statements.get(one.institution) for statements in around.earlier[: 1 if releases else LOOK_BACK]]
+    earlier = [statement for statement in statements if statement and statement.figures]
+    yield from (of_statement(f"the vintage of {statement.day}", statement) for statement in earlier)
+    yield from map(of_release, releases)
+    if not releases and not earlier:
+        for name, other in vintage.items():
+            if name != one.institution and other.statement.figures:
+                yield of_statement(f"the figures of {name}", other.statement)
+
+
+def _check_mixed(vintage: Mapping[str, Observations], around: Surroundings) -> Iterable[Finding]:
+    last = around.earlier[0] if around.earlier else {}
+    others = {name: [of_statement(f"the vintage of {statement.day}", statement)] for name, statement in last.items()}
+    as_of = next(iter(vintage.values())).as_of
+    others.setdefault("IMF", []).extend(of_release(one) for one in nearest_releases(as_of, _releases(around)))
+    for one in vintage.values():
+        yield from check_institutions_mixed(one, others)
+
+
+def _check_worlds(
+    vintage: Mapping[str, Observations],
+    verdicts: Mapping[str, Verdict],
+    findings: Sequence[Finding],
+    around: Surroundings,
+) -> list[Finding]:
+    flagged = {name: {key for one in findings if one.institution == name for key in one.notes} for name in vintage}
+    return [
+        finding
+        for name, one in vintage.items()
+        if around.world.get(name)
+        for finding in check_world(one, around.world[name], verdicts[name].fit, flagged[name])
+    ]
+
+
+# --- figure by figure -------------------------------------------------------------------------------------------------
+
+
+def _check_figures(
+    vintage: Mapping[str, Observations], verdicts: Mapping[str, Verdict], around: Surroundings
+) -> tuple[list[Finding], set[Key]]:
+    """Return the findings on single figures, and the figures of the IMF's column that a release of the IMF confirms.
+
+    A list with a finding as a whole has none on its figures.
+    """
+    last = around.earlier[0] if around.earlier else {}
+    findings: list[Finding] = []
+    confirmed: set[Key] = set()
+    for name, one in vintage.items():
+        is_page = one.publisher == WIKIPEDIA.name
+        releases = released_before(one.as_of, _releases(around)) if name == "IMF" and is_page else []
+        judged: set[Key] = set()
+        if releases:
+            comparison = compared(one, releases)
+            confirmed = {found.key for found in comparison.found if found.is_confirmed}
+            judged = {found.key for found in comparison.found} if comparison.is_telling else confirmed
+            findings += check_stale(one, releases)
+            findings += check_against_imf(one, comparison) if verdicts[name].is_plain else ()
+        if not verdicts[name].is_plain or judged.issuperset(one.statement.figures):
+            continue
+        found = moves(one, last.get(name), around.baselines.get(name), releases)
+        findings += check_moves(one, found, last.get(name), judged)
+        if name == "IMF":
+            measured = judged.union(move.key for move in found)
+            findings += check_other_institutions(vintage, one.statement.figures.keys() - measured)
+    return findings, confirmed
+
+
+# --- one list by itself ----------------------------------------------------------------------------------------------
+
+
+def check_number(one: Observations) -> Iterable[Finding]:
+    """An institution has about as many countries as it always has. Fatal if the IMF's list is shorter than ever.
+
+    The World Bank's list has become longer and shorter again, so that a short one is no evidence.
+    """
+    limits = at.COUNTRIES if one.as_of >= "2010" else {**at.COUNTRIES, **at.COUNTRIES_BEFORE_2010}
+    low, high = limits.get(one.institution, (0, math.inf))
+    number = len(one.statement.headlines)
+    if number and not low <= number <= high:
+        fatal = number < low and one.institution == "IMF"
+        yield (fatal_on if fatal else finding_on)(one, "number of countries", f"{number} countries", f"{low} to {high}")
+
+
+def check_years(one: Observations) -> Iterable[Finding]:
+    """Years are near that of As_of, and nearly all the same."""
+    now = int(one.as_of[:4])
+    oldest = at.OLDEST_YEARS_IMF if one.institution == "IMF" else at.OLDEST_YEARS
+    expected = range(now - oldest, now + at.NEWEST_YEARS + 1)
+    years, headlines = one.headline_years, one.statement.headlines
+    odd = {(country, year): f"for {year}" for country, (year, _) in headlines.items() if year not in expected}
+    if odd:
+        seen = f"{first_few(dict.fromkeys(odd.values()))}: {first_few(country for country, _ in odd)}"
+        flagged = Flagged(ODD_YEAR, odd) if len(odd) <= at.MOST_FLAGGED else NO_FLAGS
+        yield finding_on(one, "year out of range", seen, f"{now - oldest} to {now + at.NEWEST_YEARS}", flagged)
+    if years and years[0][1] < at.MAIN_YEAR_SHARE * len(headlines):
+        seen = ", ".join(f"{year} for {number}" for year, number in years)
+        share = percent(100 * at.MAIN_YEAR_SHARE, ".0f")
+        yield finding_on(one, "years mixed", seen, f"one year for {share} of them")
+
+
+def check_large_economies(one: Observations) -> Iterable[Finding]:
+    """The large economies are there. Fatal if many of the IMF's are missing."""
+    codes = set(one.codes)
+    missing = [name for code, name in at.LARGE_ECONOMIES.items() if code not in codes]
+    if missing and one.statement.figures:
+        fatal = one.institution == "IMF" and len(missing) > at.MAX_LARGE_MISSING
+        seen = f"no figure for {first_few(missing)}"
+        yield (fatal_on if fatal else finding_on)(one, "large economies missing", seen, "one for each")
+
+
+def check_outside(one: Observations) -> Iterable[Finding]:
+    """The IMF's outlook leaves out the same territories; with many of them a list is another institution's. Fatal then.
+
+    What the IMF itself published is the IMF's.
+    """
+    if one.institution != "IMF" or one.publisher != WIKIPEDIA.name or at.OUTSIDE_THE_OUTLOOK.isdisjoint(one.codes):
         return
     outside = [
-        country for country, code, year in zip(part.countries, part.codes, part.years, strict=True)
-        if code in OUTSIDE_THE_OUTLOOK and (country, year) in series.figures
+        key for key, code in zip(one.keys, one.codes, strict=True)
+        if code in at.OUTSIDE_THE_OUTLOOK and key in one.statement.figures
     ]  # fmt: skip
     if outside:
-        notes = dict.fromkeys(outside, "the IMF's outlook has no figure of it")
-        seen = f"figures of {first_few(outside)}"
-        fatal = len(outside) > MAX_OUTSIDE
-        yield series.finding(
-            "institutions mixed up", fatal, seen, "none: the IMF's outlook leaves them out", notes, OUTSIDE_OUTLOOK
-        )
+        seen = f"figures of {first_few(country for country, _ in outside)}"
+        expected = "none: the IMF's outlook leaves them out"
+        if len(outside) > at.MAX_OUTSIDE:
+            yield fatal_on(one, "institutions mixed up", seen, expected)
+        else:
+            notes = dict.fromkeys(outside, "the IMF's outlook has no figure for it")
+            yield finding_on(one, "outside the outlook", seen, expected, Flagged(OUTSIDE_OUTLOOK, notes))
 
 
-def check_scale(series: Series) -> Iterable[Finding]:
-    """A column is in billions: its sum is near the world's GDP. Fatal; on the ten pages it was 0.86 to 1.07 of it."""
-    if len(series.headlines) < MIN_PAIRS:
+def check_scale(one: Observations) -> Iterable[Finding]:
+    """The large economies have about their usual share of the world's GDP. Fatal; one cell does not decide."""
+    large = {country for country, code in one.code_of.items() if code in at.LARGE_ECONOMIES}
+    shares = [
+        figure / (at.WORLD_2025_MILLION_USD * at.WORLD_GROWTH ** (year - 2025))
+        for country, (year, figure) in one.statement.headlines.items() if country in large
+    ]  # fmt: skip
+    if len(shares) <= at.MAX_LARGE_MISSING:
         return
-    year = series.years[0][0]
-    world = WORLD_2025_BILLION_USD * WORLD_GROWTH ** (year - 2025)
-    total = sum([figure for _, figure in series.headlines.values()]) / MILLIONS_A_BILLION
-    if not 1 / MAX_SCALE <= total / world <= MAX_SCALE:
-        seen, expected = f"the figures add up to {total:,.0f} billion USD", f"about {world:,.0f} for {year}"
-        yield series.finding("unit slip", True, seen, f"{expected}, within a factor of {MAX_SCALE}")
+    scale = median(shares) / at.LARGE_SHARE
+    if not 1 / at.MAX_SCALE <= scale <= at.MAX_SCALE:
+        seen = f"the large economies have {scale:.3g} times their usual share of the world's GDP"
+        yield fatal_on(one, "unit slip", seen, f"a factor of {at.MAX_SCALE} at most")
 
 
-def check_same_figure(series: Series) -> Iterable[Finding]:
-    """Countries have figures of their own. Fatal; on the ten pages at most 2 of 194 were alike."""
-    figures, most = [figure for _, figure in series.headlines.values()], max(MAX_SAME_SHARE * len(series.headlines), 3)
+def check_same_figure(one: Observations) -> Iterable[Finding]:
+    """Countries have figures of their own. Fatal."""
+    headlines = one.statement.headlines
+    figures, most = (
+        [figure for _, figure in headlines.values()],
+        max(at.MAX_SAME_SHARE * len(headlines), at.AT_LEAST),
+    )
     if len(figures) - len(set(figures)) + 1 <= most:  # so many are alike at most
         return
-    counted = Counter(figures)
-    number = max(counted.values())
+    figure, number = Counter(figures).most_common(1)[0]
     if number > most:
-        figure = max(figure for figure, times in counted.items() if times == number)
-        seen = f"{number} of {len(series.headlines)} countries have {billions(figure)}"
-        yield series.finding("same figure", True, seen, f"at most {percent(100 * MAX_SAME_SHARE, '.0f')} alike")
+        seen = f"{number} of {len(headlines)} countries have {in_billions(figure)}"
+        share = percent(100 * at.MAX_SAME_SHARE, ".0f")
+        yield fatal_on(one, "same figure", seen, f"at most {share} alike")
 
 
-# --- against the vintage that measures it -----------------------------------------------------------------------------
-
-
-def check_come_and_gone(series: Series) -> Iterable[Finding]:
-    """The countries are those of the last vintage, a few aside."""
-    if series.last is None or not series.figures:
-        return
-    before = series.last.headlines
-    if before.keys() == series.headlines.keys():
-        return
-    gone, come = sorted(before.keys() - series.headlines), sorted(series.headlines.keys() - before)
-    if gone:
-        expected = f"the {len(before)} countries of {series.last.day}"
-        yield series.finding("countries gone", False, f"{len(gone)} gone: {first_few(gone)}", expected)
-    if come and before:
-        notes = dict.fromkeys(come, f"not in the load of {series.last.day}")
-        yield series.finding(
-            "countries new", False, f"{len(come)} new: {first_few(come)}", "the same countries", notes, NEW_COUNTRY
-        )
-
-
-def check_moved(series: Series, doubted: Container[tuple[str, Key]], around: Surroundings) -> Iterable[Finding]:
-    """A figure for the same year moves with a release, together with others, and not by itself.
-
-    What is measured is each figure that is not the last one said, against the last one that nothing is held against.
-    Of a figure that is `doubted` (by institution and key) it is told from what to what even where that was doubted too.
-    """
-    now, last = series.figures, series.last
-    if last is None or series.unchanged == len(now):
-        return
-    keys = [key for key in now if key in last.figures]
-    sound = {
-        key: figure
-        for key, figure in zip(keys, around.baselines[series.institution].of(keys), strict=True)
-        if figure is not None
-    }
-    both, said = len(sound), last.figures
-    moves = [
-        (key, figure, before if measure is None else measure)
-        for key, figure in now.items()
-        if (before := said.get(key, figure)) != figure and (measure := sound.get(key)) != figure
-        and (measure is not None or (series.institution, key) in doubted)
-    ]  # fmt: skip
-    far, expected = _far(moves, both)
-    if far:
-        furthest_first = sorted(far, key=lambda key: -abs(far[key]))
-        notes = {key: _from_what_to_what(last.figures[key], last.day, now[key]) for key in furthest_first}
-        seen = f"{len(far)} of {both} moved: {first_few(f'{country} {note}' for (country, _), note in notes.items())}"
-        yield series.finding("moved since the last load", False, seen, expected, notes, SHARP_REVISION)
-
-
-def _from_what_to_what(before: float, day: str, now: float) -> str:
-    change = percent(100 * math.expm1(log_ratio(now, before)), "+.1f")
-    return f"was {billions(before)} on {day}, now {billions(now)} ({change})"
-
-
-def _far(moves: list[tuple[Key, float, float]], both: int) -> tuple[dict[Key, float], str]:
-    """Return the changes that stand out, in natural logarithms, among `both` figures; and what was expected instead.
-
-    Each move is a figure's key, what it is now and what it was.
-    """
-    ratios = log_ratios([(figure, before) for _, figure, before in moves])
-    moved = [
-        (key, ratio)
-        for (key, figure, before), ratio in zip(moves, ratios, strict=True)
-        if abs(ratio) > MOVED and abs(figure - before) > ROUNDING_MILLION_USD
-    ]
-    if len(moved) <= SINGLE_EDITS_SHARE * both:
-        return dict(moved), f"none by over {percent(100 * MOVED, '.1f')}"
-    usual = median([*ratios, *[0.0] * (both - len(ratios))])
-    far = {key: ratio for key, ratio in moved if abs(ratio - usual) > MOVED_IN_RELEASE}
-    return far, f"none by a factor over {math.exp(MOVED_IN_RELEASE):.2f}"
-
-
-CHECKS_OF_A_SERIES: tuple[Callable[[Series], Iterable[Finding]], ...] = (
+CHECKS_OF_A_LIST: tuple[Callable[[Observations], Iterable[Finding]], ...] = (
     check_number, check_twice, check_years, check_large_economies, check_outside, check_scale, check_same_figure,
-    check_come_and_gone,
 )  # fmt: skip
 
 
-def check_institutions(all_series: Mapping[str, Series], as_of: str, last: Statements) -> Iterable[Finding]:
+# --- countries and institutions that come and go ----------------------------------------------------------------------
+
+
+def check_come_and_gone(one: Observations, last: Statement | None) -> Iterable[Finding]:
+    """The countries are those of the last vintage, but for a few."""
+    if last is None or not one.statement.figures or last.headlines.keys() == one.statement.headlines.keys():
+        return
+    before, now = last.headlines, one.statement.headlines
+    gone, come = sorted(before.keys() - now.keys()), sorted(now.keys() - before.keys())
+    if gone:
+        expected = f"the {len(before)} countries of {last.day}"
+        yield finding_on(one, "countries gone", f"{len(gone)} gone: {first_few(gone)}", expected)
+    if come and before:
+        notes = {(country, now[country][0]): f"not in the vintage of {last.day}" for country in come}
+        few = one.institution == "IMF" and len(come) <= at.MOST_FLAGGED
+        flagged = Flagged(NEW_COUNTRY, notes) if few else NO_FLAGS
+        yield finding_on(one, "countries new", f"{len(come)} new: {first_few(come)}", "the same countries", flagged)
+
+
+def check_institutions_gone(vintage: Mapping[str, Observations], last: Statements) -> Iterable[Finding]:
     """The institutions are those of the last vintage."""
     newest = max((statement.as_of for statement in last.values()), default="")
+    as_of = next(iter(vintage.values())).as_of
     for name, statement in last.items():
-        if name not in all_series and statement.as_of == newest:
+        if name not in vintage and statement.as_of == newest:
             seen = f"no figure, where {statement.day} had {len(statement.figures)}"
-            yield Finding("institution gone", False, name, as_of, seen, "the institutions of the last load")
-
-
-# --- columns that are another's ---------------------------------------------------------------------------------------
-
-
-def check_alike(all_series: Mapping[str, Series]) -> Iterable[Finding]:
-    """Two institutions share few figures. Fatal where most are alike; on the ten pages at most 6 of 201 were."""
-    names = list(all_series)
-    for number, name in enumerate(names):
-        own = all_series[name].statement.by_country
-        for other in names[:number]:
-            same = len(own & all_series[other].statement.by_country)
-            if same > IDENTICAL_SHARE * len(own) >= MIN_PAIRS / 2:
-                seen = f"{same} of {len(own)} figures are {other}'s too"
-                yield all_series[name].finding("institutions mixed up", True, seen, "figures of its own")
-
-
-def check_unsourced(all_series: Mapping[str, Series], last: Statements) -> Iterable[Finding]:
-    """A column without a source may be another institution's figures under another name; it loads, and is noted."""
-    for series in all_series.values():
-        if not series.unsourced:
-            continue
-        by_country = {(country, figure) for (country, _), figure in series.unsourced.items()}
-        others = {f"{other.institution}'s": other.statement for other in all_series.values() if other is not series}
-        others |= {f"{name}'s of {one.day}": one for name, one in last.items() if name != series.institution}
-        for whose, statement in others.items():
-            same = by_country & statement.every_year
-            if len(same) > IDENTICAL_SHARE * len(by_country):
-                notes = {key: f"{whose} figure" for key, figure in series.unsourced.items() if (key[0], figure) in same}
-                seen = f"{len(same)} of {len(by_country)} figures without a source are {whose}"
-                yield series.finding(
-                    "institutions mixed up", False, seen, "figures of its own", notes, OTHER_INSTITUTION
-                )
-        yield from _beyond_its_own_list(series)
-
-
-def _beyond_its_own_list(series: Series) -> Iterable[Finding]:
-    """An institution has no figures, in a column without a source, of countries that its own list leaves out."""
-    countries = {country for country, _ in series.figures}
-    beyond = {key: "not in the column that has a source" for key in series.unsourced if key[0] not in countries}
-    if series.figures and beyond:
-        seen = f"{len(beyond)} countries without a source are not in its own list: {first_few(c for c, _ in beyond)}"
-        yield series.finding("countries without a source", False, seen, "the same countries", beyond, OTHER_INSTITUTION)
-
-
-# --- against the IMF itself -------------------------------------------------------------------------------------------
-
-
-def check_against_imf(series: Series, release: Release) -> Iterable[Finding]:
-    """The page's IMF column has the IMF's own figures: those of its newest release or, not yet edited, of an older."""
-    found = compared(series.figures, release)
-    agree = sum(one.kind == AGREES for one in found)
-    if not explained(found):  # the page is of a release that we have not got; it says nothing of single figures
-        seen = f"{agree} of {len(found)} figures are those of the release of {release.as_of[:10]}"
-        yield series.finding("another release than the IMF's", False, seen, "its newest one: run with --source imf too")
-        return
-    stale = {one.key: one.told for one in found if one.kind == STALE}
-    odd = {one.key: one.told for one in found if one.kind not in (AGREES, STALE)}
-    if odd:
-        figures = first_few(f"{country} {note}" for (country, _), note in odd.items())
-        seen = f"{len(odd)} of {len(found)} figures: {figures}"
-        yield series.finding(
-            "departs from the IMF's own figures",
-            False,
-            seen,
-            "the IMF's figure, to the rounding",
-            odd,
-            DEPARTS_FROM_IMF,
-        )
-    if stale:
-        seen = f"{len(stale)} of {len(found)} figures are of before the release of {release.as_of[:10]}"
-        yield series.finding("figures of an older release", False, seen, "those of the newest", stale, STALE_FLAG)
+            yield Finding("institution gone", False, name, as_of, seen, "the institutions of the last vintage")

@@ -1,0 +1,240 @@
+"""A figure against the last one of its country that no check flagged: is the change one that honest figures make?
+
+Between pages with no release between, every change is one by hand. Else a change is measured against what is usual:
+less the median change of the country's currency bloc, over the square root of the country's usual step; the six highest
+are flagged, if they are high. Edits by hand have signatures, which need no threshold: whole billions, exchanged digits,
+another country's figure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
+from functools import cache
+from itertools import pairwise, starmap
+from typing import NamedTuple
+
+from gdp.model import SHARP_REVISION, WIKIPEDIA
+from gdp.validate import thresholds as at
+from gdp.validate.against_imf import Release, bundled, in_billions, is_release_between, is_same, kind_of_edit
+from gdp.validate.findings import Finding, Flagged, finding_on
+from gdp.validate.observations import Baseline, Key, Observations, Statement, change, median
+from utils import first_few, percent
+
+NEAREST_YEARS = (-1, -2, 1, -3)  # in which a figure for another year is looked for, in this order
+# Currencies move in blocs: the euro, and what is pegged to it or follows it; the dollar, and its pegs.
+EURO_BLOC = frozenset({
+    "AUT", "BEL", "CYP", "EST", "FIN", "FRA", "DEU", "GRC", "IRL", "ITA", "LVA", "LTU", "LUX", "MLT", "NLD", "PRT",
+    "SVK", "SVN", "ESP", "HRV", "AND", "SMR", "MCO", "XKX", "MNE", "BGR", "DNK", "BIH", "MKD", "CPV", "COM", "STP",
+    "BEN", "BFA", "CIV", "GNB", "MLI", "NER", "SEN", "TGO", "CMR", "CAF", "TCD", "COG", "GNQ", "GAB",
+})  # fmt: skip
+DOLLAR_BLOC = frozenset({
+    "USA", "ECU", "SLV", "PAN", "PRI", "TLS", "PLW", "FSM", "MHL", "SAU", "ARE", "QAT", "BHR", "OMN", "JOR", "HKG",
+    "MAC", "ABW", "BHS", "BRB", "BLZ", "ATG", "DMA", "GRD", "KNA", "LCA", "VCT", "ERI", "DJI", "TTO", "MDV", "KWT",
+    "IRQ", "KHM",
+})  # fmt: skip
+
+
+def bloc_of(code: str) -> str:
+    """Return the currency bloc of a country: "euro", "dollar" or "other"."""
+    return "euro" if code in EURO_BLOC else "dollar" if code in DOLLAR_BLOC else "other"
+
+
+def deviations(codes: Sequence[str], changes: Sequence[float]) -> list[float]:
+    """Return changes less the median change of each one's currency bloc, or of all where a bloc has few."""
+    blocs = [bloc_of(code) for code in codes]
+    of_bloc: dict[str, list[float]] = defaultdict(list)
+    for bloc, one in zip(blocs, changes, strict=True):
+        of_bloc[bloc].append(one)
+    every = median(changes)
+    usual = {bloc: median(some) if len(some) >= at.MIN_BLOC else every for bloc, some in of_bloc.items()}
+    return [one - usual[bloc] for bloc, one in zip(blocs, changes, strict=True)]
+
+
+def steps_between(older: Release, newer: Release) -> dict[str, float]:
+    """Return the change of each country's figure for the newer release's year from one release to the next."""
+    year = int(newer.day[:4])
+    return {
+        code: change(figure, older.figures[code, year])
+        for (code, of_year), figure in newer.figures.items()
+        if of_year == year and (code, year) in older.figures
+    }
+
+
+def usual_steps_of(steps: Iterable[Mapping[str, float]]) -> Mapping[str, float]:
+    """Return each country's usual step: the root mean square of its deviations in some steps, smoothed."""
+    squares: dict[str, list[float]] = defaultdict(list)
+    for step in steps:
+        for code, deviation in zip(step, deviations(list(step), list(step.values())), strict=True):
+            squares[code].append(deviation**2)
+    prior, weight = at.USUAL_STEP**2, at.USUAL_STEP_WEIGHT
+    usual = {code: math.sqrt((sum(some) + weight * prior) / (len(some) + weight)) for code, some in squares.items()}
+    return defaultdict(lambda: at.USUAL_STEP, usual)
+
+
+@cache
+def usual_steps() -> Mapping[str, float]:
+    """Return the usual steps by the bundled releases; a country that is not in them has the median one."""
+    whole = [release for release in bundled() if release.is_whole]
+    return usual_steps_of(starmap(steps_between, pairwise(whole)))
+
+
+# --- the figure before ------------------------------------------------------------------------------------------------
+
+
+class Before(NamedTuple):
+    """The figure that another is measured against, in millions: of which year, and from which day."""
+
+    figure: float
+    year: int
+    as_of: str
+    is_release: bool = False
+
+
+class Move(NamedTuple):
+    """A figure, in millions, beside the one before it, and the change, less the growth of the years between."""
+
+    key: Key
+    figure: float
+    before: Before
+
+    @property
+    def years_between(self) -> int:
+        """From the year of the figure before to that of this one."""
+        return self.key[1] - self.before.year
+
+    @property
+    def change(self) -> float:
+        """The change, less the growth of the years between."""
+        return change(self.figure, self.before.figure) - at.GROWTH * self.years_between
+
+
+def moves(
+    observations: Observations, last: Statement | None, baseline: Baseline | None, releases: Sequence[Release]
+) -> list[Move]:
+    """Return each figure beside the last unflagged one of its country and year.
+
+    If the publisher has none, the newest release's; if that has none, the publisher's for the nearest year.
+    """
+    newest = releases[0] if releases else None
+    code_of = observations.code_of
+    as_of = last.as_of if last else ""
+    figures = observations.statement.figures
+    found, left = [], []
+    sound = baseline.of(figures) if baseline else [None] * len(figures)
+    for (key, figure), before in zip(figures.items(), sound, strict=True):
+        if before is not None:
+            found.append(Move(key, figure, Before(before, key[1], as_of)))
+        elif newest and (own := newest.figures.get((code_of[key[0]] or "", key[1]))) is not None:
+            found.append(Move(key, figure, Before(own, key[1], newest.as_of, is_release=True)))
+        else:
+            left.append(key)
+    if baseline:
+        for step in NEAREST_YEARS if left else ():
+            nearest = baseline.of([(country, year + step) for country, year in left])
+            known = {key: before for key, before in zip(left, nearest, strict=True) if before is not None}
+            found += [Move(key, figures[key], Before(before, key[1] + step, as_of)) for key, before in known.items()]
+            left = [key for key in left if key not in known]
+    return found
+
+
+# --- checks -----------------------------------------------------------------------------------------------------------
+
+
+def check_moves(
+    observations: Observations,
+    found: list[Move],
+    last: Statement | None,
+    judged: Container[Key],
+    usual: Mapping[str, float] | None = None,
+) -> Iterable[Finding]:
+    """A figure changes as honest figures do; `judged` are those that the IMF's releases confirm or contradict.
+
+    `usual` has the usual steps, by the bundled releases if it is not given.
+    """
+    open_ones = [one for one in found if one.figure != one.before.figure and one.key not in judged]
+    if not open_ones:
+        return
+    far = _unusual(observations, found, open_ones, usual or usual_steps())
+    edits = _edits(observations, open_ones, last)
+    notes: dict[Key, str] = {}
+    ranks: dict[Key, float] = {}
+    for one in open_ones:
+        if one.key in far or one.key in edits:
+            notes[one.key] = _from_what_to_what(one, last) + (f": {edits[one.key]}" if edits.get(one.key) else "")
+            ranks[one.key] = abs(one.change)
+    if notes:
+        first = sorted(notes, key=lambda key: -ranks[key])
+        named = first_few(f"{country} {notes[country, year]}" for country, year in first)
+        seen = f"{len(notes)} of {len(found)}: {named}"
+        flagged = Flagged(SHARP_REVISION, notes, ranks)
+        yield finding_on(observations, "sharp revision", seen, "changes as honest figures make them", flagged)
+
+
+def _from_what_to_what(one: Move, last: Statement | None) -> str:
+    before = one.before
+    is_last = last is not None and last.figures.get((one.key[0], before.year)) == before.figure
+    when = f" on {before.as_of[:10]}" if before.is_release or is_last else " when it was last not flagged"
+    had = f"the IMF had {in_billions(before.figure)}" if before.is_release else f"was {in_billions(before.figure)}"
+    for_year = f" for {before.year}" if one.years_between else ""
+    moved = percent(100 * math.expm1(change(one.figure, before.figure)), "+.1f")
+    return f"{had}{for_year}{when}, now {in_billions(one.figure)} ({moved})"
+
+
+def _unusual(
+    observations: Observations, found: list[Move], open_ones: list[Move], usual: Mapping[str, float]
+) -> set[Key]:
+    """Return the figures whose change is the most unusual: six at most, and those beyond all honest ones."""
+    code_of = observations.code_of
+    deviation: dict[Key, float] = {}
+    for some in _by_kind(found).values():
+        if len(some) >= at.MIN_PAIRS:
+            codes = [code_of[one.key[0]] or "" for one in some]
+            off = deviations(codes, [one.change for one in some])
+            deviation |= {one.key: distance for one, distance in zip(some, off, strict=True)}
+    scores = {
+        one.key: abs(deviation[one.key]) / math.sqrt(usual[code_of[one.key[0]] or ""])
+        for one in open_ones if one.key in deviation and not _is_rounding(observations, one)
+    }  # fmt: skip
+    first = sorted(scores, key=lambda key: -scores[key])[: at.MOST_FLAGGED]
+    least = at.LEAST_SCORE if observations.institution == "IMF" else at.LEAST_SCORE_OTHERS
+    return {key for key in first if scores[key] > least} | {key for key in scores if scores[key] > at.BEYOND_SCORE}
+
+
+def _by_kind(found: Iterable[Move]) -> dict[tuple[bool, int], list[Move]]:
+    """Return moves by the list that they are measured against and the years between."""
+    kinds: dict[tuple[bool, int], list[Move]] = defaultdict(list)
+    for one in found:
+        kinds[one.before.is_release, one.years_between].append(one)
+    return kinds
+
+
+def _is_rounding(observations: Observations, one: Move) -> bool:
+    return not one.years_between and is_same(one.figure, one.before.figure, observations.rounding)
+
+
+def _edits(observations: Observations, open_ones: list[Move], last: Statement | None) -> dict[Key, str | None]:
+    """Return the figures that somebody changed by hand, each with the signature by which that shows, or None."""
+    if last is None or observations.publisher != WIKIPEDIA.name:
+        return {}
+    changed = [
+        one for one in open_ones
+        if not one.years_between and not one.before.is_release
+        and abs(one.change) > at.MOVED and not _is_rounding(observations, one)
+    ]  # fmt: skip
+    both = len(last.figures.keys() & observations.statement.figures.keys())
+    alone = len(changed) <= at.SINGLE_EDITS_SHARE * both and not is_release_between(last.as_of, observations.as_of)
+    found = {one.key: signature(one, last) for one in changed}
+    return found if alone else {key: kind for key, kind in found.items() if kind}
+
+
+def signature(one: Move, last: Statement) -> str | None:
+    """Return by what a change looks made by hand: digits, whole billions, another country's figure; None if nothing."""
+    if kind := kind_of_edit(one.figure, one.before.figure):
+        return kind
+    if one.figure >= at.LEAST_DIGITS:
+        for (country, year), figure in last.figures.items():
+            if country != one.key[0] and year == one.key[1] and figure == one.figure:
+                return f"{country}'s figure"
+    return None
