@@ -293,7 +293,7 @@ def check_against_imf(page: Observations, comparison: Comparison) -> Iterable[Fi
             "a release that is known; --verify asks the IMF",
         )
     elif comparison.are_many:
-        yield finding_on(page, "many figures depart from the IMF's own", seen, "a few")
+        yield finding_on(page, at.MANY_DEPART, seen, "a few")
     elif departures:
         notes = {one.key: f"{in_billions(one.page)}; {one.reason}" for one in departures}
         ranks = {one.key: abs(change(one.page, one.own)) for one in departures}

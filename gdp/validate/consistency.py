@@ -33,7 +33,7 @@ from gdp.validate.observations import (
 from gdp.validate.single_figures import deviations, usual_steps
 from utils import with_commas
 
-UNSETTLED = "contradicts another vintage"  # nothing shows yet which of the two is wrong
+UNSETTLED = at.UNSETTLED
 LOOK_BACK, LOOK_AHEAD = 2, 0  # vintages of the publisher before, and after
 
 
@@ -235,13 +235,13 @@ def suspicions(fit: Fit) -> Iterator[Contradiction]:
     most = at.MEDIAN_MOVED_NEAR if fit.is_near else at.MEDIAN_MOVED_FAR
     if abs(fit.median) > most:
         yield Contradiction(
-            "all figures moved",
+            at.ALL_MOVED,
             f"the median country moved by {_percent(fit.median)}, {against}",
             f"{_percent(most)} at most",
         )
     if fit.is_near and (share := fit.unusual_share) > at.UNUSUAL_SHARE:
         yield Contradiction(
-            "many figures moved", f"{share:.0%} of the countries moved much more than they usually do, {against}",
+            at.MANY_MOVED, f"{share:.0%} of the countries moved much more than they usually do, {against}",
             f"{at.UNUSUAL_SHARE:.0%} at most",
         )  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from gdp.model import FATAL, joined_flags, note_of_source, source_flags
 from gdp.validate.observations import Key, Observations
-from gdp.validate.thresholds import MOST_SHOWN
+from gdp.validate.thresholds import IN_DOUBT, MOST_SHOWN
 
 Notes = dict[Key, str]
 
@@ -112,6 +112,14 @@ def finding_on(
 def fatal_on(observations: Observations, check: str, seen: str, expected: str) -> Finding:
     """Return a fatal finding on an institution's observations; it flags all of them if the load is forced."""
     return Finding(check, True, observations.institution, observations.as_of, seen, expected, flag=FATAL)
+
+
+def doubt_of(findings: Iterable[Finding]) -> str | None:
+    """Return why a vintage is no baseline for others, or None: a fatal finding, or one on a list as a whole."""
+    found = list(findings)
+    fatal = (str(finding) for finding in found if finding.fatal)
+    in_doubt = (finding.check for finding in found if finding.check in IN_DOUBT)
+    return next(fatal, None) or next(in_doubt, None)
 
 
 def checks_file_of(findings: Iterable[Finding], clean_file: str, left_out: Mapping[str, int]) -> bytes:

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import math
 
+UNSETTLED = "contradicts another vintage"  # nothing shows yet which of the two is wrong
+ALL_MOVED, MANY_MOVED, MANY_DEPART = "all figures moved", "many figures moved", "many figures depart from the IMF's own"
+IN_DOUBT = (UNSETTLED, ALL_MOVED, MANY_MOVED, MANY_DEPART)  # findings after which a vintage is no baseline
+
 MIN_PAIRS = 20  # figures that are compared; with fewer, a median or a spread means nothing
 
 # --- one institution's list by itself ---------------------------------------------------------------------------------
@@ -94,13 +98,6 @@ WORLD_OFF, WORLD_COUNTRIES = (
     math.log(1.08),
     180,
 )  # fatal where another list confirms it; the UN's row of 2026 is 10 % off
-
-# Findings on a list as a whole, after which a vintage is no baseline.
-IN_DOUBT = (
-    "all figures moved",
-    "many figures moved",
-    "many figures depart from the IMF's own",
-)
 
 # --- single figures ---------------------------------------------------------------------------------------------------
 
