@@ -143,9 +143,9 @@ def load(source: Where, database: Place, force: bool = False, with_history: bool
         checks = checks_file_of(findings, which_file(source, clean.sha256), left_out or {})
         if outcome.refused and not (outcome.loaded or outcome.outdated or outcome.unchanged):
             refuse_all(checks, findings)
-        history = History(connection)
         remarks = partial(remarks_on, outcome=outcome, findings=findings, left_out=left_out)
         record_loads(connection, outcome, relative_to_home(source), clean.sha256, remarks)
+        history = History(connection)  # with the vintages that were just recorded
         newest = history.newest_imf()
         if newest:
             replace_countries(connection, newest)
