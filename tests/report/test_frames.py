@@ -50,6 +50,7 @@ def test_revisions_and_the_triangle_have_typed_days(database: Path) -> None:
 
 
 def test_the_import_has_no_side_effects_and_works_from_any_folder(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
     code = f"import sys; before = sys.excepthook; sys.path.insert(0, {str(PROJECT)!r}); from gdp import frames\n"
     code += "assert sys.excepthook is before; import os; assert os.listdir('.') == []"
-    subprocess.run([sys.executable, "-B", "-c", code], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-B", "-c", code], cwd=tmp_path / "elsewhere", check=True)
