@@ -201,6 +201,8 @@ class Runner:
     def _record(self, stage: Stage, account: Account) -> None:
         """Record a stage's end in the text log and in log/runs.jsonl."""
         facts = run_log.facts | account.facts
+        if account.signal:
+            facts["signal"] = signal.Signals(account.signal).name
         if problem := self._problem(stage, account):
             facts["error"] = problem
             run_log.warn(problem)
@@ -306,10 +308,12 @@ def show_next_steps(runner: Runner, stages: list[Stage], options: Options) -> No
 def results_of(stages: list[Stage], options: Options) -> list[Path | Place]:
     """Return the files and the database that the run has written, or an earlier one."""
     database = options.database or default_database()
-    cleaned = [stage.reads for stage in stages if stage.name == "load" and stage.reads]
+    raw, clean = files_between_stages(options)
+    names = {stage.name for stage in stages}
+    between = [clean] if names & {"transform", "load"} else [raw] if "extract" in names else []
     drawn = [report_file() for stage in stages if stage.name == REPORT]
     loaded = [database] if database.path is None or database.path.exists() else []
-    return [*(path for path in cleaned if path.exists()), *loaded, *(path for path in drawn if path.exists())]
+    return [*(path for path in between if path.exists()), *loaded, *(path for path in drawn if path.exists())]
 
 
 def print_status(options: Options) -> None:

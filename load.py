@@ -146,6 +146,7 @@ def load(source: Where, database: Place, force: bool = False, with_history: bool
         remarks = partial(remarks_on, outcome=outcome, findings=findings, left_out=left_out)
         record_loads(connection, outcome, relative_to_home(source), clean.sha256, remarks)
         history = History(connection)  # with the vintages that were just recorded
+        history = History(connection)
         newest = history.newest_imf()
         if newest:
             replace_countries(connection, newest)
@@ -252,6 +253,7 @@ def report_loaded(outcome: Outcome, database: Place, changes: Changes) -> None:
     """Report how much was loaded, and what that changed."""
     if outcome.unchanged and not outcome.loaded:
         newest = max(vintage.as_of for vintage in outcome.unchanged)[:10]
+        run_log.facts["unchanged_since"] = newest
         run_log.info(f"unchanged: the vintage of {newest} is loaded already into {database}")
         return
     number = f" of {len(outcome.loaded):,} vintages" if outcome.number > 1 else ""
