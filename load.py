@@ -146,7 +146,6 @@ def load(source: Where, database: Place, force: bool = False, with_history: bool
         remarks = partial(remarks_on, outcome=outcome, findings=findings, left_out=left_out)
         record_loads(connection, outcome, relative_to_home(source), clean.sha256, remarks)
         history = History(connection)  # with the vintages that were just recorded
-        history = History(connection)
         newest = history.newest_imf()
         if newest:
             replace_countries(connection, newest)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from gdp.records import CleanRecord
+from gdp.model import CleanRecord
 from tests.store.test_history import COUNTRIES, vintage
 
 

@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gdp.model import HEADLINE_FIELDS, CleanRecord
 from gdp.places import Place
-from gdp.records import UNSOURCED_NOTE, CleanRecord, is_unsourced
-from gdp.report.summary import overview
+from gdp.report.summary import summarize
 from gdp.store.database import asked, opened, rows_of
-from gdp.store.headlines import COUNTRIES
 from gdp.store.history import History
-from gdp.validate.observations import headlines_of
+from gdp.validate.observations import headlines_of, is_left_out
 from load import load
 from tests.conftest import query
 from tests.page_builder import SHIPPED
 from tests.store.loading import ask, clean_file_of, load_page
 
+COLUMNS = ", ".join(HEADLINE_FIELDS)
 CODES = {"KOR": "South Korea", "JPN": "Japan", "CHN": "China"}
 OF_RELEASED_VERSION = """
     CREATE TABLE GDP_Estimates (
@@ -46,18 +46,18 @@ OF_RELEASED_VERSION = """
         SELECT Country, ISO3, Region, Year, GDP_USD_billion FROM GDP_Estimates ORDER BY GDP_USD_billion DESC;
 """
 
-Said = dict[tuple[str, str, int, str | None], float]  # by institution, code, year and Note
+Published = dict[tuple[str, str, int, str | None], float]  # by institution, code, year and Flags
 
 
-def load_said(database: Path, as_of: str, said: Said, source: str = "https://example.org") -> None:
-    """Load what is said, whatever the checks find."""
+def load_published(database: Path, as_of: str, published: Published, source: str = "https://example.org") -> None:
+    """Load figures, also where the checks find something."""
     records = [
         {
             "Country": CODES[code], "ISO3": code, "Region": "Asia", "Subregion": "Eastern Asia",
             "Institution": institution, "Year": year, "GDP_USD_billion": figure, "As_of": as_of,
-            "Source": f"{source}/{as_of}", "Note": note,
+            "Source": f"{source}/{as_of}", "Note": None, "Flags": flags, "GDP_USD_million": figure * 1000,
         }
-        for (institution, code, year, note), figure in said.items()
+        for (institution, code, year, flags), figure in published.items()
     ]  # fmt: skip
     path = database.with_suffix(".json")
     path.write_text(json.dumps(records), encoding="utf-8")
@@ -72,35 +72,35 @@ def table(database: Path) -> list[tuple[Any, ...]]:
 
 
 def test_a_figure_without_a_source_never_gets_in_also_where_a_country_has_no_other(home: Path) -> None:
-    said: Said = {
-        ("IMF", "KOR", 2025, UNSOURCED_NOTE): 9.0,
+    published: Published = {
+        ("IMF", "KOR", 2025, "unsourced"): 9.0,
         ("IMF", "KOR", 2024, None): 8.0,
-        ("IMF", "JPN", 2025, UNSOURCED_NOTE): 7.0,
-        ("IMF", "CHN", 2025, f"said twice; {UNSOURCED_NOTE}, disputed"): 6.0,
+        ("IMF", "JPN", 2025, "unsourced"): 7.0,
+        ("IMF", "CHN", 2025, "disputed duplicate"): 6.0,
     }
-    load_said(home / "x.db", "2025-05-01", said)
+    load_published(home / "x.db", "2025-05-01", published)
     assert table(home / "x.db") == [("KOR", 2024, 8.0, "2025-05-01")]
     assert query(home / "x.db", "SELECT ISO3 FROM GDP_Current") == [("KOR",)]
 
 
-def test_of_several_years_that_of_as_of_stands_else_the_nearest_before_else_the_nearest_after(home: Path) -> None:
-    said: Said = {("IMF", "KOR", year, None): float(year) for year in (2023, 2025, 2026)}
-    said |= {("IMF", "JPN", year, None): float(year) for year in (2020, 2023, 2026)}
-    said |= {("IMF", "CHN", year, None): float(year) for year in (2027, 2026)}
-    load_said(home / "x.db", "2025-05-01", said)
+def test_of_several_years_that_of_as_of_is_used_else_the_nearest_before_else_the_nearest_after(home: Path) -> None:
+    published: Published = {("IMF", "KOR", year, None): float(year) for year in (2023, 2025, 2026)}
+    published |= {("IMF", "JPN", year, None): float(year) for year in (2020, 2023, 2026)}
+    published |= {("IMF", "CHN", year, None): float(year) for year in (2027, 2026)}
+    load_published(home / "x.db", "2025-05-01", published)
     assert {code: year for code, year, _, _ in table(home / "x.db")} == {"KOR": 2025, "JPN": 2023, "CHN": 2026}
 
 
 def test_a_vintage_without_a_sourced_imf_column_leaves_the_table_as_it_was_and_says_so(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    load_said(home / "x.db", "2025-05-01", {("IMF", "KOR", 2025, None): 8.0})
+    load_published(home / "x.db", "2025-05-01", {("IMF", "KOR", 2025, None): 8.0})
     before = table(home / "x.db")
     capsys.readouterr()
-    load_said(home / "x.db", "2025-06-01", {("IMF", "KOR", 2025, UNSOURCED_NOTE): 80.0, ("UN", "KOR", 2023, None): 7.0})
+    load_published(home / "x.db", "2025-06-01", {("IMF", "KOR", 2025, "unsourced"): 80.0, ("UN", "KOR", 2023, None): 7.0})
     assert "has a source" in capsys.readouterr().err
     assert table(home / "x.db") == before
-    current = query(home / "x.db", "SELECT Institution, GDP_USD_billion, As_of FROM GDP_Current ORDER BY Institution")
+    current = query(home / "x.db", "SELECT Institution, GDP_USD_billion, As_of FROM GDP_Latest ORDER BY Institution")
     assert current == [("IMF", 8.0, "2025-05-01"), ("UN", 7.0, "2025-06-01")]
     assert ask("--database", home / "x.db", "--as-of", "2025-07-01", "--json").json["As_of"] == "2025-05-01"
 
@@ -108,7 +108,7 @@ def test_a_vintage_without_a_sourced_imf_column_leaves_the_table_as_it_was_and_s
 figures = st.dictionaries(
     st.tuples(
         st.sampled_from(["IMF", "UN", "World Bank"]), st.sampled_from(sorted(CODES)), st.integers(2019, 2026),
-        st.sampled_from([None, "said twice", UNSOURCED_NOTE, f"said twice; {UNSOURCED_NOTE}", f"a {UNSOURCED_NOTE}"]),
+        st.sampled_from([None, "duplicate", "unsourced", "disputed duplicate", "two-years", "unknown-name"]),
     ),
     st.integers(1, 10**6).map(lambda cents: cents / 100), min_size=1, max_size=25,
 )  # fmt: skip
@@ -117,20 +117,20 @@ figures = st.dictionaries(
 @settings(max_examples=25)
 @given(st.lists(figures, min_size=1, max_size=4), st.randoms(use_true_random=False))
 def test_the_view_the_table_and_the_checks_choose_alike(
-    tmp_path_factory: pytest.TempPathFactory, vintages: list[Said], chance: Any
+    tmp_path_factory: pytest.TempPathFactory, vintages: list[Published], chance: Any
 ) -> None:
     database = tmp_path_factory.mktemp("headlines") / "x.db"
     as_ofs = [f"202{2 + n}-0{chance.randint(1, 9)}-01" for n in range(len(vintages))]
-    # one figure a country, institution and year: what says two is another matter
-    told = {
-        a: {key[:3]: (key, figure) for key, figure in said.items()} for a, said in zip(as_ofs, vintages, strict=True)
+    # one figure a country, institution and year: several are another matter
+    by_day = {
+        a: {key[:3]: (key, figure) for key, figure in published.items()} for a, published in zip(as_ofs, vintages, strict=True)
     }
     for as_of in chance.sample(as_ofs, len(as_ofs)):
-        load_said(database, as_of, dict(told[as_of].values()))
+        load_published(database, as_of, dict(by_day[as_of].values()))
     with opened(Place(database)) as connection:
-        view = rows_of(connection, f"SELECT {COUNTRIES}, Institution FROM GDP_Current")
+        view = rows_of(connection, f"SELECT {COLUMNS}, Institution FROM GDP_Latest")
         newest = History(connection).newest_imf()
-        chosen = rows_of(connection, f"SELECT {COUNTRIES} FROM Countries_by_GDP")
+        chosen = rows_of(connection, f"SELECT {COLUMNS} FROM Countries_by_GDP")
     of_imf = [{k: v for k, v in row.items() if k != "Institution"} for row in view if row["Institution"] == "IMF"]
     assert sorted(of_imf, key=str) == sorted(chosen, key=str)
     assert [row["GDP_USD_billion"] for row in chosen] == sorted((r["GDP_USD_billion"] for r in chosen), reverse=True)
@@ -138,8 +138,8 @@ def test_the_view_the_table_and_the_checks_choose_alike(
         by_checks: dict[str, tuple[int, float]] = {}
         for as_of in as_ofs:  # the newest that has any
             sourced = {
-                (code, year): figure for (name, code, year), ((*_, note), figure) in told[as_of].items()
-                if name == institution and not is_unsourced(note)
+                (code, year): figure for (name, code, year), ((*_, flags), figure) in by_day[as_of].items()
+                if name == institution and not is_left_out(flags)
             }  # fmt: skip
             by_checks = headlines_of(sourced, as_of) or by_checks
         by_view = {r["ISO3"]: (r["Year"], r["GDP_USD_billion"]) for r in view if r["Institution"] == institution}
@@ -148,13 +148,13 @@ def test_the_view_the_table_and_the_checks_choose_alike(
 
 
 def test_the_report_is_handed_the_headlines_and_chooses_none(home: Path) -> None:
-    load_said(home / "x.db", "2024-05-01", {("IMF", "KOR", year, None): float(year) for year in (2023, 2024, 2025)})
-    load_said(home / "x.db", "2025-06-01", {("IMF", "KOR", 2025, UNSOURCED_NOTE): 1.0, ("IMF", "JPN", 2025, None): 2.0})
+    load_published(home / "x.db", "2024-05-01", {("IMF", "KOR", year, None): float(year) for year in (2023, 2024, 2025)})
+    load_published(home / "x.db", "2025-06-01", {("IMF", "KOR", 2025, "unsourced"): 1.0, ("IMF", "JPN", 2025, None): 2.0})
     with asked(Place(home / "x.db")) as connection:
         history = History(connection)
         newest = history.newest_imf()
         assert newest is not None
-        handed, chosen = overview(connection).countries, history.headlines(newest)
+        handed, chosen = summarize(connection).countries, history.headlines(newest)
     for rows in (handed, chosen):
         assert [(row["ISO3"], row["Year"], row["GDP_USD_billion"]) for row in rows] == [("JPN", 2025, 2.0)]
 
@@ -166,7 +166,7 @@ def test_a_view_of_somebody_elses_survives_a_load_and_rows_come_highest_first(ho
     load_page(home / "x.db", SHIPPED)
     with sqlite3.connect(home / "x.db") as database:
         database.execute("CREATE VIEW Large AS SELECT * FROM Countries_by_GDP WHERE GDP_USD_billion >= 100")
-        database.execute("CREATE VIEW Standing AS SELECT * FROM GDP_Current")
+        database.execute("CREATE VIEW Ranked AS SELECT * FROM GDP_Current")
         before = database.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
     load_page(home / "x.db", SHIPPED)
     assert query(home / "x.db", "SELECT sql FROM sqlite_master ORDER BY name") == before

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gdp.places import Place
-from gdp.records import CleanRecord
+from gdp.model import CleanRecord
 from gdp.report.revisions import last_refresh, ranking
 from gdp.store.database import opened
 from gdp.store.history import History

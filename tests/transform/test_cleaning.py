@@ -10,17 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdp.records import UNSOURCED_NOTE, RawRecord, is_unsourced
+from gdp.model import NOT_A_HEADLINE, RawRecord, has_flag
 from gdp.transform.amounts import (
     Figure,
+    billions_in,
     figure_of,
-    hundredths_at_once,
-    hundredths_of_billions,
+    hundredths,
+    millions,
+    texts_of,
     texts_of_billions,
     unit_factor,
+    whole_numbers,
 )
 from gdp.transform.countries import fold, reference
-from gdp.transform.rules import Fate, clean, named_of
+from gdp.transform.rules import Fate, clean, name_of
 from tests.conftest import SHARED_PAGES
 
 FACTS = SHARED_PAGES.parent / "facts"
@@ -47,7 +50,7 @@ def test_every_whole_million_becomes_billions_with_two_decimals_halves_up(millio
 
 
 @pytest.mark.parametrize(
-    ("text", "factor", "hundredths"),
+    ("text", "factor", "cents"),
     [
         ("561,725", MILLIONS, 56173),
         ("77,460/Na", MILLIONS, 7746),
@@ -77,8 +80,8 @@ def test_every_whole_million_becomes_billions_with_two_decimals_halves_up(millio
         ("5", MILLIONS, 1),
     ],
 )
-def test_a_figure_is_read_as_it_is_meant(text: str, factor: Decimal, hundredths: int) -> None:
-    assert hundredths_of_billions(text, factor) == hundredths
+def test_a_figure_is_read_as_it_is_meant(text: str, factor: Decimal, cents: int) -> None:
+    assert figure_of(text, factor).cents == cents
 
 
 @pytest.mark.parametrize("text", ["", "—", "–", "-", "N/A", "n/a", "NA", "..", "—[n 3]", "\u00a0"])
@@ -124,13 +127,13 @@ def test_anything_else_is_set_aside_with_what_it_is(text: str) -> None:
 )
 def test_the_year_comes_from_the_cell_then_the_year_cell_then_the_heading(changes: dict[str, str], year: int) -> None:
     record = clean(raw(**changes)).record
-    assert record and (record["Year"], record["Note"]) == (year, None)
+    assert record and (record["Year"], record["Flags"]) == (year, None)
 
 
-def test_of_a_year_that_is_two_the_note_says_which_was_taken() -> None:
+def test_of_a_split_year_the_later_one_is_used_and_flagged() -> None:
     record = clean(raw(Column="IMF (FY2023/24)")).record
     assert record and record["Year"] == 2024
-    assert record["Note"] == "the heading states 2023/24; the later year is taken"
+    assert record["Flags"] == "two-years"
 
 
 def test_a_year_behind_the_name_counts_before_the_heading_and_is_taken_off() -> None:
@@ -139,20 +142,20 @@ def test_a_year_behind_the_name_counts_before_the_heading_and_is_taken_off() -> 
     assert (record["Country"], record["Year"]) == ("Pakistan", 2019)
 
 
-def test_where_no_year_is_stated_that_of_the_page_is_taken_and_noted() -> None:
+def test_where_no_year_is_stated_the_year_of_the_page_is_used_and_flagged() -> None:
     record = clean(raw(Column="IMF", Unit=None)).record
     assert record
     assert record["Year"] == 2025
-    assert record["Note"] == "no year stated; 2025 is when the page was saved"
+    assert record["Flags"] == "year-assumed"
 
 
 @pytest.mark.parametrize(
     "heading", ["IMF (2025, WEO April 2024)", "IMF (2025) as of April 2024", "IMF 2025 (updated 2024)"]
 )
-def test_of_two_years_in_a_heading_that_of_the_release_is_not_taken_and_the_note_says_so(heading: str) -> None:
+def test_of_two_years_in_a_heading_the_release_year_is_not_used_and_the_figure_is_flagged(heading: str) -> None:
     record = clean(raw(Column=heading)).record
     assert record and record["Year"] == 2025
-    assert record["Note"] == "the heading states 2025 and 2024; 2025 is taken, 2024 is when it was published"
+    assert record["Flags"] == "two-years"
 
 
 @given(st.lists(st.text("0123456789", min_size=1, max_size=5), min_size=2, max_size=4))
@@ -166,9 +169,9 @@ def test_a_year_that_is_none_sets_the_record_aside(changes: dict[str, str]) -> N
     assert clean(raw(**changes)).fate is Fate.REJECTED
 
 
-def test_figures_of_an_uncited_column_carry_its_note() -> None:
+def test_figures_of_an_uncited_column_are_flagged_unsourced() -> None:
     uncited = clean(raw(Column="IMF(2026)[citation needed]")).record
-    assert uncited and uncited["Note"] == UNSOURCED_NOTE
+    assert uncited and (uncited["Flags"], uncited["Note"]) == ("unsourced", "the page gives no source")
 
 
 @pytest.mark.parametrize(
@@ -180,16 +183,16 @@ def test_figures_of_an_uncited_column_carry_its_note() -> None:
         "non-primary source needed",
     ],
 )  # fmt: skip
-def test_a_mark_of_doubt_beside_a_heading_or_a_figure_is_a_note_about_its_source(mark: str) -> None:
+def test_a_mark_that_disputes_a_heading_or_a_figure_keeps_it_from_the_headlines(mark: str) -> None:
     for changes in ({"Column": f"IMF (2025)[{mark}][6]"}, {"GDP": f"1,858,572[{mark}]"}):
         record = clean(raw(**changes)).record
-        assert record and is_unsourced(record["Note"])
+        assert record and has_flag(record["Flags"], *NOT_A_HEADLINE)
 
 
 @pytest.mark.parametrize("mark", ["needs update", "when?", "page needed", "clarification needed", "as of?", "n 1"])
-def test_any_other_mark_is_no_doubt_about_the_source(mark: str) -> None:
+def test_any_other_mark_disputes_nothing(mark: str) -> None:
     record = clean(raw(Column=f"IMF (2025)[{mark}]", GDP=f"1,858,572[{mark}]")).record
-    assert record and record["Note"] is None
+    assert record and (record["Flags"], record["Note"]) == (None, None)
 
 
 def test_a_world_row_with_a_digit_too_many_is_no_control_total() -> None:
@@ -198,7 +201,7 @@ def test_a_world_row_with_a_digit_too_many_is_no_control_total() -> None:
 
 def test_world_is_a_control_total_and_no_country() -> None:
     assert clean(raw(Country="World")).fate is Fate.AGGREGATE
-    assert named_of("1. World").name == "World" and named_of("1. World").is_aggregate
+    assert name_of("1. World").text == "World" and name_of("1. World").is_aggregate
     assert clean(raw(Country="European Union[n 2]")).fate is Fate.AGGREGATE
 
 
@@ -215,7 +218,7 @@ def test_world_is_a_control_total_and_no_country() -> None:
     ],
 )  # fmt: skip
 def test_a_name_that_traps_is_the_right_country(name: str, iso3: str) -> None:
-    country = named_of(name).country
+    country = name_of(name).country
     assert country
     assert country.iso3 == iso3
 
@@ -225,14 +228,14 @@ def test_a_name_that_traps_is_the_right_country(name: str, iso3: str) -> None:
     ["1 United States", "1. United States", "USA United States", "United States (USA)", "US – United States", "12) US"],
 )
 def test_a_rank_or_its_own_code_beside_a_name_is_passed_over(name: str) -> None:
-    assert named_of(name).name == "United States"
+    assert name_of(name).text == "United States"
 
 
 @pytest.mark.parametrize(
     "name", ["CAN United States", "Canada (MEX)", "XX United States", "1 Atlantis", "USA Atlantis"]
 )
 def test_a_code_that_is_not_the_named_country_s_assigns_nothing(name: str) -> None:
-    assert named_of(name).country is None
+    assert name_of(name).country is None
 
 
 # The IMF's code list counts these to a successor; ISO 3166 does not, and their figures are not the successors'.
@@ -250,7 +253,7 @@ FORMER = {"Czechoslovakia": "CSK", "Yemen Arab Republic": "YAR", "Yemen, People'
     ],
 )  # fmt: skip
 def test_a_country_that_is_no_more_is_not_its_successor(name: str, iso3: str, subregion: str) -> None:
-    country = named_of(name).country
+    country = name_of(name).country
     assert country
     assert (country.iso3, country.subregion) == (iso3, subregion)
 
@@ -259,7 +262,7 @@ def test_a_country_that_is_no_more_is_not_its_successor(name: str, iso3: str, su
 def test_every_known_spelling_of_one_country_is_known() -> None:
     with (FACTS / "country_name_variants.csv").open(encoding="utf-8-sig", newline="") as file:
         for row in csv.DictReader(file):
-            country = named_of(row["variant"]).country
+            country = name_of(row["variant"]).country
             assert country, row
             assert country.iso3 == FORMER.get(row["variant"], row["iso3"])
 
@@ -303,17 +306,29 @@ NEARLY = st.text("0123456789,.- ()—[a]\u0663", max_size=12) | st.sampled_from(
 
 
 @given(st.lists(WHOLE | NEARLY, max_size=8), st.sampled_from(UNITS))
-def test_whole_figures_understood_at_once_are_what_each_is_the_long_way(texts: list[str], factor: Decimal) -> None:
-    cents, odd = hundredths_at_once([text.encode() for text in texts], factor)
+def test_whole_figures_read_at_once_are_what_each_is_by_itself(texts: list[str], factor: Decimal) -> None:
+    numbers, odd = whole_numbers([text.encode() for text in texts], factor)
+    cents, published = hundredths(numbers, factor), millions(numbers, factor)
     assert len(cents) == len(texts) and [cents[place] for place in odd] == [0] * len(odd)
     for place, text in enumerate(texts):
         if place not in odd:
-            assert hundredths_of_billions(text, factor) == cents[place]
-            assert figure_of(text, factor) == Figure(cents[place])
-    of_billions = map(b"".join, zip(*texts_of_billions(cents), strict=True))
-    assert [*of_billions] == [json.dumps(one / 100).encode() for one in cents]
+            billions = billions_in(text, factor)
+            assert billions is not None
+            assert cents[place] == int(billions * 100 + Decimal("0.5"))
+            assert published[place] == float(billions * 1000)
+            assert figure_of(text, factor) == Figure(cents[place], published[place])
+    assert [*map(b"".join, zip(*texts_of_billions(cents), strict=True))] == [json.dumps(c / 100).encode() for c in cents]
+    assert texts_of(published) == [json.dumps(one).encode() for one in published]
 
 
 @given(st.integers(1, 9_999_999), st.sampled_from(["", ","]))
-def test_a_whole_figure_of_any_country_in_millions_goes_the_short_way(millions: int, by: str) -> None:
-    assert hundredths_at_once([f"{millions:{by}}".encode()], Decimal("1e-3")) == ([(millions + 5) // 10], [])
+def test_a_whole_figure_in_millions_is_read_at_once_and_exactly(million: int, by: str) -> None:
+    numbers, odd = whole_numbers([f"{million:{by}}".encode()], MILLIONS)
+    assert (hundredths(numbers, MILLIONS), millions(numbers, MILLIONS), odd) == ([(million + 5) // 10], [million], [])
+
+
+@given(st.decimals("0.001", "10000000", places=3))
+def test_a_published_figure_makes_the_round_trip_through_json(billions: Decimal) -> None:
+    record = clean(raw(GDP=str(billions), Unit="billion USD")).record
+    assert record
+    assert Decimal(json.dumps(json.loads(json.dumps(record["GDP_USD_million"])))) == billions * 1000

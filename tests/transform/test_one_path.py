@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from gdp.records_left import SAID_TWICE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -132,7 +131,7 @@ def test_records_read_at_once_say_what_each_says_by_itself(raw: list[Any]) -> No
     lines = "".join(f"{json.dumps(one)}\n" for one in raw * 2).encode()  # again, where what is beside figures is known
     cleaned = clean_lines(lines, "a file", 0)
     assert cleaned.lines.decode().split("\n")[:-1] == want * 2
-    assert cleaned.tally.counts == Counter(one.fate.value for one in outcomes * 2) + Counter(
+    assert cleaned.totals.counts == Counter(one.fate.value for one in outcomes * 2) + Counter(
         {BROKEN: 2 * (len(raw) - len(outcomes))}
     )
 
@@ -143,7 +142,7 @@ def test_every_record_of_either_kind_is_accounted_for(raw: list[Any]) -> None:
     for found in both(raw, "--max-rejected", "1"):
         if found.code == 0:
             assert len(found.records) + sum(found.left_out.values()) == len(raw)
-            assert len(found.rejects) == found.left_out.get("set aside", 0) + found.left_out.get("no record", 0)
+            assert len(found.rejects) == found.left_out.get("rejected", 0) + found.left_out.get("no record", 0)
 
 
 def test_an_array_is_sorted_highest_first_and_says_what_the_stream_says_in_the_source_s_order(tmp_path: Path) -> None:
@@ -210,16 +209,16 @@ def test_rows_repeated_alike_load_from_both_with_the_same_warning_and_the_same_d
     assert array == stream
     code, told, (estimates, *_) = array
     assert code == 0
-    assert len(told) == 1 and "Japan" in told[0] and "alike" in told[0]
-    assert Counter(row[8] for row in estimates)[SAID_TWICE] == len(again) == 2
+    assert len(told) == 1 and "Japan" in told[0] and "the same figure" in told[0]
+    assert Counter(row[11] for row in estimates)["duplicate"] == len(again) == 2
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_two_figures_for_a_country_load_alike_from_both_with_a_note(force: bool, home: Path, tmp_path: Path) -> None:
+def test_two_figures_for_a_country_load_alike_from_both_with_a_flag(force: bool, home: Path, tmp_path: Path) -> None:
     raw = a_page(tmp_path)
     other = [{**one, "GDP": "9,000"} for one in raw if one["Country"].startswith("Japan")]
     array, stream = (loaded(tmp_path, suffix, [*other, *raw], force) for suffix in (".json", ".jsonl"))
     assert array == stream
     code, _, (estimates, *_) = array
     assert code == 0
-    assert [row[8] for row in estimates if "two figures for " in (row[8] or "")]
+    assert [row[11] for row in estimates if "two-figures" in (row[11] or "")]

@@ -97,8 +97,8 @@ def test_lines_are_cleaned_by_the_rules_that_clean_a_page(raw: Path) -> None:
             want.append(json.dumps(outcome.record, ensure_ascii=False))
     cleaned = clean_lines(text, "a file", 0)
     assert cleaned.lines.decode().split("\n")[:-1] == want
-    assert cleaned.tally.counts["clean"] == len(want)
-    assert cleaned.tally.counts["set aside"] == fates.count(Fate.REJECTED)
+    assert cleaned.totals.counts["clean"] == len(want)
+    assert cleaned.totals.counts["rejected"] == fates.count(Fate.REJECTED)
 
 
 def test_what_became_of_every_line_adds_up_to_what_was_made(raw: Path, run: Run, home: Path) -> None:
@@ -111,7 +111,7 @@ def test_what_became_of_every_line_adds_up_to_what_was_made(raw: Path, run: Run,
     sums = {i: sum(round(r["GDP_USD_billion"] * 100) for r in found if r["Institution"] == i) for i in ("IMF", "UN")}
     assert sums.items() <= made(raw)["hundredths_of_billion"].items()
     rejected = lines(home / "results" / "Rejected.jsonl")
-    assert len(rejected) == counts["set aside"] + counts["no record"]
+    assert len(rejected) == counts["rejected"] + counts["no record"]
     content = raw.read_bytes()
     for one in rejected:
         assert content[one["Byte_offset"] :].startswith(one["Text"].encode()), one
