@@ -9,16 +9,18 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cache, cached_property, lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
-from gdp.model import DEPARTS_FROM_IMF
+from gdp.model import DEPARTS_FROM_IMF, IMF
+from gdp.sources import Month, Refused
 from gdp.sources.imf.bundled import LAST_ACTUAL, bundle, day_of_release
 from gdp.sources.imf.releases import PUBLISHED, WITHOUT_GDP
 from gdp.transform.countries import reference
 from gdp.validate import thresholds as at
 from gdp.validate.findings import Finding, Flagged, finding_on
 from gdp.validate.observations import MILLIONS_A_BILLION, Key, Observations, Statement, change
-from utils import first_few, with_commas
+from utils import StageError, first_few, pages_folder, with_commas
 
 AGREES, PREVIOUS, UNEXPLAINED = "agrees", "previous release", "unexplained"
 OLDER_RELEASE = "older release"
@@ -77,6 +79,36 @@ def bundled() -> tuple[Release, ...]:
     return tuple(Release(day_of_release(name), name=name) for name in bundle().releases)
 
 
+def cached_releases() -> tuple[Release, ...]:
+    """Return the IMF's answers in the cache that are newer than the newest whole release that comes with the suite."""
+    folder = pages_folder()
+    return _answers_in(folder, folder.stat().st_mtime_ns) if folder.is_dir() else ()
+
+
+@lru_cache(maxsize=1)  # read again when a file is added; to list the folder for each page of an archive takes long
+def _answers_in(folder: Path, _changed_ns: int) -> tuple[Release, ...]:
+    newest = max(release.day for release in bundled() if release.is_whole)
+    paths = [path for path in sorted(folder.glob(f"*_{IMF.name}_*.gz")) if path.name[:10] > newest]
+    return tuple(release for path in paths if (release := _answer_in(path)))
+
+
+def _answer_in(path: Path) -> Release | None:
+    """Return the release in a cached answer, or None if it cannot be read: it is a witness, and no input."""
+    from gdp.sources.cache import open_page  # with it come lxml and more, which few loads need
+    from gdp.sources.imf.source import read
+    from gdp.transform.rules import clean
+
+    release = Month(int(path.name[:4]), int(path.name[5:7]))
+    years = {str(release.year + step) for step in range(-at.YEARS_BEFORE, at.YEARS_AFTER + 1)}  # a page has no others
+    try:
+        raw_records = read(open_page(path), release).records
+    except (Refused, StageError):
+        return None
+    outcomes = [clean(raw) for raw in raw_records if raw["Year"] in years]
+    records = [outcome.record for outcome in outcomes if outcome.record and outcome.record["ISO3"]]
+    return Release(path.name[:10], {(one["ISO3"], one["Year"]): one["GDP_USD_million"] for one in records})
+
+
 @lru_cache(maxsize=8)  # the same few, for all pages of an archive
 def release_of(statement: Statement) -> Release:
     """Return one of the IMF's vintages in the database as a release."""
@@ -90,7 +122,7 @@ def release_of(statement: Statement) -> Release:
 def released_before(as_of: str, loaded: Iterable[Release] = ()) -> list[Release]:
     """Return the known releases from before an As_of, newest first, each once."""
     found: dict[str, Release] = {}
-    for release in (*bundled(), *loaded):
+    for release in (*bundled(), *cached_releases(), *loaded):
         known = found.get(publication_of(release.as_of))
         if release.as_of < as_of and (known is None or not known.is_whole):
             found[publication_of(release.as_of)] = release
@@ -99,7 +131,7 @@ def released_before(as_of: str, loaded: Iterable[Release] = ()) -> list[Release]
 
 def nearest_releases(as_of: str, loaded: Iterable[Release] = ()) -> list[Release]:
     """Return the two whole releases that are nearest to an As_of, before or after it; none that is years away."""
-    known = {release.as_of: release for release in (*bundled(), *loaded) if release.is_whole}
+    known = {release.as_of: release for release in (*bundled(), *cached_releases(), *loaded) if release.is_whole}
     reach = {day: abs(days_between(day, as_of)) for day in known}
     near = sorted(
         (day for day in known if reach[day] <= at.RELEASE_REACH_DAYS),

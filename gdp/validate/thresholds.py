@@ -134,6 +134,7 @@ LEAST_DIGITS = 1_000  # a figure of fewer than four digits equals another countr
 SAME_RELEASE_SHARE = 0.25
 MAX_DEPARTING_SHARE = 0.15  # more figures depart: one finding. Pages: 18 of 194, of which 13 were altered, else 6
 NEIGHBOURING_YEARS = 3  # in which another year's figure is looked for
+YEARS_BEFORE, YEARS_AFTER = 10, 2  # of a release, that are compared; pages have figures of up to 3 years before
 STALE_DAYS = 21  # after a release; pages had the new figures within two weeks, but for small countries
 
 # --- the IMF's figure against the other institutions' -----------------------------------------------------------------
