@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,9 +35,17 @@ def run(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 def _exit_code(arguments: list[str]) -> int:
     try:
-        return extract.main(arguments)
+        with released_lock():
+            return extract.main(arguments)
     except SystemExit as end:  # wrong usage
         return int(end.code or 0)
+
+
+@contextlib.contextmanager
+def released_lock() -> Iterator[None]:
+    """Release the lock after a stage, as the end of its process would."""
+    try:
+        yield
     finally:
         if run_log.lock is not None:
             os.close(run_log.lock)
