@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from gdp import frames
+from gdp import __version__, frames
 from tests.conftest import PROJECT, query
 from tests.looked_at import make_past
 from tests.store.loading import DATABASE
@@ -54,3 +56,20 @@ def test_the_import_has_no_side_effects_and_works_from_any_folder(tmp_path: Path
     code = f"import sys; before = sys.excepthook; sys.path.insert(0, {str(PROJECT)!r}); from gdp import frames\n"
     code += "assert sys.excepthook is before; import os; assert os.listdir('.') == []"
     subprocess.run([sys.executable, "-B", "-c", code], cwd=tmp_path / "elsewhere", check=True)
+
+
+def test_the_project_for_uv_has_the_versions_and_packages_of_the_suite() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    lines = (PROJECT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    required = [line.partition("#")[0].strip() for line in lines]
+    assert project["project"]["dependencies"] == list(filter(None, required))
+    assert project["project"]["version"] == __version__
+    assert project["tool"]["uv"] == {"package": False}
+
+
+def test_the_notebook_was_run_and_has_its_outputs() -> None:
+    notebook = json.loads((PROJECT / "docs" / "notebook.ipynb").read_text(encoding="utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert len(outputs) >= 5 and not [one for one in outputs if one["output_type"] == "error"]

@@ -3,7 +3,7 @@
 // a point: { x, until, y, note, flagged, projection }.
 // kind "years": x is a year, and a line joins years that follow one another; its projections are dashed and shaded.
 // kind "revisions": x is a moment in ms, and a figure is a step from x until `until`.
-// kind "vintages": x is a moment in ms, and every point stands alone.
+// kind "vintages": x is a moment in ms, and points are not joined.
 // y is in billions of USD.
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -122,7 +122,7 @@ function drawShade(chart, x, box) {
   const firsts = chart.lines.map((line) => line.points.find((point) => point.projection)?.x);
   if (chart.kind !== "years" || !firsts.length || firsts.includes(undefined)) return [];
   const left = Math.max(x.at(Math.max(...firsts) - 0.5), box.left);
-  const label = { x: left + 4, y: box.top + 11, style: "fill: var(--faint)" };
+  const label = { x: box.right - 4, y: box.top + 11, "text-anchor": "end", style: "fill: var(--faint)" };
   const size = { x: left.toFixed(1), y: box.top, width: (box.right - left).toFixed(1), height: box.bottom - box.top };
   return [
     svg("rect", { class: "shade", ...size, style: `fill: var(--ink); fill-opacity: ${SHADE}` }),
