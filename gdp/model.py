@@ -65,7 +65,9 @@ class Estimate(NamedTuple):
     Source: Annotated[str, About("Where it was published: the page's revision, or the API's address")]
     Note: Annotated[str | None, About("What the flags mean for this figure, for people")]
     Status: Annotated[str | None, About("estimate or projection, as the source states", may_be_absent=True)]
-    Flags: Annotated[str | None, About("Codes of what was found about the figure, separated by a space")]
+    Flags: Annotated[
+        str | None, About("Codes of what was found about the figure, separated by a space", may_be_absent=True)
+    ]
     GDP_USD_million: Annotated[
         float | None, About("The figure as published; empty if loaded before it was kept", "million USD", True)
     ]

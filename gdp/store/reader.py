@@ -238,7 +238,8 @@ def _is_usual(record: CleanRecord) -> bool:
         0 <= record["GDP_USD_billion"] <= MAX_BILLION_USD
         and FIRST_YEAR <= record["Year"] <= LAST_YEAR
         and (million is None or 0 <= million <= MAX_MILLION_USD)
-        and record["Flags"] is None
+        and record.get("Flags") is None
+        and (record["Note"] is None or "Flags" in record)
         and record.get("Status") in _STATUSES
     )
 
@@ -287,8 +288,10 @@ def value_problem(record: CleanRecord, checked: set[Head]) -> str | None:
         "Country": bool(record["Country"].strip()),
         "As_of": (as_of, institution) in checked or (is_as_of(as_of) and not is_in_future(as_of)),
         "Status": record.get("Status") in _STATUSES,
-        "Flags": record["Flags"] is None or set(record["Flags"].split()) <= FLAGS.keys(),
+        "Flags": set((record.get("Flags") or "").split()) <= FLAGS.keys(),
     }
+    if "Flags" not in record and record["Note"] is not None:  # a file of an older version: the Note had a meaning then
+        return "field Flags is missing, and the Note would be lost"
     if all(is_right.values()):
         checked.add((as_of, institution))
         return None
