@@ -337,18 +337,14 @@ def check_against_imf(page: Observations, comparison: Comparison) -> Iterable[Fi
 def check_stale(page: Observations, releases: Sequence[Release]) -> Iterable[Finding]:
     """Three weeks after a release, the page has its figures and no longer those of the one before."""
     due = _release_due(page.as_of, releases)
-    if due is None or not releases:
+    older = next((release for release in releases if due and release.day < due), None)
+    if due is None or older is None:
         return
-    newest, older = (releases[0], releases[1:2]) if releases[0].day == due else (None, releases[:1])
-    counts = _numbers_equal(page, newest, older[0]) if older else (0, 0)
-    if counts[1] > counts[0] and counts[1] >= at.SAME_RELEASE_SHARE * len(page.statement.figures):
-        seen = f"{counts[1]} of {len(page.statement.figures)} figures are still those of {older[0].day}"
-        yield finding_on(
-            page,
-            "stale",
-            seen,
-            f"those of the release of {due}, {days_between(due, page.as_of)} days ago",
-        )
+    fresh = [release for release in releases if release.day >= due]
+    new, old = _numbers_equal(page, fresh, older)
+    if old > new and old >= at.SAME_RELEASE_SHARE * len(page.statement.figures):
+        seen = f"{old} of {len(page.statement.figures)} figures are still those of {older.day}"
+        yield finding_on(page, "stale", seen, f"those of the release of {due}")
 
 
 def _release_due(as_of: str, releases: Sequence[Release]) -> str | None:
@@ -361,15 +357,13 @@ def _release_due(as_of: str, releases: Sequence[Release]) -> str | None:
     return max((day for day in days if days_between(day, as_of) >= at.STALE_DAYS), default=None)
 
 
-def _numbers_equal(page: Observations, newest: Release | None, older: Release) -> tuple[int, int]:
-    """Return how many figures equal the newest release, and how many the older one; those that both have count not."""
-    counts = [0, 0]
+def _numbers_equal(page: Observations, fresh: Sequence[Release], older: Release) -> tuple[int, int]:
+    """Return how many figures are those of a fresh release only, and how many those of an older one only."""
+    new = old = 0
     for (country, year), figure in page.statement.figures.items():
         code = (page.code_of[country] or "", year)
-        new = newest.figures.get(code) if newest else None
-        old = older.figures.get(code)
-        is_new = new is not None and is_same(figure, new, page.rounding)
-        is_old = old is not None and is_same(figure, old, page.rounding)
-        counts[0] += is_new and not is_old
-        counts[1] += is_old and not is_new
-    return counts[0], counts[1]
+        is_new = any(is_same(figure, release.figures.get(code, 0.0), page.rounding) for release in fresh)
+        is_old = is_same(figure, older.figures.get(code, 0.0), page.rounding)
+        new += is_new and not is_old
+        old += is_old and not is_new
+    return new, old
