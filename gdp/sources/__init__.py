@@ -20,6 +20,8 @@ FILE_LIMIT_BYTES = 60_000_000  # of a file, unpacked: three times the largest re
 class Unreachable(Exception):
     """A source could not be reached, or did not send its whole answer; the message gives the reason in a few words."""
 
+    host: str | None = None  # that was asked, where it was one
+
 
 class NotFound(Unreachable):
     """A source answered, and does not have what it was asked for."""

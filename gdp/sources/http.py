@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -27,7 +28,7 @@ RETRY_AFTER_CAP_S = 10  # longer than this, and the deadline would pass while we
 # For an archive: nobody waits at a screen, and "come back later" is no failure.
 PATIENT_DEADLINE_S, PATIENT_RETRIES, PATIENT_RETRY_AFTER_CAP_S = 600.0, 8, 120
 RETRIED_STATUSES = (429, 500, 502, 503, 504)
-OK_STATUS = 200
+OK_STATUS, SUCCESS = 200, (200, 299)
 GONE_STATUSES = (404, 410)
 MAX_REDIRECTS = 5
 
@@ -78,17 +79,22 @@ def download(url: str, patient: bool = False, deadline_s: float | None = None) -
     error status, a body that is too large, too slow or shorter than promised, a redirect from https to http or away
     from the web.
     """
-    return _within(deadline_s or (PATIENT_DEADLINE_S if patient else DEADLINE_S), lambda: _download(url, patient))
+    try:
+        return _within(deadline_s or (PATIENT_DEADLINE_S if patient else DEADLINE_S), lambda: _download(url, patient))
+    except Unreachable as reason:
+        with contextlib.suppress(ValueError):
+            reason.host = urlsplit(url).hostname
+        raise
 
 
 def call(url: str) -> None:
-    """Call a URL and ignore its answer; raises Unreachable when none came with success within CALL_DEADLINE_S."""
-    _within(CALL_DEADLINE_S, lambda: _download(url))
+    """Call a URL and ignore its answer; raises Unreachable when no success (2xx) came within CALL_DEADLINE_S."""
+    _within(CALL_DEADLINE_S, lambda: _send("GET", url))
 
 
 def post(url: str, content: object) -> None:
     """Post something as JSON, once; raises Unreachable when nobody accepted it within CALL_DEADLINE_S."""
-    _within(CALL_DEADLINE_S, lambda: _post(url, content))
+    _within(CALL_DEADLINE_S, lambda: _send("POST", url, content))
 
 
 def paced(pause_s: float) -> Callable[[], None]:
@@ -103,36 +109,44 @@ def paced(pause_s: float) -> Callable[[], None]:
     return wait
 
 
-def _post(url: str, content: object) -> None:
+@contextlib.contextmanager
+def _mapped_errors() -> Iterator[None]:
+    """Turn all that can go wrong between us and a server into Unreachable, with the reason in a few words.
+
+    Not all of it is a RequestException: a CA file that is missing is a plain OSError, and a broken address ValueError.
+    """
     import requests
     import urllib3
 
     try:
-        with new_session() as session:
-            answer = session.post(url, json=content, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S), allow_redirects=False)
-            if not answer.ok or answer.is_redirect:
-                raise Unreachable(f"it answered {answer.status_code} {answer.reason}".rstrip())
-    except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
+        yield
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise Unreachable(_reason(error)) from error
+
+
+def _send(method: str, url: str, content: object = None) -> None:
+    redirects = method == "GET"
+    with _mapped_errors(), new_session() as session:
+        limits = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+        with session.request(
+            method, url, json=content, timeout=limits, allow_redirects=redirects, stream=True
+        ) as answer:
+            if not SUCCESS[0] <= answer.status_code <= SUCCESS[1]:
+                raise Unreachable(f"it answered {answer.status_code} {answer.reason}".rstrip())
 
 
 def _download(url: str, patient: bool = False) -> Download:
-    import requests
-    import urllib3
-
-    try:
-        with (
-            new_session(patient) as session,
-            session.get(url, stream=True, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)) as answer,
-        ):
-            _check_redirect(url, answer)
-            if answer.status_code in GONE_STATUSES:
-                raise NotFound(f"it answered {answer.status_code} {answer.reason}".rstrip())
-            if answer.status_code != OK_STATUS:
-                raise Unreachable(f"it answered {answer.status_code} {answer.reason}".rstrip())
-            return Download(answer.url, _read_body(answer), answer.headers.get("Last-Modified"))
-    except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
-        raise Unreachable(_reason(error)) from error
+    with (
+        _mapped_errors(),
+        new_session(patient) as session,
+        session.get(url, stream=True, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)) as answer,
+    ):
+        _check_redirect(url, answer)
+        if answer.status_code in GONE_STATUSES:
+            raise NotFound(f"it answered {answer.status_code} {answer.reason}".rstrip())
+        if answer.status_code != OK_STATUS:
+            raise Unreachable(f"it answered {answer.status_code} {answer.reason}".rstrip())
+        return Download(answer.url, _read_body(answer), answer.headers.get("Last-Modified"))
 
 
 def _check_redirect(url: str, answer: requests.Response) -> None:
@@ -181,7 +195,10 @@ _REASONS: tuple[tuple[str, str], ...] = (
     ("ConnectionReset", "the connection was reset"),
     ("RemoteDisconnected", "the connection was closed without an answer"),
     ("TooManyRedirects", "it redirects in a loop"),
-    ("InvalidSchema", "it redirects to something that is not the web"),
+    ("Missing dependencies for SOCKS", "the proxy is a SOCKS proxy, which needs: pip install requests[socks]"),
+    ("TLS CA certificate bundle", "the file of REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE is missing"),
+    ("TLS certificate file", "a certificate file is missing"),
+    ("No connection adapters", "it redirects to something that is not the web"),
 )
 
 

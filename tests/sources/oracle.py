@@ -75,6 +75,7 @@ def text_of(cell: Tag) -> str:
     text = "".join(own(cell, ""))
     text = "".join(c for c in text if c in " \t\n\f\r" or unicodedata.category(c) not in ("Cc", "Cf"))
     text = re.sub(f"(?<=\\d)\\s*[{LINE}{EDGE}][\\s{LINE}{EDGE}]*(?=\\d\\d\\d(?!\\d))", " / ", text)
+    text = re.sub(f"(?<=\\d){EDGE}+(?=\\d)", " ", text)
     text = re.sub(f"(?<=\\w){EDGE}*{LINE}[{LINE}{EDGE}]*(?=\\w)", " ", text).replace(LINE, "").replace(EDGE, "")
     return re.sub(r"[ \t\r\n\f]+", " ", text).strip()
 
@@ -91,7 +92,11 @@ def own(tag: Tag, before: str) -> Iterator[str]:
                 not is_mark(child) and re.search("display *: *(block|table)", str(child.get("style")))
             ):
                 part = LINE + inner + LINE
-            elif is_mark(child) and before.strip() and re.fullmatch("[0-9]{1,2}", digits):
+            elif (
+                is_mark(child)
+                and (before.strip() or child.name in ("sup", "sub"))
+                and re.fullmatch("[0-9]{1,2}", digits)
+            ):
                 part = "".join(RAISED[digit] for digit in digits)
             elif is_mark(child):
                 part = LINE + inner + LINE

@@ -214,13 +214,13 @@ def _repetition(one: CountryTable, other: CountryTable, institution: str) -> str
 
 
 def known_share(ours: CountryTable) -> float:
-    """Return the share of a table's names that are countries, territories or groups of countries."""
-    return sum(is_known(country) for country, _ in ours.rows) / len(ours.rows)
+    """Return the share of a table's names that are countries or territories."""
+    return sum(is_country(name) for name, _ in ours.rows) / len(ours.rows)
 
 
 @lru_cache(4096)  # pages of an archive have the same names
-def is_known(name: str) -> bool:
-    """Return whether a name is in the reference table, a rank, notes and brackets aside."""
+def is_country(name: str) -> bool:
+    """Return whether a name is a country's in the reference table, without a rank, notes and brackets."""
     plain = re.sub(r"^#?\d{1,3}[.)]?\s+|\s\([^()]*\)", " ", folded(name))
     return {_letters(name), _letters(folded(name)), _letters(plain)} & _known_names() != set()
 
@@ -233,8 +233,7 @@ def _letters(name: str) -> str:
 @cache
 def _known_names() -> frozenset[str]:
     table = json.loads(COUNTRY_TABLE.read_text(encoding="utf-8"))
-    names = [*table["aggregates"], *table["countries"]]
-    names += [name for country in table["countries"].values() for name in (country["name"], *country["aliases"])]
+    names = [name for country in table["countries"].values() for name in (country["name"], *country["aliases"])]
     return frozenset(map(_letters, names))
 
 
@@ -248,7 +247,7 @@ def records_of(ours: CountryTable, source: str, as_of: str, dropped: Counter[str
     for country, row in ours.rows:
         for column in ours.columns:
             figure = row[column.figure]
-            if figure in shared:
+            if figure in shared or (figure and figure.tables):
                 dropped[f"figure across cells: {country[:40]!r}"] += 1
                 continue
             year = row[column.year] if column.year is not None else None

@@ -24,7 +24,8 @@ _INSTITUTIONS = {
 _COUNTRY = re.compile(
     r"^(?:(?:sovereign |member )?(?:country|countries|states?|nations?)|econom(?:y|ies)|location|territor(?:y|ies)|name"
     r"|entity|entities|jurisdictions?|dependenc(?:y|ies)|area|place)\b"
-    r"(?!.*\b(?:group(?:ing)?|code)s?\b)(?!(?!.*(?:/|\bor|\band|&) ?regions?\b).*\bregions?\b)"
+    r"(?!.*(?:\b(?:group(?:ing)?s?|codes?|gdp|millions?|billions?)\b|\$))"
+    r"(?!(?!.*(?:/|\bor|\band|&) ?regions?\b).*\bregions?\b)"
 )
 _YEAR = re.compile(r"^(?:years?|date|period)\b")
 _FIGURE = re.compile(r"\bgdp\b|estimate|forecast|projection|nominal|million|billion|\$|\busd\b|\bvalue\b|\bfigure")
@@ -33,7 +34,7 @@ _OTHER = re.compile(
     r"|\bsource|\bnotes?\b|\bref|population|\bcode\b|\bflag\b|capital\b|revision|updated"
 )
 _OTHER_MEASURE = re.compile(
-    r"per[ -]capita|per head|per person|per inhabitant|\bppp\b|purchasing|growth|change"
+    r"per[ -]capita|per head|per person|per inhabitant|\bppp\b|purchasing|growth|\bchange"
     r"|\bshare\b|%|per ?cent|difference|\breal\b"
     r"|\bdebt\b|\bgn[ip]\b|gross national|constant|chained|\b(?:19|20)\d\d prices"
 )

@@ -234,6 +234,7 @@ _MARK_STYLE = re.compile(
     re.IGNORECASE,
 )
 _MARK_CLASS = re.compile(r"super|subscript|reference|noteref|footnote|^sup$")
+_RAISED = ("sup", "sub")
 _SMALL_SIZE = re.compile(r"[12]|-\d")
 _CELLS = frozenset(("td", "th", "caption"))
 
@@ -289,7 +290,7 @@ _TWO_DIGITS = re.compile(r"\d\D*\d")
 LINE, EDGE = "\u2028", "\u2029"  # a new line; the edge of another element, which matters within a number only
 _ANY_BREAK = re.compile(f"[{LINE}{EDGE}]+")
 _WITHIN_NUMBER = re.compile(rf"(?<=\d)\s*[{LINE}{EDGE}][\s{LINE}{EDGE}]*(?=\d{{3}}(?!\d))")
-_BETWEEN_WORDS = re.compile(rf"(?<=\w)[{LINE}{EDGE}]*{LINE}[{LINE}{EDGE}]*(?=\w)")
+_BETWEEN_WORDS = re.compile(rf"(?<=\w)[{LINE}{EDGE}]*{LINE}[{LINE}{EDGE}]*(?=\w)|(?<=\d){EDGE}+(?=\d)")
 _WHITE_SPACE = re.compile(r"[ \t\r\n\f]+")  # what HTML folds; a non-breaking space is text
 # Characters that a reader never sees: controls, soft hyphens, zero widths, direction marks.
 _INVISIBLE = re.compile(
@@ -326,7 +327,7 @@ def _collect(element: LexborNode, pieces: list[str], tables: list[LexborNode], d
         elif look is _Look.MARK:
             inner: list[str] = []
             _collect(child, inner, tables, depth + 1)
-            pieces.append(_mark("".join(inner), is_at_start=not "".join(pieces).strip()))
+            pieces.append(_mark("".join(inner), tag in _RAISED or bool("".join(pieces).strip())))
         else:
             edge = LINE if look is _Look.LINE else "" if tag in _WITHIN_NUMBERS else EDGE
             pieces.append(edge)
@@ -334,9 +335,12 @@ def _collect(element: LexborNode, pieces: list[str], tables: list[LexborNode], d
             pieces.append(edge)
 
 
-def _mark(text: str, is_at_start: bool) -> str:
-    """Return a mark as flat text: its digits raised, so that they are never part of the figure before them."""
+def _mark(text: str, is_mark_for_sure: bool) -> str:
+    """Return a mark as flat text: its digits raised, so that they are never part of the figure beside them.
+
+    A figure that is small as a whole is no mark: one at the start of a cell is for sure only if it is raised.
+    """
     digits = text.strip(f" {LINE}{EDGE}\n")
-    if not is_at_start and digits.isascii() and digits.isdigit() and len(digits) <= MAX_MARK_DIGITS:
+    if is_mark_for_sure and digits.isascii() and digits.isdigit() and len(digits) <= MAX_MARK_DIGITS:
         return digits.translate(_RAISED_DIGITS)
     return f"{LINE}{text}{LINE}"

@@ -1,0 +1,58 @@
+"""What is read is what it claims to be: nominal GDP in US dollars of countries, each figure of its own cell."""
+
+from __future__ import annotations
+
+import pytest
+
+from gdp.sources import Refused
+from gdp.sources.wikipedia import page as wikipedia
+from gdp.sources.wikipedia.vocabulary import unknown_words
+from tests.sources.list_variants import HONEST, MISSING, OTHER_MONEY, OTHER_QUANTITIES, PLACES, of_the_list
+from tests.sources.test_variants import DAY, WHOLE, figures, outcome
+from tests.sources.variants import PAGE, READ, REFUSED, Variant
+
+VARIANTS = of_the_list()
+YEARS_AHEAD = [text for text in OTHER_QUANTITIES if not unknown_words(text)]  # refused for their year alone
+
+
+@pytest.mark.parametrize("text", OTHER_MONEY)
+def test_another_money_or_price_basis_is_no_known_text(text: str) -> None:
+    assert unknown_words(text)
+
+
+@pytest.mark.parametrize("text", OTHER_QUANTITIES)
+def test_another_quantity_or_a_year_ahead_is_refused_as_a_caption(text: str) -> None:
+    with pytest.raises(Refused, match='has "'):
+        wikipedia.parse(PLACES["caption"](text)(PAGE).encode(), "x", DAY)
+
+
+@pytest.mark.parametrize("text", HONEST)
+def test_a_text_of_the_list_is_known(text: str) -> None:
+    assert unknown_words(text) is None
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_texts_count_wherever_they_are(place: str) -> None:
+    for text in (OTHER_MONEY[0], OTHER_MONEY[12], OTHER_QUANTITIES[0], OTHER_QUANTITIES[-1]):
+        assert outcome(Variant(text, PLACES[place](text)(PAGE), REFUSED)) == REFUSED, text
+    for text in ("GDP (million US$) by country", "GDP at market exchange rates (US$ million)"):
+        assert outcome(Variant(text, PLACES[place](text)(PAGE), READ)) == READ, text
+
+
+def test_years_ahead_are_few() -> None:
+    assert YEARS_AHEAD == ["GDP in 2050 (million US$)", "GDP projected for 2040 (million US$)"]
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=[variant.name for variant in VARIANTS])
+def test_the_list_is_read_as_a_person_would(variant: Variant) -> None:
+    if variant.expected is MISSING:
+        found = figures(variant.page)
+        assert found.items() < WHOLE.items() and len(WHOLE) - len(found) <= 3
+    else:
+        assert outcome(variant) == variant.expected
+
+
+def test_two_tables_that_could_be_the_list_are_both_quoted() -> None:
+    page = next(one.page for one in VARIANTS if one.name == "other figures of the same year")
+    with pytest.raises(Refused, match=r'two tables could be the list of IMF: "GDP .*" and "GDP'):
+        wikipedia.parse(page.encode(), "x", DAY)
