@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from gdp.model import ESTIMATE, IMF, PROJECTION, PUBLISHERS
-from gdp.sources.imf.bundled import LAST_ACTUAL, bundle, day_of_release
+from gdp.sources.imf.bundled import day_of_release, last_actual_years
 from gdp.store.database import Connection
 from gdp.store.vintages import Vintage
 
@@ -98,12 +98,11 @@ def last_actual_year(iso3: str | None, as_of: str) -> int | None:
 def _last_actual_years() -> dict[str, tuple[list[str], list[int]]]:
     """Return by country the days of the releases that state a last actual year, and those years."""
     found: dict[str, tuple[list[str], list[int]]] = {}
-    releases = bundle()
+    releases = last_actual_years()
     days = [day_of_release(release) for release in releases.releases]
     for row in releases.rows:
-        if row.year == LAST_ACTUAL:
-            stated = [(day, year_of(text, row.iso3)) for day, text in zip(days, row.cells, strict=True) if text]
-            found[row.iso3] = [day for day, _ in stated], [year for _, year in stated]
+        stated = [(day, year_of(text, row.iso3)) for day, text in zip(days, row.cells, strict=True) if text]
+        found[row.iso3] = [day for day, _ in stated], [year for _, year in stated]
     return found
 
 

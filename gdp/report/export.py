@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -19,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from gdp.model import (
     CONFIRMATION_FIELDS,
@@ -44,6 +43,7 @@ EXACT = ("GDP_USD_million",)  # written with all digits; other numbers have two 
 STAGING_LASTS_S = 86_400  # an older staging folder is of an export that was killed
 
 Rows = Iterator[Sequence[Any]]
+Write = Callable[[Sequence[Sequence[Any]]], None]
 
 
 class Table(NamedTuple):
@@ -65,13 +65,12 @@ def export(connection: Connection, vintage: Vintage, folder: Path, day: str | No
     tables = [countries_table(vintage, day), *([] if day else tables_of_history(connection))]
     has_parquet = find_spec("pyarrow") is not None
     with staging_folder(folder) as staging:
-        written = {}
+        written: dict[Path, Table] = {}
         for table in tables:
-            for ending in table.endings:
-                if ending == ".csv" or has_parquet:
-                    path = staging / f"{table.name}{ending}"
-                    write_table(connection, table, path)
-                    written[path] = table
+            endings = [ending for ending in table.endings if ending == ".csv" or has_parquet]
+            paths = [staging / f"{table.name}{ending}" for ending in endings]
+            write_table(connection, table, paths)
+            written |= dict.fromkeys(paths, table)
         package = staging / (f"datapackage_{day}.json" if day else "datapackage.json")
         package.write_bytes(as_package(connection, written, vintage))
         put_in_place([*written, package], folder)
@@ -149,14 +148,17 @@ def stored_table(
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-def write_table(connection: Connection, table: Table, path: Path) -> None:
-    """Write a table's rows as CSV or Parquet, as the path's ending says; raises StageError (74)."""
-    write = write_csv if path.suffix == ".csv" else write_parquet
+def write_table(connection: Connection, table: Table, paths: Sequence[Path]) -> None:
+    """Write a table's rows as CSV and Parquet, as the paths' endings say; raises StageError (74)."""
     stream = connection.stream(table.question, table.values)
-    with writing(path), contextlib.closing(stream) as rows, open(path, "xb") as file:
-        write(file, list(table.fields.values()), table.convert(iter(rows)))
-        file.flush()
-        os.fsync(file.fileno())
+    fields = list(table.fields.values())
+    with contextlib.closing(stream) as rows, contextlib.ExitStack() as stack:
+        kinds = {".csv": csv_writer, ".parquet": parquet_writer}
+        writers = [stack.enter_context(kinds[path.suffix](path, fields)) for path in paths]
+        converted = table.convert(iter(rows))
+        while batch := list(islice(converted, BATCH_ROWS)):
+            for write in writers:
+                write(batch)
 
 
 @contextlib.contextmanager
@@ -185,14 +187,40 @@ def put_in_place(paths: Sequence[Path], folder: Path) -> None:
         sync_folder(folder)
 
 
-def write_csv(file: IO[bytes], fields: Sequence[Field], rows: Rows) -> None:
-    """Write rows as CSV with a heading."""
-    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow([field.name for field in fields])
+@contextlib.contextmanager
+def csv_writer(path: Path, fields: Sequence[Field]) -> Iterator[Write]:
+    """Yield what writes rows to a CSV file, after its heading."""
     cells = [_cell_of(field) for field in fields]
-    lines.writerows([cell(value) for cell, value in zip(cells, row, strict=True)] for row in rows)
-    text.detach()
+    with writing(path), open(path, "x", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow([field.name for field in fields])
+        yield lambda rows: lines.writerows(
+            [cell(value) for cell, value in zip(cells, row, strict=True)] for row in rows
+        )
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def parquet_writer(path: Path, fields: Sequence[Field]) -> Iterator[Write]:
+    """Yield what writes rows to a Parquet file, in which each column has its description."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {str: pa.string(), int: pa.int32(), float: pa.float64()}
+    schema = pa.schema([
+        pa.field(field.name, types[field.python_type], metadata={"description": field.description}) for field in fields
+    ])  # fmt: skip
+
+    def write(rows: Sequence[Sequence[Any]]) -> None:
+        columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
+        parquet.write_table(pa.Table.from_arrays(columns, schema=schema))
+
+    with writing(path), open(path, "xb") as file:
+        with pq.ParquetWriter(file, schema) as parquet:
+            yield write
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _cell_of(field: Field) -> Callable[[Any], Any]:
@@ -212,21 +240,6 @@ def _two_decimals(value: float | None) -> str:
 def _safe(value: str | None) -> str | None:
     """Return a text that no spreadsheet takes for a formula: anybody can edit a page, and the names in it."""
     return f"'{value}" if value and value.startswith(FORMULA_SIGNS) else value
-
-
-def write_parquet(file: IO[bytes], fields: Sequence[Field], rows: Rows) -> None:
-    """Write rows as Parquet, each column with its description."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    types = {str: pa.string(), int: pa.int32(), float: pa.float64()}
-    schema = pa.schema(
-        [pa.field(f.name, types[f.python_type], metadata={"description": f.description}) for f in fields]
-    )
-    with pq.ParquetWriter(file, schema) as written:
-        while some := list(islice(rows, BATCH_ROWS)):
-            columns = [pa.array(c, f.type) for c, f in zip(zip(*some, strict=True), schema, strict=True)]
-            written.write_table(pa.Table.from_arrays(columns, schema=schema))
 
 
 # --- the package ------------------------------------------------------------------------------------------------------

@@ -30,7 +30,6 @@ from gdp.report.revisions import (
     revision_words,
     summary,
 )
-from gdp.report.triangle import revision_statistics
 from gdp.runtime.terminal import Screen, show_table
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import HEADLINES, of_vintage
@@ -391,6 +390,8 @@ def _show_estimates(title: str, rows: list[Row]) -> None:
 
 def show_revision_statistics(connection: Connection, name: str, form: Form) -> Show:
     """Return what prints how much a country's figures were revised; raises StageError: 2 unknown country, 66 none."""
+    from gdp.report.triangle import revision_statistics
+
     code, title = country_named(connection, name)
     rows = revision_statistics(connection, code)
     if not rows:

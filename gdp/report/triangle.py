@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -107,12 +108,11 @@ def triangle(rows: Iterable[Row], days: Sequence[str]) -> Iterator[list[Any]]:
         series = list(figures)
         cells: list[float | None] = [None] * len(days)
         for row in series:
-            for place, end in enumerate(ends):
-                if row["As_of"] < end < row["Until"]:
-                    cells[place] = row["GDP_USD_billion"]
+            first, last = bisect_right(ends, row["As_of"]), bisect_left(ends, row["Until"])
+            cells[first:last] = [row["GDP_USD_billion"]] * (last - first)
         if any(cell is not None for cell in cells):
-            last = series[-1]
-            yield [*(last[name] for name in (*KEY[:3], "ISO3", "Year")), *cells]
+            newest = series[-1]
+            yield [*(newest[name] for name in (*KEY[:3], "ISO3", "Year")), *cells]
 
 
 # --- statistics -------------------------------------------------------------------------------------------------------
