@@ -127,7 +127,10 @@ def extract(options: argparse.Namespace, target: Where) -> None:
 
 
 def side_by_side(tasks: list[Callable[[], Reading]]) -> list[Reading | StageError]:
-    """Return what each task returns, or the StageError that it raises; several tasks run at the same time."""
+    """Return what each task returns, or the StageError that it raises; several tasks run at the same time.
+
+    Any other exception of a task is raised here.
+    """
 
     def outcome(task: Callable[[], Reading]) -> Reading | StageError:
         try:
@@ -137,10 +140,13 @@ def side_by_side(tasks: list[Callable[[], Reading]]) -> list[Reading | StageErro
 
     if len(tasks) == 1:
         return [outcome(tasks[0])]
-    outcomes: dict[int, Reading | StageError] = {}
+    outcomes: dict[int, Reading | StageError | BaseException] = {}
 
     def note(number: int, task: Callable[[], Reading]) -> None:
-        outcomes[number] = outcome(task)
+        try:
+            outcomes[number] = outcome(task)
+        except BaseException as error:  # handed to the thread that waits
+            outcomes[number] = error
 
     # daemons: an interruption need not wait for them
     threads = [threading.Thread(target=note, args=numbered, daemon=True) for numbered in enumerate(tasks)]
@@ -148,7 +154,11 @@ def side_by_side(tasks: list[Callable[[], Reading]]) -> list[Reading | StageErro
         thread.start()
     for thread in threads:
         thread.join()
-    return [outcomes[number] for number in range(len(tasks))]
+    found = [outcomes[number] for number in range(len(tasks))]
+    for one in found:
+        if isinstance(one, BaseException) and not isinstance(one, StageError):
+            raise one
+    return [one for one in found if isinstance(one, Reading | StageError)]
 
 
 def read_source(source: Source, options: argparse.Namespace) -> Reading:
@@ -284,7 +294,8 @@ def read_cached(source: Source, failure: StageError, max_age_days: int | None) -
 def unreachable(name: str, reason: Unreachable) -> StageError:
     """Return the error (69) for a source that cannot be reached."""
     remedy = "try again later, or name a saved page or file with --page"
-    return StageError(Exit.UNREACHABLE, f"could not reach {name} ({without_credentials(str(reason))}); {remedy}")
+    problem = f"could not reach {reason.host or name} ({without_credentials(str(reason))})"
+    return StageError(Exit.UNREACHABLE, f"{problem}; {remedy}")
 
 
 def refusal(location: str, reason: Refused) -> StageError:

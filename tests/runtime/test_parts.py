@@ -27,7 +27,7 @@ from utils import StageError
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
 
-def told(task: tuple[str, int]) -> Iterator[ChunkOutput]:
+def work(task: tuple[str, int]) -> Iterator[ChunkOutput]:
     """Give a line that says which task it is of; a task called `bad` cannot be done."""
     if task[0] == "bad":
         raise StageError(65, "bad")
@@ -39,7 +39,7 @@ def made(folder: Path, text: str, last: str = "") -> list[Note]:
     tasks = [(text, 0), (text, 1), (last or text, 2)]
     run_log.begin("x", quiet=True)
     parts = PartitionedOutput(folder, "x", f"{text:0>16}")
-    notes = parts.make(tasks, told, on_this_machine(1))
+    notes = parts.make(tasks, work, on_this_machine(1))
     parts.put(notes)
     return notes
 
@@ -85,7 +85,7 @@ def test_what_is_done_is_not_done_again_and_takes_the_place_of_what_spark_wrote(
 
 
 @pytest.mark.parametrize(("manifest", "code"), [(None, 66), ("[", 65), ('{"parts": []}', 65)])
-def test_a_folder_without_a_manifest_or_with_a_broken_one_is_told(
+def test_a_folder_without_a_manifest_or_with_a_broken_one_is_refused(
     manifest: str | None, code: int, tmp_path: Path
 ) -> None:
     (tmp_path / "part-00000").write_text("{}")
@@ -164,7 +164,7 @@ def test_ranges_have_every_line_of_a_file_once_wherever_it_is_cut(
 
 
 @pytest.mark.parametrize("length", [LINE_LIMIT_BYTES - 1, LINE_LIMIT_BYTES + 1, 3 * LINE_LIMIT_BYTES])
-def test_of_a_line_that_is_too_long_a_range_has_what_tells_it(length: int, tmp_path: Path) -> None:
+def test_of_a_line_that_is_too_long_a_range_has_enough_to_show_it(length: int, tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_bytes(b"a\n" + b"x" * length + b"\nb\n")
     found = b"".join(one.lines()[1] for one in ranges_of(path, 300_000))

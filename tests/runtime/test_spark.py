@@ -58,8 +58,10 @@ def test_transform_on_spark_makes_the_same_records_and_rejects_from_several_inpu
         sorted(map(json.loads, (tmp_path / name / "Rejected.jsonl").open()), key=str) for name in ("spark", "local")
     ]
     assert rejected[0] == rejected[1] and rejected[0]
-    told = [next(line for line in text.splitlines() if "raw records:" in line) for text in (done.stderr, alone.stderr)]
-    assert told[0] == told[1]
+    counts = [
+        next(line for line in text.splitlines() if "raw records:" in line) for text in (done.stderr, alone.stderr)
+    ]
+    assert counts[0] == counts[1]
 
 
 @pytest.mark.long
@@ -90,7 +92,7 @@ def test_too_many_bad_lines_fail_on_spark_too_and_leave_no_parts(run: Run, home:
     assert run("load.py", "--input", tmp_path / "parts").returncode == 66
 
 
-def test_a_missing_input_and_a_missing_java_are_told_in_one_line(run: Run, home: Path, tmp_path: Path) -> None:
+def test_a_missing_input_and_a_missing_java_are_one_line(run: Run, home: Path, tmp_path: Path) -> None:
     done = run("transform.py", "--input", tmp_path / "none.jsonl", "--output", tmp_path / "parts", *LOCAL)
     assert done.returncode == 66 and "is not there" in done.stderr and "Traceback" not in done.stderr
     (tmp_path / "raw.jsonl").write_text("{}\n")

@@ -1,4 +1,4 @@
-"""What stands in a store gives what local files give, whoever dies on the way and whatever the store refuses."""
+"""Files in a store give the same as local files, also when processes are killed and requests are refused."""
 
 from __future__ import annotations
 
@@ -214,8 +214,8 @@ def test_on_a_cluster_that_shares_no_disk_nobody_who_dies_and_nothing_that_is_re
             executors = cluster.executors_at_work(workers, job)
             executors[0].kill()
             cluster.kill(workers[0])
-            _, said = job.communicate(timeout=180)
-            assert job.returncode == 0 and "partitions were made before" in said, said
+            _, text = job.communicate(timeout=180)
+            assert job.returncode == 0 and "partitions were made before" in text, text
             done = run("transform.py", "--input", "s3://gdp/raw", "--output", "s3://gdp/clean", *spark)
             assert done.returncode == 0, done.stderr
         assert run("load.py", "--input", "s3://gdp/clean", "--database", tmp_path / "spark.db").returncode == 0
@@ -236,7 +236,7 @@ def test_on_a_cluster_that_shares_no_disk_nobody_who_dies_and_nothing_that_is_re
         ("gopher://h/x", 2, "not understood"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_is_told_in_one_line_and_nothing_is_made(
+def test_what_cannot_be_read_is_one_line_and_nothing_is_made(
     place: str, code: int, words: str, store: None, run: Run, home: Path
 ) -> None:
     the_store().mkdir("gdp")
@@ -249,7 +249,7 @@ def test_what_cannot_be_read_is_told_in_one_line_and_nothing_is_made(
 @pytest.mark.parametrize(
     ("place", "code"), [("s3://nobucket/x.jsonl", 66), ("s3://nobucket/x.parts", 66), ("s3://forbidden/x.parts", 74)]
 )
-def test_what_cannot_be_written_is_told_in_one_line(
+def test_what_cannot_be_written_is_one_line(
     place: str, code: int, store: None, run: Run, home: Path, tmp_path: Path
 ) -> None:
     make_pages(2, tmp_path / "pages")
@@ -267,7 +267,7 @@ def test_a_store_that_is_not_there_is_unreachable(run: Run, home: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["fsspec", "s3fs"])
-def test_what_is_not_installed_is_told_with_how_to_install_it(
+def test_what_is_not_installed_is_named_with_how_to_install_it(
     missing: str, run: Run, home: Path, tmp_path: Path
 ) -> None:
     (tmp_path / f"{missing}.py").write_text("raise ImportError('not there')")

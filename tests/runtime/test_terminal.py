@@ -28,13 +28,13 @@ ROW = re.compile(r"^ *(\d+) +(\S.*?)  +.*?([\d,]+\.\d\d)(?: |$)", re.MULTILINE)
 def test_no_figure_is_wrapped_or_cut_at_any_width(home: Path, columns: int) -> None:
     make_past(home)
     for question in (["--as-of", "2026-01-01"], ["--changes"], ["--country", "KOR"]):
-        told, code = at_terminal(columns, "load.py", *question)
+        text, code = at_terminal(columns, "load.py", *question)
         assert code == 0
-        lines = plain(told).splitlines()
+        lines = plain(text).splitlines()
         assert max(len(line) for line in lines if not line.startswith("changed between")) <= columns
-        assert "…" not in plain(told)
-    told, _ = at_terminal(columns, "load.py", "--as-of", "2026-01-01")
-    rows = {rank: figure for rank, _, figure in ROW.findall(plain(told))}
+        assert "…" not in plain(text)
+    text, _ = at_terminal(columns, "load.py", "--as-of", "2026-01-01")
+    rows = {rank: figure for rank, _, figure in ROW.findall(plain(text))}
     assert (rows["1"], rows["14"], rows["76"]) == ("30,615.74", "1,858.57", "100.05")
 
 
@@ -45,10 +45,10 @@ def test_what_has_no_room_is_named_the_least_wanted_first_with_how_to_see_it(
     home: Path, columns: int, hidden: str
 ) -> None:
     make_past(home)
-    told, _ = at_terminal(columns, "load.py", "--as-of", "2026-01-01")
-    in_words = " ".join(plain(told).split())
+    text, _ = at_terminal(columns, "load.py", "--as-of", "2026-01-01")
+    in_words = " ".join(plain(text).split())
     assert (f"not shown: {hidden}; --json or a window of" in in_words) == bool(hidden)
-    heading = next(line for line in plain(told).splitlines() if "Rank" in line).split()
+    heading = next(line for line in plain(text).splitlines() if "Rank" in line).split()
     every = ["Rank", "Country", "Region", "Year", "GDP_USD_billion", "Share", "Revised", "Moved"]
     assert heading == [name for name in every if name not in hidden.split(", ")]
 
@@ -57,7 +57,7 @@ def test_a_figure_with_a_note_is_marked_also_as_what_was_before(home: Path) -> N
     make_past(home)
     screens, _ = at_terminal(80, "load.py", "--as-of", "2026-01-01")
     assert re.search(r"Ethiopia .*\*109\.49 ", plain(screens))
-    assert "* has a Note" in plain(screens)
+    assert "* flagged by a check" in plain(screens)
     assert re.search(r"United States .* 30,615\.74 ", plain(screens))
     past, _ = at_terminal(80, "load.py", "--country", "ETH")
     assert "*109.49" in plain(past)
@@ -65,12 +65,12 @@ def test_a_figure_with_a_note_is_marked_also_as_what_was_before(home: Path) -> N
 
 def test_decimals_stand_under_one_another(home: Path) -> None:
     make_past(home)
-    told, _ = at_terminal(140, "load.py", "--as-of", "2026-01-01")
-    rows = [line for line in plain(told).splitlines() if re.match(r" *\d+ +\S.* %", line)]
+    text, _ = at_terminal(140, "load.py", "--as-of", "2026-01-01")
+    rows = [line for line in plain(text).splitlines() if re.match(r" *\d+ +\S.* %", line)]
     assert len(rows) > 70
     assert len({line.index(re.findall(r"[\d,]+(\.\d\d)(?= )", line)[0]) for line in rows}) == 1
     for column in ("Rank", "Share", "Revised", "Moved"):
-        assert column in plain(told)
+        assert column in plain(text)
 
 
 def test_colour_is_for_terminals_and_for_those_who_want_it(run: Run, home: Path) -> None:
@@ -83,40 +83,40 @@ def test_colour_is_for_terminals_and_for_those_who_want_it(run: Run, home: Path)
 
 
 def test_the_stages_are_seen_at_work_and_the_tables_when_load_is_done(home: Path) -> None:
-    told, code = at_terminal(100, "etl_process.py", "--page", SHIPPED)
+    text, code = at_terminal(100, "etl_process.py", "--page", SHIPPED)
     assert code == 0
-    text = plain(told)
+    text = plain(text)
     assert "at work" in text
     for stage, rows in (("extract", 666), ("transform", 615), ("load", 615), ("report", 194)):
         assert re.search(rf"{stage} +done +\d\.\d s +{rows} +\d+ MB", text), stage
     assert text.index("Countries with a GDP of 100") < text.index("[report] 194") < text.rindex("report      done")
-    assert text.count("\nextract ") == 0 or "[etl] extract" not in text  # told once, by the view
+    assert text.count("\nextract ") == 0 or "[etl] extract" not in text  # text once, by the view
 
 
 def test_a_failure_stays_in_sight(home: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.html").write_text("<p>nothing</p>")
-    told, code = at_terminal(100, "etl_process.py", "--page", tmp_path / "empty.html")
+    text, code = at_terminal(100, "etl_process.py", "--page", tmp_path / "empty.html")
     assert code == 65
-    assert re.search(r"extract +failed, exit 65", plain(told))
-    assert re.search(r"transform +not run", plain(told))
-    assert "[extract] error:" in plain(told)
+    assert re.search(r"extract +failed, exit 65", plain(text))
+    assert re.search(r"transform +not run", plain(text))
+    assert "[extract] error:" in plain(text)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_run_stopped_in_sight_says_so_and_gives_the_cursor_back(home: Path, number: int, code: int) -> None:
-    told, ended = at_terminal(100, "etl_process.py", "--page", SHIPPED, stop_at="at work", number=number)
+    text, ended = at_terminal(100, "etl_process.py", "--page", SHIPPED, stop_at="at work", number=number)
     assert ended == code
-    assert ("[etl] interrupted" if code == 130 else "[etl] terminated") in plain(told).splitlines()
-    assert told.rindex("\x1b[?25h") > told.rindex("\x1b[?25l")
+    assert ("[etl] interrupted by SIGINT" if code == 130 else "[etl] terminated by SIGTERM") in plain(text).splitlines()
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
 
 
 def test_progress_and_time_left_are_shown_of_what_takes_long(home: Path, tmp_path: Path) -> None:
     raw = home / "results" / "Countries_by_GDP.jsonl"
     raw.parent.mkdir()
     make_records(400_000, raw)
-    told, code = at_terminal(100, "transform.py", "--input", raw, "--workers", "1")
+    text, code = at_terminal(100, "transform.py", "--input", raw, "--workers", "1")
     assert code == 0
-    assert re.search(r"bytes read .*/s .*\d:\d\d", plain(told))
+    assert re.search(r"bytes read .*/s .*\d:\d\d", plain(text))
 
 
 def test_a_slow_source_is_waited_for_in_sight(home: Path, server: Server, page_bytes: bytes) -> None:
@@ -125,17 +125,17 @@ def test_a_slow_source_is_waited_for_in_sight(home: Path, server: Server, page_b
         return Answer(200, page_bytes, {"Content-Type": "text/html; charset=UTF-8"})
 
     server.route = slow
-    told, code = at_terminal(100, "extract.py", "--page", server.url)
+    text, code = at_terminal(100, "extract.py", "--page", server.url)
     assert code == 0
-    assert re.search(r"asking wikipedia 0:00:0[23]", plain(told))
+    assert re.search(r"reading wikipedia 0:00:0[23]", plain(text))
 
 
 def test_quiet_is_quiet_at_a_terminal_too(home: Path) -> None:
-    told, code = at_terminal(100, "etl_process.py", "--quiet", "--page", SHIPPED, "--no-report")
-    assert (code, [line for line in plain(told).splitlines() if not re.match(WARNING, line)]) == (0, [])
+    text, code = at_terminal(100, "etl_process.py", "--quiet", "--page", SHIPPED, "--no-report")
+    assert (code, [line for line in plain(text).splitlines() if not re.match(WARNING, line)]) == (0, [])
 
 
-def test_the_last_line_tells_paths_from_where_one_stands(run: Run, home: Path) -> None:
+def test_the_last_line_has_paths_relative_to_the_current_folder(run: Run, home: Path) -> None:
     done = run("etl_process.py", "--page", SHIPPED)  # from the folder that holds our home
     assert done.stderr.splitlines()[-1] == (
         "[etl] results: home/results/Countries_by_GDP_Processed.json, home/sqliteDB/World_Economies.db,"
