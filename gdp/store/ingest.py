@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from gdp.model import CURRENT, IMF, PUBLISHERS, WIKIPEDIA, Estimate
 from gdp.store.database import Connection
-from gdp.store.history import History, State, is_baseline, million_of, observations_of
+from gdp.store.history import History, is_baseline, million_of, observations_of
 from gdp.store.open_intervals import OpenIntervals, Writes
 from gdp.store.schema import ESTIMATES_KEY, index_estimates
 from gdp.store.vintages import Vintage, vintage_of
@@ -122,7 +122,7 @@ class _Ingest:
 
     def __init__(self, connection: Connection, force: bool) -> None:
         self.connection, self.force = connection, force
-        self.history = History(connection)
+        self.history = History(connection)  # its vintages are those of before this load
         self.outcome = Outcome()
         self.confirmed = self.history.confirmed()
         vintages = self.history.vintages.of("IMF", IMF.name)
@@ -379,7 +379,6 @@ class _Pass:
         self._remember(parts, doubt)
         self._steady = 0 if is_changed else self._steady + 1
         if entry.is_new:
-            self._vintages.add(vintage)
             self._load.outcome.add_loaded(vintage, entry.parts, sum(map(len, parts)))
         elif is_changed:
             self._load.outcome.checked_again.add(vintage)
@@ -400,8 +399,8 @@ class _Series:
         self.intervals = OpenIntervals(self._stored.values(), begin)
         self.baseline = Baseline(self._older_baseline)
         self.is_joined = True  # the database's rows after this point go on as they are
-        self._is_after_doubt = False
-        self._add_to_baseline(self.intervals.rows)
+        self._flagged = {key for key, row in self.intervals.rows.items() if not is_baseline(row)}
+        self.baseline.add(self._baseline_of(self.intervals.rows.values()))
 
     def _older_baseline(self) -> Iterator[tuple[Key, float]]:
         """Yield the figures from before the pass that nothing was found against, oldest first."""
@@ -412,9 +411,6 @@ class _Series:
         for row in rows:
             if is_baseline(row) and doubts.get((self._publisher, row.As_of)) is None:
                 yield (row.Country, row.Year), million_of(row)
-
-    def _add_to_baseline(self, rows: State) -> None:
-        self.baseline.add(self._baseline_of(rows.values()))
 
     # --- what the database has ---
 
@@ -428,13 +424,17 @@ class _Series:
         return list(self._stored.values())
 
     def _fetch_until(self, as_of: str) -> None:
-        if as_of <= self._fetched_until:
+        """Fetch the rows that begin up to an As_of, and those of the next vintages with them.
+
+        They are fetched before anything of the same days is written.
+        """
+        following = self._history.vintages.after(self._publisher, self._fetched_until)
+        if following is None or following.as_of > as_of:
             return
-        vintage, until = as_of, as_of
+        until = as_of
         for _ in range(VINTAGES_AT_ONCE):
-            following = self._history.vintages.after(self._publisher, vintage)
-            vintage = following.as_of if following else vintage
-            until = max(until, vintage)
+            following = self._history.vintages.after(self._publisher, until)
+            until = following.as_of if following else until
         rows = self._history.begun(self._publisher, self._institution, self._fetched_until, until)
         self._fetched.extend(sorted(rows, key=lambda row: row.As_of))
         self.intervals.add_stored(rows)
@@ -452,10 +452,15 @@ class _Series:
 
     def advance(self, entry: Entry, part: Observations, marks: Marks, doubt: str | None) -> None:
         """Pass the next vintage."""
+        self._fetch_until(entry.vintage.as_of)
         begun = self.intervals.advance(entry.vintage, part, *marks)
+        self._flagged -= begun.keys()
+        if marks[0].count(None) < len(part):
+            self._flagged |= {key for key, row in begun.items() if not is_baseline(row)}
         if doubt is None:
-            self._add_to_baseline(self.intervals.rows if self._is_after_doubt else begun)
-        self._is_after_doubt = doubt is not None
+            figures = zip(part.keys, part.millions, strict=True)
+            flagged = self._flagged
+            self.baseline.add([one for one in figures if one[0] not in flagged] if flagged else figures)
         self.is_joined = not entry.is_new
 
     def finish(self, as_of: str) -> None:
