@@ -23,7 +23,7 @@ from typing import NamedTuple
 from gdp.options import LOAD, QUESTIONS, is_given, parse
 from gdp.places import Place, default_database
 from gdp.remote_files import Where, stands_for
-from gdp.report import tables
+from gdp.report import country_tables, tables
 from gdp.report.revisions import Changes, Ranking, changed, ranking, summary
 from gdp.runtime.run_log import run_log
 from gdp.runtime.script import end
@@ -92,11 +92,11 @@ def ask(options: argparse.Namespace, database: Place) -> tables.Show:
         if options.changes or options.since:
             return tables.show_changes(connection, options.since, form)
         if options.country:
-            return tables.show_countries(connection, options.country, form)
+            return country_tables.show_countries(connection, options.country, form)
         if options.findings:
             return tables.show_findings(connection, form)
         if options.revision_stats:
-            return tables.show_revision_statistics(connection, options.revision_stats, form)
+            return country_tables.show_revision_statistics(connection, options.revision_stats, form)
         if options.compare:
             return tables.show_comparison(connection, options.as_of, form)
         return tables.show_as_of(connection, options.as_of, form)

@@ -20,7 +20,8 @@ from gdp.model import CURRENT, ESTIMATE_FIELDS, HEADLINE_FIELDS
 from gdp.places import Place, database_named, default_database
 from gdp.report import triangle as by_vintage
 from gdp.report.attribution import kind_of
-from gdp.report.tables import country_named, vintage_at
+from gdp.report.country_tables import country_named
+from gdp.report.tables import vintage_at
 from gdp.store.database import Connection, asked
 from gdp.store.headlines import HEADLINES, IN_ORDER, of_vintage
 from gdp.store.history import History

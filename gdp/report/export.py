@@ -30,6 +30,7 @@ from gdp.model import (
     Field,
 )
 from gdp.report import sdmx_csv, triangle
+from gdp.report.tables import safe_cell
 from gdp.runtime.run_log import run_log
 from gdp.store.database import Connection
 from gdp.store.headlines import HEADLINES, IN_ORDER, of_vintage
@@ -37,7 +38,6 @@ from gdp.store.vintages import Vintage
 from utils import make_folder, sync_folder, writing
 
 BATCH_ROWS = 10_000
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes what begins with one for a formula
 FRICTIONLESS_TYPES = {str: "string", int: "integer", float: "number"}
 EXACT = ("GDP_USD_million",)  # written with all digits; other numbers have two decimals
 STAGING_LASTS_S = 86_400  # an older staging folder is of an export that was killed
@@ -226,7 +226,7 @@ def parquet_writer(path: Path, fields: Sequence[Field]) -> Iterator[Write]:
 def _cell_of(field: Field) -> Callable[[Any], Any]:
     if field.python_type is float:
         return _exact if field.name in EXACT else _two_decimals
-    return _safe if field.python_type is str else lambda value: value
+    return safe_cell if field.python_type is str else lambda value: value
 
 
 def _exact(value: float | None) -> str:
@@ -235,11 +235,6 @@ def _exact(value: float | None) -> str:
 
 def _two_decimals(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
-
-
-def _safe(value: str | None) -> str | None:
-    """Return a text that no spreadsheet takes for a formula: anybody can edit a page, and the names in it."""
-    return f"'{value}" if value and value.startswith(FORMULA_SIGNS) else value
 
 
 # --- the package ------------------------------------------------------------------------------------------------------

@@ -58,8 +58,9 @@ class Runner(NamedTuple):
 
     def published(self) -> list[str]:
         """Return the files that the remote has in published/."""
-        command = ["git", "-C", self.folder / "remote.git", "ls-tree", "-r", "--name-only", "HEAD", "published"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        command = ["git", "-C", str(self.folder / "remote.git"), "ls-tree", "-r", "--name-only", "HEAD", "published"]
+        listed: str = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return listed.split()
 
     def run(self, **environment: str) -> list[str]:
         """Run the workflow in a new clone; return the names of the steps that failed."""
@@ -98,7 +99,7 @@ def runner(tmp_path: Path, server: Server) -> Runner:
     for name, text in (("gh", GH), ("python", f'#!/bin/sh\nexec {sys.executable} "$@"\n')):
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
-    git = ["git", "-C", source, "-c", "user.name=test", "-c", "user.email=test@example.org"]
+    git = ["git", "-C", str(source), "-c", "user.name=test", "-c", "user.email=test@example.org"]
     for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "The suite"]):
         subprocess.run([*git, *command], check=True)
     subprocess.run(["git", "clone", "-q", "--bare", source, tmp_path / "remote.git"], check=True)
