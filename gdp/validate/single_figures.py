@@ -17,7 +17,15 @@ from typing import NamedTuple
 
 from gdp.model import SHARP_REVISION, WIKIPEDIA
 from gdp.validate import thresholds as at
-from gdp.validate.against_imf import Release, bundled, in_billions, is_release_between, is_same, kind_of_edit
+from gdp.validate.against_imf import (
+    Release,
+    bundled,
+    days_between,
+    in_billions,
+    is_release_between,
+    is_same,
+    kind_of_edit,
+)
 from gdp.validate.findings import Finding, Flagged, finding_on
 from gdp.validate.observations import Baseline, Key, Observations, Statement, change, median
 from utils import first_few, percent
@@ -115,9 +123,10 @@ def moves(
 ) -> list[Move]:
     """Return each figure beside the last unflagged one of its country and year.
 
-    If the publisher has none, the newest release's; if that has none, the publisher's for the nearest year.
+    If the publisher has none, that of one of the last two releases; if they have none, the publisher's for the nearest
+    year.
     """
-    newest = releases[0] if releases else None
+    near = [one for one in releases[:2] if days_between(one.as_of, observations.as_of) <= at.RELEASE_REACH_DAYS]
     code_of = observations.code_of
     as_of = last.as_of if last else ""
     figures = observations.statement.figures
@@ -126,8 +135,9 @@ def moves(
     for (key, figure), before in zip(figures.items(), sound, strict=True):
         if before is not None:
             found.append(Move(key, figure, Before(before, key[1], as_of)))
-        elif newest and (own := newest.figures.get((code_of[key[0]] or "", key[1]))) is not None:
-            found.append(Move(key, figure, Before(own, key[1], newest.as_of, is_release=True)))
+        elif release := next((one for one in near if (code_of[key[0]] or "", key[1]) in one.figures), None):
+            own = release.figures[code_of[key[0]] or "", key[1]]
+            found.append(Move(key, figure, Before(own, key[1], release.as_of, is_release=True)))
         else:
             left.append(key)
     if baseline:

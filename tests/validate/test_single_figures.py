@@ -173,14 +173,20 @@ def test_the_year_before_comes_first() -> None:
     assert one.before.figure == 4000.0
 
 
-def test_without_a_figure_of_the_page_the_newest_release_is_the_baseline() -> None:
-    release = Release("2025-10-14", {("C000", 2025): 4000.0})
-    older = Release("2025-04-22", {("C050", 2025): 4000.0})
-    page = observed({FIRST: 5000.0, SECOND: 5000.0})
-    (one,) = moves(page, None, None, [release, older])
-    assert (one.key, one.before.is_release, one.before.as_of) == (FIRST, True, "2025-10-14")
-    (one, _) = moves(page, Statement(BEFORE, {}), Baseline({FIRST: 4500.0, SECOND: 1.0}.items), [release])
+def test_without_a_figure_of_the_page_one_of_the_last_two_releases_is_the_baseline() -> None:
+    newest, older = Release("2025-10-14", {FIRST: 4000.0}), Release("2025-04-22", {FIRST: 3000.0, SECOND: 4000.0})
+    third = Release("2024-10-22", {("C051", 2025): 4000.0})
+    page = observed({FIRST: 5000.0, SECOND: 5000.0, ("C051", 2025): 5000.0})
+    measured = moves(page, None, None, [newest, older, third])
+    assert [(one.key, one.before.as_of) for one in measured] == [(FIRST, "2025-10-14"), (SECOND, "2025-04-22")]
+    assert all(one.before.is_release for one in measured)
+    (one, _) = moves(page, Statement(BEFORE, {}), Baseline({FIRST: 4500.0}.items), [newest, older])
     assert one.before.figure == 4500.0  # the page's own first
+
+
+@pytest.mark.parametrize(("day", "number"), [("2022-12-06", 1), ("2022-12-05", 0)])
+def test_a_release_of_long_ago_is_no_baseline(day: str, number: int) -> None:
+    assert len(moves(observed({FIRST: 5000.0}), None, None, [Release(day, {FIRST: 4000.0})])) == number
 
 
 def test_what_a_release_judges_is_not_judged_again() -> None:
