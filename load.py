@@ -20,6 +20,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from gdp.model import CONFIRMED
 from gdp.options import LOAD, QUESTIONS, is_given, parse
 from gdp.places import Place, default_database
 from gdp.remote_files import Where, stands_for
@@ -31,12 +32,12 @@ from gdp.runtime.stage import answer, run_stage
 from gdp.store.database import Connection, asked, loading, sound
 from gdp.store.headlines import put_latest_view, replace_countries
 from gdp.store.history import History
-from gdp.store.ingest import Outcome, Remarks, check_stored, ingest, record_loads
+from gdp.store.ingest import Outcome, Remarks, World, check_stored, ingest, record_loads
 from gdp.store.reader import CleanFile, OutOfOrder
 from gdp.store.schema import create_tables
 from gdp.store.seed import load_bundled_history
 from gdp.store.vintages import Vintage, vintage_of
-from gdp.validate.findings import Finding, checks_file_of
+from gdp.validate.findings import Finding, checks_file_of, shown
 from utils import Exit, StageError, checks_file, clean_file, home, log_file, read_bytes, which_file, write_whole
 
 MOST_WARNINGS = 10  # vintages that were not loaded; the log has them all
@@ -137,13 +138,12 @@ def load(source: Where, database: Place, force: bool = False, with_history: bool
         outcome, before = ingest_file(connection, clean, force, with_history, before)
         run_log.record_input(source, clean.count, clean.sha256)
         run_log.info(f"{clean.count:,} clean records read from {source}")
-        findings, left_out = findings_of_transform(source, clean.sha256)
-        findings += outcome.findings
-        show_findings(findings, outcome)
-        checks = checks_file_of(findings, which_file(source, clean.sha256), left_out or {})
+        left_out = transform_results(source, clean.sha256).left_out
+        show_findings(outcome)
+        checks = checks_file_of(outcome.findings, which_file(source, clean.sha256), left_out or {})
         if outcome.refused and not (outcome.loaded or outcome.outdated or outcome.unchanged):
-            refuse_all(checks, findings)
-        remarks = partial(remarks_on, outcome=outcome, findings=findings, left_out=left_out)
+            refuse_all(checks, outcome.findings)
+        remarks = partial(remarks_on, outcome=outcome, left_out=left_out)
         record_loads(connection, outcome, relative_to_home(source), clean.sha256, remarks)
         history = History(connection)  # with the vintages that were just recorded
         newest = history.newest_imf()
@@ -182,7 +182,8 @@ def ingest_file(
             if with_history and (bundled := load_bundled_history(connection, vintage_of(first))):
                 report_bundled(bundled)
                 before = ranking_now(connection)
-            return ingest(connection, chain([first], vintages), force), before
+            world = transform_results(clean.source, clean.sha256).world
+            return ingest(connection, chain([first], vintages), force, world), before
         except OutOfOrder:
             connection.execute("ROLLBACK TO before_reading")
     raise AssertionError("a sorted file is in order")
@@ -198,29 +199,33 @@ def relative_to_home(source: Where) -> str:
 # --- findings ---------------------------------------------------------------------------------------------------------
 
 
-def findings_of_transform(source: Where, sha256: str) -> tuple[list[Finding], dict[str, int] | None]:
-    """Return what transform found in this very file, as it alone sees the World row, and what it left out."""
+class TransformResults(NamedTuple):
+    """What transform recorded about a clean file: World rows, in millions, and what it left out; None if nothing."""
+
+    world: World
+    left_out: dict[str, int] | None = None
+
+
+def transform_results(source: Where, sha256: str) -> TransformResults:
+    """Return what transform recorded about this very file in Checks.json; nothing where that is about another."""
     path = source.with_name(checks_file().name)
     try:
         checks = json.loads(read_bytes(path))
-        if checks["clean_file"] in (which_file(source, sha256), which_file(stands_for(source))):
-            found = [Finding.from_json(one) for one in checks["findings"] if one["stage"] == "transform"]
-            return found, dict(checks["left_out"])
-    except (StageError, OSError, ValueError, LookupError, TypeError, RecursionError):
-        pass
-    run_log.warn(f"{path} is not about this file: its sum was not compared with World; run transform.py again")
-    return [], None
+        if checks["clean_file"] not in (which_file(source, sha256), which_file(stands_for(source))):
+            return TransformResults({})
+        world: dict[tuple[str, str], dict[int, float]] = {}
+        for total in checks.get("control_totals", ()):
+            by_year = world.setdefault((str(total["Institution"]), str(total["As_of"])), {})
+            by_year[int(total["Year"])] = float(total["GDP_USD_million"])
+        return TransformResults(world, dict(checks["left_out"]))
+    except (StageError, OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return TransformResults({})
 
 
-def remarks_on(vintage: Vintage, outcome: Outcome, findings: list[Finding], left_out: dict[str, int] | None) -> Remarks:
+def remarks_on(vintage: Vintage, outcome: Outcome, left_out: dict[str, int] | None) -> Remarks:
     """Return what Loads has of a vintage: what was found on it, and what was left out, if its file has it alone."""
-    found = json.loads(outcome.found_in_short[vintage])
-    found += [
-        one.in_short() for one in findings
-        if one.stage == "transform" and one.as_of == vintage.as_of and one.institution in vintage.institutions
-    ]  # fmt: skip
     is_alone = outcome.number == 1 and left_out is not None
-    return Remarks(json.dumps(left_out) if is_alone else None, json.dumps(found))
+    return Remarks(json.dumps(left_out) if is_alone else None, outcome.found_in_short[vintage])
 
 
 def warn_of_unsourced(history: History, newest: Vintage | None, outcome: Outcome) -> None:
@@ -271,14 +276,15 @@ def report_bundled(bundled: Outcome) -> None:
     )
 
 
-def show_findings(findings: list[Finding], outcome: Outcome) -> None:
-    """Show the findings on the newest vintages; those on an archive's older vintages as numbers."""
-    current = {vintage.as_of for vintage in outcome.newest.values()} - {one.as_of for one in outcome.unchanged}
-    for finding in (finding for finding in findings if finding.as_of in current):
-        run_log.warn(str(finding), finding.in_lines())
+def show_findings(outcome: Outcome) -> None:
+    """Show what was found on the newest vintages and not reported before; the findings on older ones as numbers."""
+    new = [one for found in outcome.new_findings.values() for one in found if one.flag != CONFIRMED]
+    for finding, lines in zip(new, shown(new), strict=True):
+        run_log.warn(str(finding), lines)
     if outcome.older:
         counts = ", ".join(f"{number:,} {check}" for check, number in outcome.older.most_common())
         run_log.info(f"on {outcome.number - len(outcome.newest):,} older vintages: {counts}")
+    findings = outcome.findings
     fatal = sum(finding.fatal for finding in findings)
     where = f"; all of them are in {checks_file()}" if findings else ""
     run_log.info(f"checks: {fatal} fatal findings, {len(findings) - fatal} warnings{where}")

@@ -11,7 +11,7 @@ from gdp.model import CONFIRMATION_FIELDS, ESTIMATE_FIELDS, LOAD_FIELDS
 from gdp.places import Place
 from gdp.store import sqlite
 from gdp.store.schema import present_older_version
-from utils import Exit, StageError, writing
+from utils import Exit, StageError, make_folder
 
 if TYPE_CHECKING:
     from gdp.store.postgres import Postgres
@@ -91,8 +91,7 @@ def loading(place: Place, load_bytes: int) -> Iterator[Connection]:
     Others read the state before, until the commit. Raises StageError as `opened` does.
     """
     if place.path:
-        with writing(place.path):
-            place.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(place.path.parent)
     with opened(place) as connection:
         connection.prepare(load_bytes)
         try:

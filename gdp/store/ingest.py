@@ -1,8 +1,8 @@
 """Storing vintages: those of a file pass in order, among those that the database has, and are checked on the way.
 
-A check looks at the vintages before, at the figures that nothing was found against, and at the next vintages. So a
-vintage that is inserted among others has the next ones checked again, until nothing changes any more: what is stored
-depends on what was loaded, not on the order of loading, and a load costs what it loads.
+A check looks at the vintages before, and at the last figures that nothing was found against. So a vintage that is
+inserted among others has the next ones checked again, until nothing changes any more: what is stored depends on what
+was loaded, not on the order of loading, and a load costs what it loads.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import json
 import marshal
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import cache
 from operator import itemgetter
@@ -20,17 +20,18 @@ from typing import NamedTuple
 
 from gdp.model import CURRENT, IMF, PUBLISHERS, WIKIPEDIA, Estimate
 from gdp.store.database import Connection
-from gdp.store.history import History, is_baseline, million_of, observations_of
+from gdp.store.history import History, State, is_baseline, million_of, observations_of
 from gdp.store.open_intervals import OpenIntervals, Writes
 from gdp.store.schema import ESTIMATES_KEY, index_estimates
 from gdp.store.vintages import Vintage, vintage_of
-from gdp.validate.consistency import LOOK_AHEAD, LOOK_BACK, UNSETTLED, Surroundings
+from gdp.validate.consistency import LOOK_BACK, Surroundings
 from gdp.validate.duplicates import one_figure_each
-from gdp.validate.findings import Finding, marked
+from gdp.validate.findings import Finding, doubt_of, marked, new_among
 from gdp.validate.observations import Baseline, Key, Observations, Statement
 from gdp.validate.single_vintage import check_vintage
 from utils import PROJECT, Exit, StageError, pages_folder
 
+World = Mapping[tuple[str, str], Mapping[int, float]]  # by institution and As_of: World rows by year, in millions
 Marks = tuple[list[str | None], list[str | None]]  # Flags and Note
 # An archive makes millions of objects and none in a circle: to look for those took a fifth of the time.
 OBJECTS_A_COLLECTION = 200_000
@@ -56,6 +57,7 @@ class Outcome:
         self.later_fatal: list[Finding] = []  # on vintages that were loaded before
         self.doubts: dict[tuple[str, str], str | None] = {}  # by publisher and As_of
         self.checked_again: set[Vintage] = set()  # loaded before, and found otherwise now
+        self.new_findings: dict[str, list[Finding]] = {}  # by publisher, on its newest vintage: not reported before
         self.older: Counter[str] = Counter()
         self.found_in_short: dict[Vintage, str] = {}  # as JSON
         self._found: dict[Vintage, list[Finding]] = {}
@@ -65,9 +67,10 @@ class Outcome:
         """The findings, oldest vintage first."""
         return [finding for vintage in sorted(self._found) for finding in self._found[vintage]]
 
-    def add(self, vintage: Vintage, findings: list[Finding]) -> None:
-        """Add a vintage of the file and what was found on it."""
+    def add(self, vintage: Vintage, findings: list[Finding], began: Mapping[str, State] | None = None) -> None:
+        """Add a vintage of the file and what was found on it; `began` are its rows that are new."""
         self._found[vintage] = findings
+        self.new_findings[vintage.publisher] = findings if began is None else new_among(findings, began)
         self.found_in_short[vintage] = json.dumps([finding.in_short() for finding in findings])
         before = self.newest.get(vintage.publisher)
         self.newest[vintage.publisher] = max(before or vintage, vintage)
@@ -95,13 +98,17 @@ class Entry(NamedTuple):
     vintage: Vintage
     parts: list[Observations]
     is_new: bool
-    instead: list[Observations] | None = None  # what the database has of the same vintage
 
 
-def ingest(connection: Connection, vintages: Iterable[list[Observations]], force: bool) -> Outcome:
-    """Check and store vintages that come in order of As_of; one with a fatal finding is refused, unless `force`."""
+def ingest(
+    connection: Connection, vintages: Iterable[list[Observations]], force: bool, world: World | None = None
+) -> Outcome:
+    """Check and store vintages that come in order of As_of; one with a fatal finding is refused, unless `force`.
+
+    `world` has the World rows of the file.
+    """
     gc.set_threshold(OBJECTS_A_COLLECTION)
-    load = _Ingest(connection, force)
+    load = _Ingest(connection, force, world or {})
     for parts in vintages:
         load.add(parts)
     load.finish()
@@ -110,7 +117,7 @@ def ingest(connection: Connection, vintages: Iterable[list[Observations]], force
 
 def check_again(connection: Connection, vintages: Iterable[Vintage]) -> Outcome:
     """Check vintages of the database again, as what is known about them has changed."""
-    load = _Ingest(connection, force=True)
+    load = _Ingest(connection, force=True, world={})
     for vintage in sorted(vintages, key=lambda one: one.as_of):
         load.pass_of(vintage.publisher, vintage.as_of).check_until(vintage.as_of)
     load.finish()
@@ -120,8 +127,8 @@ def check_again(connection: Connection, vintages: Iterable[Vintage]) -> Outcome:
 class _Ingest:
     """The passes of a load, one a publisher, and what they share."""
 
-    def __init__(self, connection: Connection, force: bool) -> None:
-        self.connection, self.force = connection, force
+    def __init__(self, connection: Connection, force: bool, world: World) -> None:
+        self.connection, self.force, self.world = connection, force, world
         self.history = History(connection)  # its vintages are those of before this load
         self.outcome = Outcome()
         self.confirmed = self.history.confirmed()
@@ -217,72 +224,54 @@ class _Pass:
     def __init__(self, load: _Ingest, publisher: str, as_of: str) -> None:
         self._load, self._publisher = load, publisher
         self._vintages = load.history.vintages
-        self._queue: deque[Entry] = deque()
         self._series: dict[str, _Series] = {}
-        self._earlier: deque[tuple[dict[str, Statement], str | None]] = deque(maxlen=LOOK_BACK)  # newest first
+        self._earlier: deque[dict[str, Statement]] = deque(maxlen=LOOK_BACK)  # newest first
         self._check_until = ""
         self._steady = STEADY  # vintages in a row that a check leaves as they were
-        before = self._vintages.last_before(publisher, as_of, LOOK_AHEAD)
-        self._must_check = {
-            one.as_of for one in before if self._doubt_of(one) == UNSETTLED
-        }  # the new one may settle it
-        replayed = LOOK_BACK + (LOOK_AHEAD if self._must_check else 0)
-        begin = self._vintages.last_before(publisher, as_of, replayed)
+        begin = self._vintages.last_before(publisher, as_of, LOOK_BACK)
         self.begin = begin[0].as_of if begin else ""
-        self._pulled = ""  # As_of of the last vintage of the database that was queued
+        self._at = ""  # As_of of the last vintage that passed
         for vintage in begin:
-            self._pull(vintage)
-        self._pulled = max(self._pulled, begin[-1].as_of if begin else "")
-        self._at = self.begin
-
-    def _doubt_of(self, vintage: Vintage) -> str | None:
-        return self._vintages.doubts.get((vintage.publisher, vintage.as_of))
+            self._pass_stored(vintage)
 
     # --- what passes ---
 
     def add(self, entry: Entry) -> None:
         """Let a vintage of the file pass, after those of the database that are older."""
         as_of = entry.vintage.as_of
-        while (following := self._vintages.after(self._publisher, self._pulled)) and following.as_of < as_of:
-            self._pull(following)
-            self._pass_all_but(LOOK_AHEAD)
+        while (following := self._vintages.after(self._publisher, self._at)) and following.as_of < as_of:
+            self._pass_stored(following)
         known = self._vintages.at(self._publisher, as_of)
-        if known and self._pulled < as_of:
-            entry = entry._replace(instead=self._stored(known))
-        self._pulled = max(self._pulled, as_of)
-        self._queue.append(entry)
-        self._pass_all_but(LOOK_AHEAD)
+        stored = self._stored(known) if known and self._at < as_of else []
+        self._check(entry, stored)
+        self._at = as_of
 
     def check_until(self, as_of: str) -> None:
         """Have the vintages of the database checked that pass up to an As_of."""
         self._check_until = max(self._check_until, as_of)
 
     def finish(self) -> None:
-        """Pass the rest of the queue, and then the database's vintages until nothing changes any more."""
-        while not self._is_over():
-            following = self._vintages.after(self._publisher, self._pulled)
-            if following:
-                self._pull(following)
-            if not self._queue:
-                break
-            self._pass_all_but(LOOK_AHEAD if following else len(self._queue) - 1)
-        while self._queue:
-            entry = self._queue.popleft()
-            self._keep(entry)
-            self._at = entry.vintage.as_of
+        """Pass the database's vintages until nothing changes any more, and end."""
+        while (following := self._vintages.after(self._publisher, self._at)) and not self._is_over():
+            self._pass_stored(following)
         for series in self._series.values():
             series.finish(self._at)
             self._load.write(series.intervals.writes)
 
     def _is_over(self) -> bool:
         """Return whether a further vintage of the database would pass unchanged."""
-        if self._steady < STEADY or self._at < self._check_until or any(entry.is_new for entry in self._queue):
+        if self._steady < STEADY or self._at < self._check_until:
             return False
         return all(series.is_joined for series in self._series.values())
 
-    def _pull(self, vintage: Vintage) -> None:
-        self._queue.append(Entry(vintage, self._stored(vintage), is_new=False))
-        self._pulled = vintage.as_of
+    def _pass_stored(self, vintage: Vintage) -> None:
+        """Let a vintage of the database pass, checked again where what it is compared with has changed."""
+        entry = Entry(vintage, self._stored(vintage), is_new=False)
+        if self._steady < STEADY or vintage.as_of <= self._check_until:
+            self._check(entry)
+        else:
+            self._keep(entry)
+        self._at = vintage.as_of
 
     def _stored(self, vintage: Vintage) -> list[Observations]:
         """Return what the database has of a vintage, made from its rows."""
@@ -295,58 +284,43 @@ class _Pass:
             self._series[institution] = _Series(self._load.history, self._publisher, institution, self.begin)
         return self._series[institution]
 
-    def _pass_all_but(self, number: int) -> None:
-        while len(self._queue) > number:
-            entry = self._queue.popleft()
-            as_of = entry.vintage.as_of
-            is_checked = entry.is_new or self._steady < STEADY or as_of <= self._check_until
-            if is_checked or as_of in self._must_check:
-                self._check(entry)
-            else:
-                self._keep(entry)
-            self._at = as_of
-
     # --- checks ---
 
     def _keep(self, entry: Entry) -> None:
         """Let a vintage of the database pass as it is."""
-        doubt = self._doubt_of(entry.vintage)
+        doubt = self._vintages.doubts.get((self._publisher, entry.vintage.as_of))
         for part in entry.parts:
             series = self.series_of(part.institution)
             series.advance(entry, part, series.stored_marks(part), doubt)
         self._remember(entry.parts, doubt)
 
-    def _check(self, entry: Entry) -> None:
+    def _check(self, entry: Entry, stored: Sequence[Observations] = ()) -> None:
+        """Check a vintage and let it pass; `stored` is what the database has of the same one, should it be refused."""
         findings, parts = self._findings_on(entry)
-        fatal = next((str(finding) for finding in findings if finding.fatal), None)
-        if entry.is_new:
+        is_fatal = any(finding.fatal for finding in findings)
+        if entry.is_new and is_fatal and not self._load.force:
             self._load.outcome.add(entry.vintage, findings)
-        else:
-            self._load.outcome.later_fatal += [finding for finding in findings if finding.fatal]
-        if fatal and entry.is_new and not self._load.force:
-            self._refuse(entry)
+            self._load.outcome.refused.append(entry.vintage)
+            if self._publisher == IMF.name:
+                self._load.remove_release(entry.vintage.as_of)
+            known = self._vintages.at(self._publisher, entry.vintage.as_of)
+            if known and stored:
+                self._keep(Entry(known, list(stored), is_new=False))
             return
-        self._store(entry, parts, findings, fatal or (UNSETTLED if _is_unsettled(findings) else None))
-
-    def _refuse(self, entry: Entry) -> None:
-        """Refuse a vintage of the file; what the database has of it stays."""
-        self._load.outcome.refused.append(entry.vintage)
-        if self._publisher == IMF.name:
-            self._load.remove_release(entry.vintage.as_of)
-        known = self._vintages.at(self._publisher, entry.vintage.as_of)
-        if known and entry.instead:
-            self._keep(Entry(known, entry.instead, is_new=False))
+        if not entry.is_new:
+            self._load.outcome.later_fatal += [finding for finding in findings if finding.fatal]
+        self._store(entry, parts, findings)
 
     def _findings_on(self, entry: Entry) -> tuple[list[Finding], list[Observations]]:
         """Return what the checks find on a vintage, and its observations with one figure a country and year."""
         baselines = {part.institution: self.series_of(part.institution).baseline for part in entry.parts}
+        as_of = entry.vintage.as_of
         around = Surroundings(
-            earlier=[statements for statements, _ in self._earlier],
-            later=[{part.institution: part.statement for part in other.parts} for other in self._queue][:LOOK_AHEAD],
-            is_unsettled=bool(self._earlier) and self._earlier[0][1] == UNSETTLED,
+            earlier=list(self._earlier),
             baselines=baselines,
-            releases=self._load.releases_before(entry.vintage.as_of) if self._publisher == WIKIPEDIA.name else [],
+            releases=self._load.releases_before(as_of) if self._publisher == WIKIPEDIA.name else [],
             confirmed=self._confirmed_in(entry),
+            world={name: self._load.world.get((name, as_of), {}) for name in entry.vintage.institutions},
         )
         findings = check_vintage(entry.parts, around)
         return findings, [one_figure_each(part, baselines[part.institution]) for part in entry.parts]
@@ -362,30 +336,32 @@ class _Pass:
 
     # --- storing ---
 
-    def _store(self, entry: Entry, parts: list[Observations], findings: list[Finding], doubt: str | None) -> None:
-        vintage = entry.vintage
+    def _store(self, entry: Entry, parts: list[Observations], findings: list[Finding]) -> None:
+        vintage, doubt = entry.vintage, doubt_of(findings)
         key = (vintage.publisher, vintage.as_of)
         is_changed = entry.is_new or self._vintages.doubts.get(key) != doubt
+        began: dict[str, State] = {}
         for part in parts:
             series = self.series_of(part.institution)
             marks = marked(part, findings)
             is_changed |= marks != series.stored_marks(part)
-            series.advance(entry, part, marks, doubt)
+            began[part.institution] = series.advance(entry, part, marks, doubt)
             self._load.write(series.intervals.writes)
         if known := self._vintages.at(*key):
             for institution in {*known.institutions} - {*vintage.institutions}:
                 self.series_of(institution).is_joined = False
-        self._vintages.doubts[key] = self._load.outcome.doubts[key] = doubt
+        self._load.outcome.doubts[key] = doubt
         self._remember(parts, doubt)
         self._steady = 0 if is_changed else self._steady + 1
         if entry.is_new:
+            self._load.outcome.add(vintage, findings, began)
             self._load.outcome.add_loaded(vintage, entry.parts, sum(map(len, parts)))
         elif is_changed:
             self._load.outcome.checked_again.add(vintage)
 
     def _remember(self, parts: list[Observations], doubt: str | None) -> None:
-        if doubt in (None, UNSETTLED):
-            self._earlier.appendleft(({part.institution: part.statement for part in parts}, doubt))
+        if doubt is None:
+            self._earlier.appendleft({part.institution: part.statement for part in parts})
 
 
 class _Series:
@@ -450,8 +426,8 @@ class _Series:
 
     # --- what becomes of it ---
 
-    def advance(self, entry: Entry, part: Observations, marks: Marks, doubt: str | None) -> None:
-        """Pass the next vintage."""
+    def advance(self, entry: Entry, part: Observations, marks: Marks, doubt: str | None) -> State:
+        """Pass the next vintage; return the rows that begin with it."""
         self._fetch_until(entry.vintage.as_of)
         begun = self.intervals.advance(entry.vintage, part, *marks)
         self._flagged -= begun.keys()
@@ -462,16 +438,13 @@ class _Series:
             flagged = self._flagged
             self.baseline.add([one for one in figures if one[0] not in flagged] if flagged else figures)
         self.is_joined = not entry.is_new
+        return begun
 
     def finish(self, as_of: str) -> None:
         """End the pass: where the database's rows go on, those of today end as they do."""
         self.stored_at(as_of)
         ends = {key: row.Until for key, row in self._stored.items()} if self.is_joined else {}
         self.intervals.finish(as_of, ends)
-
-
-def _is_unsettled(findings: list[Finding]) -> bool:
-    return any(finding.check == UNSETTLED for finding in findings)
 
 
 # --- Loads ------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from gdp.transform.rules import Fate
 from utils import MAX_NAMED
 
+MILLIONS_A_BILLION = 1000
 BROKEN = "no record"  # the fate of a line that is no raw record at all
 MAX_UNKNOWN = 25  # unknown names that are remembered for messages; no real page has one
 
@@ -23,6 +24,11 @@ class ControlTotal(NamedTuple):
     year: int
     countries: float
     world: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the World row as results/Checks.json has it, in millions of USD."""
+        million = round(self.world * MILLIONS_A_BILLION, 1)
+        return {"Institution": self.institution, "As_of": self.as_of, "Year": self.year, "GDP_USD_million": million}
 
 
 class Totals:
