@@ -60,7 +60,7 @@ SOURCE = Source(MADE_UP, "UN", {"GDP_ETL_MADE_UP_URL": "https://made-up.example"
 def made_up(monkeypatch: pytest.MonkeyPatch) -> Source:
     """Return a made-up source that is in the registry."""
     monkeypatch.setitem(PUBLISHERS, MADE_UP.name, MADE_UP)
-    monkeypatch.setitem(SOURCES, MADE_UP.name, SOURCE)  # type: ignore[arg-type]
+    monkeypatch.setitem(SOURCES, MADE_UP.name, SOURCE)
     return SOURCE
 
 
@@ -120,6 +120,6 @@ def test_a_content_of_no_source_is_named_for_what_it_is(content: bytes) -> None:
 
 
 def test_a_content_of_two_sources_is_refused_with_both_names(made_up: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SOURCES, "other", SOURCE._replace(publisher=MADE_UP._replace(name="other")))  # type: ignore[arg-type]
+    monkeypatch.setitem(SOURCES, "other", SOURCE._replace(publisher=MADE_UP._replace(name="other")))
     with pytest.raises(Refused, match="it may be of made_up or other; name one with --source"):
         read_any(made_up.fetch(None).page)

@@ -70,7 +70,10 @@ class CountryTable:
         return "heading repeated" if self._country(row) == self.headings.country_text else None
 
     def _country(self, row: Row) -> str:
-        return next((cell.text for column in self.headings.country_columns if (cell := row[column]) and cell.text), "")
+        for column in self.headings.country_columns:
+            if (cell := row[column]) and cell.text:
+                return cell.text
+        return ""
 
     @property
     def names(self) -> set[str]:

@@ -31,6 +31,7 @@ REVISION_URL = "https://en.wikipedia.org/w/index.php?title={title}&oldid={revisi
 PAGE_TITLE = "List_of_countries_by_GDP_(nominal)"
 
 MIN_IMF_COUNTRIES = 100  # every page since 2005 had 170 and more; the IMF has had over 180 members since 2000
+MAX_CHARACTERS_BEFORE_HTML = 20_000  # a document type, and comments
 MAX_REASON_CHARACTERS = 1000
 FIRST_DAY = datetime(2001, 1, 15, tzinfo=timezone.utc)  # Wikipedia's: no page was changed before
 
@@ -93,7 +94,7 @@ def is_whole(page: str) -> bool:
         return True
     before, *comments = page.split("<!--")  # no pattern: it would look for each one's end to the end of the page
     page = before + "".join(comment.partition("-->")[2] for comment in comments)
-    if _HTML.search(page):
+    if _HTML.search(page, 0, MAX_CHARACTERS_BEFORE_HTML):
         end = page.rfind("</html>")
         return (end if end >= 0 else page.lower().rfind("</html>")) > page.rfind("<table")
     page = page.lower()

@@ -6,7 +6,7 @@ lexbor builds the tree in C, as HTML5 and browsers do. Each cell is then walked 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import lru_cache
@@ -24,7 +24,7 @@ MAX_NESTED = 30  # tables in each other; the deepest page had two
 MAX_DEPTH = 200  # elements in each other, within a cell; the deepest page had nine
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Cell:
     """A cell of a table: its own visible text, and the tables in it."""
 
@@ -32,7 +32,7 @@ class Cell:
     is_heading: bool
     rowspan: int
     colspan: int
-    tables: list[Table] = field(default_factory=list)
+    tables: Sequence[Table] = ()
 
 
 @dataclass(eq=False)
@@ -114,7 +114,7 @@ class _Reader:
                 if "rowspan" in attributes or "colspan" in attributes:
                     columns = min(_span(attributes, "colspan"), MAX_COLSPAN)
                     self.spans[around] = _span(attributes, "rowspan"), columns
-            look = _look_of(tag, attributes)
+            look = _look_of(tag, attributes) if attributes else _LOOKS.get(tag, _Look.PLAIN)
             if look is _Look.HIDDEN:
                 hidden.append(element)
             elif look is not _Look.PLAIN:
@@ -128,26 +128,28 @@ class _Reader:
         if depth > MAX_NESTED:
             raise Refused(f"its tables are nested {MAX_NESTED} deep and more")
         caption = ""
-        rows: list[list[tuple[Cell, list[LexborNode]]]] = []
+        rows: list[list[Cell]] = []
+        inner: dict[Cell, list[LexborNode]] = {}
         for part in element.iter():
             if part.tag in _ROW_GROUPS:
-                rows += [[self.cell(cell) for cell in row.iter()] for row in part.iter() if row.tag == "tr"]
+                rows += [[self.cell(cell, inner) for cell in row.iter()] for row in part.iter() if row.tag == "tr"]
             elif part.tag == "caption" and not caption:
                 caption = self.text_of(part)
-        table = Table(lay_out([[cell for cell, _ in row] for row in rows]), caption, titles)
-        for number, row in enumerate(rows):
-            for cell, inner in row:
-                if inner:
-                    over = [*titles, caption, *_texts_over(table, number, cell), cell.text]
-                    over = [title for title in over if title]
-                    cell.tables = [self.table(one, over, depth + 1) for one in inner]
+        table = Table(lay_out(rows), caption, titles)
+        for cell, elements in inner.items():
+            number = next(number for number, row in enumerate(rows) if cell in row)
+            over = [*titles, caption, *_texts_over(table, number, cell), cell.text]
+            cell.tables = [self.table(one, [title for title in over if title], depth + 1) for one in elements]
         return table
 
-    def cell(self, element: LexborNode) -> tuple[Cell, list[LexborNode]]:
-        """Return a cell and the elements of the tables in it."""
-        inner: list[LexborNode] = []
-        spans = self.spans.get(element.mem_id, (1, 1))
-        return Cell(self.text_of(element, inner), element.tag == "th", *spans), inner
+    def cell(self, element: LexborNode, inner: dict[Cell, list[LexborNode]]) -> Cell:
+        """Return a cell, and put the elements of the tables in it into `inner`."""
+        tables: list[LexborNode] = []
+        rows, columns = self.spans.get(element.mem_id, _NO_SPANS)
+        cell = Cell(self.text_of(element, tables), element.tag == "th", rows, columns)
+        if tables:
+            inner[cell] = tables
+        return cell
 
     def text_of(self, element: LexborNode, inner: list[LexborNode] | None = None) -> str:
         """Return an element's visible text, white space folded as in a browser; add its tables to `inner`.
@@ -168,6 +170,7 @@ class _Reader:
         return _folded("".join(pieces))
 
 
+_NO_SPANS = (1, 1)
 _ROW_GROUPS = ("tbody", "thead", "tfoot")
 
 
@@ -296,19 +299,18 @@ _WHITE_SPACE = re.compile(r"[ \t\r\n\f]+")  # what HTML folds; a non-breaking sp
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _RAISED_DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 MAX_MARK_DIGITS = 2  # of a footnote's number; a longer one is a second figure
 
 
 def _folded(text: str) -> str:
-    if not text.isascii():
-        text = _INVISIBLE.sub("", text)
-        if LINE in text or EDGE in text:
-            text = _WITHIN_NUMBER.sub(" / ", text)  # two values: a break is no thousands separator
-            text = _ANY_BREAK.sub("", _BETWEEN_WORDS.sub(" ", text))
-    elif _CONTROL.search(text):
-        text = _INVISIBLE.sub("", text)
+    text = text.strip()
+    if text.isprintable() and text.isascii() and "  " not in text:  # as most are
+        return text
+    text = _INVISIBLE.sub("", text)
+    if LINE in text or EDGE in text:
+        text = _WITHIN_NUMBER.sub(" / ", text)  # two values: a break is no thousands separator
+        text = _ANY_BREAK.sub("", _BETWEEN_WORDS.sub(" ", text))
     return _WHITE_SPACE.sub(" ", text).strip()
 
 
