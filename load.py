@@ -15,6 +15,7 @@ if __name__ == "__main__":
 
 import argparse
 import json
+import sys
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -29,14 +30,17 @@ from gdp.report.revisions import Changes, Ranking, changed, ranking, summary
 from gdp.runtime.run_log import run_log
 from gdp.runtime.script import end
 from gdp.runtime.stage import answer, run_stage
+from gdp.store.confirmations import Figure, confirm
 from gdp.store.database import Connection, asked, loading, sound
 from gdp.store.headlines import put_latest_view, replace_countries
 from gdp.store.history import History
 from gdp.store.ingest import Outcome, Remarks, World, check_stored, ingest, record_loads
 from gdp.store.reader import CleanFile, OutOfOrder
+from gdp.store.restore import restore
 from gdp.store.schema import create_tables
 from gdp.store.seed import load_bundled_history
 from gdp.store.vintages import Vintage, vintage_of
+from gdp.transform.countries import reference
 from gdp.validate.findings import Finding, checks_file_of, shown
 from utils import Exit, StageError, checks_file, clean_file, home, log_file, read_bytes, which_file, write_whole
 
@@ -57,6 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
     database = options.database or default_database()
     if options.export and not options.input:
         return answer(partial(export_tables, options, database))
+    if options.confirm or options.restore:
+        change = confirm_figure if options.confirm else restore_tables
+        return run_stage(partial(change, options, database), options.wait)
     if is_given(options, *QUESTIONS):
         return answer(partial(answer_question, options, database))
 
@@ -108,6 +115,35 @@ def form_of(options: argparse.Namespace) -> tables.Form:
     if options.json:
         return tables.Form.JSON
     return tables.Form.CSV if options.csv else tables.Form.TABLE
+
+
+def confirm_figure(options: argparse.Namespace, database: Place) -> None:
+    """Record that a person checked a flagged figure; raises StageError where there is none, or several."""
+    country = reference().find(options.confirm)
+    if country is None:
+        near = ", ".join(reference().nearest(options.confirm)) or "none"
+        raise StageError(Exit.USAGE, f"no country is called {options.confirm!r}; similar names: {near}")
+    with asked(database):
+        pass  # raises where there is nothing to confirm
+    with loading(database, load_bytes=0) as connection:
+        create_tables(connection)
+        rows = confirm(connection, Figure(country.iso3, options.institution, options.year), options.because)
+    run_log.settle()
+    for row in rows:
+        run_log.info(f"confirmed: {row.Country} {row.Year}, {row.Institution}, published {row.As_of[:10]}: {row.Note}")
+
+
+def restore_tables(options: argparse.Namespace, database: Place) -> None:
+    """Load an export into an empty database; raises StageError where it cannot be, and nothing is changed then."""
+    with loading(database, load_bytes=sys.maxsize) as connection:
+        create_tables(connection)
+        number = restore(connection, options.restore)
+        newest = History(connection).newest_imf()
+        if newest:
+            replace_countries(connection, newest)
+        put_latest_view(connection)
+    run_log.settle()
+    run_log.info(f"{number:,} estimates restored from {options.restore} into {database}")
 
 
 def export_tables(options: argparse.Namespace, database: Place) -> None:

@@ -261,6 +261,7 @@ ESTIMATE, PROJECTION = STATUSES = ("estimate", "projection")  # up to the last y
 FIRST_YEAR, LAST_YEAR = 1900, 2100  # national accounts begin in the 1930s; the IMF projects six years ahead
 MAX_NAME_CHARACTERS, MAX_TEXT_CHARACTERS = 200, 2_000  # of a country's name, and of any other field
 MAX_BILLION_USD = 10_000_000  # eighty-five times the world's GDP of 2025
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a text that begins with one for a formula
 CURRENT = "9999-12-31"  # Until, while a figure is current: later than every As_of, so that one comparison is enough
 _AS_OF = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\dZ)?")
 

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gdp.model import CURRENT, IMF, PUBLISHERS, WIKIPEDIA, is_flagged_by_check
+from gdp.model import CURRENT, FORMULA_SIGNS, IMF, PUBLISHERS, WIKIPEDIA, is_flagged_by_check
 from gdp.report.attribution import attribution_of
 from gdp.report.revisions import (
     MOVED,
@@ -44,7 +44,6 @@ TOP = 5
 SMALLEST_SHARE_PERCENT = 0.005  # below it two decimals would be 0.00
 STALE, UNEXPLAINED = "stale", "unexplained"  # how a figure departs from the IMF's own
 ROSE, FELL = "↑", "↓"  # by so many ranks
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a text that begins with one for a formula
 FLAGGED = "*"  # before a figure, so that decimals are in line
 MOST_RELEASES = 40  # of the IMF, twenty years, among which a figure of the page is looked up
 SHOWN_AFTER_A_LOAD = 10  # the largest changes; --changes has them all

@@ -492,6 +492,12 @@ def record_loads(
         published = (vintage.as_of, number, vintage.publisher, ", ".join(vintage.institutions), vintage.source)
         rows.append((now, file, sha256, *published, left_out, findings, doubt, fingerprint))
     history.add_loads(rows)
+    update_checked(connection, outcome)
+
+
+def update_checked(connection: Connection, outcome: Outcome) -> None:
+    """Write into Loads what was found on vintages that were loaded before, where it changed."""
+    history = History(connection)
     for vintage in outcome.checked_again:
         history.update_load(vintage, Doubt=outcome.doubts.get((vintage.publisher, vintage.as_of)))
 
