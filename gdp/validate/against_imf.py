@@ -244,12 +244,22 @@ class Comparison(NamedTuple):
         return agreeing > 0 and agreeing >= at.SAME_RELEASE_SHARE * len(self.found) and not (self.are_many and is_due)
 
 
-def compared(page: Observations, releases: Sequence[Release]) -> Comparison:
-    """Return the figures of a page beside the two newest of the releases, which are sorted from newest to oldest."""
-    two, code_of = releases[:2], page.code_of
+def comparisons(page: Observations, releases: Sequence[Release]) -> list[Comparison]:
+    """Return the headlines of a page beside the releases, and its other figures, if it has any.
+
+    A second column has a comparison of its own, as it may be of another release.
+    """
+    headlines = dict.fromkeys(page.headline_keys)
+    others = [key for key in page.statement.figures if key not in headlines]
+    return [compared(page, releases, keys) for keys in (headlines, others) if keys]
+
+
+def compared(page: Observations, releases: Sequence[Release], keys: Iterable[Key] | None = None) -> Comparison:
+    """Return figures of a page, all by default, beside the two newest of the releases, which are the first two."""
+    two, code_of, figures = releases[:2], page.code_of, page.statement.figures
     found = []
-    for key, figure in page.statement.figures.items():
-        code = (code_of[key[0]] or "", key[1])
+    for key in figures if keys is None else keys:
+        figure, code = figures[key], (code_of[key[0]] or "", key[1])
         own = [release.figures[code] for release in two if code in release.figures]
         if own and is_same(figure, own[0], page.rounding):
             found.append(Compared(key, figure, own[0], AGREES, "agrees"))

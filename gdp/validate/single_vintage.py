@@ -17,12 +17,12 @@ from gdp.validate.against_imf import (
     Release,
     check_against_imf,
     check_stale,
-    compared,
+    comparisons,
     in_billions,
     nearest_releases,
     release_of,
     released_before,
-)  # fmt: skip
+)
 from gdp.validate.consistency import (
     LOOK_BACK,
     BaselineList,
@@ -34,7 +34,7 @@ from gdp.validate.consistency import (
     judge,
     of_release,
     of_statement,
-)  # fmt: skip
+)
 from gdp.validate.cross_source import check_alike, check_other_institutions, check_unsourced
 from gdp.validate.duplicates import check_twice
 from gdp.validate.findings import NO_FLAGS, Finding, Flagged, fatal_on, finding_on
@@ -158,10 +158,11 @@ def _check_figures(
         releases = released_before(one.as_of, _releases(around)) if name == "IMF" and is_page else []
         judged: set[Key] = set()
         if releases:
-            comparison = compared(one, releases)
-            confirmed = {found.key for found in comparison.found if found.is_confirmed}
-            judged = {found.key for found in comparison.found} if comparison.is_telling else confirmed
             findings += check_stale(one, releases)
+        for comparison in comparisons(one, releases) if releases else ():
+            agreeing = {found.key for found in comparison.found if found.is_confirmed}
+            confirmed |= agreeing
+            judged |= {found.key for found in comparison.found} if comparison.is_telling else agreeing
             findings += check_against_imf(one, comparison) if verdicts[name].is_plain else ()
         if not verdicts[name].is_plain or judged.issuperset(one.statement.figures):
             continue

@@ -24,6 +24,7 @@ from gdp.validate.against_imf import (
     check_against_imf,
     check_stale,
     compared,
+    comparisons,
     in_billions,
     is_same,
     kind_of_edit,
@@ -46,8 +47,8 @@ RELEASES = [NEWEST, PREVIOUS_ONE, OLD]
 
 
 def kind(figure: float) -> str:
-    (one,) = [one for one in compared(observed(FIGURES | {FIRST: figure}), RELEASES).found if one.key == FIRST]
-    return one.kind
+    found = compared(observed(FIGURES | {FIRST: figure}), RELEASES).found
+    return next(one.kind for one in found if one.key == FIRST)
 
 
 @pytest.mark.parametrize(
@@ -126,6 +127,15 @@ def test_a_figure_that_no_release_has_is_not_compared() -> None:
     page = observed(FIGURES | {("PAK", 2025): 5.0})
     assert len(compared(page, RELEASES).found) == 100
     assert not compared(observed({("PAK", 2025): 5.0}), RELEASES).is_telling
+
+
+def test_a_second_column_is_compared_by_itself() -> None:
+    next_year = {(name, 2026): figure * 1.05 for (name, _), figure in FIGURES.items()}
+    page, release = observed(FIGURES | {FIRST: 378_111.0} | next_year), Release("2025-10-14", FIGURES | next_year)
+    headlines, others = comparisons(page, [release])
+    assert headlines.is_telling and [one.kind for one in headlines.departures] == [DIGITS]
+    assert len(others.found) == 100 and not others.departures
+    assert len(comparisons(observed(FIGURES), RELEASES)) == 1
 
 
 # --- which releases ---------------------------------------------------------------------------------------------------
