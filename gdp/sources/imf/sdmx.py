@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-from xml.etree import ElementTree
 
 from gdp.sources import Month, Refused
 from gdp.sources.http import download
@@ -94,17 +93,19 @@ def _flow_in(text: str) -> str:
 
 def outlook_of_xml(content: bytes) -> Outlook:
     """Return the outlook in StructureSpecificData; raises Refused for XML that is broken, an error or a structure."""
+    from xml.etree import ElementTree  # which other forms do not need
+
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:  # entities can make a small file fill the memory
         raise Refused("it has a document type of its own, which SDMX never has")
     try:
         root = ElementTree.fromstring(content)
     except (ElementTree.ParseError, ValueError) as error:
         raise Refused(f"it is cut short, or no XML: {error}"[:160]) from None
-    if _local(root) != "StructureSpecificData":
-        raise Refused(f"it is SDMX's {_local(root)} and holds no figures")
+    if _local(root.tag) != "StructureSpecificData":
+        raise Refused(f"it is SDMX's {_local(root.tag)} and holds no figures")
     found = _Observations()
     for element in root.iter():
-        match _local(element):
+        match _local(element.tag):
             case "Ref":
                 found.flow = _flow_in(str(element.get("id")))
             case "DataSet":
@@ -116,14 +117,14 @@ def outlook_of_xml(content: bytes) -> Outlook:
                 if LAST_ACTUAL in of:
                     found.last_actual.setdefault(of.get(COUNTRY, ""), of[LAST_ACTUAL])
                 for one in element:
-                    if _local(one) == "Obs":
+                    if _local(one.tag) == "Obs":
                         found.add(of, str(one.get(YEAR)), one.get(VALUE))
     return found.outlook()
 
 
-def _local(element: ElementTree.Element) -> str:
+def _local(tag: str) -> str:
     """Return an element's name without its namespace."""
-    return element.tag.rpartition("}")[2]
+    return tag.rpartition("}")[2]
 
 
 # --- CSV --------------------------------------------------------------------------------------------------------------

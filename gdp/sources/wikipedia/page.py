@@ -12,7 +12,6 @@ import os
 import re
 from collections import Counter
 from datetime import datetime, timedelta, timezone
-from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 
 from gdp.model import WIKIPEDIA, RawRecord
@@ -63,6 +62,8 @@ def fetch_from(url: str) -> Answer:
 
 def _last_modified(header: str | None) -> datetime:
     """Return the moment in a Last-Modified header, or now if no page can have been changed then."""
+    from email.utils import parsedate_to_datetime  # which a local page does not need
+
     now = datetime.now(timezone.utc)
     try:
         moment = parsedate_to_datetime(header or "").astimezone(timezone.utc)

@@ -32,9 +32,9 @@ _OTHER_LIST = re.compile(
     r"|american?|arab|latin|caribbean|eu|states? and territories|provinces?|cities)\b",
     re.IGNORECASE,
 )
-# Where a page states which page it is, each with words of it, the most certain first: MediaWiki's own variable, Parsoid,
-# links to itself. Each pattern looks within one tag, and no further than a tag is long, so that ten megabytes of "<link"
-# take no longer.
+# Where a page states which page it is, each with words of it, the most certain first: MediaWiki's own variable,
+# Parsoid, links to itself. Each pattern looks within one tag, and no further than a tag is long, so that ten megabytes
+# of "<link" take no longer.
 _LINK = r"<link\b(?=[^<>]{0,500}?\brel="
 _ON_SITE = r"""/wiki/([^"'?#<>]{1,300})"""
 _IN_QUERY = r"""[?;&]title=([^"'&#<>]{1,300})"""
