@@ -1,6 +1,7 @@
 """Countries by the names that sources give them: ISO 3166-1 alpha-3, region and subregion from the reference table.
 
-Regions are UN M49's with the Americas split (DESIGN.md). Names match exactly after folding; a guess never assigns one.
+Regions are UN M49's, with the Americas split in North and South. Names match exactly after folding; a guess never
+assigns a country.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from utils import COUNTRY_TABLE, PROJECT, Exit, StageError
 
 _NOT_A_LETTER = re.compile(r"[\W_]+")
 # "1 United States", "1. United States" (no list has 300 ranks); "India 1", a footnote's digit; "Georgia (country)".
-_BESIDE_THE_NAME = re.compile(r"^#?[12]?\d?\d[.)]?\s+(?=\D)|(?<=\D)\s\d{1,2}$|\s\((?:country|state|nation)\)$")
+_BESIDE_THE_NAME = re.compile(r"^#?[12]?\d?\d[.)]?\s+(?=\D)|(?<=\D)\s\d{1,2}$|\s\(country\)$")
+_PART = re.compile(r"[-–—−‒•·◦‣▪>→↳]")
+_IN_BRACKETS = re.compile(r"\s*\([^()]*\)$")  # "European Union (27)"
 _CODE_BEFORE = re.compile(r"([A-Z]{2,3})\s*[-–—:]?\s+(.+)")  # "USA United States", "US – United States"
 _CODE_BEHIND = re.compile(r"(?P<name>.+?)\s*(?:[-–—:,]\s*|\()(?P<code>[A-Z]{2,3})\)?")  # "United States (USA)"
 
@@ -57,12 +60,25 @@ class Reference:
 
     def is_aggregate(self, name: str) -> bool:
         """Tell whether the name is a group of countries, whose figure is a control total and not a row."""
-        return fold(name) in self.aggregates
+        return not self.aggregates.isdisjoint((fold(name), fold(_IN_BRACKETS.sub("", name))))
 
     def nearest(self, name: str) -> list[str]:
         """Return up to three known names that look like this one, for a message; they assign nothing."""
         close = difflib.get_close_matches(fold(name), self.countries, n=3, cutoff=0.6)
         return list(dict.fromkeys(self.countries[known].name for known in close))
+
+
+def visible(text: str) -> str:
+    """Return a text without what a reader never sees: soft hyphens, joiners, direction marks, control characters."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text
+                   if unicodedata.category(c) != "Cf")  # fmt: skip
+
+
+def is_part_of_country(name: str) -> bool:
+    """Return whether a name is marked as a part of the country above it: "— England", "• Hong Kong"."""
+    return bool(_PART.match(name))
 
 
 def bare_name(name: str) -> str:

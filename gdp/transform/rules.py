@@ -29,7 +29,7 @@ from gdp.model import (
     note_of_source,
 )
 from gdp.transform.amounts import CACHED_VALUES, NO_FIGURE, Figure, figure_of, unit_factor
-from gdp.transform.countries import Country, bare_name, reference
+from gdp.transform.countries import Country, bare_name, is_part_of_country, reference, visible
 from gdp.transform.source_marks import source_flag
 from gdp.transform.years import (
     YEAR_IN_BRACKETS,
@@ -181,14 +181,14 @@ class Name(NamedTuple):
 @lru_cache(CACHED_VALUES)
 def name_of(cell: str) -> Name:
     """Return what a country cell means."""
-    name = without_marks(cell)
+    name = without_marks(visible(cell))
     year = YEAR_IN_BRACKETS.search(name)  # "Pakistan (2019)"
     if year:
         name = " ".join(name.replace(year[0], " ").split())
     if not any(c.isalpha() for c in name):
         return Name(name, problem=f"Country is {cell[:40]!r}, which is no name")
     whole, name = name, bare_name(name)
-    country = reference().find_beside_code(name)
+    country = None if is_part_of_country(name) else reference().find_beside_code(name)
     is_aggregate = country is None and reference().is_aggregate(name)
     if not country and not is_aggregate:
         name = whole  # the number may be part of the name and not a rank
