@@ -41,8 +41,8 @@ def main() -> None:
 
 
 def take_terminal(target: Path) -> None:
-    """Run everything at a real terminal, and draw what it shows in the end."""
-    command = f"{sys.executable} etl_process.py --page {SHIPPED.relative_to(PROJECT)}; echo; echo so ended $?"
+    """Run everything at a real terminal, and draw its last screen."""
+    command = f"{sys.executable} etl_process.py --page {SHIPPED.relative_to(PROJECT)}; echo; echo exit code $?"
     tmux = ["tmux", "-L", "pictures"]
     size = ["-x", str(COLUMNS), "-y", str(LINES)]
     environment = {**os.environ, "PS1": "$ "}
@@ -52,21 +52,21 @@ def take_terminal(target: Path) -> None:
     try:
         until = time.monotonic() + PATIENCE_S
         shown = ""
-        while "so ended" not in shown and time.monotonic() < until:
+        while "exit code" not in shown and time.monotonic() < until:
             time.sleep(0.5)
             capture = [*tmux, "capture-pane", "-e", "-p", "-S", "-300"]
             shown = subprocess.run(capture, capture_output=True, text=True, check=True).stdout
     finally:
         subprocess.run([*tmux, "kill-server"], check=False)
     prompt = "$ python etl_process.py\n"
-    lines = shown.partition("so ended")[0].replace(os.environ["GDP_ETL_HOME"] + "/", "").splitlines()
+    lines = shown.partition("exit code")[0].replace(os.environ["GDP_ETL_HOME"] + "/", "").splitlines()
     console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     console.print(Text(prompt) + Text.from_ansi("\n".join(lines[:LINES])))
     target.write_text(WEB_FONTS.sub("", console.export_svg(title="GDP by country")), encoding="utf-8")
 
 
 class View(NamedTuple):
-    """What is taken: at which address of the page, how it is looked at, and which part of it is at the top."""
+    """A picture: the address of the page, the screen, and the part that is at the top."""
 
     name: str
     part: str
@@ -81,14 +81,14 @@ class View(NamedTuple):
 VIEWS = (
     View("desktop", "h1", "light", 1280, 900),
     View("dark", "#world", "dark", 1280, 900),
-    View("years", "#years", "light", 1000, 760, address="#country=KOR,JPN,DEU,IND&by=imf.wikipedia"),
+    View("years", "#years", "light", 1000, 760, address="#country=KOR,JPN,DEU,IND"),
     View("phone", "#world", "light", 390, 780, 2),
     View("paper", "h1", "dark", 794, 1123, media="print"),  # A4
 )
 
 
 def take_page(report: Path) -> None:
-    """Take the report as a desktop, an evening, a phone and paper show it."""
+    """Take the report on a desktop, a dark screen, a phone and paper."""
     with chromium() as browser:
         for view in VIEWS:
             size = ViewportSize(width=view.width, height=view.height)

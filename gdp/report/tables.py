@@ -210,10 +210,11 @@ def _large_economy(row: Row) -> list[str]:
 
 
 def _revision(row: Row) -> str:
-    """Return a revision in percent, marked where the figure before is flagged, or that there is none to compare."""
+    """Return a revision in percent, or why there is none; the mark is alone if all figures before are flagged."""
+    mark = FLAGGED * is_flagged_by_check(row["Was_Flags"])
     if row["Revised_percent"] is None:
-        return row["Change"] if row["Change"] in (OTHER_YEAR, NEW) else ""
-    return FLAGGED * is_flagged_by_check(row["Was_Flags"]) + revision_words(row["Revised_percent"])
+        return row["Change"] if row["Change"] in (OTHER_YEAR, NEW) else mark
+    return mark + revision_words(row["Revised_percent"])
 
 
 def marked(billion_usd: float, flags: str | None) -> str:
