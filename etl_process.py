@@ -50,6 +50,7 @@ from utils import (
 )
 
 RULE = "=" * 24
+SIGNAL_CODES = (Exit.HUNG_UP, Exit.INTERRUPTED, Exit.KILLED, Exit.TERMINATED)
 REPORT = STAGES[-1]  # the figures are loaded by then, so it never fails a run
 
 
@@ -201,9 +202,10 @@ class Runner:
     def _record(self, stage: Stage, account: Account) -> None:
         """Record a stage's end in the text log and in log/runs.jsonl."""
         facts = run_log.facts | account.facts
-        if account.signal:
-            facts["signal"] = signal.Signals(account.signal).name
-        if problem := self._problem(stage, account):
+        number = account.signal or (account.code - 128 if account.code in SIGNAL_CODES else None)
+        if number:
+            facts["signal"] = signal.Signals(number).name
+        if problem := self._problem(stage, account, number):
             facts["error"] = problem
             run_log.warn(problem)
         for name in ("changed", "unchanged_since"):
@@ -216,13 +218,13 @@ class Runner:
         self.outcomes.append(outcome)
         self._viewer.end(stage.name, outcome.words, account)
 
-    def _problem(self, stage: Stage, account: Account) -> str | None:
-        """Return why a stage ended that could not explain it itself, or None."""
+    def _problem(self, stage: Stage, account: Account, number: int | None) -> str | None:
+        """Return why a stage ended that could not explain it itself, or None; `number` is that of a signal."""
         if account.timed_out:
             return f"{stage.name} took longer than --timeout {self._options.timeout:g} s and was ended"
-        if account.signal is None or "error" in account.facts:
+        if number is None or "error" in account.facts:
             return None
-        name = signal.Signals(account.signal).name
+        name = signal.Signals(number).name
         hint = "; memory may have run out: end other programs, or use --workers 1" * (name == "SIGKILL")
         return f"{stage.name} was ended by {name}{hint}"
 
@@ -276,7 +278,7 @@ def sum_up(runner: Runner, stages: list[Stage], options: Options, is_seen: bool)
     failure = next((outcome for outcome in counted if outcome.code != Exit.DONE), None)
     since = run_log.facts.get("unchanged_since")
     if since and not failure and all(outcome.code == Exit.DONE for outcome in runner.outcomes):
-        run_log.info(f"unchanged since {since}; log: {log_file()}")
+        run_log.detail(f"unchanged since {since}")  # which load has printed
         return
     if is_seen:
         show_next_steps(runner, stages, options)

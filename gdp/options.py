@@ -191,6 +191,8 @@ def _one_kind_of_input(options: Options) -> str | None:
         return "--page or --source, --archive, --pages and --revisions read different things: give one of them"
     if options.page is not None and len(options.source) > 1:
         return "--page is one source's: name one with --source, or none"
+    if isinstance(options.page, str) and options.source not in ([], [WIKIPEDIA.name]):
+        return f"--page {options.page} is an address; name a file of {options.source[0]}"
     return None
 
 
@@ -345,7 +347,7 @@ LOAD = Script(
 REPORT = Script(
     "report.py", "Write the report on what is loaded: a page, plots, and what changed as a feed and as release notes.",
     {"what to write": (DATABASE, REPORT_OUTPUT, SITE, SITE_URL), "the run": (QUIET, WAIT)},
-    ("python report.py", "python report.py --output /tmp/report.html", "python report.py --site /tmp/site"),
+    ("python report.py", "python report.py --output /tmp/report.html", "python report.py --site results/site"),
 )  # fmt: skip
 
 

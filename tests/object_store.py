@@ -2,7 +2,7 @@
 
     python tests/object_store.py --port 5055 --refuse-one-in 10
 
-It forgets all when it ends. The bucket `forbidden` is nobody's; /requests tells how many there were, and their bytes.
+It forgets all when it ends. The bucket `forbidden` is nobody's; /requests has their number, and their bytes.
 """
 
 from __future__ import annotations

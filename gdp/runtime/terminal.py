@@ -56,11 +56,16 @@ class Screen(NamedTuple):
     below: str = ""
 
 
+def is_for_terminal() -> bool:
+    """Return whether standard output goes to a terminal, directly or by way of the process that started this one."""
+    return sys.stdout.isatty() or os.environ.get("FORCE_COLOR", "0") != "0"
+
+
 def show_table(screen: Screen) -> None:
     """Print a table to standard output; a figure never wraps, and a line names the columns that had no room."""
     rows = [[printable(text) for text in row] for row in screen.rows]  # a page must not steer the terminal
     screen = screen._replace(rows=rows)
-    if sys.stdout.isatty() or os.environ.get("FORCE_COLOR", "0") != "0":
+    if is_for_terminal():
         _show_rich(screen)
     else:
         print("\n".join(plain_lines(screen)))

@@ -202,7 +202,7 @@ def _be_worker(pipe: Connection, work: Callable[[Any], Any]) -> None:
         while True:
             results.put(_pickled(_result_of(work, chunks.get())))
     finally:
-        os._exit(Exit.FAULT)  # no code of the parent's may run here, whatever happens
+        os._exit(Exit.FAULT)  # no code of the parent's may run here in any case
 
 
 def _result_of(work: Callable[[Any], Any], chunk: Any) -> Any:

@@ -71,7 +71,7 @@ def tables_into_head(home: Home) -> None:
     assert "[load] error" not in done.stderr
 
 
-@attack(FAMILY, "the tables onto a full disk are told")
+@attack(FAMILY, "the tables onto a full disk are an error")
 def tables_on_full_disk(home: Home) -> None:
     done = home.shell(f"{RUN} > /dev/full")
     assert done.returncode == 74, done

@@ -1,4 +1,4 @@
-"""No password, token or user of an address stands anywhere that we write."""
+"""No password, token or user of an address is anywhere that we write."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def page_server(page: bytes, **headers: str) -> Iterator[str]:
         server.server_close()
 
 
-def hold_no_secret(home: Home, said: str) -> None:
+def hold_no_secret(home: Home, shown: str) -> None:
     """Hold that nothing printed or written holds any of the secrets, packed files unpacked."""
     for secret in SECRETS:
-        assert secret not in said, f"{secret} is on the screen: {said[-500:]}"
+        assert secret not in shown, f"{secret} is on the screen: {shown[-500:]}"
     for name, content in home.written().items():
         text = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
         for secret in SECRETS:

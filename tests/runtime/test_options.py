@@ -37,6 +37,7 @@ WRONG = [
     ("etl --page", "--page: expected one argument"),
     ("etl --page a.html --archive", "give one of them"),
     ("etl --page a.html --source imf world_bank", "--page is one source's"),
+    ("etl --page https://h/x --source imf", "is an address; name a file of imf"),
     ("etl --from load --page x", "--page is for extract, which is not asked for"),
     ("etl --status --page x", "--page is for extract"),
     ("etl --only report --no-report", "--no-report leaves out"),
