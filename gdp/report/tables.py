@@ -112,12 +112,11 @@ def show_load(connection: Connection, changes: Changes, form: Form, is_quiet: bo
         if form is Form.JSON:
             print_json({**both, "Changes": as_object(changes)})
             return
-        if only_changes or is_quiet:
-            pass
-        elif is_unchanged and not is_terminal:
-            print(summary(changes))
-        else:
-            show_screens(both)
+        if not (only_changes or is_quiet):
+            if is_terminal or not is_unchanged:
+                show_screens(both)
+            if is_unchanged:
+                print(summary(changes))
         if changes.since and (only_changes or not (is_quiet or is_terminal)):
             show_change_table(changes, SHOWN_AFTER_A_LOAD)
 

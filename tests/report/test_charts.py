@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
+import io
 import json
 import re
 import sqlite3
@@ -17,6 +19,10 @@ import pytest
 
 from gdp.places import Place
 from gdp.report.attribution import last_actual_year, year_of
+from gdp.report.revisions import Changes, last_refresh
+from gdp.report.tables import Form, show_load
+from gdp.store.database import asked
+from gdp.store.history import History
 from load import load
 from tests.conftest import PROJECT, query, records
 from tests.page_builder import FACTS
@@ -284,3 +290,38 @@ def test_a_confirmed_figure_is_a_baseline_again(past: Path) -> None:
         )
     (france,) = (row for row in ask("--changes", "--json").json["Countries"] if row["ISO3"] == "FRA")
     assert france["Was_USD_billion"] == confirmed[2]
+
+
+# --- the results of a load --------------------------------------------------------------------------------------------
+
+
+def test_a_load_prints_in_a_pipe_the_tables_and_the_changes_or_one_line_where_nothing_changed(past: Path) -> None:
+    database, changes = loaded_changes(past)
+    first = printed(database, changes, Form.TABLE)
+    assert "Countries and territories with a GDP of 100 billion USD or more: 76" in first
+    assert "What changed between 2025-10-15 and 2025-12-30, the 10 largest of" in first
+    unchanged = Changes(changes.until, changes.until, [], [])
+    assert printed(database, unchanged, Form.TABLE) == "unchanged since 2025-12-30\n"
+    assert json.loads(printed(database, unchanged, Form.JSON))["Changes"]["Countries"] == []
+
+
+def test_quiet_prints_no_tables_and_changes_only_prints_the_changes(past: Path) -> None:
+    database, changes = loaded_changes(past)
+    assert printed(database, changes, Form.TABLE, is_quiet=True) == ""
+    only = printed(database, changes, Form.TABLE, is_quiet=True, only_changes=True)
+    assert only.startswith("What changed between 2025-10-15 and 2025-12-30") and "Mean GDP" not in only
+
+
+def loaded_changes(home: Path) -> tuple[Path, Changes]:
+    with asked(Place(home / DATABASE)) as connection:
+        history = History(connection)
+        return home / DATABASE, last_refresh(connection, history, history.newest_imf())
+
+
+def printed(database: Path, changes: Changes, form: Form, is_quiet: bool = False, only_changes: bool = False) -> str:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        with asked(Place(database)) as connection:
+            show = show_load(connection, changes, form, is_quiet, only_changes)
+        show()
+    return out.getvalue()
