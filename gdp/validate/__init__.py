@@ -1,1 +1,1 @@
-"""Can it be trusted? A vintage by itself, against the last, and against other institutions."""
+"""Checks: can a vintage be trusted?"""

@@ -33,8 +33,7 @@ from gdp.validate.observations import (
 from gdp.validate.single_figures import deviations, usual_steps
 from utils import with_commas
 
-UNSETTLED = at.UNSETTLED
-LOOK_BACK, LOOK_AHEAD = 2, 0  # vintages of the publisher before, and after
+LOOK_BACK = 2  # vintages of the publisher that a new one is compared with
 
 
 class Surroundings(NamedTuple):
@@ -46,8 +45,6 @@ class Surroundings(NamedTuple):
     """
 
     earlier: Sequence[Statements] = ()
-    later: Sequence[Statements] = ()
-    is_unsettled: bool = False
     baselines: Mapping[str, Baseline] = {}
     releases: Sequence[Statement] = ()
     confirmed: Container[tuple[str, Key]] = frozenset()
@@ -386,7 +383,7 @@ def _contradicted(observations: Observations, one: Contradiction, fit: Fit, is_f
     if is_fatal:
         return fatal_on(observations, *one)
     either = f"{one.expected}; this vintage or {fit.baseline.name} is wrong, and a later one shows which"
-    return finding_on(observations, UNSETTLED, f"{one.check}: {one.seen}", either)
+    return finding_on(observations, at.UNSETTLED, f"{one.check}: {one.seen}", either)
 
 
 def check_countries(observations: Observations, baselines: Sequence[BaselineList]) -> Iterable[Finding]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from gdp.model import DUPLICATE, TWO_FIGURES, has_flag, joined_flags
 from gdp.validate.against_imf import in_billions
-from gdp.validate.findings import Finding, fatal_on, finding_on
+from gdp.validate.findings import Finding, Flagged, fatal_on, finding_on
 from gdp.validate.observations import Baseline, Key, Observations, is_left_out, million_of
 from gdp.validate.thresholds import AT_LEAST, MAX_TWICE_SHARE
 from utils import first_few
@@ -51,19 +51,21 @@ def check_twice(part: Observations) -> Iterable[Finding]:
         countries = first_few(sorted(country for country, _ in both))
         seen = f"{len(both)} figures without a source are for the same year as others: {countries}"
         yield finding_on(part, "figures left out", seen, "one figure a year; those with a source are used")
-    repeated = [name for name, flags in zip(part.countries, part.flags, strict=True) if has_flag(flags, DUPLICATE)]
+    repeated = [key for key, flags in zip(part.keys, part.flags, strict=True) if has_flag(flags, DUPLICATE)]
     if repeated:
-        yield finding_on(part, "a country twice", f"{first_few(repeated)} twice, with the same figure", "once")
+        seen = f"{first_few(country for country, _ in repeated)} twice, with the same figure"
+        flagged = Flagged(DUPLICATE, dict.fromkeys(repeated, "with the same figure"))
+        yield finding_on(part, "a country twice", seen, "once", flagged)
     if part.has_each_once:
         return
-    different = {key: figures for key, figures in figures_by_key(part).items() if len(figures) > 1}
-    if different:
-        named = first_few(
-            f"{name} ({' and '.join(map(in_billions, sorted(some)))})" for (name, _), some in different.items()
-        )
-        is_fatal = len(different) > max(MAX_TWICE_SHARE * len(part.statement.headlines), AT_LEAST)
-        finding = fatal_on if is_fatal else finding_on
-        yield finding(part, "a country twice", f"two figures for {named}", "one a year")
+    several = {key: sorted(figures) for key, figures in figures_by_key(part).items() if len(figures) > 1}
+    if several:
+        notes = {key: " and ".join(map(in_billions, figures)) for key, figures in several.items()}
+        seen = f"two figures for {first_few(f'{country} ({note})' for (country, _), note in notes.items())}"
+        if len(several) > max(MAX_TWICE_SHARE * len(part.statement.headlines), AT_LEAST):
+            yield fatal_on(part, "a country twice", seen, "one a year")
+        else:
+            yield finding_on(part, "a country twice", seen, "one a year", Flagged(TWO_FIGURES, notes))
 
 
 def _preference(row: Row, before: float | None) -> tuple[bool, float, float]:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
-from gdp.model import CONFIRMED, NEW_COUNTRY, ODD_YEAR, OUTSIDE_OUTLOOK, WIKIPEDIA
+from gdp.model import CONFIRMED, NEW_COUNTRY, ODD_YEAR, OUTSIDE_OUTLOOK, SOURCE_FLAGS, WIKIPEDIA
 from gdp.validate import thresholds as at
 from gdp.validate.against_imf import (
     Release,
@@ -62,10 +62,14 @@ def check_vintage(parts: Iterable[Observations], around: Surroundings) -> list[F
 
 
 def without(findings: Iterable[Finding], confirmed: Container[Key]) -> Iterator[Finding]:
-    """Yield findings without the figures of the IMF's column that a release of the IMF confirms."""
+    """Yield findings without the figures of the IMF's column that a release of the IMF confirms.
+
+    That the page has a figure twice is a fact all the same.
+    """
     for finding in findings:
         notes = {key: note for key, note in finding.notes.items() if key not in confirmed}
-        if finding.institution != "IMF" or len(notes) == len(finding.notes):
+        is_about_page = finding.institution != "IMF" or finding.flag in SOURCE_FLAGS
+        if is_about_page or len(notes) == len(finding.notes):
             yield finding
         elif notes:
             yield finding._replace(notes=notes)

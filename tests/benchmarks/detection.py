@@ -21,12 +21,12 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from gdp.validate.against_imf import Release, bundled
-from gdp.validate.consistency import UNSETTLED, Surroundings, judge, of_statement
+from gdp.validate.consistency import Surroundings, judge, of_statement
 from gdp.validate.findings import doubt_of
 from gdp.validate.observations import VARYING, Baseline, Key, Observations
 from gdp.validate.single_figures import check_moves, moves, steps_between, usual_steps_of
 from gdp.validate.single_vintage import check_vintage
-from gdp.validate.thresholds import COUNTRIES
+from gdp.validate.thresholds import COUNTRIES, UNSETTLED
 
 TIMES, SEED = 25, 24  # in which single edits and columns are drawn
 DAYS_AFTER = 40  # from a release to the page that has it

@@ -10,7 +10,6 @@ import pytest
 
 from gdp.validate import thresholds as at
 from gdp.validate.consistency import (
-    UNSETTLED,
     BaselineList,
     Fit,
     check_control_totals,
@@ -252,7 +251,7 @@ WRONG = changed(HUNDRED, dict.fromkeys(HUNDRED, 0.5))
 
 def test_one_vintage_alone_does_not_refuse_another_and_no_figure_is_flagged() -> None:
     (found,) = judge(observed(WRONG), [baseline(HUNDRED)], []).findings
-    assert (found.check, found.fatal, found.flag, found.notes) == (UNSETTLED, False, None, {})
+    assert (found.check, found.fatal, found.flag, found.notes) == (at.UNSETTLED, False, None, {})
     assert "this vintage or the other list is wrong" in found.expected
 
 

@@ -54,11 +54,13 @@ def test_a_list_in_which_many_have_two_figures_is_fatal(twice: int, number: int,
     (finding,) = check_twice(observed_twice(rows))
     assert (finding.check, finding.fatal) == ("a country twice", fatal)
     assert "C000 (9,000.00 and 9,000.01)" in finding.seen
+    assert finding.flag == ("fatal" if fatal else "two-figures") and len(finding.notes) == (0 if fatal else twice)
 
 
 def test_repeated_figures_and_figures_beside_uncited_ones_are_named() -> None:
     (finding,) = check_twice(observed({GERMANY: 5.0}, flags={GERMANY: "duplicate"}))
     assert finding.seen == "Germany twice, with the same figure" and not finding.fatal
+    assert (finding.flag, set(finding.notes)) == ("duplicate", {GERMANY})
     part = observed_twice([(GERMANY, 5000.0), (GERMANY, 9000.0)])
     part.columns["Flags"] = [None, "unsourced"]
     assert [one.check for one in check_twice(part)] == ["figures left out"]
