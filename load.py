@@ -34,7 +34,8 @@ from gdp.store.confirmations import Figure, confirm
 from gdp.store.database import Connection, asked, loading, sound
 from gdp.store.headlines import put_latest_view, replace_countries
 from gdp.store.history import History
-from gdp.store.ingest import Outcome, Remarks, World, check_stored, ingest, record_loads
+from gdp.store.ingest import Outcome, World, ingest
+from gdp.store.loads import Remarks, check_stored, record_loads
 from gdp.store.reader import CleanFile, OutOfOrder
 from gdp.store.restore import restore
 from gdp.store.schema import create_tables
@@ -47,7 +48,7 @@ from utils import Exit, StageError, checks_file, clean_file, home, log_file, rea
 MOST_WARNINGS = 10  # vintages that were not loaded; the log has them all
 
 
-class Loaded(NamedTuple):
+class LoadResult(NamedTuple):
     """What a load did: the change that it made to Countries_by_GDP, and the vintages that it refused."""
 
     changes: Changes
@@ -158,7 +159,7 @@ def export_tables(options: argparse.Namespace, database: Place) -> None:
 # --- loading ----------------------------------------------------------------------------------------------------------
 
 
-def load(source: Where, database: Place, force: bool = False, with_history: bool = False) -> Loaded:
+def load(source: Where, database: Place, force: bool = False, with_history: bool = False) -> LoadResult:
     """Load the clean records of `source`, all or none; raises StageError, and leaves the database as it was.
 
     What the checks find is shown on screen, in the log and in results/Checks.json. A fatal finding stops its vintage,
@@ -194,7 +195,7 @@ def load(source: Where, database: Place, force: bool = False, with_history: bool
     warn_of_unsourced(history, newest, outcome)
     warn_of_refused(outcome)
     report_loaded(outcome, database, changes)
-    return Loaded(changes, [vintage for vintage in outcome.refused if vintage in outcome.newest.values()])
+    return LoadResult(changes, [vintage for vintage in outcome.refused if vintage in outcome.newest.values()])
 
 
 def ranking_now(connection: Connection) -> Ranking:

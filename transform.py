@@ -4,7 +4,7 @@ Reads  results/Countries_by_GDP.json             raw records, as the source has 
 Writes results/Countries_by_GDP_Processed.json   billions of US dollars, years, ISO codes and regions, highest first
        results/Rejected.jsonl and Checks.json    rejected records with the reason; the World rows, which load compares with the sums
 
-From one .jsonl file to another, block by block and in the order of the lines, whatever their number.
+A .jsonl file becomes another one, chunk by chunk, in the order of its lines, at any size.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What was said when? The tables, the past in them, and the two databases."""
+"""The database: tables, vintages, and what was published when."""

@@ -5,18 +5,15 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 from gdp.model import CONFIRMATION_FIELDS, ESTIMATE_FIELDS, LOAD_FIELDS
 from gdp.places import Place
 from gdp.store import sqlite
-from gdp.store.schema import present_older_version
+from gdp.store.schema import Connection, present_older_version
 from utils import Exit, StageError, make_folder
 
-if TYPE_CHECKING:
-    from gdp.store.postgres import Postgres
-
-Connection: TypeAlias = "sqlite.Sqlite | Postgres"
+__all__ = ["Connection", "asked", "loading", "opened", "rows_of", "sound", "transaction"]
 
 # PostgreSQL folds names to lower case; these are written as the tables have them.
 _COMPUTED = ("Rank", "Mean_GDP_USD_billion", "Countries", "Share_percent", "Code", "First_day", "Last_day")

@@ -12,24 +12,24 @@ import hashlib
 import json
 import marshal
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from operator import itemgetter
 from typing import NamedTuple
 
 from gdp.model import CURRENT, IMF, PUBLISHERS, WIKIPEDIA, Estimate
 from gdp.store.database import Connection
+from gdp.store.dialect import ESTIMATES_KEY
 from gdp.store.history import History, State, is_baseline, million_of, observations_of
 from gdp.store.open_intervals import OpenIntervals, Writes
-from gdp.store.schema import ESTIMATES_KEY, index_estimates
+from gdp.store.schema import index_estimates
 from gdp.store.vintages import Vintage, vintage_of
 from gdp.validate.consistency import LOOK_BACK, Surroundings
 from gdp.validate.duplicates import one_figure_each
 from gdp.validate.findings import Finding, doubt_of, marked, new_among
 from gdp.validate.observations import Baseline, Key, Observations, Statement
 from gdp.validate.single_vintage import check_vintage
-from utils import PROJECT, Exit, StageError, pages_folder
+from utils import PROJECT, pages_folder
 
 World = Mapping[tuple[str, str], Mapping[int, float]]  # by institution and As_of: World rows by year, in millions
 Marks = tuple[list[str | None], list[str | None]]  # Flags and Note
@@ -56,7 +56,7 @@ class Outcome:
         self.outdated: list[Vintage] = []
         self.later_fatal: list[Finding] = []  # on vintages that were loaded before
         self.doubts: dict[tuple[str, str], str | None] = {}  # by publisher and As_of
-        self.checked_again: set[Vintage] = set()  # loaded before, and found otherwise now
+        self.checked_again: dict[Vintage, str] = {}  # loaded before, with other findings now, as JSON
         self.new_findings: dict[str, list[Finding]] = {}  # by publisher, on its newest vintage: not reported before
         self.older: Counter[str] = Counter()
         self.found_in_short: dict[Vintage, str] = {}  # as JSON
@@ -71,7 +71,7 @@ class Outcome:
         """Add a vintage of the file and what was found on it; `began` are its rows that are new."""
         self._found[vintage] = findings
         self.new_findings[vintage.publisher] = findings if began is None else new_among(findings, began)
-        self.found_in_short[vintage] = json.dumps([finding.in_short() for finding in findings])
+        self.found_in_short[vintage] = short_json(findings)
         before = self.newest.get(vintage.publisher)
         self.newest[vintage.publisher] = max(before or vintage, vintage)
         for older in {before, vintage} - {None, self.newest[vintage.publisher]}:
@@ -84,12 +84,17 @@ class Outcome:
 
     def add_loaded(self, vintage: Vintage, parts: list[Observations], figures: int) -> None:
         """Add a vintage that was stored, with the number of its figures."""
-        self.loaded[vintage] = (figures, fingerprint_of(parts))
+        self.loaded[vintage] = figures, fingerprint_of(parts)
 
     def add_unchanged(self, vintage: Vintage) -> None:
         """Add a vintage that the database has already."""
         self.unchanged.append(vintage)
         self.newest[vintage.publisher] = max(self.newest.get(vintage.publisher, vintage), vintage)
+
+
+def short_json(findings: Iterable[Finding]) -> str:
+    """Return findings without their notes, as Loads has them."""
+    return json.dumps([finding.in_short() for finding in findings])
 
 
 class Entry(NamedTuple):
@@ -357,7 +362,7 @@ class _Pass:
             self._load.outcome.add(vintage, findings, began)
             self._load.outcome.add_loaded(vintage, entry.parts, sum(map(len, parts)))
         elif is_changed:
-            self._load.outcome.checked_again.add(vintage)
+            self._load.outcome.checked_again[vintage] = short_json(findings)
 
     def _remember(self, parts: list[Observations], doubt: str | None) -> None:
         if doubt is None:
@@ -447,7 +452,7 @@ class _Series:
         self.intervals.finish(as_of, ends)
 
 
-# --- Loads ------------------------------------------------------------------------------------------------------------
+# --- unchanged vintages ----------------------------------------------------------------------------------------------
 
 
 def fingerprint_of(parts: list[Observations]) -> str:
@@ -465,54 +470,3 @@ def _rules() -> str:
     for file in files:
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
-
-
-class Remarks(NamedTuple):
-    """What Loads has of a vintage as JSON: what transform left out, and what the checks found."""
-
-    left_out: str | None = None
-    findings: str | None = None
-
-
-def record_loads(
-    connection: Connection, outcome: Outcome, file: str, sha256: str, remarks: Callable[[Vintage], Remarks]
-) -> None:
-    """Write into Loads what a load did: a row for each vintage that is new or has other figures."""
-    now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
-    history = History(connection)
-    rows = []
-    known = history.vintages.fingerprints
-    for vintage, (number, fingerprint) in outcome.loaded.items():
-        key = (vintage.publisher, vintage.as_of)
-        left_out, findings = remarks(vintage)
-        doubt, before = outcome.doubts.get(key), known.get(key)
-        if before and before.partition(":")[0] == fingerprint.partition(":")[0]:  # checked by other rules
-            history.update_load(vintage, Findings=findings, Doubt=doubt, Fingerprint=fingerprint)
-            continue
-        published = (vintage.as_of, number, vintage.publisher, ", ".join(vintage.institutions), vintage.source)
-        rows.append((now, file, sha256, *published, left_out, findings, doubt, fingerprint))
-    history.add_loads(rows)
-    update_checked(connection, outcome)
-
-
-def update_checked(connection: Connection, outcome: Outcome) -> None:
-    """Write into Loads what was found on vintages that were loaded before, where it changed."""
-    history = History(connection)
-    for vintage in outcome.checked_again:
-        history.update_load(vintage, Doubt=outcome.doubts.get((vintage.publisher, vintage.as_of)))
-
-
-def check_stored(connection: Connection, outcome: Outcome) -> None:
-    """Raise StageError (65) where the database has other figures than were loaded, as where a trigger changes them."""
-    history = History(connection)
-    for vintage in outcome.newest.values():
-        if vintage not in outcome.loaded:
-            continue
-        stored = sum(len(history.state(vintage.publisher, name, vintage.as_of)) for name in vintage.institutions)
-        number, _ = outcome.loaded[vintage]
-        if stored != number:
-            raise StageError(
-                Exit.BAD_DATA,
-                f"{connection.place} keeps {stored:,} of {number:,} figures as of {vintage.as_of}: a trigger or rule"
-                " changes what is loaded; remove it, or name another database with --database",
-            )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gdp.places import Place
-from gdp.store.schema import ESTIMATES_KEY, MARK, Dialect
+from gdp.store.dialect import ESTIMATES_KEY, MARK, Dialect
 from utils import Exit, StageError
 
 try:

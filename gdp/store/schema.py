@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from gdp.model import (
     CONFIRMATION_FIELDS,
@@ -15,26 +15,17 @@ from gdp.model import (
     WIKIPEDIA,
     Field,
 )
+from gdp.store.dialect import ESTIMATES_KEY, Dialect
 from utils import Exit, StageError
 
 if TYPE_CHECKING:
-    from gdp.store.database import Connection
+    from gdp.store.postgres import Postgres
+    from gdp.store.sqlite import Sqlite
+
+Connection: TypeAlias = "Sqlite | Postgres"
 
 SCHEMA_VERSION = 4
-APPLICATION_ID = 0x47445045  # "GDPE": marks an SQLite file as the suite's
-MARK = "gdp-etl"  # begins the comment of a table or view in PostgreSQL that is the suite's
 INDEX = "GDP_Estimates_standing"  # on what is current; the name is that of the first versions
-
-
-class Dialect(NamedTuple):
-    """What the two databases write differently."""
-
-    text: str  # compared byte by byte, as dates in ISO 8601 must be
-    by_key: str
-    number: str  # a column that counts the rows of Loads, where rows have no number of their own
-    order_of_loads: str
-    day_before: str
-    can_add_key: bool  # to an existing table
 
 
 class Table(NamedTuple):
@@ -52,7 +43,6 @@ _FIRST_ESTIMATES = (
 _FIRST_LOADS = "Loaded_at", "File", "SHA256", "As_of", "Rows"
 _SECOND_LOADS = (*_FIRST_LOADS, "Publisher", "Institutions", "Source")
 _FIRST_COUNTRIES = "Country", "ISO3", "Region", "Year", "GDP_USD_billion"
-ESTIMATES_KEY = "As_of", "Institution", "Country", "Year", "Publisher"
 TABLES = {
     "GDP_Estimates": Table(
         ESTIMATE_FIELDS,

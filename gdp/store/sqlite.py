@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from gdp.places import Place
-from gdp.store.schema import APPLICATION_ID, ESTIMATES_KEY, Dialect
+from gdp.store.dialect import APPLICATION_ID, ESTIMATES_KEY, Dialect
 from utils import Exit, StageError
 
 LOCK_WAIT_S = 10.0  # how long another program may hold the database before a load gives up

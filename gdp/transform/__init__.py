@@ -1,1 +1,1 @@
-"""What does a figure mean? The rules a record at a time, countries, and the path from raw to clean."""
+"""Rules: what does a raw value mean?"""

@@ -1,0 +1,64 @@
+"""The table Loads: a row for each vintage that was loaded, with what was found on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import NamedTuple
+
+from gdp.store.database import Connection
+from gdp.store.history import History
+from gdp.store.ingest import Outcome
+from gdp.store.vintages import Vintage
+from utils import Exit, StageError
+
+
+class Remarks(NamedTuple):
+    """What Loads has of a vintage as JSON: what transform left out, and what the checks found."""
+
+    left_out: str | None = None
+    findings: str | None = None
+
+
+def record_loads(
+    connection: Connection, outcome: Outcome, file: str, sha256: str, remarks: Callable[[Vintage], Remarks]
+) -> None:
+    """Write into Loads what a load did: a row for each vintage that is new or has other figures."""
+    now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+    history = History(connection)
+    rows = []
+    known = history.vintages.fingerprints
+    for vintage, (number, fingerprint) in outcome.loaded.items():
+        key = (vintage.publisher, vintage.as_of)
+        left_out, findings = remarks(vintage)
+        doubt, before = outcome.doubts.get(key), known.get(key)
+        if before and before.partition(":")[0] == fingerprint.partition(":")[0]:  # checked by other rules
+            history.update_load(vintage, Findings=findings, Doubt=doubt, Fingerprint=fingerprint)
+            continue
+        published = (vintage.as_of, number, vintage.publisher, ", ".join(vintage.institutions), vintage.source)
+        rows.append((now, file, sha256, *published, left_out, findings, doubt, fingerprint))
+    history.add_loads(rows)
+    update_checked(connection, outcome)
+
+
+def update_checked(connection: Connection, outcome: Outcome) -> None:
+    """Write into Loads what was found on vintages that were loaded before, where it changed."""
+    history = History(connection)
+    for vintage, findings in outcome.checked_again.items():
+        history.update_load(vintage, Doubt=outcome.doubts.get((vintage.publisher, vintage.as_of)), Findings=findings)
+
+
+def check_stored(connection: Connection, outcome: Outcome) -> None:
+    """Raise StageError (65) where the database has other figures than were loaded, as where a trigger changes them."""
+    history = History(connection)
+    for vintage in outcome.newest.values():
+        if vintage not in outcome.loaded:
+            continue
+        stored = sum(len(history.state(vintage.publisher, name, vintage.as_of)) for name in vintage.institutions)
+        number, _ = outcome.loaded[vintage]
+        if stored != number:
+            raise StageError(
+                Exit.BAD_DATA,
+                f"{connection.place} keeps {stored:,} of {number:,} figures as of {vintage.as_of}: a trigger or rule"
+                " changes what is loaded; remove it, or name another database with --database",
+            )
