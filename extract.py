@@ -17,13 +17,14 @@ import argparse
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from urllib.parse import urlsplit
 
-from gdp.model import WIKIPEDIA
+from gdp.model import IMF, WIKIPEDIA
 from gdp.options import EXTRACT, limits_of, parse, partition_maker
 from gdp.places import without_credentials
 from gdp.record_files import write_records
@@ -34,12 +35,15 @@ from gdp.runtime.stage import run_stage
 from gdp.runtime.terminal import waiting
 from gdp.sources import Answer, Month, Page, Reading, Refused, Source, Unreachable
 from gdp.sources.cache import cache_page, cached_name, cached_pages, everything_cached, is_cached, open_page
+from gdp.sources.http import within
 from gdp.sources.payloads import MIN_COUNTRIES, check_whole, country_count
 from gdp.sources.registry import SOURCES, fetch_releases, releases_in, source_of
 from gdp.sources.wikipedia.page import fetch_from
 from utils import Exit, StageError, raw_file, raw_parts, raw_stream
 
-NOTHING_CHANGED = "fetched, and nothing changed"
+NOTHING_CHANGED, FETCHED_NEW = "fetched, and nothing changed", "fetched, new"
+WITNESS_DEADLINE_S = 10.0
+WITNESS_DAYS = 7  # it changes twice a year
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,6 +65,8 @@ def run(options: argparse.Namespace) -> None:
         extract_releases(options)
     else:
         extract(options, options.output or raw_file())
+        if options.verify and (options.page or run_log.facts.get("fetched") == FETCHED_NEW):
+            fetch_witness(SOURCES[IMF.name])
 
 
 # --- many pages -------------------------------------------------------------------------------------------------------
@@ -169,13 +175,13 @@ def read_source(source: Source, options: argparse.Namespace) -> Reading:
     if isinstance(options.page, str):
         if source.name != WIKIPEDIA.name:
             raise StageError(Exit.USAGE, f"--page {options.page} is an address; name a file of {source.name}")
-        return fetch_source(source, partial(fetch_from, options.page), None)
+        return fetch_source(source, partial(fetch_from, options.page), None, options.as_of)
     release = options.release[0] if options.release else None
     if options.page:
         return read_file(None if source.name == WIKIPEDIA.name else source, options.page, release, options.as_of)
     try:
         release = releases_in(source, options.release)[0] if options.release else None
-        return fetch_source(source, partial(source.fetch, release), release)
+        return fetch_source(source, partial(source.fetch, release), release, options.as_of)
     except Unreachable as reason:
         raise unreachable(source.name, reason) from reason
     except StageError as failure:
@@ -186,14 +192,16 @@ def read_source(source: Source, options: argparse.Namespace) -> Reading:
 
 def read_file(source: Source | None, path: Where, release: Month | None, as_of: str | None) -> Reading:
     """Return the records of a file; `as_of` is the day of a page that states none. Raises StageError."""
-    page = open_page(path)
-    if as_of:
-        page = replace(page, saved=datetime.fromisoformat(as_of).replace(tzinfo=timezone.utc))
+    page = dated(open_page(path), as_of)
     try:
         source = source or source_of(page.content)
     except Refused as reason:
         raise refusal(page.location, reason) from reason
     reading = read_page(source, page, release)
+    if as_of and (source.name != WIKIPEDIA.name or states_date(reading)):
+        run_log.warn(
+            f"--as-of {as_of} is not used: {page.location} states its date, {reading.records[0]['As_of'][:10]}"
+        )
     countries = country_count(reading.records)
     if countries < MIN_COUNTRIES:
         run_log.warn(f"{page.location} is about {countries} countries: a part of a release, and no vintage by itself")
@@ -214,22 +222,34 @@ def read_page(source: Source, page: Page, release: Month | None = None) -> Readi
     }
     countries = country_count(reading.records)
     run_log.info(f"{len(reading.records)} figures of {countries} countries and aggregates read from {page.location}")
-    if source.name == WIKIPEDIA.name and (reading.revision is None or reading.revision.saved is None):
+    if source.name == WIKIPEDIA.name and not states_date(reading):
         run_log.warn(f"{page.location} does not state its date: used {page.saved:%Y-%m-%d}; name another with --as-of")
     return reading
+
+
+def states_date(reading: Reading) -> bool:
+    """Return whether a page states when it was saved."""
+    return reading.revision is not None and reading.revision.saved is not None
+
+
+def dated(page: Page, as_of: str | None) -> Page:
+    """Return a page with the day that the user gives to one that states none."""
+    return replace(page, saved=datetime.fromisoformat(as_of).replace(tzinfo=timezone.utc)) if as_of else page
 
 
 # --- fetching ---------------------------------------------------------------------------------------------------------
 
 
-def fetch_source(source: Source, fetch: Callable[[], Answer], release: Month | None) -> Reading:
+def fetch_source(
+    source: Source, fetch: Callable[[], Answer], release: Month | None, as_of: str | None = None
+) -> Reading:
     """Return the records of what is fetched, and cache it; raises StageError: 69 unreachable, 65 refused, 74.
 
     A page that states its revision is cached before it is read, as a refused one is worth a look. Anything else is
     cached after it could be read.
     """
-    answer = fetched(source, fetch)
-    page, revision = answer.page, answer.revision
+    answer = fetched(source, fetch, release)
+    page, revision = dated(answer.page, as_of), answer.revision
     if revision and revision.number:
         cache_once(source, str((revision.saved or page.saved).date()), answer)
     reading = read_page(source, page, release)
@@ -242,15 +262,19 @@ def fetch_source(source: Source, fetch: Callable[[], Answer], release: Month | N
     return reading
 
 
-def fetched(source: Source, fetch: Callable[[], Answer]) -> Answer:
-    """Return a source's answer; raises StageError: 69 unreachable, 65 refused."""
+def fetched(source: Source, fetch: Callable[[], Answer], release: Month | None) -> Answer:
+    """Return a source's answer, or its bundled release without network; raises StageError: 69 unreachable, 65."""
     if source.name == WIKIPEDIA.name and not os.environ.get("GDP_ETL_CONTACT"):
         run_log.detail("GDP_ETL_CONTACT is not set; Wikimedia asks for a contact and may answer 403 without")
     try:
         answer = fetch()
     except Unreachable as reason:
         run_log.facts["fetched"] = f"could not fetch: {without_credentials(str(reason))}"
-        raise unreachable(source.name, reason) from reason
+        bundled = source.releases.bundled(release) if source.releases and release else None
+        if bundled is None:
+            raise unreachable(source.name, reason) from reason
+        run_log.warn(f"could not reach {source.name} ({without_credentials(str(reason))}); used {bundled.sender}")
+        answer = bundled
     except Refused as reason:
         raise refusal(source.name, reason) from reason
     run_log.info(f"{source.name}: {urlsplit(answer.sender).hostname or answer.sender} answered")
@@ -266,7 +290,7 @@ def cache_once(source: Source, day: str, answer: Answer) -> None:
         run_log.info(f"{NOTHING_CHANGED}: it is in the cache already, as {name}")
         return
     path = cache_page(name, content)
-    run_log.facts["fetched"] = "fetched, new"
+    run_log.facts["fetched"] = FETCHED_NEW
     run_log.info(f"fetched, new as of {day}; cached as {path}")
 
 
@@ -289,6 +313,23 @@ def read_cached(source: Source, failure: StageError, max_age_days: int | None) -
         run_log.warn(used)
         return reading
     raise failure
+
+
+def fetch_witness(source: Source) -> None:
+    """Fetch a source's current release into the cache, for the checks of load; a failure is no failure of the run."""
+    cached = [path for path in cached_pages(source.name) if time.time() - path.stat().st_mtime < WITNESS_DAYS * 86_400]
+    if cached:
+        run_log.detail(f"--verify: {source.name} was asked less than {WITNESS_DAYS} days ago")
+        return
+    try:
+        answer = within(WITNESS_DEADLINE_S, lambda: source.fetch(None))
+        reading = source.read(answer.page, None)
+        check_whole(reading.records)
+        name = cached_name(source.name, reading.records[0]["As_of"][:10], answer.page.content)
+        cache_page(name, answer.page.content)  # also if it is there already: the file's time is when it was asked
+        run_log.info(f"--verify: {answer.sender} answered; cached as {name}")
+    except (Unreachable, Refused, StageError) as reason:
+        run_log.info(f"--verify: could not ask {source.name} for its release: {without_credentials(str(reason))}")
 
 
 def unreachable(name: str, reason: Unreachable) -> StageError:

@@ -85,6 +85,7 @@ class Releases(NamedTuple):
     between: Callable[[Month, Month], list[Month]]  # may raise Unreachable
     days: Callable[[Month], set[str]]  # on which a release may have been published
     meaning: str  # which there are, for a message
+    bundled: Callable[[Month], Answer | None] = lambda _release: None  # what comes with the suite, without network
     dropped: Mapping[Month, str] = {}  # releases without nominal GDP, with the reason
 
 

@@ -80,7 +80,7 @@ def download(url: str, patient: bool = False, deadline_s: float | None = None) -
     from the web.
     """
     try:
-        return _within(deadline_s or (PATIENT_DEADLINE_S if patient else DEADLINE_S), lambda: _download(url, patient))
+        return within(deadline_s or (PATIENT_DEADLINE_S if patient else DEADLINE_S), lambda: _download(url, patient))
     except Unreachable as reason:
         with contextlib.suppress(ValueError):
             reason.host = urlsplit(url).hostname
@@ -89,12 +89,12 @@ def download(url: str, patient: bool = False, deadline_s: float | None = None) -
 
 def call(url: str) -> None:
     """Call a URL and ignore its answer; raises Unreachable when no success (2xx) came within CALL_DEADLINE_S."""
-    _within(CALL_DEADLINE_S, lambda: _send("GET", url))
+    within(CALL_DEADLINE_S, lambda: _send("GET", url))
 
 
 def post(url: str, content: object) -> None:
     """Post something as JSON, once; raises Unreachable when nobody accepted it within CALL_DEADLINE_S."""
-    _within(CALL_DEADLINE_S, lambda: _send("POST", url, content))
+    within(CALL_DEADLINE_S, lambda: _send("POST", url, content))
 
 
 def paced(pause_s: float) -> Callable[[], None]:
@@ -163,7 +163,7 @@ def _read_body(answer: requests.Response) -> bytes:
     return bytes(body)
 
 
-def _within(deadline_s: float, work: Callable[[], Result]) -> Result:
+def within(deadline_s: float, work: Callable[[], Result]) -> Result:
     """Run `work` in a thread that can be left behind: no socket timeout bounds a name look-up or a slow drip."""
     outcome: list[Result | BaseException] = []
 

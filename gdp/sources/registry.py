@@ -10,7 +10,7 @@ from pathlib import Path
 from gdp.places import without_credentials
 from gdp.runtime.run_log import run_log
 from gdp.runtime.terminal import progress
-from gdp.sources import Month, NotFound, Page, Reading, Refused, Releases, Source, Span, Unreachable
+from gdp.sources import Answer, Month, NotFound, Page, Reading, Refused, Releases, Source, Span, Unreachable
 from gdp.sources.cache import cache_page, cached_name, cached_pages
 from gdp.sources.http import paced
 from gdp.sources.imf.source import SOURCE as IMF_SOURCE
@@ -118,15 +118,18 @@ def _fetch_missing(source: Source, missing: list[Month], pause_s: float | None) 
     wait = paced(PAUSE_S if pause_s is None else pause_s)
     with progress(len(missing), "releases fetched") as advance:
         for release in missing:
-            if silent == MAX_SILENT:
-                failed.append(f"{release} (not requested, as there is no answer)")
-                continue
-            wait()
             try:
-                paths[release] = _fetch(source, release)
+                if silent == MAX_SILENT:
+                    raise Unreachable("not requested, as there is no answer")
+                wait()
+                paths[release] = _cache(source, release, source.fetch(release))
                 silent = 0
             except (Unreachable, Refused) as reason:
-                silent = 0 if isinstance(reason, NotFound | Refused) else silent + 1
+                silent = 0 if isinstance(reason, NotFound | Refused) else min(silent + 1, MAX_SILENT)
+                if answer := _releases_of(source).bundled(release):
+                    run_log.detail(f"{release}: read {answer.sender}, as it could not be fetched: {reason}")
+                    paths[release] = _cache(source, release, answer)
+                    continue
                 failed.append(f"{release} ({without_credentials(str(reason))})")
                 run_log.detail(f"could not fetch {failed[-1]}")
             advance(1)
@@ -140,12 +143,11 @@ def _cached(source: Source, release: Month) -> Path | None:
     return max(cached, key=lambda path: path.stat().st_mtime_ns, default=None)
 
 
-def _fetch(source: Source, release: Month) -> Path:
-    """Return the cached file of a release that is fetched now; raises Unreachable and Refused."""
-    answer = source.fetch(release)
+def _cache(source: Source, release: Month, answer: Answer) -> Path:
+    """Cache the answer for a release, and return its file; raises Refused."""
     reading = source.read(answer.page, release)
     check_whole(reading.records)
     content = answer.page.content
     path = cache_page(cached_name(source.name, reading.records[0]["As_of"], content), content)
-    run_log.detail(f"fetched the release of {release}: {answer.sender} answered; cached as {path}")
+    run_log.detail(f"the release of {release}: {answer.sender} answered; cached as {path}")
     return path

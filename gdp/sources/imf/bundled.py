@@ -7,14 +7,21 @@ tests/make_imf_releases.py writes the file; docs/data.md has its provenance.
 from __future__ import annotations
 
 import gzip
+from decimal import Decimal
 from functools import cache
 from typing import NamedTuple
 
+from gdp.sources import Answer, Month
 from gdp.sources.imf.releases import PUBLISHED
+from gdp.sources.imf.sdmx import dataflow_of
+from gdp.sources.payloads import page_of_download
 from utils import PROJECT, read_bytes
 
 RELEASES_FILE = PROJECT / "data" / "imf_releases.csv.gz"
 LAST_ACTUAL = "last_actual"  # instead of a year: the last year that is no projection, in the IMF's words
+SDMX_HEADER = (
+    "STRUCTURE_ID,INDICATOR,FREQUENCY,COUNTRY,TIME_PERIOD,OBS_VALUE,PUBLICATION_DATE,LATEST_ACTUAL_ANNUAL_DATA"
+)
 WHOLE_RELEASE = 1_000  # figures; of the release of April 2026 only those of one year are known
 
 
@@ -67,6 +74,22 @@ def _lines() -> list[str]:
 def _bundle_of(lines: list[str]) -> Bundle:
     rows = (line.split(",") for line in lines[1:])
     return Bundle(lines[0].split(",")[2:], [Row(iso3, year, cells) for iso3, year, *cells in rows])
+
+
+def bundled_answer(release: Month) -> Answer | None:
+    """Return a whole bundled release in the form of SDMX's CSV; None for any other."""
+    name = str(release)
+    if name not in bundle().releases or not bundle().is_whole(name):
+        return None
+    texts = bundle().texts(name)
+    last_actual = {code: text for (code, year), text in texts.items() if year == LAST_ACTUAL}
+    about = f"IMF.RES:{dataflow_of(release)}(1.0.0),NGDPD,A"
+    rows = [
+        f"{about},{code},{year},{Decimal(text).scaleb(9):f},{day_of_release(name)},{last_actual.get(code, '')}"
+        for (code, year), text in texts.items() if year != LAST_ACTUAL
+    ]  # fmt: skip
+    content = "\n".join([SDMX_HEADER, *rows, ""]).encode()
+    return Answer(page_of_download(content, "the bundled releases"), "the bundled releases")
 
 
 def day_of_release(release: str) -> str:

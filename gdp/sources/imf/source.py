@@ -15,6 +15,7 @@ from typing import Any
 from gdp.model import IMF
 from gdp.sources import Answer, Month, NotFound, Page, Reading, Refused, Releases, Source, Unreachable
 from gdp.sources.imf import datamapper, dbnomics, sdmx, weo_files
+from gdp.sources.imf.bundled import bundled_answer
 from gdp.sources.imf.releases import WITHOUT_GDP, possible_days, releases_between
 from gdp.sources.imf.weo_model import INDICATOR, INSTITUTION, Outlook, reading_of
 from gdp.sources.payloads import (
@@ -171,6 +172,6 @@ SOURCE = Source(
     Releases(
         _releases_between, possible_days,
         f"one each April and October, in 2011 September, and in {WITHOUT_GDP} none with nominal GDP",
-        {WITHOUT_GDP: "the IMF published six series then, and no nominal GDP"},
+        bundled_answer, {WITHOUT_GDP: "the IMF published six series then, and no nominal GDP"},
     ),
 )  # fmt: skip
