@@ -86,10 +86,7 @@ def _is_baseline_in(row: Row | None, year: int) -> bool:
 
 
 def _baselines(connection: Connection, before: Vintage | None, rows: Iterable[Row]) -> dict[Key, Row]:
-    """Return the figures that these rows are compared with: the current one of a vintage, or the last unflagged one.
-
-    `Is_current` in a baseline says which of the two it is.
-    """
+    """Return the figures that these rows are compared with: the current one of a vintage, or the last unflagged one."""
     wanted = {(row["Country"], row["Year"]) for row in rows}
     if before is None or not wanted:
         return {}

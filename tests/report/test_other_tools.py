@@ -155,7 +155,7 @@ def test_a_missing_folder_is_refused_before_the_work(loaded: Path, tmp_path: Pat
 
 
 def test_an_export_that_is_killed_leaves_no_package_that_contradicts_its_files(exported: Path, tmp_path: Path) -> None:
-    """Whatever is renamed before the kill, the package that described the old files is gone."""
+    """Before the first file is replaced, the package that describes the old ones is removed."""
     new = [tmp_path / name for name in ("Countries_by_GDP.csv", "GDP_Estimates.csv", "datapackage.json")]
     new[0].write_text("new")  # the second one is missing: the end comes there
     with pytest.raises(StageError):

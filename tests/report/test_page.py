@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gdp.places import Place
 from gdp.transform.countries import fold, reference
+from report import write_report, write_site
 from tests.conftest import query
 from tests.looked_at import make_past
-from tests.report.conftest import REPORT, needs_chromium, opened, write
+from tests.report.conftest import REPORT, Seen, needs_chromium, opened, write
 from tests.store.loading import DATABASE
 
 if TYPE_CHECKING:
@@ -213,3 +215,26 @@ def test_a_hostile_name_is_text_and_nothing_else(browser: Browser, hostile: Path
         seen.page.click("#save-csv")
     assert all(row[0][0] not in "=+-@" for row in csv.reader(saved.value.path().read_text().splitlines()))
     assert seen.page.locator("img, iframe").count() == 0 and seen.errors == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_pages_of_the_site_fit_have_no_errors_and_axe_finds_nothing(
+    browser: Browser, past: Path, scheme: Any, width: int
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    site = past / "site"
+    write_report(Place(past / DATABASE), past / REPORT, site)
+    write_site(Place(past / DATABASE), site, "https://me.github.io/gdp/")
+    pages = [site / "index.html", *sorted((site / "vintages").iterdir())[:1]]
+    assert len(list((site / "vintages").iterdir())) == 5
+    for page in pages:
+        size = {"width": width, "height": 800}
+        context = browser.new_context(color_scheme=scheme, viewport=size, bypass_csp=True)  # type: ignore[arg-type]
+        seen = Seen(context.new_page())
+        seen.page.goto(page.as_uri())
+        assert seen.page.evaluate("document.documentElement.scrollWidth") == width
+        found = Axe().run(seen.page).response["violations"]
+        assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == []
+        assert seen.errors == []
