@@ -159,11 +159,16 @@ def check_moves(
     judged: Container[Key],
     usual: Mapping[str, float] | None = None,
 ) -> Iterable[Finding]:
-    """A figure changes as honest figures do; `judged` are those that the IMF's releases confirm or contradict.
+    """A figure changes as honest figures do. What is as in the last vintage was judged there.
 
-    `usual` has the usual steps, by the bundled releases if it is not given.
+    `judged` are the figures that the IMF's releases confirm or contradict. `usual` has the usual steps, by the bundled
+    releases if it is not given.
     """
-    open_ones = [one for one in found if one.figure != one.before.figure and one.key not in judged]
+    before = last.figures if last else {}
+    open_ones = [
+        one for one in found
+        if one.figure != one.before.figure and one.key not in judged and before.get(one.key) != one.figure
+    ]  # fmt: skip
     if not open_ones:
         return
     far = _unusual(observations, found, open_ones, usual or usual_steps())
@@ -208,7 +213,8 @@ def _unusual(
         for one in open_ones if one.key in deviation and not _is_rounding(observations, one)
     }  # fmt: skip
     first = sorted(scores, key=lambda key: -scores[key])[: at.MOST_FLAGGED]
-    least = at.LEAST_SCORE if observations.institution == "IMF" else at.LEAST_SCORE_OTHERS
+    is_imf_column = observations.institution == "IMF" and observations.publisher == WIKIPEDIA.name
+    least = at.LEAST_SCORE if is_imf_column else at.LEAST_SCORE_OTHERS
     return {key for key in first if scores[key] > least} | {key for key in scores if scores[key] > at.BEYOND_SCORE}
 
 

@@ -105,9 +105,17 @@ def test_an_unusual_change_is_flagged_from_a_score_on(score: float, expected: se
 
 
 @pytest.mark.parametrize(("score", "expected"), [(4.1, {FIRST}), (3.9, set())])
-def test_other_institutions_revise_more(score: float, expected: set[Key]) -> None:
+def test_other_institutions_and_the_imf_itself_revise_more(score: float, expected: set[Key]) -> None:
     now = changed(HUNDRED, {**dict.fromkeys(HUNDRED, 0.01), FIRST: 0.01 + score * ROOT})
     assert flagged(now, HUNDRED, OLDER, "World Bank") == expected
+    assert flagged(now, HUNDRED, OLDER, source=IMF_ITSELF) == expected
+
+
+def test_what_is_as_in_the_last_vintage_was_judged_there() -> None:
+    now = changed(HUNDRED, {FIRST: 0.5})
+    page, last = observed(now), Statement(BEFORE, now)  # it was flagged, so that the baseline is the one before
+    assert not list(check_moves(page, moves(page, last, Baseline(HUNDRED.items), []), last, ()))
+    assert list(check_moves(page, moves(page, None, Baseline(HUNDRED.items), []), None, ()))
 
 
 def test_the_six_most_unusual_are_flagged_the_largest_change_first() -> None:
