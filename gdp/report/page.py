@@ -43,10 +43,12 @@ class CompiledTemplates(BytecodeCache):
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         """Write a compiled template; where that cannot be, the next run compiles it again."""
+        if sys.dont_write_bytecode:
+            return
         path = _compiled(bucket.key)
         temporary = path.with_name(f"{path.name}.{os.getpid()}")
         with contextlib.suppress(OSError):
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_bytes(bucket.bytecode_to_string())
             temporary.replace(path)
 
@@ -60,7 +62,7 @@ def template(name: str = "report.html") -> Template:
     """Return a template of web/, compiled; report.py asks for it while load is at work."""
     environment = Environment(
         loader=FileSystemLoader(WEB), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        bytecode_cache=None if sys.dont_write_bytecode else CompiledTemplates(),
+        bytecode_cache=CompiledTemplates(),
     )  # fmt: skip
     environment.filters.update(figure=with_commas, share=share, count=count, region_colour=region_colour)
     environment.tests["flagged"] = is_flagged_by_check

@@ -12,7 +12,7 @@ from typing import Any
 from gdp.model import CURRENT, IMF, INSTITUTIONS, PROJECTION, PUBLISHERS, is_flagged_by_check
 from gdp.report.attribution import kind_of, year_of
 from gdp.report.svg import institution_colour
-from gdp.sources.imf.bundled import LAST_ACTUAL, bundle, day_of_release
+from gdp.sources.imf.bundled import LAST_ACTUAL, WHOLE_RELEASE, bundle, day_of_release
 from gdp.store.database import Connection, rows_of
 from gdp.transform.countries import reference
 
@@ -125,11 +125,10 @@ def bundled_release(loaded_as_of: str) -> Row | None:
 
     By country it has the first year, the last actual year, and a figure a year in billions of USD, null for none.
     """
-    releases = bundle()
-    release = next((one for one in reversed(releases.releases) if releases.is_whole(one)), None)
-    if release is None or day_of_release(release) <= loaded_as_of[:10]:
+    newest = newest_whole_release()
+    if newest is None or day_of_release(newest[0]) <= loaded_as_of[:10]:
         return None
-    cells = releases.texts(release)
+    release, cells = newest
     figures: dict[str, dict[int, float]] = {}
     for (iso3, year), text in cells.items():
         if year != LAST_ACTUAL:
@@ -139,6 +138,15 @@ def bundled_release(loaded_as_of: str) -> Row | None:
         "colour": institution_colour("IMF"), "day": day_of_release(release),
         "countries": {code: _in_a_row(years, cells.get((code, LAST_ACTUAL)), code) for code, years in figures.items()},
     }  # fmt: skip
+
+
+def newest_whole_release() -> tuple[str, dict[tuple[str, str], str]] | None:
+    """Return the name of the newest bundled release of all years, and its cells."""
+    for release in reversed(bundle().releases):
+        cells = bundle().texts(release)
+        if len(cells) > WHOLE_RELEASE:
+            return release, cells
+    return None
 
 
 def _in_a_row(years: dict[int, float], last_actual: str | None, iso3: str) -> Figures:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,6 +14,7 @@ import pytest
 import report
 from gdp.model import ESTIMATE_FIELDS, is_flagged_by_check
 from gdp.places import Place
+from gdp.report import page
 from gdp.report.time_series import time_series
 from gdp.store.database import asked
 from load import load
@@ -172,3 +174,24 @@ def test_estimates_without_room_in_the_page_are_counted(past: Path, capsys: pyte
 def test_a_report_on_nothing_says_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert report.main([]) == 66
     assert "run python etl_process.py first" in capsys.readouterr().err
+
+
+def test_a_compiled_template_is_used_again_and_made_again_when_its_source_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "WEB", tmp_path / "web")
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "cache"))
+    (tmp_path / "web").mkdir()
+    source = tmp_path / "web" / "x.html"
+    for text in ("first", "second"):
+        source.write_text(text)
+        for _ in range(2):
+            page.template.cache_clear()
+            assert page.template("x.html").render() == text
+        (compiled,) = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+        assert text.encode() in compiled.read_bytes()
+    compiled.write_bytes(b"cut")
+    page.template.cache_clear()
+    assert page.template("x.html").render() == "second"
+    page.template.cache_clear()
