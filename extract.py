@@ -308,7 +308,7 @@ def read_cached(source: Source, failure: StageError, max_age_days: int | None) -
         except StageError as unreadable:
             run_log.warn(str(unreadable))
             continue
-        used = f"{reason}; used the cached page of {day:%Y-%m-%d}, {age} days old"
+        used = f"{reason}; used the page of {day:%Y-%m-%d}, {age} days old"
         run_log.facts["fetched"] = used
         run_log.warn(used)
         return reading

@@ -27,6 +27,10 @@ _YEARS = re.compile(r"(?<!\d)((?:19|20)\d\d)(?:\s?[-–—/]\s?((?:19|20)?\d\d)(
 _SHORT_YEAR = re.compile(r"(?:\bFY\s?|(?<!\w)['’])(\d\d)(?!\d)", re.IGNORECASE)  # FY25, '25
 _LAST_SHORT_YEAR = 49  # '49 is 2049 and '50 is 1950: no list projects so far or begins so early
 _ESTIMATED = re.compile(r"^(?:FY\s?)?(.*?)\s*(?:\(?(?:est\.?|estimates?|[efp])\)?)?$", re.IGNORECASE)
+# "2024 or latest available": the year of some figures, and nobody knows of which.
+_VAGUE_YEAR = re.compile(
+    r"\b(?:latest|most recent|nearest|closest|last available|or (?:earlier|later|before))\b", re.IGNORECASE
+)
 # A year after these words is the year of publication, not the figures' year.
 _RELEASE = re.compile(
     r"\b(?:WEO|World Economic Outlook|as of|updated?|retrieved|accessed|released?|published)\b[^\d()\[\]]{0,20}\d{4}\b",
@@ -47,9 +51,12 @@ def year_of_cell(text: str) -> int:
 def year_of_heading(text: str) -> tuple[int, bool] | None:
     """Return the year that a heading states, of a range ("2022–24") the last, and whether it states another one too.
 
-    Returns None when it states no year; raises Unreadable when it states two and neither is the year of a release.
+    Returns None when it states no year, or one of some figures only ("2024 or latest available"); raises Unreadable when
+    it states two and neither is the year of a release.
     """
     heading = _with_full_years(FOOTNOTE.sub(" ", text))
+    if _VAGUE_YEAR.search(heading):
+        return None
     years = {_last_year(found) for found in _YEARS.finditer(heading)}
     if len(years) < 2:
         return (years.pop(), _has_split_year(heading)) if years else None

@@ -308,7 +308,7 @@ def test_an_interrupted_extract_goes_on_with_the_next_page(
     wait_for(tmp_path / ".raw.jsonl.going", 4, "pages")
     with logged() as lines:
         extract_pages(paths, target, limit)
-    assert has_line(lines, "going on: 4 pages were done before")
+    assert has_line(lines, "continuing: 4 pages are done already")
     extract_pages(paths, want, limit)
     assert target.read_bytes() == want.read_bytes()
 
