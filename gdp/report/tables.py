@@ -47,6 +47,9 @@ ROSE, FELL = "↑", "↓"  # by so many ranks
 FLAGGED = "*"  # before a figure, so that decimals are in line
 MOST_RELEASES = 40  # of the IMF, twenty years, among which a figure of the page is looked up
 SHOWN_AFTER_A_LOAD = 10  # the largest changes; --changes has them all
+WHAT_TO_DO = (
+    "A flagged figure is no baseline for later ones. If it is right: python load.py --confirm CODE --because REASON"
+)
 FLAGGED_MEANS = f"{FLAGGED} flagged by a check: load.py --findings and load.py --country have the reason"
 
 LARGE_ECONOMIES = f"""
@@ -329,6 +332,7 @@ def _show_findings(vintage: Vintage, findings: list[Row], flagged: list[Row]) ->
         ],
         frozenset({"Year", "GDP_USD_billion"}),
         spare=("Flags",),
+        below=WHAT_TO_DO if flagged else "",
     ))  # fmt: skip
 
 

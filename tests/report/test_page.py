@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,32 @@ def test_nothing_in_an_address_breaks_the_page(browser: Browser, made: Path) -> 
     seen.page.evaluate("location.hash = '#country=burma&of=nonsense&year=-1&by=%E0%A4%A&sort=x&map=x&area=x&region=x'")
     seen.page.wait_for_function("document.querySelectorAll('#chosen button').length === 1")
     assert seen.chosen() == ["Myanmar"] and seen.errors == []
+
+
+OBJECT_PROTOTYPE = (
+    "constructor", "__defineGetter__", "__defineSetter__", "hasOwnProperty", "__lookupGetter__", "__lookupSetter__",
+    "isPrototypeOf", "propertyIsEnumerable", "toString", "valueOf", "__proto__", "toLocaleString",
+)  # fmt: skip
+
+
+def test_a_country_may_have_any_name_of_a_property_of_objects(browser: Browser, past: Path) -> None:
+    codes = ("USA", "CHN", "DEU", "JPN", "IND", "GBR", "FRA", "ITA", "RUS", "CAN", "BRA", "ESP")
+    with sqlite3.connect(past / DATABASE) as database:
+        for name, code in zip(OBJECT_PROTOTYPE, codes, strict=True):
+            database.execute("UPDATE GDP_Estimates SET Country = ?, ISO3 = NULL WHERE ISO3 = ?", (name, code))
+    write(past / REPORT, past / DATABASE)
+    seen = opened(browser, past / REPORT)
+    assert set(OBJECT_PROTOTYPE) == set(seen.page.evaluate("Object.getOwnPropertyNames(Object.prototype)"))
+    assert set(seen.names()[:12]) == set(OBJECT_PROTOTYPE)
+    for name in OBJECT_PROTOTYPE:
+        seen.page.evaluate(f"location.hash = '#country={name}&by=imf.wikipedia&year=2025'")
+        seen.page.wait_for_function(f"document.querySelector('#chosen').textContent === '{name}'")
+        assert len(seen.estimates(1)) == 5
+        seen.page.fill("#name-filter", name)
+        assert seen.names()[0] == name
+        seen.page.fill("#name-filter", "")
+    seen.page.select_option("#map-mode", "change")
+    assert seen.errors == []
 
 
 # The choices whose words have no room beside the padding and the arrow.
