@@ -50,8 +50,8 @@ REMEDIES = {
 }
 # libpq reports these before there is a session, and so without a SQLSTATE
 _BEFORE_A_SESSION = (
-    (re.compile(r"password authentication failed|no pg_hba\.conf entry|no password supplied|role \".*\" does not exist"),
-     Exit.NOT_ALLOWED),
+    (re.compile(r"password authentication failed|no pg_hba\.conf entry|no password supplied"), Exit.NOT_ALLOWED),
+    (re.compile(r"role \".*\" does not exist"), Exit.NOT_ALLOWED),
     (re.compile(r"database \".*\" does not exist"), Exit.NO_INPUT),
     (re.compile(r"too many (?:clients|connections)|remaining connection slots|is starting up"), Exit.LOCKED),
 )  # fmt: skip
@@ -178,11 +178,13 @@ class Postgres:
     def close_estimates(self, ends: Iterable[tuple[str, tuple[object, ...]]]) -> None:
         """Set Until of rows of GDP_Estimates, each named by its key, by one statement."""
         rows = [(until, *key) for until, key in ends]
-        self._merge(rows, "UPDATE GDP_Estimates AS own SET Until = some.New_until FROM Some_estimates AS some WHERE")
+        self._merge(rows, "UPDATE GDP_Estimates AS own SET Until = given.New_until FROM Some_estimates AS given WHERE")
 
     def remove_estimates(self, keys: Iterable[tuple[object, ...]]) -> None:
         """Remove rows of GDP_Estimates by their keys, by one statement."""
-        self._merge([("", *key) for key in keys], "DELETE FROM GDP_Estimates AS own USING Some_estimates AS some WHERE")
+        self._merge(
+            [("", *key) for key in keys], "DELETE FROM GDP_Estimates AS own USING Some_estimates AS given WHERE"
+        )
 
     def _merge(self, rows: list[tuple[object, ...]], statement: str) -> None:
         """Copy keys into a temporary table, and execute a statement on the rows that they name."""
@@ -195,7 +197,7 @@ class Postgres:
         )
         self.execute("TRUNCATE Some_estimates")
         self._copy(f"Some_estimates (New_until, {names})", rows)
-        self.execute(f"{statement} {' AND '.join(f'own.{name} = some.{name}' for name in ESTIMATES_KEY)}")
+        self.execute(f"{statement} {' AND '.join(f'own.{name} = given.{name}' for name in ESTIMATES_KEY)}")
 
     def rollback(self) -> None:
         """Undo what was done since begin; where the server is gone, it has done so."""
@@ -217,7 +219,7 @@ def _with_percents(statement: str) -> str:
 
 @contextlib.contextmanager
 def server(place: Place) -> Iterator[Postgres]:
-    """Yield a connection to a server; raises StageError: 2 for a URL that PostgreSQL does not understand, else by code."""
+    """Yield a connection to a server; raises StageError (2) for a URL that PostgreSQL does not understand."""
     try:
         connection = Postgres(place)
     except psycopg.ProgrammingError:
