@@ -333,7 +333,7 @@ def refuse_all(checks: bytes, findings: list[Finding]) -> None:
     fatal = dict.fromkeys(f"{finding.check} ({finding.institution})" for finding in findings if finding.fatal)
     raise StageError(
         Exit.BAD_DATA,
-        f"not loaded, the database is unchanged: {', '.join(fatal)}; see {checks_file()}, and --force to load it anyway",
+        f"not loaded, the database is unchanged: {', '.join(fatal)}; see {checks_file()}; --force loads it anyway",
     )
 
 

@@ -2,7 +2,7 @@
 
 Reads  results/Countries_by_GDP.json             raw records, as the source has them
 Writes results/Countries_by_GDP_Processed.json   billions of US dollars, years, ISO codes and regions, highest first
-       results/Rejected.jsonl and Checks.json    rejected records with the reason; the World rows, which load compares with the sums
+       results/Rejected.jsonl and Checks.json    rejected records with the reason; World rows, which load needs
 
 A .jsonl file becomes another one, chunk by chunk, in the order of its lines, at any size.
 """

@@ -124,7 +124,7 @@ class CleanFile:
             yield without_repeats(joined(some))
 
     def _parts(self) -> Iterator[Observations]:
-        """Yield the observations of a stream chunk by chunk, read by other processes; a thread hashes them meanwhile."""
+        """Yield the observations of a stream chunk by chunk, read by other processes and hashed by a thread."""
         from concurrent.futures import ThreadPoolExecutor
 
         from gdp.runtime.chunks import chunks_in

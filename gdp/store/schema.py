@@ -343,7 +343,7 @@ def _present(connection: Connection, name: str, there: str, columns: set[str]) -
     missing = {"Flags": f"{FLAGS_OF_NOTE} AS Flags"}
     shown = [
         field.name if field.name.lower() in columns
-        else missing.get(field.name, f"CAST(NULL AS {_SQL_TYPES[field.python_type].format(text='TEXT')}) AS {field.name}")
+        else missing.get(field.name, f"CAST(NULL AS {_SQL_TYPES[field.python_type]}) AS {field.name}".format(text="TEXT"))
         for field in TABLES[name].fields.values()
     ]  # fmt: skip
     if name == "Loads":  # a view has no number of its own

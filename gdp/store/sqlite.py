@@ -17,7 +17,8 @@ SMALL_LOAD_BYTES = 8_000_000  # of clean records, about 25,000: all that they ch
 VALUES_A_STATEMENT = 32_000  # SQLite allows 32,766
 CODES = {
     sqlite3.SQLITE_BUSY: Exit.LOCKED, sqlite3.SQLITE_LOCKED: Exit.LOCKED, sqlite3.SQLITE_NOMEM: Exit.NO_RESOURCES,
-    sqlite3.SQLITE_NOTADB: Exit.BAD_DATA, sqlite3.SQLITE_CORRUPT: Exit.BAD_DATA, sqlite3.SQLITE_CONSTRAINT: Exit.BAD_DATA,
+    sqlite3.SQLITE_NOTADB: Exit.BAD_DATA, sqlite3.SQLITE_CORRUPT: Exit.BAD_DATA,
+    sqlite3.SQLITE_CONSTRAINT: Exit.BAD_DATA,
     sqlite3.SQLITE_PERM: Exit.NOT_ALLOWED, sqlite3.SQLITE_READONLY: Exit.NOT_ALLOWED,
     sqlite3.SQLITE_AUTH: Exit.NOT_ALLOWED,
 }  # fmt: skip

@@ -205,10 +205,12 @@ def millions(numbers: list[int], factor: Decimal) -> list[float]:
 _FRACTIONS = [repr(one / 100).encode()[1:] for one in range(100)]
 
 
-def texts_of(numbers: list[int] | list[float]) -> list[bytes]:
-    """Return numbers as JSON has them."""
+def texts_of(numbers: list[int] | list[float], end: str = "") -> list[bytes]:
+    """Return numbers as JSON has them, each with the same text behind it."""
+    if not numbers:
+        return []
     # in half the time of json; orjson, as quick, ends the process where memory is short
-    return repr(numbers)[1:-1].encode().split(b", ") if numbers else []
+    return (repr(numbers)[1:-1].replace(", ", f"{end}\0") + end).encode().split(b"\0")
 
 
 def texts_of_billions(cents: list[int]) -> tuple[list[bytes], list[bytes]]:

@@ -39,8 +39,8 @@ from utils import MAX_NAMED
 
 YEAR = b'", "Year": '  # what follows the figure in a raw line
 NOTHING = b"\n"  # no line ends in it
-# of a clean line: the country, what precedes the figure, its whole, its fraction, what precedes its millions, they, the end
-PARTS = 7
+# of a clean line: the country, the text before the figure, its whole, its fraction, the text before its millions, those
+PARTS = 6
 DONE = b"done"  # replaces the figure of a line that was read by itself
 DAMAGED = "\ufffd".encode()  # readers, Spark's among them, write it instead of bytes that are not UTF-8
 _NAMES = [*RAW_FIELDS]
@@ -91,7 +91,7 @@ class _Known:
 
 
 def _cut(line: bytes) -> tuple[bytes, bytes]:
-    """Return a raw line up to the end of its figure, and the rest; a text cannot contain an unescaped quotation mark."""
+    """Return a raw line up to the end of its figure, and the rest; no text has an unescaped quotation mark."""
     head, year, column = line.partition(YEAR)
     return head, year + column
 
@@ -160,10 +160,10 @@ class _Chunk:
             if self.figures[place] is not DONE:
                 self.begins[place] = self.read_by_itself(number - length + place)
         cents = hundredths(numbers, self.factor)
-        parts = [b"}\n"] * (length * PARTS)
+        parts = [b""] * (length * PARTS)
         parts[::PARTS] = self.begins
         parts[2::PARTS], parts[3::PARTS] = texts_of_billions(cents)
-        parts[5::PARTS] = texts_of(millions(numbers, self.factor))
+        parts[5::PARTS] = texts_of(millions(numbers, self.factor), "}\n")
         ends = [*(begin for begin, _ in self.columns[1:]), length]
         for (begin, column), end in zip(self.columns, ends, strict=False):
             for part, text in ((1, column.before), (4, column.after)):
