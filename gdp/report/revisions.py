@@ -22,6 +22,7 @@ REVISED, OTHER_YEAR, NEW, GONE, MOVED = "revised", "other year", "new", "gone", 
 COUNTED = {REVISED: "revised", OTHER_YEAR: "for another year", NEW: "new", GONE: "gone"}  # in the order of a summary
 UNCHANGED = "unchanged"  # the difference, if any, is below rounding
 PERCENT_DIGITS = 2
+LETTERS = str.maketrans("0123456789", "abcdefghij")  # the names of a statement's values have no digits
 
 BEFORE = """
     SELECT Country, Year, GDP_USD_billion, GDP_USD_million, As_of, Note, Flags, {confirmed} AS Confirmed
@@ -99,7 +100,8 @@ def _baselines(connection: Connection, before: Vintage | None, rows: Iterable[Ro
 def _last_unflagged(connection: Connection, before: Vintage, keys: list[Key]) -> dict[Key, Row]:
     if not keys:
         return {}
-    names = {f"country{number}": country for number, (country, _) in enumerate(keys)}
+    countries = sorted({country for country, _ in keys})
+    names = {f"country_{str(number).translate(LETTERS)}": country for number, country in enumerate(countries)}
     which = f"Until <= :as_of AND Country IN ({', '.join(f':{name}' for name in names)})"
     older = {key: row for key, row in _published(connection, before, which, **names) if is_baseline(row)}
     return {key: older[key] for key in keys if key in older}
