@@ -104,7 +104,10 @@ def _show_revision_statistics(title: str, rows: list[Row]) -> None:
 
 
 def country_named(connection: Connection, name: str) -> tuple[str, str]:
-    """Return the code and the name of a country by any of its names, or by a name that only the database knows."""
+    """Return the code and the name of a country by any of its names, or by a name that only the database knows.
+
+    Raises StageError (2) for any other name.
+    """
     from gdp.transform.countries import reference
 
     if any("\ud800" <= letter <= "\udfff" for letter in name):  # bytes that are no text, which no database takes
