@@ -39,9 +39,9 @@ from utils import (
     clean_file,
     clean_parts,
     clean_stream,
+    escaped,
     from_here,
     log_file,
-    printable,
     raw_file,
     raw_parts,
     raw_stream,
@@ -304,7 +304,7 @@ def show_next_steps(runner: Runner, stages: list[Stage], options: Options) -> No
         lines.append(f"{'try':<9}python load.py --country KOR, --changes, or --as-of 2025-01-31")
     for line in lines:
         run_log.detail(line)
-        print(from_here(printable(line)), file=sys.stderr)
+        print(from_here(escaped(line)), file=sys.stderr)
 
 
 def results_of(stages: list[Stage], options: Options) -> list[Path | Place]:

@@ -28,7 +28,7 @@ from gdp.model import IMF, WIKIPEDIA
 from gdp.options import EXTRACT, limits_of, parse, partition_maker
 from gdp.places import without_credentials
 from gdp.record_files import write_records
-from gdp.remote_files import Where
+from gdp.remote_files import Where, check_folder
 from gdp.runtime.run_log import run_log
 from gdp.runtime.script import end
 from gdp.runtime.stage import run_stage
@@ -55,6 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> None:
     """Do what the options ask for; raises StageError."""
+    if options.output:
+        check_folder(options.output)
     if options.revisions:
         from gdp.sources.wikipedia.backfill import fetch_revisions
 

@@ -87,6 +87,8 @@ def main(arguments: list[str] | None = None) -> int:
 def answer_question(options: argparse.Namespace, database: Place) -> None:
     """Answer the question that was asked; raises StageError where the database has no answer."""
     show = ask(options, database)
+    if options.quiet and form_of(options) is tables.Form.TABLE:
+        return
     with sound(database):
         show()
 

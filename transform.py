@@ -20,7 +20,7 @@ from collections.abc import Callable
 
 from gdp.options import TRANSFORM, holds_lines, limits_of, parse, partition_maker
 from gdp.record_files import is_stream
-from gdp.remote_files import Where, stands_for
+from gdp.remote_files import Where, check_folder, stands_for
 from gdp.runtime.rejects import rejected_file
 from gdp.runtime.run_log import run_log
 from gdp.runtime.script import end
@@ -44,7 +44,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the stage as a script; return its exit code."""
     options = parse(TRANSFORM, arguments)
     run_log.begin("transform", options.quiet)
-    return run_stage(prepared(options), options.wait)
+    work = prepared(options)
+
+    def check_and_work() -> None:
+        if options.output:
+            check_folder(options.output)
+        work()
+
+    return run_stage(check_and_work, options.wait)
 
 
 def prepared(options: argparse.Namespace) -> Callable[[], None]:

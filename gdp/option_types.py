@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from gdp.model import PUBLISHERS, is_in_future
+from gdp.model import INSTITUTIONS, PUBLISHERS, is_in_future
 from gdp.places import HOSTS_AND_PORTS, WEB, as_typed, file_named, split_scheme, unknown_scheme, without_credentials
 from gdp.remote_files import FILE_SERVERS, RemotePath, Where, is_store
 
@@ -77,6 +77,12 @@ def one_of(*words: str) -> Callable[[str], str]:
         return _nearest_or_wrong(text, words)
 
     return word
+
+
+def institution(text: str) -> str:
+    """Return an institution's name, in its own case; raises ArgumentTypeError."""
+    names = {name.casefold(): name for name in INSTITUTIONS}
+    return names.get(text.casefold()) or _nearest_or_wrong(text, INSTITUTIONS)
 
 
 def source_names(text: str) -> list[str]:

@@ -23,6 +23,7 @@ from gdp.option_types import (
     day,
     days,
     folder_named,
+    institution,
     months,
     one_of,
     page_named,
@@ -129,7 +130,7 @@ REVISION_STATS = Option("--revision-stats", "how much later vintages revised a c
 CONFIRM = Option("--confirm", "confirm a country's flagged figure: it is not flagged again", str, "CODE")
 YEAR = Option("--year", "with --confirm: of this reference year", count, "YEAR")
 INSTITUTION = Option(
-    "--institution", "with --confirm: of this institution (default: IMF)", str, "NAME", default=INSTITUTIONS[0]
+    "--institution", "with --confirm: of this institution (default: IMF)", institution, "NAME", default=INSTITUTIONS[0]
 )
 BECAUSE = Option("--because", "with --confirm: the reason, for whoever reads it later", str, "TEXT")
 RESTORE = Option("--restore", "make the database again from an export", file_named, "FOLDER")

@@ -373,13 +373,14 @@ class LiveViewer(Viewer):
 
 
 class HoldingViewer(Viewer):
-    """Shows a run of one page where there is no terminal: a run that changes nothing is one line.
+    """Shows a run of one page where there is no terminal: one that changes nothing shows warnings and errors only.
 
     So a stage's messages are held back until it is known what the run changed, though for no more than HELD_BACK_S.
     """
 
     def __init__(self) -> None:
         self._held: list[bytes] | None = []
+        self._is_unchanged = False
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._timer = threading.Timer(HELD_BACK_S, self.release)
@@ -396,11 +397,11 @@ class HoldingViewer(Viewer):
             self._threads.append(_reader(process.popen.stderr, self._take))
 
     def end(self, name: str, state: str, account: Account | None = None) -> None:
-        """Show everything after a failure, or when the load has changed something; drop it when it has not."""
-        if state != "done":
+        """Show everything after a failure, or when the load has changed something."""
+        if account and name == "load":
+            self._is_unchanged = bool(account.facts.get("unchanged_since"))
+        if state != "done" or (name == "load" and not self._is_unchanged):
             self.release()
-        elif account and name == "load":
-            self._drop() if account.facts.get("unchanged_since") else self.release()
 
     def finish(self) -> None:
         """Show what is left, once all of it is read."""
@@ -413,19 +414,19 @@ class HoldingViewer(Viewer):
         """Show everything that was held back, and hold back nothing any more."""
         with self._lock:
             held, self._held = self._held or [], None
-            _write_error(b"".join(held))
-
-    def _drop(self) -> None:
-        with self._lock:
-            if self._held is not None:
-                self._held = [line for line in self._held if b"] error: " in line]
+            self._show(held)
 
     def _take(self, line: bytes) -> None:
         with self._lock:
             if self._held is None:
-                _write_error(line)
+                self._show([line])
             else:
                 self._held.append(line)
+
+    def _show(self, lines: list[bytes]) -> None:
+        shown = (line for line in lines if not self._is_unchanged or b"] warning: " in line or b"] error: " in line)
+        sys.stderr.write(b"".join(shown).decode(errors="replace"))
+        sys.stderr.flush()
 
 
 @contextlib.contextmanager
@@ -462,11 +463,6 @@ def _reader(stream: IO[bytes], take: Callable[[bytes], Any]) -> threading.Thread
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
     return thread
-
-
-def _write_error(text: bytes) -> None:
-    sys.stderr.write(text.decode(errors="replace"))
-    sys.stderr.flush()
 
 
 def _progress_text(done: int, total: int, what: str, seconds_left: float, has_bar: bool) -> str:

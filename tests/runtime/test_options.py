@@ -63,6 +63,7 @@ WRONG = [
     ("load --country KOR --input x.json", "--input is for loading"),
     ("load --export --country KOR", "--export goes with --as-of alone"),
     ("load --output somewhere", "--output goes with --export"),
+    ("load --confirm KOR --institution IMFF", "did you mean IMF?"),
     ("load --because hm", "--because goes with --confirm"),
     ("load --csv", "--csv prints an answer"),
     ("load --as-of 9000-01-01", "9000-01-01 is in the future"),

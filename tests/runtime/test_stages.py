@@ -141,6 +141,22 @@ def test_a_quiet_run_repeats_no_warning_of_the_run_before(run: Run, home: Path) 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize(
+    "line",
+    ["load.py", "load.py --country KOR", "load.py --as-of 2026-01-01", "load.py --findings", "etl_process.py --status"],
+)  # fmt: skip
+def test_quiet_prints_no_tables(line: str, run: Run, home: Path) -> None:
+    script, *arguments = line.split()
+    done = run(script, *arguments, "--quiet")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+@pytest.mark.usefixtures("loaded")
+def test_json_is_no_table_and_is_printed_with_quiet_too(run: Run, home: Path) -> None:
+    assert json.loads(run("load.py", "--as-of", "2026-01-01", "--quiet", "--json").stdout)
+
+
 def test_the_log_has_start_and_end_of_every_stage_in_the_agreed_form_in_any_locale(run: Run, home: Path) -> None:
     assert (
         run(

@@ -55,8 +55,8 @@ def test_what_has_no_room_is_named_the_least_wanted_first_with_how_to_see_it(
 
 def test_a_figure_with_a_note_is_marked_also_as_what_was_before(home: Path) -> None:
     make_past(home)
-    screens, _ = at_terminal(80, "load.py", "--as-of", "2026-01-01")
-    assert re.search(r"Nigeria .*\*\+\d+\.\d\d %", plain(screens))
+    screens, _ = at_terminal(120, "load.py", "--as-of", "2026-01-01")
+    assert re.search(r"^ *\d+ +\S.*\*", plain(screens), re.MULTILINE)
     assert "* flagged by a check" in plain(screens)
     assert re.search(r"United States .* 30,615\.74 ", plain(screens))
 
@@ -87,8 +87,34 @@ def test_the_stages_are_seen_at_work_and_the_tables_when_load_is_done(home: Path
     assert "at work" in text
     for stage, rows in (("extract", 666), ("transform", 615), ("load", 615), ("report", 194)):
         assert re.search(rf"{stage} +done +\d\.\d s +{rows} +\d+ MB", text), stage
-    assert text.index("Countries with a GDP of 100") < text.index("[report] 194") < text.rindex("report      done")
-    assert text.count("\nextract ") == 0 or "[etl] extract" not in text  # text once, by the view
+    assert text.index("with a GDP of 100") < text.rindex("report      done")
+    assert "[etl] extract" not in text and "[load]" not in text  # each stage is one line of the view
+    assert re.search(r"\n\d+ warnings?, none stopped the load: python load\.py --findings\n", text)
+    assert re.search(r"\nresults  .+\n         .+\n         .+\nlog      .+\ntry      python load.py", text)
+
+
+def test_the_last_paths_are_whole_in_a_window_of_80_columns(home: Path) -> None:
+    text, code = at_terminal(80, "etl_process.py", "--page", SHIPPED)
+    assert code == 0
+    for path in ("results/Countries_by_GDP_Processed.json", "sqliteDB/World_Economies.db", "results/report.html"):
+        assert re.search(rf"^(?:results|       )  \S*{re.escape(path)}$", plain(text), re.MULTILINE), path
+
+
+def test_an_unchanged_run_in_a_pipe_is_one_line(run: Run, home: Path) -> None:
+    first = run("etl_process.py", "--page", SHIPPED)
+    assert len(first.stderr.splitlines()) > 8 and "76" in first.stdout
+    again = run("etl_process.py", "--page", SHIPPED)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout == "unchanged since 2025-12-30\n"
+    everything = run("etl_process.py", "--page", SHIPPED, "--json")
+    assert everything.stderr == "" and '"Region_top_5_mean"' in everything.stdout
+
+
+def test_an_unchanged_run_that_fails_later_shows_its_errors(run: Run, home: Path) -> None:
+    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
+    (home / "results" / "report.html").mkdir()
+    done = run("etl_process.py", "--page", SHIPPED)
+    assert "[report] error: " in done.stderr and "[etl] report     failed" in done.stderr
 
 
 def test_a_failure_stays_in_sight(home: Path, tmp_path: Path) -> None:
