@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from gdp.places import Place
 from gdp.runtime.run_log import run_log
+from gdp.store.database import opened
+from gdp.store.schema import ESTIMATES_KEY
 from load import load, main
 from tests.conftest import PROJECT
 
@@ -44,6 +46,40 @@ def load_page(place: Place | Path, page: Path, source: str = "wikipedia", quiet:
     place = place if isinstance(place, Place) else Place(place)
     run_log.begin("load", quiet=quiet)
     return load(clean_file_of(page, source), place)
+
+
+Rows = list[tuple[Any, ...]]
+# Loads has when and from which file a vintage was loaded: nothing else may depend on that
+_LOADS = "As_of, Rows, Publisher, Institutions, Source, Left_out, Findings, Doubt, Fingerprint"
+TABLES = {
+    "GDP_Estimates": f"SELECT * FROM GDP_Estimates ORDER BY {', '.join(ESTIMATES_KEY)}",
+    "Countries_by_GDP": "SELECT * FROM Countries_by_GDP ORDER BY Country",
+    "GDP_Latest": "SELECT * FROM GDP_Latest ORDER BY Publisher, Institution, Country",
+    "Loads": f"SELECT {_LOADS} FROM Loads ORDER BY Publisher, As_of",
+}
+
+
+def tables_of(place: Place) -> dict[str, Rows]:
+    """Return the rows of every table that depends on what was loaded, and not on when."""
+    with opened(place) as connection:
+        return {name: [tuple(row) for row in connection.execute(question)] for name, question in TABLES.items()}
+
+
+def differences(found: dict[str, Rows], expected: dict[str, Rows]) -> list[str]:
+    """Return which rows two databases do not share, a few of each table."""
+    return [
+        f"{name}: {sign} {row}"
+        for name in expected
+        for sign, some, others in (("missing", expected, found), ("extra", found, expected))
+        for row in sorted(set(some[name]) - set(others[name]), key=str)[:2]
+    ]
+
+
+def load_file(path: Path, place: Place, force: bool = True) -> None:
+    """Load clean records, by default also where the checks find something fatal."""
+    run_log.begin("load", quiet=True)
+    with contextlib.redirect_stderr(io.StringIO()):
+        load(path, place, force=force)
 
 
 class Answer(NamedTuple):

@@ -1,0 +1,132 @@
+"""The order of loading changes nothing: whole tables are equal, whatever was loaded first, together, twice or killed."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gdp.model import DEPARTS_FROM_IMF, FATAL
+from gdp.places import Place
+from tests.conftest import PROJECT
+from tests.store.loading import Rows, differences, load_file, tables_of
+from tests.store.vintages import Vintage, made_up_list, write
+
+Batches = list[list[Vintage]]  # what each file has, in the order of loading
+
+MONTHS, YEARS, DECADES = 30, 300, 3_000  # numbers of pages; the IMF's own releases are among them
+long = pytest.mark.long
+SIZES = (MONTHS, pytest.param(YEARS, marks=long), pytest.param(DECADES, marks=long))
+
+
+def one_by_one(vintages: list[Vintage]) -> Batches:
+    return [[one] for one in vintages]
+
+
+def shuffled(vintages: list[Vintage]) -> list[Vintage]:
+    return random.Random(1).sample(vintages, len(vintages))
+
+
+def some_twice(vintages: list[Vintage]) -> Batches:
+    """Return single loads in a random order, of which some come again later."""
+    order = shuffled(vintages)
+    half = len(order) // 2
+    return one_by_one([*order[:half], *order[:half:3], *order[half:], *order[::5]])
+
+
+TOGETHER: dict[str, Callable[[list[Vintage]], Batches]] = {
+    "one file, newest first": lambda vintages: [vintages[::-1]],
+    "one file, in a random order": lambda vintages: [shuffled(vintages)],
+    "the newer half first": lambda vintages: [vintages[len(vintages) // 2 :], vintages[: len(vintages) // 2]],
+    "every third vintage first": lambda vintages: [vintages[first::3] for first in range(3)],
+}
+SINGLE: dict[str, Callable[[list[Vintage]], Batches]] = {
+    "one by one": one_by_one,
+    "one by one, newest first": lambda vintages: one_by_one(vintages[::-1]),
+    "one by one, in a random order": lambda vintages: one_by_one(shuffled(vintages)),
+    "some twice": some_twice,
+}
+ORDERS = TOGETHER | SINGLE
+
+
+def loaded(batches: Batches, place: Place, folder: Path, suffix: str = ".jsonl") -> dict[str, Rows]:
+    """Load files one after another, and return the tables."""
+    for number, vintages in enumerate(batches):
+        load_file(write(folder / f"{number}{suffix}", vintages), place)
+    return tables_of(place)
+
+
+def oldest_first(vintages: list[Vintage], folder: Path) -> dict[str, Rows]:
+    """Return the tables of vintages that were loaded from one file, oldest first, into SQLite."""
+    return loaded([vintages], Place(folder / "oldest-first.db"), folder / "oldest-first")
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_thirty_vintages_give_the_same_tables_in_any_order(order: str, place: Place, home: Path) -> None:
+    vintages = made_up_list(MONTHS, seed=1)
+    expected = oldest_first(vintages, home)
+    assert differences(loaded(ORDERS[order](vintages), place, home / "other"), expected) == []
+    assert len(expected["Loads"]) == len(vintages)
+    flags = {flag for row in expected["GDP_Estimates"] for flag in (row[11] or "").split()}
+    assert flags >= {DEPARTS_FROM_IMF, FATAL}  # what depends on other vintages is there
+
+
+@pytest.mark.parametrize("seed", range(2, 8))
+@pytest.mark.parametrize("order", SINGLE)
+@long
+def test_further_lists_give_the_same_tables_in_any_order(order: str, seed: int, place: Place, home: Path) -> None:
+    vintages = made_up_list(MONTHS, seed)
+    assert differences(loaded(SINGLE[order](vintages), place, home / "other"), oldest_first(vintages, home)) == []
+
+
+@pytest.mark.parametrize("number", [YEARS, DECADES])
+@pytest.mark.parametrize("order", TOGETHER)
+@long
+def test_many_vintages_give_the_same_tables_in_any_order(order: str, number: int, place: Place, home: Path) -> None:
+    vintages = made_up_list(number, seed=2)
+    assert differences(loaded(TOGETHER[order](vintages), place, home / "other"), oldest_first(vintages, home)) == []
+
+
+@pytest.mark.parametrize("order", SINGLE)
+@long
+def test_three_hundred_single_loads_give_the_same_tables_in_any_order(order: str, place: Place, home: Path) -> None:
+    vintages = made_up_list(YEARS, seed=3)
+    assert differences(loaded(SINGLE[order](vintages), place, home / "other"), oldest_first(vintages, home)) == []
+
+
+def test_an_array_gives_the_same_tables_as_a_stream(home: Path) -> None:
+    vintages = shuffled(made_up_list(10, seed=2))
+    found = loaded([vintages], Place(home / "array.db"), home / "array", suffix=".json")
+    assert differences(found, oldest_first(vintages, home)) == []
+
+
+# --- kills in between -------------------------------------------------------------------------------------------------
+
+
+def killed_load(clean: Path, place: Place, after_s: float) -> None:
+    """Start a load and kill it after some time, wherever it is then."""
+    command = [sys.executable, str(PROJECT / "load.py"), "--quiet", "--force", "--no-history"]
+    command += ["--input", str(clean), "--database", place.url or str(place.path)]
+    process = subprocess.Popen(command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(after_s)
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize("kills", [4, pytest.param(60, marks=long)])
+def test_loads_that_were_killed_and_repeated_give_the_same_tables(kills: int, place: Place, home: Path) -> None:
+    vintages = made_up_list(MONTHS, seed=1)
+    chance = random.Random(kills)
+    batches = [shuffled(vintages)[first::4] for first in range(4)]
+    files = [write(home / "killed" / f"{number}.jsonl", batch) for number, batch in enumerate(batches)]
+    for number in range(kills):
+        killed_load(files[number % len(files)], place, chance.uniform(0.1, 1.0))
+        if number >= kills - len(files):
+            load_file(files[number % len(files)], place)
+    assert differences(tables_of(place), oldest_first(vintages, home)) == []
