@@ -51,8 +51,8 @@ def year_of_cell(text: str) -> int:
 def year_of_heading(text: str) -> tuple[int, bool] | None:
     """Return the year that a heading states, of a range ("2022–24") the last, and whether it states another one too.
 
-    Returns None when it states no year, or one of some figures only ("2024 or latest available"); raises Unreadable where
-    it states two and neither is the year of a release.
+    Returns None when it states no year, or that of some figures only ("2024 or latest available"). Raises Unreadable
+    when it states two and neither is the year of a release.
     """
     heading = _with_full_years(FOOTNOTE.sub(" ", text))
     if _VAGUE_YEAR.search(heading):

@@ -84,7 +84,7 @@ def test_a_day_is_read_in_any_of_the_ways_that_the_sources_write_it(text: str) -
 
 def told(**of: Any) -> str:
     outlook = Outlook([Series("KOR", "Korea", {"2024": "1869.9"})], "Billions of U.S. dollars", "https://…", **of)
-    return reading_of(outlook, None).records[0]["As_of"]
+    return str(reading_of(outlook, None).records[0]["As_of"])
 
 
 def test_as_of_is_the_day_of_publication_and_never_before_it() -> None:
