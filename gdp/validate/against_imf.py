@@ -25,6 +25,7 @@ from utils import StageError, first_few, pages_folder, with_commas
 AGREES, PREVIOUS, UNEXPLAINED = "agrees", "previous release", "unexplained"
 OLDER_RELEASE = "older release"
 OLDER_RELEASES = PREVIOUS, OLDER_RELEASE
+CONFIRMED_KINDS = AGREES, PREVIOUS
 OTHER_YEAR, OTHER_COUNTRY, DIGITS, BILLIONS = "other year", "other country", "digits exchanged", "whole billions apart"
 USUAL_MONTHS = (4, 10)  # in which the IMF publishes its outlook
 EARLIEST_DAY, LATEST_DAY = 6, 22  # of these months; all releases since 2013 came out between them
@@ -58,6 +59,14 @@ class Release:
     def is_whole(self) -> bool:
         """Whether it has more than a year or two."""
         return not self._name or bundle().is_whole(self._name)
+
+    @cached_property
+    def countries(self) -> dict[int, set[str]]:
+        """The ISO codes of the countries that it has, by year."""
+        found: dict[int, set[str]] = {}
+        for code, year in self.figures:
+            found.setdefault(year, set()).add(code)
+        return found
 
     @cached_property
     def of_each(self) -> frozenset[tuple[str, int]]:
@@ -208,7 +217,7 @@ class Compared(NamedTuple):
     @property
     def is_confirmed(self) -> bool:
         """Whether one of the last two releases has the figure."""
-        return self.kind in {AGREES, PREVIOUS}
+        return self.kind in CONFIRMED_KINDS
 
 
 class Comparison(NamedTuple):
@@ -226,22 +235,28 @@ class Comparison(NamedTuple):
     @property
     def departures(self) -> list[Compared]:
         """The figures that equal neither release, the largest difference first."""
-        return [one for one in self.by_departure if not one.is_confirmed]
+        return [one for one in self.by_departure if one.kind not in CONFIRMED_KINDS]
+
+    @property
+    def number_confirmed(self) -> int:
+        """The number of figures that one of the last two releases has."""
+        return sum([one.kind in CONFIRMED_KINDS for one in self.found])
 
     @property
     def are_many(self) -> bool:
         """Whether so many figures equal neither release that no single one is to be flagged."""
-        return len(self.departures) > at.MAX_DEPARTING_SHARE * len(self.found)
+        return len(self.found) - self.number_confirmed > at.MAX_DEPARTING_SHARE * len(self.found)
 
     @property
     def is_telling(self) -> bool:
         """Whether the page follows one of the two releases, so that a difference means something.
 
-        A page that many figures of which are of neither may follow a release that nobody knows, if one is due.
+        A page of which many figures are of neither may follow a release that nobody knows, if one is due.
         """
-        agreeing = len(self.found) - len(self.departures)
-        is_due = is_release_between(following_day(self.releases[0].day), self.as_of)
-        return agreeing > 0 and agreeing >= at.SAME_RELEASE_SHARE * len(self.found) and not (self.are_many and is_due)
+        agreeing = self.number_confirmed
+        if agreeing == 0 or agreeing < at.SAME_RELEASE_SHARE * len(self.found):
+            return False
+        return not self.are_many or not is_release_between(following_day(self.releases[0].day), self.as_of)
 
 
 def comparisons(page: Observations, releases: Sequence[Release]) -> list[Comparison]:
@@ -325,18 +340,14 @@ def check_against_imf(page: Observations, comparison: Comparison) -> Iterable[Fi
         comparison.found,
         " and ".join(release.day for release in comparison.releases[:2]),
     )
-    departures = comparison.departures
-    seen = f"{len(departures)} of {len(found)} figures are not those of {two}"
+    departing = len(found) - comparison.number_confirmed
+    seen = f"{departing} of {len(found)} figures are not those of {two}"
     if not comparison.is_telling:
-        yield finding_on(
-            page,
-            "follows no known release",
-            seen,
-            "a release that is known; --verify asks the IMF",
-        )
+        yield finding_on(page, "follows no known release", seen, "a release that is known; --verify asks the IMF")
     elif comparison.are_many:
         yield finding_on(page, at.MANY_DEPART, seen, "a few")
-    elif departures:
+    elif departing:
+        departures = comparison.departures
         notes = {one.key: f"{in_billions(one.page)}; {one.reason}" for one in departures}
         ranks = {one.key: abs(change(one.page, one.own)) for one in departures}
         named = first_few(f"{country} {notes[country, year]}" for country, year in notes)

@@ -63,6 +63,7 @@ class BaselineList(NamedTuple):
     headlines: Mapping[str, tuple[int, float]]
     of_each: frozenset[Key]  # the country or code, and the figure in whole millions, whatever its year
     is_release: bool = False
+    countries: Mapping[int, set[str]] = {}  # of a release: the codes of the countries that it has, by year
 
     def keys_of(self, observations: Observations) -> list[Key]:
         """Return the keys of an institution's headlines as this list has them."""
@@ -71,9 +72,8 @@ class BaselineList(NamedTuple):
 
 def of_release(release: Release) -> BaselineList:
     """Return one of the IMF's releases as a baseline."""
-    return BaselineList(
-        f"the IMF's release of {release.day}", release.as_of, release.figures, {}, release.of_each, True
-    )
+    name = f"the IMF's release of {release.day}"
+    return BaselineList(name, release.as_of, release.figures, {}, release.of_each, True, release.countries)
 
 
 def of_statement(name: str, statement: Statement) -> BaselineList:
@@ -100,7 +100,28 @@ class Fit:
 
     def __init__(self, observations: Observations, baseline: BaselineList) -> None:
         self.observations, self.baseline = observations, baseline
-        self.pairs = list(_pairs(observations, baseline))
+        self._keys = baseline.keys_of(observations)
+        self._others = list(map(baseline.figures.get, self._keys))
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """The headlines that the other list has too, for the same year or another one."""
+        headlines = self.observations.statement.headlines.items()
+        rows = zip(headlines, self._keys, self._others, strict=True)
+        found = [Pair(name, year, one, other, 0, key) for (name, (year, one)), key, other in rows if other is not None]
+        if len(found) < len(headlines) and (theirs := self.baseline.headlines):
+            same_year = {pair[0] for pair in found}
+            found += [
+                Pair(name, year, one, theirs[name][1], year - theirs[name][0], (name, year))
+                for name, (year, one) in headlines if name in theirs and name not in same_year
+            ]  # fmt: skip
+        return found
+
+    @cached_property
+    def share_equal(self) -> float:
+        """The share of the headlines that are the very same, to the digit."""
+        headlines = self.observations.statement.headlines.values()
+        return sum(other == figure for (_, figure), other in zip(headlines, self._others, strict=True)) / len(headlines)
 
     @cached_property
     def days(self) -> int:
@@ -115,14 +136,16 @@ class Fit:
     @property
     def is_enough(self) -> bool:
         """Whether enough figures are compared."""
-        return len(self.pairs) >= at.MIN_PAIRS
+        return self.share_equal * len(self._keys) >= at.MIN_PAIRS or len(self.pairs) >= at.MIN_PAIRS
 
     @cached_property
     def is_identical(self) -> bool:
         """Whether most figures are the very same, so that the list is what the other is."""
+        if self.share_equal > at.IDENTICAL_SHARE:
+            return True
         rounding = self.observations.rounding
         equal = sum([abs(pair[2] - pair[3]) <= rounding and not pair[4] for pair in self.pairs])
-        return equal > at.IDENTICAL_SHARE * len(self.observations.statement.headlines)
+        return equal > at.IDENTICAL_SHARE * len(self._keys)
 
     @cached_property
     def changes(self) -> list[float]:
@@ -169,25 +192,15 @@ class Fit:
         return sum([abs(one) > at.UNUSUAL_STEPS * usual[code] for code, one in moved]) / len(self.pairs)
 
 
-def _pairs(observations: Observations, baseline: BaselineList) -> Iterator[Pair]:
-    headlines, keys = observations.statement.headlines, baseline.keys_of(observations)
-    others = map(baseline.figures.get, keys)
-    for (country, (year, figure)), key, other in zip(headlines.items(), keys, others, strict=True):
-        if other is not None:
-            yield Pair(country, year, figure, other, 0, key)
-        elif headline := baseline.headlines.get(country):
-            yield Pair(country, year, figure, headline[1], year - headline[0], key)
-
-
 def fits_with(observations: Observations, baselines: Iterable[BaselineList]) -> list[Fit]:
     """Return how an institution's figures fit each baseline that has enough of them: near ones first, then the best.
 
     If most figures are those of one baseline, only that one is returned.
     """
     fits = []
-    for baseline in baselines:
+    for baseline in baselines if observations.statement.headlines else ():
         fit = Fit(observations, baseline)
-        if fit.is_enough and fit.is_identical:
+        if fit.is_identical and fit.is_enough:
             return [fit]
         fits += [fit] if fit.is_enough else []
     return sorted(fits, key=lambda fit: (not fit.is_near, fit.misfit))
@@ -252,11 +265,14 @@ def is_row_off(fit: Fit, order: Sequence[str]) -> bool:
     limit = at.ROW_OFF_RATIO * fit.mean_distance
     if fit.mean_distance <= at.WELL_BELOW_A_ROW:
         return False
-    pairs = {pair.country: pair for pair in fit.pairs}
-    by_figure = sorted(fit.pairs, key=lambda pair: -pair.figure)
-    by_order = [pairs[country] for country in order if country in pairs]
-    orders = [by_figure, *([by_order] if len(by_order) >= at.MIN_PAIRS else [])]
-    return any(_mean_distance(_moved_by_a_row(rows, step)) < limit for rows in orders for step in (-1, 1))
+    orders = [sorted(fit.pairs, key=lambda pair: -pair.figure)]
+    if fit.observations.institution != "IMF":  # by whose figures the page is sorted
+        pairs = {pair.country: pair for pair in fit.pairs}
+        orders.append([pairs[country] for country in order if country in pairs])
+    return any(
+        len(rows) >= at.MIN_PAIRS and _mean_distance(_moved_by_a_row(rows, step)) < limit
+        for rows in orders for step in (-1, 1)
+    )  # fmt: skip
 
 
 def _moved_by_a_row(rows: Sequence[Pair], step: int) -> list[float]:
@@ -368,6 +384,8 @@ def judge(observations: Observations, baselines: Iterable[BaselineList], order: 
     if not fits:
         return Verdict([], is_plain=True, fit=None)
     fit = fits[0]
+    if fit.share_equal >= 1 - at.UNUSUAL_SHARE:  # the rest is too little for any finding
+        return Verdict([], is_plain=True, fit=fit)
     against = list(contradictions(fit, order))
     if not fit.is_identical:
         against += [one for each in fits for one in figures_of_another(each)]
@@ -403,8 +421,7 @@ def _gone(observations: Observations, baseline: BaselineList) -> tuple[int, int]
     """Return how many countries of a list are not in the institution's, and how many the list has."""
     if not baseline.is_release:
         return len(baseline.headlines.keys() - observations.statement.headlines.keys()), len(baseline.headlines)
-    year = observations.headline_years[0][0]
-    theirs = {code for code, of_year in baseline.figures if of_year == year}
+    theirs = baseline.countries.get(observations.headline_years[0][0], set())
     return len(theirs - set(observations.codes)), len(theirs)
 
 

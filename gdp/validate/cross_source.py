@@ -16,20 +16,26 @@ from utils import first_few
 Ratios = dict[int, dict[str, float]]  # by the gap of years, then by country: natural logarithms
 
 
-def check_other_institutions(vintage: Mapping[str, Observations], open_keys: Collection[Key]) -> Iterable[Finding]:
+def check_outliers(vintage: Mapping[str, Observations], open_keys: Collection[Key]) -> Iterable[Finding]:
     """The IMF's figure is apart from the others' as it is for most countries.
 
     `open_keys` are the figures that nothing else judges: no release, and no earlier figure of the country.
     """
-    imf = vintage.get("IMF")
-    if imf is None:
-        return
-    others = [one for name, one in vintage.items() if name != "IMF"]
-    ratios = [_ratios(imf, other) for other in others]
-    yield from _columns_apart(imf, others, ratios)
+    imf = vintage["IMF"]
     countries = [country for country, (year, _) in imf.statement.headlines.items() if (country, year) in open_keys]
     if countries:
-        yield from _outliers(imf, others, [_usual(by_gap) for by_gap in ratios], countries)
+        others = [one for name, one in vintage.items() if name != "IMF"]
+        yield from _outliers(imf, others, [_usual(_ratios(imf, other)) for other in others], countries)
+
+
+def check_columns_apart(vintage: Mapping[str, Observations]) -> Iterable[Finding]:
+    """The IMF's column is in the unit of the others. Fatal; it is checked where no release is near."""
+    imf = vintage["IMF"]
+    for name, other in vintage.items():
+        ratios = [ratio for some in _ratios(imf, other).values() for ratio in some.values()]
+        if name != "IMF" and len(ratios) >= at.MIN_PAIRS and abs(median(ratios)) > at.COLUMNS_APART:
+            seen = f"the median country has {math.exp(median(ratios)):.3g} times its figure under {name}"
+            yield fatal_on(imf, "unit slip", seen, "a factor between 0.5 and 2")
 
 
 def _ratios(imf: Observations, other: Observations) -> Ratios:
@@ -40,14 +46,6 @@ def _ratios(imf: Observations, other: Observations) -> Ratios:
             other_year, other_figure = theirs[country]
             found.setdefault(year - other_year, {})[country] = change(figure, other_figure)
     return found
-
-
-def _columns_apart(imf: Observations, others: list[Observations], all_ratios: list[Ratios]) -> Iterable[Finding]:
-    for other, by_gap in zip(others, all_ratios, strict=True):
-        ratios = [ratio for some in by_gap.values() for ratio in some.values()]
-        if len(ratios) >= at.MIN_PAIRS and abs(median(ratios)) > at.COLUMNS_APART:
-            seen = f"the median country has {math.exp(median(ratios)):.3g} times its figure under {other.institution}"
-            yield fatal_on(imf, "unit slip", seen, "a factor between 0.5 and 2")
 
 
 class _Usual(NamedTuple):

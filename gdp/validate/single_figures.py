@@ -91,36 +91,22 @@ def usual_steps() -> Mapping[str, float]:
 # --- the figure before ------------------------------------------------------------------------------------------------
 
 
-class Before(NamedTuple):
-    """The figure that another is measured against, in millions: of which year, and from which day."""
-
-    figure: float
-    year: int
-    as_of: str
-    is_release: bool = False
-
-
 class Move(NamedTuple):
-    """A figure, in millions, beside the one before it, and the change, less the growth of the years between."""
+    """A figure and the one before it, in millions: the publisher's last one, or that of a release, with its day."""
 
     key: Key
     figure: float
-    before: Before
-
-    @property
-    def years_between(self) -> int:
-        """From the year of the figure before to that of this one."""
-        return self.key[1] - self.before.year
+    before: float
+    years_between: int = 0  # from the year of the figure before to that of this one
+    release: str = ""
 
     @property
     def change(self) -> float:
         """The change, less the growth of the years between."""
-        return change(self.figure, self.before.figure) - at.GROWTH * self.years_between
+        return change(self.figure, self.before) - at.GROWTH * self.years_between
 
 
-def moves(
-    observations: Observations, last: Statement | None, baseline: Baseline | None, releases: Sequence[Release]
-) -> list[Move]:
+def moves(observations: Observations, baseline: Baseline | None, releases: Sequence[Release]) -> list[Move]:
     """Return each figure beside the last unflagged one of its country and year.
 
     If the publisher has none, that of one of the last two releases; if they have none, the publisher's for the nearest
@@ -128,23 +114,22 @@ def moves(
     """
     near = [one for one in releases[:2] if days_between(one.as_of, observations.as_of) <= at.RELEASE_REACH_DAYS]
     code_of = observations.code_of
-    as_of = last.as_of if last else ""
     figures = observations.statement.figures
     found, left = [], []
     sound = baseline.of(figures) if baseline else [None] * len(figures)
     for (key, figure), before in zip(figures.items(), sound, strict=True):
         if before is not None:
-            found.append(Move(key, figure, Before(before, key[1], as_of)))
+            found.append(Move(key, figure, before))
         elif release := next((one for one in near if (code_of[key[0]] or "", key[1]) in one.figures), None):
             own = release.figures[code_of[key[0]] or "", key[1]]
-            found.append(Move(key, figure, Before(own, key[1], release.as_of, is_release=True)))
+            found.append(Move(key, figure, own, 0, release.day))
         else:
             left.append(key)
     if baseline:
         for step in NEAREST_YEARS if left else ():
             nearest = baseline.of([(country, year + step) for country, year in left])
             known = {key: before for key, before in zip(left, nearest, strict=True) if before is not None}
-            found += [Move(key, figures[key], Before(before, key[1] + step, as_of)) for key, before in known.items()]
+            found += [Move(key, figures[key], before, -step) for key, before in known.items()]
             left = [key for key in left if key not in known]
     return found
 
@@ -167,7 +152,7 @@ def check_moves(
     before = last.figures if last else {}
     open_ones = [
         one for one in found
-        if one.figure != one.before.figure and one.key not in judged and before.get(one.key) != one.figure
+        if one.figure != one.before and one.key not in judged and before.get(one.key) != one.figure
     ]  # fmt: skip
     if not open_ones:
         return
@@ -188,13 +173,15 @@ def check_moves(
 
 
 def _from_what_to_what(one: Move, last: Statement | None) -> str:
-    before = one.before
-    is_last = last is not None and last.figures.get((one.key[0], before.year)) == before.figure
-    when = f" on {before.as_of[:10]}" if before.is_release or is_last else " when it was last not flagged"
-    had = f"the IMF had {in_billions(before.figure)}" if before.is_release else f"was {in_billions(before.figure)}"
-    for_year = f" for {before.year}" if one.years_between else ""
-    moved = percent(100 * math.expm1(change(one.figure, before.figure)), "+.1f")
-    return f"{had}{for_year}{when}, now {in_billions(one.figure)} ({moved})"
+    country, year = one.key
+    if one.release:
+        had, when = "the IMF had", f" on {one.release}"
+    else:
+        is_last = last is not None and last.figures.get((country, year - one.years_between)) == one.before
+        had, when = "was", f" on {last.day}" if last and is_last else " when it was last not flagged"
+    for_year = f" for {year - one.years_between}" if one.years_between else ""
+    moved = percent(100 * math.expm1(change(one.figure, one.before)), "+.1f")
+    return f"{had} {in_billions(one.before)}{for_year}{when}, now {in_billions(one.figure)} ({moved})"
 
 
 def _unusual(
@@ -206,7 +193,7 @@ def _unusual(
     for some in _by_kind(found).values():
         if len(some) >= at.MIN_PAIRS:
             codes = [code_of[one.key[0]] or "" for one in some]
-            off = deviations(codes, [one.change for one in some])
+            off = deviations(codes, [change(one[1], one[2]) - at.GROWTH * one[3] for one in some])
             deviation |= {one.key: distance for one, distance in zip(some, off, strict=True)}
     scores = {
         one.key: abs(deviation[one.key]) / math.sqrt(usual[code_of[one.key[0]] or ""])
@@ -222,12 +209,12 @@ def _by_kind(found: Iterable[Move]) -> dict[tuple[bool, int], list[Move]]:
     """Return moves by the list that they are measured against and the years between."""
     kinds: dict[tuple[bool, int], list[Move]] = defaultdict(list)
     for one in found:
-        kinds[one.before.is_release, one.years_between].append(one)
+        kinds[bool(one.release), one.years_between].append(one)
     return kinds
 
 
 def _is_rounding(observations: Observations, one: Move) -> bool:
-    return not one.years_between and is_same(one.figure, one.before.figure, observations.rounding)
+    return not one.years_between and is_same(one.figure, one.before, observations.rounding)
 
 
 def _edits(observations: Observations, open_ones: list[Move], last: Statement | None) -> dict[Key, str | None]:
@@ -236,7 +223,7 @@ def _edits(observations: Observations, open_ones: list[Move], last: Statement | 
         return {}
     changed = [
         one for one in open_ones
-        if not one.years_between and not one.before.is_release
+        if not one.years_between and not one.release
         and abs(one.change) > at.MOVED and not _is_rounding(observations, one)
     ]  # fmt: skip
     both = len(last.figures.keys() & observations.statement.figures.keys())
@@ -247,7 +234,7 @@ def _edits(observations: Observations, open_ones: list[Move], last: Statement | 
 
 def signature(one: Move, last: Statement) -> str | None:
     """Return by what a change looks made by hand: digits, whole billions, another country's figure; None if nothing."""
-    if kind := kind_of_edit(one.figure, one.before.figure):
+    if kind := kind_of_edit(one.figure, one.before):
         return kind
     if one.figure >= at.LEAST_DIGITS:
         for (country, year), figure in last.figures.items():

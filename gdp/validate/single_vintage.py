@@ -35,7 +35,7 @@ from gdp.validate.consistency import (
     of_release,
     of_statement,
 )
-from gdp.validate.cross_source import check_alike, check_other_institutions, check_unsourced
+from gdp.validate.cross_source import check_alike, check_columns_apart, check_outliers, check_unsourced
 from gdp.validate.duplicates import check_twice
 from gdp.validate.findings import NO_FLAGS, Finding, Flagged, fatal_on, finding_on
 from gdp.validate.observations import Key, Observations, Statement, Statements, median
@@ -47,15 +47,18 @@ def check_vintage(parts: Iterable[Observations], around: Surroundings) -> list[F
     """Return all findings on one vintage: one publisher's observations at one As_of, by institution."""
     vintage = {one.institution: one for one in sorted(parts, key=attrgetter("institution"))}
     last = around.earlier[0] if around.earlier else {}
-    verdicts = _verdicts(vintage, around)
+    loaded = [release_of(statement) for statement in around.releases]
+    releases = [of_release(release) for release in nearest_releases(next(iter(vintage.values())).as_of, loaded)]
+    verdicts = _verdicts(vintage, around, releases)
     findings = [finding for one in vintage.values() for check in CHECKS_OF_A_LIST for finding in check(one)]
     for name, one in vintage.items():
         findings += [*check_come_and_gone(one, last.get(name)), *verdicts[name].findings]
     if "IMF" in vintage:
-        findings += check_countries(vintage["IMF"], list(_baselines(vintage["IMF"], {}, around)))
+        findings += check_countries(vintage["IMF"], list(_baselines(vintage["IMF"], {}, around, releases)))
+        findings += [] if releases else check_columns_apart(vintage)
     findings += [*check_institutions_gone(vintage, last), *check_alike(vintage), *check_unsourced(vintage, last)]
-    findings += _check_mixed(vintage, around)
-    about_figures, confirmed = _check_figures(vintage, verdicts, around)
+    findings += _check_mixed(vintage, last, releases)
+    about_figures, confirmed = _check_figures(vintage, verdicts, around, loaded)
     findings = list(without(findings + about_figures, confirmed))
     findings += _check_worlds(vintage, verdicts, findings, around)
     return [part for finding in findings for part in _by_confirmation(finding, around)]
@@ -91,40 +94,39 @@ def _by_confirmation(finding: Finding, around: Surroundings) -> Iterator[Finding
 # --- against other lists ----------------------------------------------------------------------------------------------
 
 
-def _verdicts(vintage: Mapping[str, Observations], around: Surroundings) -> dict[str, Verdict]:
+def _verdicts(
+    vintage: Mapping[str, Observations], around: Surroundings, releases: Sequence[BaselineList]
+) -> dict[str, Verdict]:
     """Return by institution whether its list can be what it claims to be."""
     first = vintage.get("IMF") or next(iter(vintage.values()))
     headlines = first.statement.headlines
     order = sorted(headlines, key=lambda country: -headlines[country][1])
-    return {name: judge(one, _baselines(one, vintage, around), order) for name, one in vintage.items()}
+    return {name: judge(one, _baselines(one, vintage, around, releases), order) for name, one in vintage.items()}
 
 
-def _releases(around: Surroundings) -> list[Release]:
-    return [release_of(statement) for statement in around.releases]
-
-
-def _baselines(one: Observations, vintage: Mapping[str, Observations], around: Surroundings) -> Iterator[BaselineList]:
+def _baselines(
+    one: Observations, vintage: Mapping[str, Observations], around: Surroundings, releases: Sequence[BaselineList]
+) -> Iterator[BaselineList]:
     """Yield the lists to compare an institution's figures with.
 
     Those are the vintage before and the nearest releases; without releases, one more vintage; without any of these, the
     other columns.
     """
-    releases = nearest_releases(one.as_of, _releases(around))
     statements = [statements.get(one.institution) for statements in around.earlier[: 1 if releases else LOOK_BACK]]
     earlier = [statement for statement in statements if statement and statement.figures]
     yield from (of_statement(f"the vintage of {statement.day}", statement) for statement in earlier)
-    yield from map(of_release, releases)
+    yield from releases if one.institution == "IMF" else releases[:1]
     if not releases and not earlier:
         for name, other in vintage.items():
             if name != one.institution and other.statement.figures:
                 yield of_statement(f"the figures of {name}", other.statement)
 
 
-def _check_mixed(vintage: Mapping[str, Observations], around: Surroundings) -> Iterable[Finding]:
-    last = around.earlier[0] if around.earlier else {}
+def _check_mixed(
+    vintage: Mapping[str, Observations], last: Statements, releases: Sequence[BaselineList]
+) -> Iterable[Finding]:
     others = {name: [of_statement(f"the vintage of {statement.day}", statement)] for name, statement in last.items()}
-    as_of = next(iter(vintage.values())).as_of
-    others.setdefault("IMF", []).extend(of_release(one) for one in nearest_releases(as_of, _releases(around)))
+    others.setdefault("IMF", []).extend(releases)
     for one in vintage.values():
         yield from check_institutions_mixed(one, others)
 
@@ -148,7 +150,10 @@ def _check_worlds(
 
 
 def _check_figures(
-    vintage: Mapping[str, Observations], verdicts: Mapping[str, Verdict], around: Surroundings
+    vintage: Mapping[str, Observations],
+    verdicts: Mapping[str, Verdict],
+    around: Surroundings,
+    loaded: Sequence[Release],
 ) -> tuple[list[Finding], set[Key]]:
     """Return the findings on single figures, and the figures of the IMF's column that a release of the IMF confirms.
 
@@ -159,7 +164,7 @@ def _check_figures(
     confirmed: set[Key] = set()
     for name, one in vintage.items():
         is_page = one.publisher == WIKIPEDIA.name
-        releases = released_before(one.as_of, _releases(around)) if name == "IMF" and is_page else []
+        releases = released_before(one.as_of, loaded) if name == "IMF" and is_page else []
         judged: set[Key] = set()
         if releases:
             findings += check_stale(one, releases)
@@ -168,13 +173,14 @@ def _check_figures(
             confirmed |= agreeing
             judged |= {found.key for found in comparison.found} if comparison.is_telling else agreeing
             findings += check_against_imf(one, comparison) if verdicts[name].is_plain else ()
-        if not verdicts[name].is_plain or judged.issuperset(one.statement.figures):
+        before = last[name].figures if name in last else {}
+        new = [key for key, figure in one.statement.figures.items() if key not in judged and before.get(key) != figure]
+        if not new or not verdicts[name].is_plain:
             continue
-        found = moves(one, last.get(name), around.baselines.get(name), releases)
+        found = moves(one, around.baselines.get(name), releases)
         findings += check_moves(one, found, last.get(name), judged)
         if name == "IMF":
-            measured = judged.union(move.key for move in found)
-            findings += check_other_institutions(vintage, one.statement.figures.keys() - measured)
+            findings += check_outliers(vintage, set(new) - {move.key for move in found})
     return findings, confirmed
 
 

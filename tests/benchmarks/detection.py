@@ -205,7 +205,7 @@ def by_page_alone(step: Step, page: Observations) -> Flagged:
     verdict = judge(page, [of_statement("the page before", last)], [])
     if not verdict.is_plain:
         return ("fatal" if verdict.findings[0].check == UNSETTLED else "finding"), set()
-    found = check_moves(page, moves(page, last, baseline_of(step), []), last, (), usual)
+    found = check_moves(page, moves(page, baseline_of(step), []), last, (), usual)
     return "", {key for finding in found for key in finding.notes}
 
 

@@ -11,7 +11,8 @@ from itertools import groupby
 from operator import itemgetter
 
 from gdp.model import CleanRecord
-from gdp.validate.consistency import BaselineList, of_statement
+from gdp.validate.against_imf import Release
+from gdp.validate.consistency import BaselineList, of_release, of_statement
 from gdp.validate.observations import VARYING, Key, Observations, Statement, observations_in
 from utils import HISTORY_FILE
 
@@ -69,8 +70,9 @@ def changed(some: Mapping[Key, float], changes: Mapping[Key, float]) -> dict[Key
 
 
 def baseline(some: Mapping[Key, float], day: str = DAY, is_release: bool = False) -> BaselineList:
-    """Return figures as another list to compare with."""
-    return of_statement("the other list", Statement(day, some))._replace(is_release=is_release)
+    """Return figures as another list to compare with: a vintage of the page, or a release of the IMF's."""
+    other = of_release(Release(day, some)) if is_release else of_statement("", Statement(day, some))
+    return other._replace(name="the other list")
 
 
 @cache

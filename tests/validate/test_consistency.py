@@ -136,8 +136,9 @@ def test_a_column_one_row_off_is_fatal_by_its_own_order_and_by_the_pages(step: i
     by_name = dict(sorted(HUNDRED.items(), key=lambda one: noise.random()))
     other = baseline({key: figure * math.exp(noise.gauss(0, 0.02)) for key, figure in HUNDRED.items()})
     assert is_row_off(Fit(observed(a_row_off(by_rank, step)), other), [])
-    assert is_row_off(Fit(observed(a_row_off(by_name, step)), other), [name for name, _ in by_name])
-    assert not is_row_off(Fit(observed(HUNDRED), other), names(100))
+    assert is_row_off(Fit(observed(a_row_off(by_name, step), "UN"), other), [name for name, _ in by_name])
+    assert not is_row_off(Fit(observed(HUNDRED, "UN"), other), names(100))
+    assert not is_row_off(Fit(observed(HUNDRED), other), [])
 
 
 def towards_the_next_row(share: float, large: float, small: float) -> tuple[dict[Key, float], dict[Key, float]]:

@@ -9,7 +9,7 @@ import pytest
 
 from gdp.model import OUTLIER, UNIT_SLIP
 from gdp.validate import thresholds as at
-from gdp.validate.cross_source import check_alike, check_other_institutions, check_unsourced, is_out_of_line
+from gdp.validate.cross_source import check_alike, check_columns_apart, check_outliers, check_unsourced, is_out_of_line
 from gdp.validate.findings import Finding
 from gdp.validate.observations import Key, Statement
 from tests.validate.lists import changed, figures, observed
@@ -24,7 +24,7 @@ SIGMA = 0.05 * at.MAD_TO_SIGMA
 def found(now: Mapping[Key, float], *others: str, open_keys: set[Key] | None = None) -> list[Finding]:
     """Return what is found on the IMF's figures beside those of other institutions, which are spread around them."""
     vintage = {"IMF": observed(now)} | {name: observed(changed(HUNDRED, SPREAD), name) for name in others}
-    return list(check_other_institutions(vintage, now.keys() if open_keys is None else open_keys))
+    return list(check_outliers(vintage, now.keys() if open_keys is None else open_keys))
 
 
 def off_by(sigmas: float) -> dict[Key, float]:
@@ -99,7 +99,7 @@ def test_slips_of_the_unit_have_no_limit() -> None:
 def test_a_column_in_another_unit_than_the_others_is_fatal(factor: float, fatal: bool) -> None:
     now = changed(HUNDRED, dict.fromkeys(HUNDRED, math.log(factor)))
     others = {"IMF": observed(now), "UN": observed(HUNDRED, "UN")}
-    assert [one.fatal for one in check_other_institutions(others, ())] == [True] * fatal
+    assert [one.fatal for one in check_columns_apart(others)] == [True] * fatal
 
 
 def test_countries_with_another_gap_of_years_are_compared_among_themselves() -> None:
@@ -109,13 +109,12 @@ def test_countries_with_another_gap_of_years_are_compared_among_themselves() -> 
     }
     grown = changed(HUNDRED, {key: 0.2 if place < 30 else 0.1 for place, key in enumerate(HUNDRED)})
     vintage = {"IMF": observed(grown), "UN": observed(older, "UN")}
-    assert not list(check_other_institutions(vintage, grown.keys()))
+    assert not list(check_outliers(vintage, grown.keys()))
 
 
-def test_without_the_imfs_list_or_spread_nothing_is_compared() -> None:
-    assert not list(check_other_institutions({"UN": observed(HUNDRED, "UN")}, HUNDRED.keys()))
+def test_without_spread_nothing_is_compared() -> None:
     equal = {"IMF": observed(HUNDRED | {FIRST: 1e7}), "UN": observed(HUNDRED, "UN")}
-    assert not list(check_other_institutions(equal, HUNDRED.keys()))
+    assert not list(check_outliers(equal, HUNDRED.keys()))
 
 
 # --- columns that are another's ---------------------------------------------------------------------------------------

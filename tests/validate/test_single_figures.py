@@ -45,7 +45,7 @@ def found(
     """Return what is found on figures beside those of a day before."""
     last = Statement(day, then)
     page = observed(now, institution, AFTER, source)
-    return list(check_moves(page, moves(page, last, Baseline(then.items), []), last, ()))
+    return list(check_moves(page, moves(page, Baseline(then.items), []), last, ()))
 
 
 def flagged(*arguments: object, **options: object) -> set[Key]:
@@ -114,8 +114,8 @@ def test_other_institutions_and_the_imf_itself_revise_more(score: float, expecte
 def test_what_is_as_in_the_last_vintage_was_judged_there() -> None:
     now = changed(HUNDRED, {FIRST: 0.5})
     page, last = observed(now), Statement(BEFORE, now)  # it was flagged, so that the baseline is the one before
-    assert not list(check_moves(page, moves(page, last, Baseline(HUNDRED.items), []), last, ()))
-    assert list(check_moves(page, moves(page, None, Baseline(HUNDRED.items), []), None, ()))
+    assert not list(check_moves(page, moves(page, Baseline(HUNDRED.items), []), last, ()))
+    assert list(check_moves(page, moves(page, Baseline(HUNDRED.items), []), None, ()))
 
 
 def test_the_six_most_unusual_are_flagged_the_largest_change_first() -> None:
@@ -146,12 +146,12 @@ def test_few_figures_have_no_usual_change() -> None:
 def test_the_last_unflagged_figure_is_the_baseline_and_not_the_flagged_one() -> None:
     now = changed(HUNDRED, {FIRST: 0.009})
     page, last = observed(now), Statement(BEFORE, changed(HUNDRED, {FIRST: 0.24}))  # it was altered, and flagged
-    measured = moves(page, last, Baseline(HUNDRED.items), [])
+    measured = moves(page, Baseline(HUNDRED.items), [])
     assert next(one for one in measured if one.key == FIRST).change == pytest.approx(0.009)
     (finding,) = check_moves(page, measured, last, ())
     assert "when it was last not flagged, now" in finding.notes[FIRST] and "(+0.9 %)" in finding.notes[FIRST]
     back = observed(HUNDRED)
-    assert not list(check_moves(back, moves(back, last, Baseline(HUNDRED.items), []), last, ()))
+    assert not list(check_moves(back, moves(back, Baseline(HUNDRED.items), []), last, ()))
 
 
 def test_a_change_says_from_what_to_what_and_when() -> None:
@@ -171,36 +171,36 @@ def test_a_figure_for_a_new_year_is_measured_by_the_nearest_year_less_growth() -
 @pytest.mark.parametrize(("year", "between"), [(2024, 1), (2023, 2), (2026, -1), (2022, 3), (2021, None), (2027, None)])
 def test_years_near_by_are_looked_for(year: int, between: int | None) -> None:
     page = observed({FIRST: 5000.0})
-    measured = moves(page, Statement(BEFORE, {}), Baseline({("C000", year): 4000.0}.items), [])
+    measured = moves(page, Baseline({("C000", year): 4000.0}.items), [])
     assert [one.years_between for one in measured] == ([] if between is None else [between])
 
 
 def test_the_year_before_comes_first() -> None:
     older = {("C000", 2024): 4000.0, ("C000", 2023): 3000.0, ("C000", 2026): 2000.0}
-    (one,) = moves(observed({FIRST: 5000.0}), None, Baseline(older.items), [])
-    assert one.before.figure == 4000.0
+    (one,) = moves(observed({FIRST: 5000.0}), Baseline(older.items), [])
+    assert one.before == 4000.0
 
 
 def test_without_a_figure_of_the_page_one_of_the_last_two_releases_is_the_baseline() -> None:
     newest, older = Release("2025-10-14", {FIRST: 4000.0}), Release("2025-04-22", {FIRST: 3000.0, SECOND: 4000.0})
     third = Release("2024-10-22", {("C051", 2025): 4000.0})
     page = observed({FIRST: 5000.0, SECOND: 5000.0, ("C051", 2025): 5000.0})
-    measured = moves(page, None, None, [newest, older, third])
-    assert [(one.key, one.before.as_of) for one in measured] == [(FIRST, "2025-10-14"), (SECOND, "2025-04-22")]
-    assert all(one.before.is_release for one in measured)
-    (one, _) = moves(page, Statement(BEFORE, {}), Baseline({FIRST: 4500.0}.items), [newest, older])
-    assert one.before.figure == 4500.0  # the page's own first
+    measured = moves(page, None, [newest, older, third])
+    assert [(one.key, one.release) for one in measured] == [(FIRST, "2025-10-14"), (SECOND, "2025-04-22")]
+    assert not any(one.years_between for one in measured)
+    (one, _) = moves(page, Baseline({FIRST: 4500.0}.items), [newest, older])
+    assert one.before == 4500.0  # the page's own first
 
 
 @pytest.mark.parametrize(("day", "number"), [("2022-12-06", 1), ("2022-12-05", 0)])
 def test_a_release_of_long_ago_is_no_baseline(day: str, number: int) -> None:
-    assert len(moves(observed({FIRST: 5000.0}), None, None, [Release(day, {FIRST: 4000.0})])) == number
+    assert len(moves(observed({FIRST: 5000.0}), None, [Release(day, {FIRST: 4000.0})])) == number
 
 
 def test_what_a_release_judges_is_not_judged_again() -> None:
     now = changed(HUNDRED, {FIRST: 0.5})
     page, last = observed(now), Statement(BEFORE, HUNDRED)
-    measured = moves(page, last, Baseline(HUNDRED.items), [])
+    measured = moves(page, Baseline(HUNDRED.items), [])
     assert list(check_moves(page, measured, last, ()))
     assert not list(check_moves(page, measured, last, {FIRST}))
 
