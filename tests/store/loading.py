@@ -95,11 +95,15 @@ class Answer(NamedTuple):
 
 
 def ask(*arguments: str | Path) -> Answer:
-    """Ask load.py a question, in this process."""
+    """Call load.py with arguments, in this process."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             code = main([str(argument) for argument in arguments])
         except SystemExit as end:
             code = int(end.code or 0)
+        finally:
+            if run_log.lock is not None:  # as the end of a process releases it
+                os.close(run_log.lock)
+                run_log.begin("test", quiet=True)
     return Answer(code, out.getvalue(), err.getvalue())

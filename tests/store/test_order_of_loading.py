@@ -1,4 +1,4 @@
-"""The order of loading changes nothing: whole tables are equal, whatever was loaded first, together, twice or killed."""
+"""The order of loading changes nothing: whole tables are equal, also after repeated and killed loads."""
 
 from __future__ import annotations
 

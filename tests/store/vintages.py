@@ -74,10 +74,11 @@ def sizes() -> dict[str, dict[str, float]]:
     """Return by institution and ISO code what the newest bundled vintage would be at the first day, in billions."""
     shrunk = GROWTH ** (FIRST_DAY.year - 2025)
     records = [json.loads(line) for line in gzip.decompress(HISTORY_FILE.read_bytes()).splitlines()]
-    newest = [record for record in records if record["As_of"] == records[-1]["As_of"]]
-    return {
-        name: {r["ISO3"]: r["GDP_USD_billion"] * shrunk for r in newest if r["Institution"] == name} for name in ("IMF", "World Bank")
-    }  # fmt: skip
+    found: dict[str, dict[str, float]] = {"IMF": {}, "World Bank": {}}
+    for record in records:
+        if record["As_of"] == records[-1]["As_of"] and record["Institution"] in found:
+            found[record["Institution"]][record["ISO3"]] = record["GDP_USD_billion"] * shrunk
+    return found
 
 
 def made_up_list(number: int, seed: int) -> list[Vintage]:
@@ -113,22 +114,19 @@ def _revised(figures: dict[str, float], chance: random.Random) -> dict[str, floa
 def _with_fault(figures: Figures, number: int, chance: random.Random) -> Figures:
     """Return figures with the fault of a vintage of this number, if it has one."""
     imf = {key: figure for key, figure in figures.items() if key[0] == "IMF"}
-    match number % 17:
-        case 3:  # countries are missing
-            gone = set(chance.sample(sorted(imf), 4))
-            return {key: figure for key, figure in figures.items() if key not in gone}
-        case 1 | 8:  # a figure is wrong
-            return {**figures, (key := chance.choice(sorted(imf))): imf[key] * chance.choice([0.5, 1.3, 10])}
-        case 6:  # a column is wrong, by a factor or by its order
-            factor = chance.choice([1.2, 1.5, 0.001])
-            return {**figures, **{key: figure * factor for key, figure in imf.items()}}
-        case 10:
-            return {**figures, **dict(zip(imf, chance.sample(list(imf.values()), len(imf)), strict=True))}
-        case 13:  # the year moves on and the figures do not
-            return {(name, code, year + (name == "IMF")): figure for (name, code, year), figure in figures.items()}
-        case 15:  # an institution is missing
-            return imf
-    return figures
+    gone = set(chance.sample(sorted(imf), 4))
+    wrong = chance.choice(sorted(imf)), chance.choice([0.5, 1.3, 10])
+    factor, others = chance.choice([1.2, 1.5, 0.001]), chance.sample(list(imf.values()), len(imf))
+    faults: dict[int, Figures] = {
+        1: {**figures, wrong[0]: imf[wrong[0]] * wrong[1]},
+        3: {key: figure for key, figure in figures.items() if key not in gone},
+        6: {**figures, **{key: figure * factor for key, figure in imf.items()}},
+        8: {**figures, wrong[0]: imf[wrong[0]] * wrong[1]},
+        10: {**figures, **dict(zip(imf, others, strict=True))},
+        13: {(name, code, year + (name == "IMF")): figure for (name, code, year), figure in figures.items()},
+        15: imf,
+    }
+    return faults.get(number % 17, figures)
 
 
 # --- any vintages -----------------------------------------------------------------------------------------------------
