@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -96,6 +95,8 @@ def _nearest_or_wrong(text: str, words: Iterable[str]) -> str:
     words = list(words)
     if text in words:
         return text
+    import difflib
+
     near = difflib.get_close_matches(text, words, 1)
     hint = f"did you mean {near[0]}?" if near else f"write one of {', '.join(words)}"
     raise argparse.ArgumentTypeError(f"{text!r} is unknown; {hint}")

@@ -7,7 +7,6 @@ any stage starts, in one line.
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import re
 import sys
@@ -419,6 +418,8 @@ def _add(group: argparse._ArgumentGroup, option: Option) -> None:
 
 def _unknown(word: str, options: Iterable[Option]) -> str:
     """Return what is wrong with a word that is no option, and the nearest one that is."""
+    import difflib
+
     name = word.partition("=")[0]
     if not name.startswith("-"):
         return f"{word!r} belongs to no option"

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, NamedTuple, Protocol
 
@@ -27,22 +26,19 @@ MB = 1_000_000
 PROGRESS = b'{"progress":'
 
 
-@dataclass
 class Process:
     """A stage's process, our ends of its pipes, and what came through the pipe of its facts.
 
     Whoever shows its progress reads that pipe in another thread.
     """
 
-    name: str
-    popen: subprocess.Popen[bytes]
-    turn: int
-    facts: int | None
-    received: bytearray = field(default_factory=bytearray)
-    lock: threading.RLock = field(default_factory=threading.RLock)
-    over: threading.Event = field(default_factory=threading.Event)
-    started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
-    began: float = field(default_factory=time.monotonic)
+    def __init__(self, name: str, popen: subprocess.Popen[bytes], turn: int, facts: int) -> None:
+        self.name, self.popen, self.turn = name, popen, turn
+        self.facts: int | None = facts
+        self.received = bytearray()
+        self.lock = threading.RLock()
+        self.over = threading.Event()
+        self.started, self.began = datetime.now(timezone.utc), time.monotonic()
 
     def lines(self) -> list[bytes]:
         """Return the lines received so far: progress, and at the end the facts."""

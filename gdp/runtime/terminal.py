@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from gdp.runtime.run_log import run_log
@@ -266,18 +265,18 @@ class Viewer:
         return False
 
 
-@dataclass
 class StageLine:
     """The line of one stage."""
 
-    state: str = "waiting"
-    began: float | None = None
-    seconds: float | None = None
-    rows: int | None = None
-    peak_mb: float = 0.0
-    process: Process | None = None
-    printed: bytearray = field(default_factory=bytearray)
-    threads: list[threading.Thread] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.state = "waiting"
+        self.began: float | None = None
+        self.seconds: float | None = None
+        self.rows: int | None = None
+        self.peak_mb = 0.0
+        self.process: Process | None = None
+        self.printed = bytearray()
+        self.threads: list[threading.Thread] = []
 
 
 class LiveViewer(Viewer):

@@ -14,7 +14,7 @@ import pytest
 from gdp.runtime import machine
 from tests.conftest import PROJECT, Run, records, snapshot
 from tests.page_builder import SHIPPED
-from utils import StageError, make_folder, writing
+from utils import StageError, make_folder, write_whole, writing
 
 EXTRACT = [sys.executable, str(PROJECT / "extract.py")]
 PAGE = ["--page", str(SHIPPED)]
@@ -212,6 +212,17 @@ def test_each_kind_of_failure_has_the_remedy_that_fits(number: int) -> None:
     with pytest.raises(StageError, match=words) as failed, writing(Path("/some/file")):
         raise OSError(number, os.strerror(number))
     assert failed.value.code == code and "/some/file" in str(failed.value) and os.strerror(number) in str(failed.value)
+
+
+def test_a_file_that_has_its_content_already_is_not_written_again_but_is_of_now(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    write_whole(path, b"[1]")
+    inode = path.stat().st_ino
+    os.utime(path, (1, 1))
+    write_whole(path, b"[1]")
+    assert path.stat().st_ino == inode and path.stat().st_mtime > 1
+    write_whole(path, b"[2]")
+    assert path.read_bytes() == b"[2]" and path.stat().st_ino != inode
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
