@@ -77,14 +77,16 @@ def kind_of(row: Mapping[str, Any]) -> str:
     The source's Status decides. Where it has none, an IMF figure is a projection if its year is after the last actual
     year of the release known on that day; without such a release, from the year of As_of on.
     """
-    if row.get("Status"):
-        return str(row["Status"])
-    if row["Institution"] != "IMF":
-        return ESTIMATE
-    last_actual = last_actual_year(row["ISO3"], row["As_of"])
-    if last_actual is None:
-        last_actual = int(row["As_of"][:4]) - 1
-    return PROJECTION if row["Year"] > last_actual else ESTIMATE
+    values = (row[name] for name in ("Institution", "ISO3", "Year", "As_of"))
+    return PROJECTION if is_projection(row.get("Status"), *values) else ESTIMATE
+
+
+def is_projection(status: str | None, institution: str, iso3: str | None, year: int, as_of: str) -> bool:
+    """Return whether a figure is a projection, as kind_of does."""
+    if status or institution != "IMF":
+        return status == PROJECTION
+    last_actual = last_actual_year(iso3, as_of)
+    return year >= int(as_of[:4]) if last_actual is None else year > last_actual
 
 
 def last_actual_year(iso3: str | None, as_of: str) -> int | None:

@@ -6,12 +6,14 @@ unflagged figure: a flagged one is no baseline, unless a person confirmed it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import combinations
 from typing import Any, NamedTuple
 
-from gdp.model import NOT_A_HEADLINE, has_flag, is_flagged_by_check
+from gdp.model import NOT_A_HEADLINE, SOURCE_FLAGS, has_flag, is_flagged_by_check, joined_flags
 from gdp.store.database import Connection
 from gdp.store.history import History
+from gdp.store.schema import MAY_BE_HEADLINE
 from gdp.store.vintages import END_OF_DAY, Vintage
 from utils import Exit, StageError, percent
 
@@ -22,14 +24,27 @@ REVISED, OTHER_YEAR, NEW, GONE, MOVED = "revised", "other year", "new", "gone", 
 COUNTED = {REVISED: "revised", OTHER_YEAR: "for another year", NEW: "new", GONE: "gone"}  # in the order of a summary
 UNCHANGED = "unchanged"  # the difference, if any, is below rounding
 PERCENT_DIGITS = 2
+_HARMLESS = [code for code in SOURCE_FLAGS if code not in NOT_A_HEADLINE]
+HARMLESS = ", ".join(
+    f"'{joined_flags(some)}'" for number in range(1, len(_HARMLESS) + 1) for some in combinations(_HARMLESS, number)
+)  # all Flags of figures that others may be compared with
 LETTERS = str.maketrans("0123456789", "abcdefghij")  # the names of a statement's values have no digits
 
-BEFORE = """
-    SELECT Country, Year, GDP_USD_billion, GDP_USD_million, As_of, Note, Flags, {confirmed} AS Confirmed
-    FROM GDP_Estimates WHERE Publisher = :publisher AND Institution = 'IMF' AND As_of <= :as_of AND {which}
-    ORDER BY As_of
-"""
 BEFORE_COLUMNS = ("Country", "Year", "GDP_USD_billion", "GDP_USD_million", "As_of", "Note", "Flags", "Confirmed")
+CURRENT_BEFORE = """
+    SELECT Country, Year, GDP_USD_billion, GDP_USD_million, As_of, Note, Flags, {confirmed} AS Confirmed
+    FROM GDP_Estimates
+    WHERE Publisher = :publisher AND Institution = 'IMF' AND As_of <= :as_of AND Until > :as_of
+"""
+LAST_UNFLAGGED = """
+    SELECT Country, Year, GDP_USD_billion, GDP_USD_million, As_of, Note, Flags, Confirmed FROM (
+        SELECT GDP_Estimates.*, {confirmed} AS Confirmed,
+               row_number() OVER (PARTITION BY Country, Year ORDER BY As_of DESC) AS place
+        FROM GDP_Estimates
+        WHERE Publisher = :publisher AND Institution = 'IMF' AND Until <= :as_of AND Country IN ({countries})
+          AND (Flags IS NULL OR Flags IN ({harmless}) OR {confirmed}) AND {may_be_headline}) AS ranked
+    WHERE place = 1
+"""
 CONFIRMED = """EXISTS (SELECT 1 FROM Confirmations WHERE Confirmations.Publisher = GDP_Estimates.Publisher
     AND Confirmations.Institution = GDP_Estimates.Institution AND Confirmations.ISO3 = GDP_Estimates.ISO3
     AND Confirmations.Year = GDP_Estimates.Year AND Confirmations.As_of = GDP_Estimates.As_of)"""
@@ -91,7 +106,7 @@ def _baselines(connection: Connection, before: Vintage | None, rows: Iterable[Ro
     wanted = {(row["Country"], row["Year"]) for row in rows}
     if before is None or not wanted:
         return {}
-    current = {key: row for key, row in _published(connection, before, "Until > :as_of") if key in wanted}
+    current = {key: row for key, row in _before(connection, before, CURRENT_BEFORE) if key in wanted}
     flagged = [key for key, row in current.items() if not is_baseline(row)]
     older = _last_unflagged(connection, before, flagged)
     return {key: row for key, row in current.items() if key not in flagged} | older
@@ -101,18 +116,18 @@ def _last_unflagged(connection: Connection, before: Vintage, keys: list[Key]) ->
     if not keys:
         return {}
     countries = sorted({country for country, _ in keys})
-    names = {f"country_{str(number).translate(LETTERS)}": country for number, country in enumerate(countries)}
-    which = f"Until <= :as_of AND Country IN ({', '.join(f':{name}' for name in names)})"
-    older = {key: row for key, row in _published(connection, before, which, **names) if is_baseline(row)}
-    return {key: older[key] for key in keys if key in older}
+    values = {f"country_{str(number).translate(LETTERS)}": country for number, country in enumerate(countries)}
+    question = LAST_UNFLAGGED.replace("{countries}", ", ".join(f":{name}" for name in values))
+    found = dict(_before(connection, before, question, **values))
+    return {key: found[key] for key in keys if key in found}
 
 
-def _published(connection: Connection, before: Vintage, which: str, **values: str) -> Iterable[tuple[Key, Row]]:
-    """Yield a publisher's figures up to a vintage by country and year, from oldest to newest."""
+def _before(connection: Connection, before: Vintage, question: str, **values: str) -> Iterator[tuple[Key, Row]]:
+    """Yield figures of a publisher from before or at a vintage, by country and year."""
     confirmed = CONFIRMED if connection.columns("Confirmations") else "1 = 0"
-    question = BEFORE.format(confirmed=confirmed, which=which)
+    statement = question.format(confirmed=confirmed, harmless=HARMLESS, may_be_headline=MAY_BE_HEADLINE)
     values |= {"publisher": before.publisher, "as_of": before.as_of}
-    for cells in connection.execute(question, values):
+    for cells in connection.execute(statement, values):
         row = dict(zip(BEFORE_COLUMNS, cells, strict=True))
         yield (row["Country"], row["Year"]), row
 

@@ -7,13 +7,13 @@ where nothing newer is loaded, so that a fresh database has a chart of many year
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
-from gdp.model import CURRENT, IMF, INSTITUTIONS, PROJECTION, PUBLISHERS, is_flagged_by_check
-from gdp.report.attribution import kind_of, year_of
+from gdp.model import CURRENT, IMF, INSTITUTIONS, PUBLISHERS, is_flagged_by_check
+from gdp.report.attribution import is_projection, year_of
 from gdp.report.svg import institution_colour
 from gdp.sources.imf.bundled import LAST_ACTUAL, WHOLE_RELEASE, bundle, day_of_release
-from gdp.store.database import Connection, rows_of
+from gdp.store.database import Connection
 from gdp.transform.countries import reference
 
 Row = dict[str, Any]
@@ -24,10 +24,27 @@ MOST_NOTE_CHARACTERS = 200_000  # of all Notes together; beyond them a figure is
 LONG_NOTE = "the database has the note"
 BUNDLED = "imf.bundled"
 ESTIMATES = """
-    SELECT coalesce(ISO3, Country) AS Code, Country, ISO3, Institution, Publisher, Year, As_of, Until, GDP_USD_billion,
-           Note, Flags, Status
+    SELECT As_of, coalesce(ISO3, Country), Year, Publisher, Institution, Until, Country, ISO3, GDP_USD_billion, Note,
+           Flags, Status
     FROM GDP_Estimates ORDER BY Until DESC, As_of DESC, Institution, Country, Year LIMIT :most
 """
+
+
+class _Estimate(NamedTuple):
+    """A row of ESTIMATES; sorted, each series of a country is in the order of publication."""
+
+    as_of: str
+    code: str
+    year: int
+    publisher: str
+    institution: str
+    until: str
+    country: str
+    iso3: str | None
+    figure: float
+    note: str | None
+    flags: str | None
+    status: str | None
 
 
 def time_series(connection: Connection) -> Row:
@@ -37,11 +54,11 @@ def time_series(connection: Connection) -> Row:
     billions of USD that was published from that day on, or null where it was no longer published, and so on. A negative
     number after a figure is -1 less the place of its remark: its Note, and whether it is a projection, and flagged.
     """
-    rows = rows_of(connection, ESTIMATES, most=MOST_ESTIMATES)
-    rows.sort(key=lambda row: (row["As_of"], row["Code"], row["Year"], row["Publisher"], row["Institution"]))
-    days = sorted({row["As_of"] for row in rows} | {row["Until"] for row in rows} - {CURRENT})
+    rows = [_Estimate._make(row) for row in connection.execute(ESTIMATES, {"most": MOST_ESTIMATES})]
+    rows.sort()
+    days = sorted({row.as_of for row in rows} | {row.until for row in rows} - {CURRENT})
     places = {day: place for place, day in enumerate(days)}
-    order = sorted({(INSTITUTIONS.index(row["Institution"]), row["Publisher"]) for row in rows})
+    order = sorted({(INSTITUTIONS.index(row.institution), row.publisher) for row in rows})
     series = [_series(INSTITUTIONS[number], publisher) for number, publisher in order]
     _add_vintages(series, rows, places)
     remarks = _Remarks()
@@ -50,7 +67,7 @@ def time_series(connection: Connection) -> Row:
         "series": series,
         "countries": _countries(rows, places, series, remarks),
         "remarks": [list(remark) for remark in remarks.places],
-        "release": bundled_release(max((row["As_of"] for row in rows if row["Publisher"] == IMF.name), default="")),
+        "release": bundled_release(max((row.as_of for row in rows if row.publisher == IMF.name), default="")),
     }
 
 
@@ -69,15 +86,19 @@ class _Remarks:
         return self.places.setdefault(remark, len(self.places))
 
 
-def _countries(rows: Iterable[Row], places: dict[str, int], series: list[Row], remarks: _Remarks) -> dict[str, Row]:
+def _countries(
+    rows: Iterable[_Estimate], places: dict[str, int], series: list[Row], remarks: _Remarks
+) -> dict[str, Row]:
     numbers = {(one["institution"], one["publisher"]): number for number, one in enumerate(series)}
     names = _names_by_code()
     countries: dict[str, Row] = {}
     for row in rows:
-        country = countries.setdefault(row["Code"], {"names": names.get(row["Code"], []), "figures": {}})
-        country["name"] = row["Country"]  # the newest
-        by_year = country["figures"].setdefault(numbers[row["Institution"], row["Publisher"]], {})
-        _add(by_year.setdefault(row["Year"], []), row, places, remarks)
+        country = countries.get(row.code)
+        if country is None:
+            country = countries[row.code] = {"names": names.get(row.code, []), "figures": {}}
+        country["name"] = row.country  # the newest
+        by_year = country["figures"].setdefault(numbers[row.institution, row.publisher], {})
+        _add(by_year.setdefault(row.year, []), row, places, remarks)
     return countries
 
 
@@ -89,15 +110,17 @@ def _names_by_code() -> dict[str, list[str]]:
     return names
 
 
-def _add(figures: Figures, row: Row, places: dict[str, int], remarks: _Remarks) -> None:
-    if figures and figures[-1] is None and figures[-2] == places[row["As_of"]]:
+def _add(figures: Figures, row: _Estimate, places: dict[str, int], remarks: _Remarks) -> None:
+    place = places[row.as_of]
+    if figures and figures[-1] is None and figures[-2] == place:
         del figures[-2:]  # this figure follows at once
-    figures += [places[row["As_of"]], row["GDP_USD_billion"]]
-    remark = row["Note"] or "", int(kind_of(row) == PROJECTION), int(is_flagged_by_check(row["Flags"]))
-    if any(remark):
+    figures += [place, row.figure]
+    is_ahead = is_projection(row.status, row.institution, row.iso3, row.year, row.as_of)
+    if row.note or row.flags or is_ahead:
+        remark = row.note or "", int(is_ahead), int(is_flagged_by_check(row.flags))
         figures.append(-1 - remarks.place_of(remark))
-    if row["Until"] != CURRENT:
-        figures += [places[row["Until"]], None]
+    if row.until != CURRENT:
+        figures += [places[row.until], None]
 
 
 def _series(institution: str, publisher: str) -> Row:
@@ -110,14 +133,16 @@ def _series(institution: str, publisher: str) -> Row:
     }  # fmt: skip
 
 
-def _add_vintages(series: list[Row], rows: Iterable[Row], places: dict[str, int]) -> None:
+def _add_vintages(series: list[Row], rows: Iterable[_Estimate], places: dict[str, int]) -> None:
     """Add to each series the places of the days on which it changed."""
-    found: dict[tuple[str, str], set[int]] = {}
+    found: dict[tuple[str, str], set[str]] = {}
     for row in rows:
-        of_series = found.setdefault((row["Institution"], row["Publisher"]), set())
-        of_series |= {places[day] for day in (row["As_of"], row["Until"]) if day != CURRENT}
+        days = found.setdefault((row.institution, row.publisher), set())
+        days.add(row.as_of)
+        days.add(row.until)
     for one in series:
-        one["vintages"] = sorted(found[one["institution"], one["publisher"]])
+        days = found[one["institution"], one["publisher"]] - {CURRENT}
+        one["vintages"] = sorted(places[day] for day in days)
 
 
 def bundled_release(loaded_as_of: str) -> Row | None:

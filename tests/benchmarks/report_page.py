@@ -1,4 +1,4 @@
-"""The report on 600 current and 60,000 past estimates: how long it takes to write, its size, how soon it is ready.
+"""The report on 600 current and 60,000 past estimates: the time to write it, its size, and the time until it is ready.
 
 Usage: python tests/benchmarks/report_page.py [--runs N]
 """
@@ -20,9 +20,9 @@ from tests.conftest import query  # noqa: E402
 from tests.looked_at import chromium, make_past, script  # noqa: E402
 
 DAYS = tuple(f"{year}-{month:02}-15" for year in range(2008, 2025) for month in (2, 4, 6, 8, 10, 12))  # 102 vintages
-READY = """() => new Promise(told => {
+READY = """() => new Promise(resolve => {
     const look = () => document.documentElement.dataset.ready
-        ? requestAnimationFrame(() => told(performance.now())) : setTimeout(look, 1);
+        ? requestAnimationFrame(() => resolve(performance.now())) : setTimeout(look, 1);
     look();
 })"""
 
@@ -45,14 +45,14 @@ def main() -> None:
 
 
 def written() -> float:
-    """Return how many seconds it takes to write the report."""
+    """Return the seconds that writing the report takes."""
     began = time.perf_counter()
     script("report.py")
     return time.perf_counter() - began
 
 
 def opened(report: Path, runs: int) -> list[float]:
-    """Return after how many milliseconds the page is sorted, filtered, drawn and shown; the first time is left out."""
+    """Return the milliseconds until the page is sorted, filtered, drawn and shown, without the first time."""
     ready = []
     with chromium() as browser:
         for _ in range(runs + 1):

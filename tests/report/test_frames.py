@@ -73,3 +73,9 @@ def test_the_notebook_was_run_and_has_its_outputs() -> None:
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
     outputs = [output for cell in cells for output in cell["outputs"]]
     assert len(outputs) >= 5 and not [one for one in outputs if one["output_type"] == "error"]
+
+
+def test_the_notebook_runs(loaded: Path) -> None:
+    notebook = json.loads((PROJECT / "docs" / "notebook.ipynb").read_text(encoding="utf-8"))
+    code = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code")
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT / "docs", check=True)

@@ -354,13 +354,3 @@ def test_datasette_shows_descriptions_and_answers_the_ready_queries(datasette: s
     assert rows["as_of"][0][:3] == ["United States", 2025, 30615.74]
     assert {row[0] for row in rows["one_country"]} == {"IMF", "World Bank", "UN"}
     assert "flagged" in rows
-
-
-@needs_pyarrow
-def test_the_readmes_notebook_example_runs(exported: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("duckdb")
-    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
-    done = subprocess.run([sys.executable, "-c", example], cwd=home, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "7003.68" in done.stdout and "30615.74" in done.stdout

@@ -28,38 +28,43 @@ function figuresIn(flat) {
   return found;
 }
 
-/** Figures by country code, series number and year: Maps of lists. */
-function readFigures() {
-  for (const country of countries.values()) {
-    const bySeries = Object.entries(country.figures).map(([number, years]) => [Number(number), new Map(
-      Object.entries(years).map(([year, flat]) => [Number(year), figuresIn(flat)]))]);
-    country.figures = new Map(bySeries);
-  }
-  if (data.release) addRelease(data.release);
+const figuresByCode = new Map(); // read when a country is chosen
+
+/** The figures of a country by series number and year: Maps of lists. */
+function figuresOf(code) {
+  if (!figuresByCode.has(code)) figuresByCode.set(code, readFigures(code));
+  return figuresByCode.get(code);
 }
 
-/** Add the bundled IMF release as one more series, of one vintage. */
-function addRelease(release) {
-  const number = data.series.push({ ...release, vintages: [data.days.length] }) - 1;
-  const from = data.days.push(release.day) - 1;
-  for (const [code, [first, lastActual, ...figures]] of Object.entries(release.countries)) {
-    const last = lastActual ?? Number(release.day.slice(0, 4)) - 1;
-    const known = figures.map((figure, place) => [first + place, figure]).filter(([, figure]) => figure !== null);
-    const years = known.map(([year, figure]) => [year, [{ from, figure, note: "", projection: year > last, flagged: false }]]);
-    countries.get(code)?.figures.set(number, new Map(years));
-  }
+function readFigures(code) {
+  const bySeries = Object.entries(countries.get(code)?.figures ?? {}).map(([number, years]) => [Number(number), new Map(
+    Object.entries(years).map(([year, flat]) => [Number(year), figuresIn(flat)]))]);
+  if (releaseOf.has(code)) bySeries.push([releaseNumber, figuresOfRelease(releaseOf.get(code))]);
+  return new Map(bySeries);
+}
+
+// the bundled IMF release is one more series, of one vintage
+const releaseOf = new Map(Object.entries(data.release?.countries ?? {}));
+const releaseNumber = data.release ? data.series.push({ ...data.release, vintages: [data.days.length] }) - 1 : undefined;
+if (data.release) data.days.push(data.release.day);
+
+function figuresOfRelease([first, lastActual, ...figures]) {
+  const last = lastActual ?? Number(data.release.day.slice(0, 4)) - 1;
+  const [from] = data.series[releaseNumber].vintages;
+  const known = figures.map((figure, place) => [first + place, figure]).filter(([, figure]) => figure !== null);
+  return new Map(known.map(([year, figure]) => [year, [{ from, figure, note: "", projection: year > last, flagged: false }]]));
 }
 
 // --- series, and their vintages ---
 
-const seriesOf = (code) => [...(countries.get(code)?.figures.keys() ?? [])];
-const yearsOf = (code, number) => [...(countries.get(code)?.figures.get(number)?.keys() ?? [])].sort((a, b) => a - b);
+const seriesOf = (code) => [...figuresOf(code).keys()];
+const yearsOf = (code, number) => [...(figuresOf(code).get(number)?.keys() ?? [])].sort((a, b) => a - b);
 const dayOf = (place) => (place === undefined ? undefined : data.days[place]);
 const isCurrentAt = (one, place) => one.from <= place && (one.until === undefined || one.until > place);
 
 /** The figures of a country in one vintage of a series, by year. */
 function vintageOf(code, number, place) {
-  const years = countries.get(code)?.figures.get(number) ?? new Map();
+  const years = figuresOf(code).get(number) ?? new Map();
   return yearsOf(code, number).map((year) => {
     const figure = years.get(year).find((one) => isCurrentAt(one, place));
     return figure && { ...figure, code, number, year };
@@ -123,7 +128,7 @@ function nameOfLine(number) {
 function estimatesOf(code, number) {
   if (state.view === VINTAGES_VIEW) return ownYears(code, number);
   if (!state.view) return vintageOf(code, number, shownVintage(number));
-  const all = countries.get(code)?.figures.get(number)?.get(Number(state.view)) ?? [];
+  const all = figuresOf(code).get(number)?.get(Number(state.view)) ?? [];
   const lastUnflagged = (place) => all.slice(0, place).findLast((one) => !one.flagged);
   return all.map((one, place) => ({ ...one, code, number, year: Number(state.view), before: lastUnflagged(place) }));
 }
@@ -375,7 +380,6 @@ function leadTo(link) {
 }
 
 function readyYears() {
-  readFigures();
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("a[href^='#country=']");
     if (!link) return;
