@@ -314,15 +314,20 @@ def _other_year(iso3: str, year: int, figure: float, release: Release, rounding:
 
 def kind_of_edit(figure: float, before: float) -> str | None:
     """Return how a figure looks edited by hand: two digits exchanged, or whole billions apart; None if it does not."""
-    new, old = f"{figure:.0f}", f"{before:.0f}"
-    places = [place for place in range(min(len(new), len(old))) if new[place] != old[place]]
-    if len(new) == len(old) and len(places) == 2 and places[1] == places[0] + 1:
-        first, second = places
-        if (new[first], new[second]) == (old[second], old[first]):
-            return DIGITS
-    apart = round(figure - before)
+    apart = round(figure) - round(before)
+    if apart and apart % 9 == 0 and _are_digits_exchanged(f"{figure:.0f}", f"{before:.0f}"):
+        return DIGITS  # which always adds or takes a multiple of nine
     is_whole = apart and apart % at.WHOLE_BILLION == 0 and round(before) % at.WHOLE_BILLION
-    return BILLIONS if is_whole and abs(figure - before - apart) < 0.5 else None
+    return BILLIONS if is_whole else None
+
+
+def _are_digits_exchanged(new: str, old: str) -> bool:
+    """Return whether two neighbouring digits are exchanged, and nothing else differs."""
+    places = [place for place, (one, other) in enumerate(zip(new, old, strict=False)) if one != other]
+    if len(new) != len(old) or len(places) != 2 or places[1] != places[0] + 1:
+        return False
+    first, second = places
+    return (new[first], new[second]) == (old[second], old[first])
 
 
 def in_billions(million: float) -> str:

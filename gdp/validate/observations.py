@@ -201,6 +201,11 @@ class Statement:
             return frozenset(self.by_country)
         return frozenset((country, round(figure)) for (country, _), figure in self.figures.items())
 
+    @cached_property
+    def country_of(self) -> dict[tuple[float, int], str]:
+        """A country that has a figure for a year, by figure and year."""
+        return {(figure, year): country for (country, year), figure in self.figures.items()}
+
 
 Statements = Mapping[str, Statement]  # by institution
 

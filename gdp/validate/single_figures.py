@@ -236,8 +236,5 @@ def signature(one: Move, last: Statement) -> str | None:
     """Return by what a change looks made by hand: digits, whole billions, another country's figure; None if nothing."""
     if kind := kind_of_edit(one.figure, one.before):
         return kind
-    if one.figure >= at.LEAST_DIGITS:
-        for (country, year), figure in last.figures.items():
-            if country != one.key[0] and year == one.key[1] and figure == one.figure:
-                return f"{country}'s figure"
-    return None
+    country = last.country_of.get((one.figure, one.key[1])) if one.figure >= at.LEAST_DIGITS else None
+    return f"{country}'s figure" if country and country != one.key[0] else None
