@@ -354,7 +354,7 @@ def show_comparison(connection: Connection, day: str | None, form: Form) -> Show
         raise StageError(Exit.NO_INPUT, f"{missing}; run python etl_process.py {sources} first")
     rows = history.state(WIKIPEDIA.name, "IMF", page.as_of).values()
     comparison = compared(observations_of(page, "IMF", rows), releases)
-    kinds = Counter(one.kind for one in comparison.found)
+    kinds = Counter(one.kind for one in comparison.by_departure)
     answer = {
         "Page_as_of": page.as_of,
         "IMF_as_of": [release.day for release in releases[:2]],

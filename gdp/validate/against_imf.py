@@ -223,19 +223,25 @@ class Compared(NamedTuple):
 class Comparison(NamedTuple):
     """A page's figures that one of the last two releases has too; the releases are those from before, newest first."""
 
-    as_of: str
-    found: list[Compared]
+    page: Observations
+    found: list[Compared]  # what explains a departure is looked for when it is asked for
     releases: Sequence[Release]
 
     @property
     def by_departure(self) -> list[Compared]:
-        """All of them, the largest difference first."""
-        return sorted(self.found, key=lambda one: (-abs(one.departure), one.key))
+        """All of them with their kinds and reasons, the largest difference first."""
+        explained = [one if one.is_confirmed else self._explained(one) for one in self.found]
+        return sorted(explained, key=lambda one: (-abs(one.departure), one.key))
 
     @property
     def departures(self) -> list[Compared]:
-        """The figures that equal neither release, the largest difference first."""
-        return [one for one in self.by_departure if one.kind not in CONFIRMED_KINDS]
+        """The figures that equal neither release, with their kinds and reasons, the largest difference first."""
+        return [one for one in self.by_departure if not one.is_confirmed]
+
+    def _explained(self, one: Compared) -> Compared:
+        code = (self.page.code_of[one.key[0]] or "", one.key[1])
+        kind, reason = _kind_and_reason(code, one.page, self.releases, self.page.rounding)
+        return one._replace(kind=kind, reason=reason)
 
     @property
     def number_confirmed(self) -> int:
@@ -256,7 +262,7 @@ class Comparison(NamedTuple):
         agreeing = self.number_confirmed
         if agreeing == 0 or agreeing < at.SAME_RELEASE_SHARE * len(self.found):
             return False
-        return not self.are_many or not is_release_between(following_day(self.releases[0].day), self.as_of)
+        return not self.are_many or not is_release_between(following_day(self.releases[0].day), self.page.as_of)
 
 
 def comparisons(page: Observations, releases: Sequence[Release]) -> list[Comparison]:
@@ -281,11 +287,11 @@ def compared(page: Observations, releases: Sequence[Release], keys: Iterable[Key
         elif len(own) > 1 and is_same(figure, own[1], page.rounding):
             found.append(Compared(key, figure, own[0], PREVIOUS, f"the figure is that of {two[1].day}"))
         elif own:
-            found.append(Compared(key, figure, own[0], *_explained(code, figure, releases, page.rounding)))
-    return Comparison(page.as_of, found, releases)
+            found.append(Compared(key, figure, own[0], UNEXPLAINED, ""))
+    return Comparison(page, found, releases)
 
 
-def _explained(code: CodeKey, figure: float, releases: Sequence[Release], rounding: float) -> tuple[str, str]:
+def _kind_and_reason(code: CodeKey, figure: float, releases: Sequence[Release], rounding: float) -> tuple[str, str]:
     """Return the kind of a difference, and the reason for it in figures."""
     iso3, year = code
     newest = next(release for release in releases if code in release.figures)

@@ -47,7 +47,7 @@ RELEASES = [NEWEST, PREVIOUS_ONE, OLD]
 
 
 def kind(figure: float) -> str:
-    found = compared(observed(FIGURES | {FIRST: figure}), RELEASES).found
+    found = compared(observed(FIGURES | {FIRST: figure}), RELEASES).by_departure
     return next(one.kind for one in found if one.key == FIRST)
 
 
