@@ -81,15 +81,17 @@ const folded = (text) => text.replaceAll("&", " and ").normalize("NFKD").replace
 
 // a country's codes come first among its names: the two-letter code where it has one, then the three-letter code
 const CODES = 2;
-const namesOf = new Map([...countries].map(([code, { name, names }]) => [code, [...codesOf(code, names), ...[name, ...names].map(folded)]]));
+const foldedNames = new Map(); // by code, folded when they are searched for
 
-function codesOf(code, names) {
-  return [names[0] ?? code, code].map(folded).slice(0, CODES);
+function namesOf(code) {
+  const { name, names } = countries.get(code);
+  if (!foldedNames.has(code)) foldedNames.set(code, [names[0] ?? code, code, name, ...names].map(folded));
+  return foldedNames.get(code);
 }
 
 /** How well a country's names match a folded text: 0 its code, 1 a name, 2 begins, 3 a word begins, 4 a part; or none. */
 function matchOf(code, text) {
-  const names = namesOf.get(code);
+  const names = namesOf(code);
   if (names.slice(0, CODES).includes(text)) return 0;
   if (names.includes(text)) return 1;
   if (names[CODES].startsWith(text)) return 2;
@@ -100,8 +102,8 @@ function matchOf(code, text) {
 /** The codes that match a typed text, the best first; parts of names only where nothing else matches. */
 function search(typed) {
   const text = folded(typed);
-  const names = (code) => namesOf.get(code)[CODES];
-  const codes = [...namesOf.keys()].sort((one, other) => (names(one) < names(other) ? -1 : 1));
+  const nameOfCode = (code) => namesOf(code)[CODES];
+  const codes = [...countries.keys()].sort((one, other) => (nameOfCode(one) < nameOfCode(other) ? -1 : 1));
   if (!text) return codes;
   const matches = new Map(codes.map((code) => [code, matchOf(code, text)]));
   const found = codes.filter((code) => matches.get(code) !== undefined);
@@ -139,9 +141,10 @@ function sortBy(heading, order) {
     return isNumber(heading) ? cell.dataset.value ?? text : text;
   };
   const rows = [...rowOf.values()].map((row) => [valueOf(row), row]);
+  const compare = isNumber(heading) ? (a, b) => a - b : new Intl.Collator("en").compare;
   rows.sort(([a], [b]) => {
     if (a === "" || b === "") return (a === "") - (b === ""); // without a figure: last in any order
-    return sign * (isNumber(heading) ? a - b : a.localeCompare(b, "en"));
+    return sign * compare(a, b);
   });
   sortedRows = rows.map(([, row]) => row);
   filterCountries();
@@ -150,18 +153,20 @@ function sortBy(heading, order) {
 /** Show the rows that match; while a name is typed, the best match first. */
 function filterCountries() {
   const typed = byId("name-filter").value;
-  const places = new Map(search(typed).map((code, place) => [code, place]));
+  const isSearch = folded(typed) !== "";
+  const places = new Map(isSearch ? search(typed).map((code, place) => [code, place]) : []);
   const region = byId("region-filter").value;
   const least = Number(byId("size-filter").value);
   let number = 0;
   for (const row of sortedRows) {
     const figure = Number(row.querySelector(".gdp").dataset.value);
-    row.hidden = !places.has(row.dataset.code) || Boolean(region && row.dataset.region !== region) || figure < least;
+    row.hidden = (isSearch && !places.has(row.dataset.code)) || Boolean(region && row.dataset.region !== region) || figure < least;
     number += !row.hidden;
   }
   const placeOf = (row) => places.get(row.dataset.code) ?? places.size;
-  const rows = folded(typed) ? [...sortedRows].sort((one, other) => placeOf(one) - placeOf(other)) : sortedRows;
-  countryTable.tBodies[0].append(...rows);
+  const rows = isSearch ? [...sortedRows].sort((one, other) => placeOf(one) - placeOf(other)) : sortedRows;
+  const shownRows = [...countryTable.tBodies[0].rows];
+  if (rows.some((row, place) => row !== shownRows[place])) countryTable.tBodies[0].append(...rows);
   const words = number === 1 ? "country or territory" : "countries and territories";
   byId("shown").textContent = number ? `${number} ${words}` : "Nothing found.";
   byId("show-all").hidden = number > 0;

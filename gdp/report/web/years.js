@@ -71,10 +71,14 @@ function vintageOf(code, number, place) {
   }).filter(Boolean);
 }
 
+const longVintagesOf = new Map(); // by series and countries
+
 /** The places of a series' vintages that have several years of one of the chosen countries, the newest first. */
 function longVintages(number) {
+  const key = [number, ...state.codes].join();
   const isLong = (place) => state.codes.some((code) => vintageOf(code, number, place).length >= SEVERAL_YEARS);
-  return data.series[number].vintages.filter(isLong).reverse();
+  if (!longVintagesOf.has(key)) longVintagesOf.set(key, data.series[number].vintages.filter(isLong).reverse());
+  return longVintagesOf.get(key);
 }
 
 /** The series of the chosen countries that the view can show, in the order of the institutions. */
