@@ -160,9 +160,9 @@ class _Made:
             name = chance.choice(self.aliases)
         if chance.random() < MARKED:
             name += chance.choice(MARKS)
-        told = json.dumps(name, ensure_ascii=False)
+        answer = json.dumps(name, ensure_ascii=False)
         given = self.million if kind in ("clean", "unknown") else 0
-        return f'{{"Country": {told}, "GDP": "{gdp}", {around}\n', kind, given
+        return f'{{"Country": {answer}, "GDP": "{gdp}", {around}\n', kind, given
 
     def _another(self, chance: random.Random) -> int:
         """Return a figure in millions near the real one that is not the last one, in hundredths of a billion too."""
@@ -174,7 +174,7 @@ class _Made:
 
 
 def _around(institution: str, moment: datetime, page: int) -> str:
-    said = {
+    words = {
         "Year": None,
         "Column": f"{institution}({moment.year})[6]",
         "Unit": "GDP forecast or estimate (million US$) by country",
@@ -183,7 +183,7 @@ def _around(institution: str, moment: datetime, page: int) -> str:
         f"&oldid={1_000_000 + page}",
         "As_of": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
     }
-    return json.dumps(said, ensure_ascii=False).removeprefix("{")
+    return json.dumps(words, ensure_ascii=False).removeprefix("{")
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------

@@ -27,8 +27,8 @@ GROUPS = {"WEOWORLD": "World", "ADVEC": "Advanced economies", "NEWGRP": "A group
 Route = Callable[[str], Answer]
 
 
-def as_answer(told: Any, **headers: str) -> Answer:
-    return Answer(200, json.dumps(told).encode(), {"Content-Type": "application/json", **headers})
+def as_answer(answer: Any, **headers: str) -> Answer:
+    return Answer(200, json.dumps(answer).encode(), {"Content-Type": "application/json", **headers})
 
 
 def billions(code: str, year: int) -> float:
@@ -66,7 +66,7 @@ PUBLISHED = published_figures()
 def imf(release: str | None = "World Economic Outlook (October 2026)", figures: dict[str, Any] | None = None) -> Route:
     """Return the DataMapper's routes; without a release it has no list of indicators."""
     values = imf_figures() if figures is None else figures
-    told: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "/NGDPD": {"values": {"NGDPD": values}, "api": {"version": "1", "output-method": "json"}},
         "/countries": {
             "countries": {code: {"label": IMF_LABELS.get(code, code)} for code in values if code not in GROUPS}
@@ -76,8 +76,8 @@ def imf(release: str | None = "World Economic Outlook (October 2026)", figures: 
     }
     if release:
         about = {"label": "GDP, current prices", "unit": "Billions of U.S. dollars", "source": release}
-        told["/indicators"] = {"indicators": {"NGDPD": about}}
-    return lambda path: as_answer(told[path]) if path in told else Answer(404)
+        answer["/indicators"] = {"indicators": {"NGDPD": about}}
+    return lambda path: as_answer(answer[path]) if path in answer else Answer(404)
 
 
 def bank_codes() -> list[str]:
@@ -121,7 +121,7 @@ def world_bank(per_page_as_text: bool = True, updated: str = "2026-04-08") -> Ro
 
 
 def sdmx(flows: dict[str, str] | None = None, figures: dict[str, Any] | None = None) -> Route:
-    """Return SDMX's routes: each dataflow that stands, with its day of publication; an unknown one is 404, in JSON.
+    """Return SDMX's routes: each dataflow, with its day of publication; an unknown one is 404, in JSON.
 
     Values are whole dollars, groups have codes of their own, and the last actual year is in a Group.
     """
@@ -186,7 +186,9 @@ def dbnomics(releases: Sequence[str], figures: dict[str, Any] | None = None) -> 
         if dataset.startswith("WEOAGG"):
             found = [document(dataset, "WEOWORLD")]
             return as_answer({"series": {"docs": found, "num_found": 1}})
-        asked = {name: int(told[0]) for name, told in parse_qs(urlsplit(path).query).items() if told[0].isdecimal()}
+        asked = {
+            name: int(answer[0]) for name, answer in parse_qs(urlsplit(path).query).items() if answer[0].isdecimal()
+        }
         countries = [code for code in values_of(dataset) if code not in GROUPS]
         size = min(asked["limit"], 100)
         page = [document(dataset, code) for code in countries[asked["offset"] : asked["offset"] + size]]
@@ -269,10 +271,10 @@ class Wiki:
             if asked["rvstart"] <= f"{saved:%Y-%m-%dT%H:%M:%SZ}" <= asked["rvend"]
         ]
         begin = int(asked.get("rvcontinue", "0"))
-        told: dict[str, Any] = {"query": {"pages": [{"title": "…", "revisions": known[begin : begin + 50]}]}}
+        answer: dict[str, Any] = {"query": {"pages": [{"title": "…", "revisions": known[begin : begin + 50]}]}}
         if begin + 50 < len(known):
-            told["continue"] = {"rvcontinue": str(begin + 50), "continue": "||"}
-        return as_answer(told)
+            answer["continue"] = {"rvcontinue": str(begin + 50), "continue": "||"}
+        return as_answer(answer)
 
     def _page(self, number: int) -> Answer:
         self.asked.append(number)

@@ -15,9 +15,9 @@ from gdp.sources.cache import cache_page, cached_name, cached_pages
 from gdp.sources.http import paced
 from gdp.sources.imf.source import SOURCE as IMF_SOURCE
 from gdp.sources.payloads import check_whole, is_json, read_json, refuse_gateway
-from gdp.sources.tabular_files import ZIP_MAGIC, tables_of
+from gdp.sources.tabular_files import tables_of
 from gdp.sources.wikipedia.page import SOURCE as WIKIPEDIA_SOURCE
-from gdp.sources.wikipedia.unwrap import kind_of
+from gdp.sources.wikipedia.unwrap import is_page, kind_of
 from gdp.sources.world_bank.api import SOURCE as WORLD_BANK_SOURCE
 from utils import Exit, StageError, first_few
 
@@ -53,8 +53,8 @@ def source_of(content: bytes) -> Source:
         raise Refused(f"it may be of {' or '.join(source.name for source in found)}; name one with --source")
     if is_json(content):
         read_json(content)  # broken JSON is refused with the place
-    if content.startswith(ZIP_MAGIC):
-        tables_of(content)  # and a broken archive with its fault
+    elif not is_page(content):
+        tables_of(content)  # and a broken workbook or archive, or unclear decimal commas, with the fault
     labels = ", ".join(source.publisher.label for source in SOURCES.values())
     raise Refused(f"it is {kind_of(content)}, and no page or file of {labels}")
 

@@ -74,9 +74,9 @@ def site(name: str) -> Figures:
 
 
 def datamapper(name: str) -> Figures:
-    told = json.loads(content_of(name), parse_float=str, parse_int=str)["values"]["NGDPD"]
+    answer = json.loads(content_of(name), parse_float=str, parse_int=str)["values"]["NGDPD"]
     names = {"WEOWORLD": "World"}
-    return {(names.get(code, code), year): figure for code, one in told.items() for year, figure in one.items()}
+    return {(names.get(code, code), year): figure for code, one in answer.items() for year, figure in one.items()}
 
 
 def bank(name: str) -> Figures:
@@ -165,10 +165,13 @@ def test_a_file_that_names_another_release_than_the_user_is_refused() -> None:
 
 
 @needs_files
-def test_what_is_a_projection_is_told_country_by_country_as_the_file_says() -> None:
-    told = {(r["Country"], r["Year"]): r["Status"] for r in read("weo/weo_2022oct_report_utf16.xls.gz").records}
-    assert (told["Zimbabwe", "2021"], told["Algeria", "2021"]) == ("projection", "estimate")  # after 2019, after 2021
-    assert (told["Algeria", "2022"], told["Algeria", "2020"]) == ("projection", "estimate")
+def test_what_is_a_projection_is_reported_country_by_country_as_the_file_says() -> None:
+    answer = {(r["Country"], r["Year"]): r["Status"] for r in read("weo/weo_2022oct_report_utf16.xls.gz").records}
+    assert (answer["Zimbabwe", "2021"], answer["Algeria", "2021"]) == (
+        "projection",
+        "estimate",
+    )  # after 2019, after 2021
+    assert (answer["Algeria", "2022"], answer["Algeria", "2020"]) == ("projection", "estimate")
 
 
 @needs_files

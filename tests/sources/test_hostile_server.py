@@ -45,9 +45,9 @@ def whole(body: bytes, **headers: str) -> bytes:
     return head(length=len(body), **{"Content_Type": "text/html; charset=UTF-8", **headers}) + body
 
 
-def answers(*told: bytes) -> Behaviour:
+def answers(*found: bytes) -> Behaviour:
     """Return a server that says this, and the last of it again and again."""
-    return lambda send, number, _: send(told[min(number, len(told) - 1)])
+    return lambda send, number, _: send(found[min(number, len(found) - 1)])
 
 
 def drip(start: bytes, endless: bytes) -> Behaviour:
@@ -139,7 +139,7 @@ BEHAVIOURS: dict[str, tuple[Behaviour, int, str]] = {
 @dataclass
 class Ran:
     code: int
-    told: str
+    found: str
     peak_mb: float
     home: Path
 
@@ -192,8 +192,8 @@ def run_against(name: str, folder: Path) -> Ran:
             [sys.executable, str(PROJECT / "extract.py"), "--page", url],
             env=environment, capture_output=True, text=True, timeout=HANGS_S, check=False,
         )  # fmt: skip
-    told = json.loads((home / "log" / "runs.jsonl").read_text().splitlines()[-1])
-    return Ran(done.returncode, done.stderr, told["peak_memory_mb"], home)
+    found = json.loads((home / "log" / "runs.jsonl").read_text().splitlines()[-1])
+    return Ran(done.returncode, done.stderr, found["peak_memory_mb"], home)
 
 
 def self_signed(folder: Path) -> ssl.SSLContext:
@@ -224,9 +224,9 @@ def test_a_hostile_behaviour_ends_in_its_code_with_one_line_in_bounds(name: str,
         pytest.skip("openssl is not installed")
     _, code, says = BEHAVIOURS[name]
     result = ran[name]
-    assert result.code == code, result.told
-    assert "Traceback" not in result.told
-    errors = [line for line in result.told.splitlines() if "error:" in line]
+    assert result.code == code, result.found
+    assert "Traceback" not in result.found
+    errors = [line for line in result.found.splitlines() if "error:" in line]
     assert len(errors) == (code != 0)
     assert says in "".join(errors)
     assert result.peak_mb < ran["a good page"].peak_mb + IDLE_PLUS_MB
@@ -243,12 +243,12 @@ def test_no_behaviour_writes_outside_our_folders_or_keeps_what_it_could_not_have
 def test_a_page_cannot_steer_a_terminal_or_the_database(ran: dict[str, Ran], tmp_path: Path) -> None:
     home = ran["escape sequences, markup and SQL"].home
     environment = {**os.environ, "GDP_ETL_HOME": str(home)}
-    told = ""
+    found = ""
     for command in (["transform.py"], ["load.py"], ["load.py", "--json"]):
         done = subprocess.run(
             [sys.executable, str(PROJECT / command[0]), *command[1:]],
             env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        told += done.stdout + done.stderr
-    assert "\x1b" not in told + (home / "log" / "etl_project_with_sql_log.txt").read_text()
+        found += done.stdout + done.stderr
+    assert "\x1b" not in found + (home / "log" / "etl_project_with_sql_log.txt").read_text()
     assert 10 * len(PAGE) < SIZE_LIMIT_BYTES

@@ -252,34 +252,34 @@ MODELS: dict[str, Callable[[], Model]] = {
 
 def meant(page: Page) -> dict[tuple[str, str, int | None], tuple[str, float | None]]:
     """Return what a page means: by institution, country and year the cell's text, and billions of US dollars."""
-    told = {}
+    found = {}
     for one in page.series:
         for name, figure in one.figures.items():
             digits = re.sub(r"\(.*\)|/Na|\D", "", figure.text)
             billions = (int(digits) + 5) // 10 / 100 if digits else None
-            told[one.institution, name, figure.year if digits else None] = (figure.text if digits else "", billions)
-    return told
+            found[one.institution, name, figure.year if digits else None] = (figure.text if digits else "", billions)
+    return found
 
 
 def read(page: Page, layout: Layout) -> dict[tuple[str, str, int | None], tuple[str, float | None]]:
     """Return what extract and the rules of transform make of a page, in the same form."""
     records = wikipedia.parse(build(page, layout).encode(), "a page", page.saved).records
-    told = {}
+    found = {}
     for record in records:
         outcome = clean(record)
         assert outcome.fate is not Fate.REJECTED, outcome.reason
         year = outcome.record["Year"] if outcome.record else None
         billions = outcome.record["GDP_USD_billion"] if outcome.record else None
-        told[record["Institution"], record["Country"], year] = (record["GDP"] if outcome.record else "", billions)
+        found[record["Institution"], record["Country"], year] = (record["GDP"] if outcome.record else "", billions)
     assert len({(r["Institution"], r["Country"], r["Column"]) for r in records}) == len(records)
-    return told
+    return found
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_figure_of_the_layout_is_read_with_its_institution_country_and_year(name: str) -> None:
     page, layout = MODELS[name]()
     got, want = read(page, layout), meant(page)
-    blank = {key for key in got if not got[key][0]}  # a country stands in every column, also where a model lacks it
+    blank = {key for key in got if not got[key][0]}  # every country is in every column, also if a model lacks it
     assert {key: value for key, value in got.items() if key in want or key not in blank} == want
 
 
@@ -371,7 +371,7 @@ def test_a_column_of_figures_that_is_not_understood_is_named() -> None:
     }
 
 
-def test_the_footer_tells_when_a_page_was_saved_and_the_future_is_refused() -> None:
+def test_the_footer_shows_when_a_page_was_saved_and_the_future_is_refused() -> None:
     page = build(FACTS, Layout(before="<p>The data was last edited on 5 March 2025, at 10:00.</p>"))
     revision = wikipedia.parse(page.encode(), "a page").revision
     assert revision and revision.saved == FACTS.saved
@@ -389,7 +389,7 @@ def test_years_that_could_belong_to_either_column_are_refused() -> None:
 
 
 @pytest.mark.parametrize("rows", [3, 30])
-def test_rows_of_another_width_are_set_aside_and_many_of_them_refuse_the_page(rows: int) -> None:
+def test_rows_of_another_width_are_rejected_and_many_of_them_refuse_the_page(rows: int) -> None:
     page = build(FACTS, Layout())
     for country in list(FACTS.series[0].figures)[60 : 60 + rows]:
         page = page.replace(f">{country.partition('[')[0]}</a>", f">{country}</a></td><td>x", 1)

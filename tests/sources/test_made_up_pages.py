@@ -183,7 +183,7 @@ def test_a_made_up_page_is_read_exactly_or_refused(drawn: Drawn) -> None:
         got = read(drawn.page, drawn.layout)
     except Refused as reason:
         event(f"refused: {str(reason)[:60]}")
-        raise AssertionError(f"every page of this strategy can be told, but: {reason}") from reason
+        raise AssertionError(f"every page of this strategy can be found, but: {reason}") from reason
     event("read")
     wrong = {key for key in got.keys() | drawn.want.keys() if got.get(key, NOTHING) != drawn.want.get(key, NOTHING)}
     assert {key: (got.get(key), drawn.want.get(key)) for key in sorted(wrong, key=str)[:5]} == {}
@@ -285,8 +285,8 @@ def test_no_page_goes_on_for_ever_or_takes_more_than_500_megabytes(
     done = run("extract.py", "--page", path)
     assert done.returncode == (0 if monster == "utf-16" else 65), done.stderr[-500:]
     assert "Traceback" not in done.stderr
-    (told,) = map(json.loads, (home / "log" / "runs.jsonl").read_text().splitlines())
-    assert 5 < told["peak_memory_mb"] < 500
+    (found,) = map(json.loads, (home / "log" / "runs.jsonl").read_text().splitlines())
+    assert 5 < found["peak_memory_mb"] < 500
 
 
 def test_a_page_in_utf_16_is_read_as_in_utf_8(run: Run, home: Path, tmp_path: Path) -> None:

@@ -98,10 +98,10 @@ def test_a_real_page_goes_through_all_stages_to_the_cent_and_nothing_is_dropped_
     assert renamed <= {"East Timor", "Micronesia, Federated States of"}, renamed
     assert all(got[name] == want[name] for name in want if name in got)
     assert not query(home / "sqliteDB" / "World_Economies.db", "SELECT * FROM Countries_by_GDP WHERE Region IS NULL")
-    told = re.search(r"\[transform\] (\d+) raw records: (.*)", done.stderr)
-    assert told
-    counts = {fate: int(count) for count, fate in re.findall(r"(\d+) ([a-z ]+)", told[2])}
-    assert int(told[1]) == len(raw) == sum(counts.values())
+    found = re.search(r"\[transform\] (\d+) raw records: (.*)", done.stderr)
+    assert found
+    counts = {fate: int(count) for count, fate in re.findall(r"(\d+) ([a-z ]+)", found[2])}
+    assert int(found[1]) == len(raw) == sum(counts.values())
     assert counts["clean"] == len(clean)
 
 

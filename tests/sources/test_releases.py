@@ -61,7 +61,9 @@ def kept(home: Path) -> list[str]:
         ("as of 2013-05", None),
     ],
 )
-def test_a_release_is_told_by_the_month_and_year_that_a_text_names(text: str, release: tuple[int, int] | None) -> None:
+def test_a_release_is_reported_by_the_month_and_year_that_a_text_names(
+    text: str, release: tuple[int, int] | None
+) -> None:
     assert named_in(text) == release
 
 
@@ -82,18 +84,18 @@ def test_a_day_is_read_in_any_of_the_ways_that_the_sources_write_it(text: str) -
     assert of_day("2025-10-14") == (2025, 10) and of_day("2011-09-20") == (2011, 9)
 
 
-def told(**of: Any) -> str:
+def as_of_with(**of: Any) -> str:
     outlook = Outlook([Series("KOR", "Korea", {"2024": "1869.9"})], "Billions of U.S. dollars", "https://…", **of)
     return str(reading_of(outlook, None).records[0]["As_of"])
 
 
 def test_as_of_is_the_day_of_publication_and_never_before_it() -> None:
-    assert told(published="2025-10-14") == "2025-10-14"
-    assert told(release=Month(2013, 4)) == "2013-04-16"  # known
-    assert told(release=Month(2012, 10)) == "2012-10-31"  # not known: the last day of its month
+    assert as_of_with(published="2025-10-14") == "2025-10-14"
+    assert as_of_with(release=Month(2013, 4)) == "2013-04-16"  # known
+    assert as_of_with(release=Month(2012, 10)) == "2012-10-31"  # not known: the last day of its month
     # the DataMapper is filled some days before: what is known of the release goes before it
-    assert told(release=APRIL_2026, modified="2026-04-08") == "2026-04-14"
-    assert told(release=Month(2026, 10), modified="2026-10-15") == "2026-10-15"
+    assert as_of_with(release=APRIL_2026, modified="2026-04-08") == "2026-04-14"
+    assert as_of_with(release=Month(2026, 10), modified="2026-10-15") == "2026-10-15"
 
 
 def test_a_release_whose_day_is_unknown_is_not_dated_into_the_future() -> None:
@@ -107,9 +109,9 @@ def test_a_release_whose_day_is_unknown_is_not_dated_into_the_future() -> None:
 
 
 def test_an_answer_without_a_day_keeps_the_one_on_which_it_was_fetched() -> None:
-    told = {"values": {"NGDPD": stand_ins.imf_figures()}, "fetched": "2026-10-15",
+    shown = {"values": {"NGDPD": stand_ins.imf_figures()}, "fetched": "2026-10-15",
             "indicators": {"NGDPD": {"source": "World Economic Outlook (October 2026)"}}}  # fmt: skip
-    assert read_as("imf", json.dumps(told).encode()).records[0]["As_of"] == "2026-10-15"
+    assert read_as("imf", json.dumps(shown).encode()).records[0]["As_of"] == "2026-10-15"
 
 
 # --- the current release ----------------------------------------------------------------------------------------------
@@ -163,15 +165,15 @@ def v2_answer(**changes: Any) -> bytes:
     about = {"unit": "Billions of U.S. dollars", "source": "World Economic Outlook (April 2026)",
              "projection-year": 2026, "last-modified": "2026-04-08 16:07:35"}  # fmt: skip
     labels = {"KOR": "Korea, Republic of", "KOS": "Kosovo", "UVK": "Kosovo", "ATI": None, "COG": "Congo, Republic of "}
-    told = {
+    shown = {
         "indicators": {"NGDPD": about}, "values": {"NGDPD": figures, "": None}, "api": {"version": "2"},
         "countries": {code: {"label": label} for code, label in labels.items()},
         "groups": {"AFQ": {"label": "CEMAC"}}, **changes,
     }  # fmt: skip
-    return json.dumps(told).encode()
+    return json.dumps(shown).encode()
 
 
-def test_version_2_of_the_datamapper_tells_release_boundary_and_groups_in_its_answer() -> None:
+def test_version_2_of_the_datamapper_shows_release_boundary_and_groups_in_its_answer() -> None:
     reading = read_as("imf", v2_answer())
     got = {(r["Country"], r["Year"]): (r["GDP"], r["Status"]) for r in reading.records}
     assert got == {
@@ -243,7 +245,7 @@ def test_a_past_release_comes_from_whoever_has_it(
     assert again.returncode == 0 and records(home / RAW) == raw
 
 
-def test_a_span_of_releases_is_fetched_in_order_kept_and_never_asked_again(
+def test_a_span_of_releases_is_fetched_in_order_cached_and_never_asked_again(
     run: Run, server: Server, home: Path
 ) -> None:
     server.route = past()
@@ -285,7 +287,7 @@ def test_another_release_in_the_place_of_the_one_that_was_asked_for_is_not_taken
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "words"),
     [
         (("--release", "2013-04"), "--release is of one source"),
         (("--source", "imf", "world_bank", "--release", "2013-04"), "--release is of one source"),
@@ -294,28 +296,28 @@ def test_another_release_in_the_place_of_the_one_that_was_asked_for_is_not_taken
     ],
 )
 def test_a_release_that_cannot_be_meant_is_wrong_usage(
-    options: tuple[str, ...], said: str, run: Run, home: Path
+    options: tuple[str, ...], words: str, run: Run, home: Path
 ) -> None:
     done = run("extract.py", *options)
-    assert done.returncode == 2 and said in done.stderr
+    assert done.returncode == 2 and words in done.stderr
 
 
-def test_a_series_that_dbnomics_holds_back_is_told(run: Run, server: Server, home: Path) -> None:
+def test_a_series_that_dbnomics_holds_back_is_reported(run: Run, server: Server, home: Path) -> None:
     whole = stand_ins.dbnomics(["2013-04"])
 
     def short(path: str) -> Answer:
         answer = whole(path)
-        told = json.loads(answer.body)
+        shown = json.loads(answer.body)
         if "offset=100" in path:
-            told["series"]["docs"] = []
-        return stand_ins.as_answer(told)
+            shown["series"]["docs"] = []
+        return stand_ins.as_answer(shown)
 
     server.route = past(dbnomics=short)
     done = run("extract.py", "--source", "imf", "--release", "2013-04", **environment(server))
     assert done.returncode == 69 and "DBnomics: it sent 100 series of" in done.stderr
 
 
-def test_nobody_is_told_what_was_published_after_the_day_that_they_ask_about(
+def test_nobody_is_reported_what_was_published_after_the_day_that_they_ask_about(
     run: Run, server: Server, home: Path
 ) -> None:
     server.route = past()

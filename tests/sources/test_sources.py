@@ -1,4 +1,4 @@
-"""The IMF's and the World Bank's own answers: read right, and every trouble told for what it is."""
+"""The IMF's and the World Bank's own answers: read right, and every trouble named."""
 
 from __future__ import annotations
 
@@ -117,13 +117,13 @@ def test_an_answer_without_labels_is_read_by_its_codes() -> None:
 
 
 @pytest.mark.parametrize("last_year", [2025, 2029, 2031])
-def test_no_year_and_no_day_tells_the_release_of_an_answer_that_does_not_name_it(last_year: int) -> None:
-    told = {"values": {"NGDPD": stand_ins.imf_figures(last=last_year)}}
+def test_no_year_and_no_day_shows_the_release_of_an_answer_that_does_not_name_it(last_year: int) -> None:
+    shown = {"values": {"NGDPD": stand_ins.imf_figures(last=last_year)}}
     with pytest.raises(Refused, match="nothing in it names its release; name it with --release"):
-        read_as("imf", json.dumps(told).encode())
+        read_as("imf", json.dumps(shown).encode())
 
 
-def test_a_kept_answer_is_read_again_without_network(run: Run, server: Server, home: Path) -> None:
+def test_a_cached_answer_is_read_again_without_network(run: Run, server: Server, home: Path) -> None:
     server.route = both(stand_ins.imf(), stand_ins.world_bank())
     assert run("extract.py", "--source", "imf", "world_bank", **environment(server)).returncode == 0
     want = records(home / RAW)
@@ -142,7 +142,7 @@ ERROR = stand_ins.as_answer([{"message": [{"id": "120", "key": "Invalid value", 
 
 
 @pytest.mark.parametrize(
-    ("source", "path", "answer", "told"),
+    ("source", "path", "answer", "shown"),
     [
         ("imf", "/imf/NGDPD", REJECTED, 'answered with a web page, "Request Rejected"'),
         ("imf", "/imf/NGDPD", stand_ins.as_answer({"values": {}}), "no values of NGDPD"),
@@ -154,14 +154,14 @@ ERROR = stand_ins.as_answer([{"message": [{"id": "120", "key": "Invalid value", 
         ("world_bank", "page=3", stand_ins.as_answer([{"lastupdated": "2026-04-08"}, []]), "rows of"),
     ],
 )
-def test_an_api_in_trouble_is_told_for_what_it_is(
-    source: str, path: str, answer: Answer, told: str, run: Run, server: Server, home: Path
+def test_an_api_in_trouble_is_reported_for_what_it_is(
+    source: str, path: str, answer: Answer, shown: str, run: Run, server: Server, home: Path
 ) -> None:
     well = both(stand_ins.imf(), stand_ins.world_bank())
     server.route = lambda asked: answer if path in asked else well(asked)
     done = run("extract.py", "--source", source, **environment(server))
     assert done.returncode == 69
-    assert told in done.stderr and "Traceback" not in done.stderr
+    assert shown in done.stderr and "Traceback" not in done.stderr
     assert not (home / RAW).exists()
 
 
@@ -173,11 +173,13 @@ def test_an_empty_code_and_years_without_a_figure_are_counted_and_dropped() -> N
     assert reading.dropped == {"figures under an empty code": 1, "year without a figure": 1, names: 1}
 
 
-@pytest.mark.parametrize("told", [[], {}, {"values": 3}, {"values": {"NGDPD": {"KOR": []}}}, {"values": {"NGDPD": {}}}])
-def test_a_kept_answer_of_another_shape_is_refused(told: object) -> None:
+@pytest.mark.parametrize(
+    "shown", [[], {}, {"values": 3}, {"values": {"NGDPD": {"KOR": []}}}, {"values": {"NGDPD": {}}}]
+)
+def test_a_cached_answer_of_another_shape_is_refused(shown: object) -> None:
     for source in ("imf", "world_bank"):
         with pytest.raises(Refused):
-            read_as(source, json.dumps(told).encode())
+            read_as(source, json.dumps(shown).encode())
 
 
 def test_one_source_in_trouble_does_not_stop_the_other(run: Run, server: Server, home: Path) -> None:
@@ -200,7 +202,7 @@ HOSTILE: dict[str, tuple[str, object]] = {
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_a_hostile_answer_is_told_and_writes_nothing(what: str, run: Run, server: Server, home: Path) -> None:
+def test_a_hostile_answer_is_reported_and_writes_nothing(what: str, run: Run, server: Server, home: Path) -> None:
     path, answer = HOSTILE[what]
     well = both(stand_ins.imf(), stand_ins.world_bank())
     server.route = lambda asked: stand_ins.as_answer(answer) if path in asked else well(asked)

@@ -51,7 +51,7 @@ def test_a_variant_is_read_as_a_person_would(variant: Variant) -> None:
 
 
 @pytest.mark.parametrize(("what", "page"), IN_ITS_PLACE.items(), ids=list(IN_ITS_PLACE))
-def test_what_stands_in_the_place_of_the_list_is_called_by_its_name(what: str, page: str) -> None:
+def test_what_is_in_the_place_of_the_list_is_called_by_its_name(what: str, page: str) -> None:
     with pytest.raises(Refused, match=what):
         wikipedia.parse(page.encode(), "x", DAY)
 

@@ -235,7 +235,7 @@ NAMES = {"a rank before it": "5 India", "a ranked name": "5. India", "a code beh
          "a comma behind it": "India,", "a small note": "India<small>[n]</small>", "an arrow": "India ▲"}  # fmt: skip
 
 _OURS = '<html><head><script>"wgPageName":"List_of_countries_by_GDP_(nominal)"</script></head><body>'
-# What stands under the list's own address when it is not the list: by what a refusal must call it.
+# What may be at the list's address instead of it, by the name that the refusal gives it.
 IN_ITS_PLACE = {
     "a disambiguation page": f'{_OURS}<p>It may refer to:</p><div id="disambigbox" class="dmbox">x</div></body></html>',
     "a redirect": f'{_OURS}<div class="redirectMsg"><p>Redirect to:</p></div></body></html>',

@@ -7,18 +7,22 @@ in its answer which release it is and which year is the first projected; version
 from __future__ import annotations
 
 import os
+import re
 from datetime import datetime, timezone
 from typing import Any
 
 from gdp.sources import Refused, Unreachable
+from gdp.sources.country_names import is_aggregate, is_country
 from gdp.sources.imf.releases import named_in
 from gdp.sources.imf.weo_model import BILLIONS, INDICATOR, Outlook, Series
 from gdp.sources.payloads import day_of, fetch_json, shaped
+from gdp.sources.tabular_files import Table
 
 VARIABLE = "GDP_ETL_IMF_URL"
 API_URL = "https://www.imf.org/external/datamapper/api/v{version}"
 VERSIONS = ("2", "1")
 ABOUT = ("indicators", "countries", "groups", "regions")
+MAX_ROWS_BEFORE_HEADER = 20
 ABOUT_DEADLINE_S = 5.0  # the figures are worth more than their labels
 
 
@@ -105,3 +109,45 @@ def _is_group(code: str, countries: dict[str, dict[str, Any]], groups: dict[str,
 def _texts(figures: Any, code: str) -> dict[str, str | None]:
     years = shaped(figures, dict, f"figures of {code}")
     return {year: None if figure is None else str(figure) for year, figure in years.items()}
+
+
+# --- its export -------------------------------------------------------------------------------------------------------
+
+# The first cell of the export that people download: "GDP, current prices (Billions of U.S. dollars)".
+_EXPORT = re.compile(r"(?P<subject>[^()]+?)\s*\((?P<unit>[^()]+)\)")
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_GROUP_CODE = re.compile(r"[A-Z0-9]{2,6}")
+SUBJECT = "GDP, current prices"
+
+
+def export_header(table: Table) -> int | None:
+    """Return the row number of the header of an export of the DataMapper, or None for another table."""
+    for number, row in enumerate(table[:MAX_ROWS_BEFORE_HEADER]):
+        years = [cell for cell in row[1:] if cell]
+        if len(years) > 1 and all(map(_YEAR.fullmatch, years)) and _EXPORT.fullmatch(row[0]):
+            return number
+    return None
+
+
+def outlook_of_export(table: Table) -> Outlook:
+    """Return the outlook in an export; raises Refused for another indicator or unit, or a short row."""
+    start = export_header(table)
+    found = _EXPORT.fullmatch(table[start][0]) if start is not None else None
+    if start is None or found is None or found["subject"] != SUBJECT or found["unit"] != BILLIONS:
+        raise Refused(f'it has "{table[start or 0][0][:80]}", not "{SUBJECT} ({BILLIONS})"')
+    years = {cell: place for place, cell in enumerate(table[start]) if place and cell}
+    series = []
+    for row in table[start + 1 :]:
+        if not any(row[1:]):  # the line of copyright
+            continue
+        if len(row) <= max(years.values()):
+            raise Refused(f"the row of {row[0][:40]} is cut short; fetch it again")
+        series.append(_series_of_export(row, years))
+    return Outlook(series, BILLIONS, f"{API_URL.format(version='1')}/{INDICATOR}")
+
+
+def _series_of_export(row: list[str], years: dict[str, int]) -> Series:
+    name = row[0]
+    is_group = not is_country(name) and (is_aggregate(name) or bool(_GROUP_CODE.fullmatch(name)))
+    figures: dict[str, str | None] = {year: row[place] for year, place in years.items()}
+    return Series("001" if name == "World" else name, name, figures, None, is_group)

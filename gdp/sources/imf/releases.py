@@ -63,6 +63,13 @@ def of_day(day: str) -> Month:
     return Month(year, APRIL if month < 7 else autumn(year))
 
 
+def release_on(day: str) -> Month:
+    """Return the release that was the current one on a day."""
+    releases = releases_between(Month(FIRST_YEAR, APRIL), Month(int(day[:4]), int(day[5:7])))
+    published = [release for release in releases if (known_day(release) or last_day(release)) <= day]
+    return published[-1] if published else Month(FIRST_YEAR, APRIL)
+
+
 def autumn(year: int) -> int:
     """Return the month of a year's second release."""
     return SEPTEMBER if year == EARLY_AUTUMN else OCTOBER

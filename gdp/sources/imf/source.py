@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -16,10 +17,11 @@ from gdp.model import IMF
 from gdp.sources import Answer, Month, NotFound, Page, Reading, Refused, Releases, Source, Unreachable
 from gdp.sources.imf import datamapper, dbnomics, sdmx, weo_files
 from gdp.sources.imf.bundled import bundled_answer
-from gdp.sources.imf.releases import WITHOUT_GDP, possible_days, releases_between
+from gdp.sources.imf.releases import WITHOUT_GDP, possible_days, release_on, releases_between
 from gdp.sources.imf.weo_model import INDICATOR, INSTITUTION, Outlook, reading_of
 from gdp.sources.payloads import (
     BYTE_ORDER_MARK,
+    day_of,
     is_json,
     json_answer,
     json_in,
@@ -28,7 +30,7 @@ from gdp.sources.payloads import (
     refuse_web_page,
     today,
 )
-from gdp.sources.tabular_files import tables_in, tables_of
+from gdp.sources.tabular_files import Table, tables_in, tables_of
 
 ADDRESSES = {
     sdmx.VARIABLE: sdmx.API_URL, datamapper.VARIABLE: datamapper.API_URL, dbnomics.VARIABLE: dbnomics.API_URL
@@ -119,7 +121,12 @@ def detect(content: bytes) -> bool:
             return True
         case [{"SERIES_CODE": _}, *_]:
             return True
-    return any(sdmx.is_sdmx_table(table) or weo_files.layout_of(table) for table in tables_in(content))
+    return any(map(_is_ours, tables_in(content)))
+
+
+def _is_ours(table: Table) -> bool:
+    is_export = datamapper.export_header(table) is not None
+    return sdmx.is_sdmx_table(table) or is_export or weo_files.layout_of(table) is not None
 
 
 def read(page: Page, release: Month | None = None) -> Reading:
@@ -127,7 +134,19 @@ def read(page: Page, release: Month | None = None) -> Reading:
 
     Raises Refused for anything else, and for what is cut short, of another indicator or of an unknown release.
     """
-    return reading_of(outlook_of(page.content), release)
+    outlook = outlook_of(page.content)
+    if not (outlook.stated_release or release) and (day := _day_of_export(page)):
+        release = release_on(day)
+    return reading_of(outlook, release)
+
+
+def _day_of_export(page: Page) -> str | None:
+    """Return the day in the name of an export of the DataMapper, "imf-dm-export-20241022.csv"."""
+    found = _DAY_IN_NAME.search(page.location.rpartition("/")[2])
+    return day_of("-".join(found.groups())) if found else None
+
+
+_DAY_IN_NAME = re.compile(r"\bimf-dm-export-?((?:19|20)\d\d)-?(\d\d)-?(\d\d)(?!\d)")
 
 
 def outlook_of(content: bytes) -> Outlook:
@@ -142,6 +161,9 @@ def outlook_of(content: bytes) -> Outlook:
         return sdmx.outlook_of_rows(tables[0])
     if any(map(weo_files.layout_of, tables)):
         return weo_files.outlook_of_tables(tables)
+    for table in tables:
+        if datamapper.export_header(table) is not None:
+            return datamapper.outlook_of_export(table)
     raise Refused("it is no answer of the IMF and no file of its World Economic Outlook")
 
 

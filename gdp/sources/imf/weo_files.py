@@ -11,8 +11,9 @@ from collections import Counter
 from typing import NamedTuple
 
 from gdp.sources import Month, Refused
+from gdp.sources.country_names import name_or_code
 from gdp.sources.imf.releases import named_in
-from gdp.sources.imf.weo_model import BILLIONS, INDICATOR, Outlook, Series
+from gdp.sources.imf.weo_model import INDICATOR, Outlook, Series
 from gdp.sources.payloads import day_of
 from gdp.sources.tabular_files import Table
 
@@ -122,17 +123,22 @@ def _series(layout: _Layout, row: list[str]) -> Series:
     code = layout.of(row, "code") or layout.of(row, "series").partition(".")[0]
     is_group = bool(code) and not _A_COUNTRY.fullmatch(code)
     figures: dict[str, str | None] = {year: row[place] for year, place in layout.years.items()}
-    return Series(code, layout.of(row, "name") or None, figures, layout.of(row, "last_actual"), is_group)
+    name = name_or_code(layout.of(row, "name"), code)
+    return Series(code, name or None, figures, layout.of(row, "last_actual"), is_group)
 
 
 def _unit(layout: _Layout, row: list[str]) -> str:
-    """Return the unit in the file's own words; a portal's export without a scale is in billions, as it is shown."""
-    units, scale = layout.of(row, "units") or "U.S. dollars", layout.of(row, "scale")
-    if scale and scale.casefold() not in SCALES:
+    """Return the unit in the file's own words; raises Refused if the scale or the money is not known."""
+    units, scale = layout.of(row, "units"), layout.of(row, "scale")
+    if not scale:
+        raise Refused(f"it states no scale for its figures, such as {', '.join(SCALES)}")
+    if not re.match(r"u\.?s\.? dollars?\b", units.casefold()):
+        raise Refused(f"its figures are in {units[:40]!r}, not in U.S. dollars")
+    if scale.casefold() not in SCALES:
         raise Refused(f"the scale of its figures is {scale[:40]!r}, not one of {', '.join(SCALES)}")
     if scale.casefold() == WHOLE_UNITS:
         return f"{units}, whole units (current US$)"
-    return f"{scale} of {units}" if scale else BILLIONS
+    return f"{scale} of {units}"
 
 
 def _release_of(table: Table) -> Month | None:

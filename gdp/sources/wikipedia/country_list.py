@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
 
 from gdp.model import RawRecord
 from gdp.sources import Refused
+from gdp.sources.country_names import is_country
 from gdp.sources.payloads import today
 from gdp.sources.wikipedia.headings import (
     MAX_PROJECTED_YEARS,
@@ -25,7 +23,6 @@ from gdp.sources.wikipedia.headings import (
 )
 from gdp.sources.wikipedia.tables import Cell, Table
 from gdp.sources.wikipedia.vocabulary import folded, years_in
-from utils import COUNTRY_TABLE
 
 MIN_KNOWN_SHARE = 0.5  # of a table's names that are countries; 0.97 and more in all real lists
 MIN_ROWS = 3  # of a table without headings that goes on with the list
@@ -219,25 +216,6 @@ def _repetition(one: CountryTable, other: CountryTable, institution: str) -> str
 def known_share(ours: CountryTable) -> float:
     """Return the share of a table's names that are countries or territories."""
     return sum(is_country(name) for name, _ in ours.rows) / len(ours.rows)
-
-
-@lru_cache(4096)  # pages of an archive have the same names
-def is_country(name: str) -> bool:
-    """Return whether a name is a country's in the reference table, without a rank, notes and brackets."""
-    plain = re.sub(r"^#?\d{1,3}[.)]?\s+|\s\([^()]*\)", " ", folded(name))
-    return {_letters(name), _letters(folded(name)), _letters(plain)} & _known_names() != set()
-
-
-def _letters(name: str) -> str:
-    plain = unicodedata.normalize("NFKD", name.replace("&", "and"))
-    return "".join(character for character in plain.casefold() if character.isalpha())
-
-
-@cache
-def _known_names() -> frozenset[str]:
-    table = json.loads(COUNTRY_TABLE.read_text(encoding="utf-8"))
-    names = [name for country in table["countries"].values() for name in (country["name"], *country["aliases"])]
-    return frozenset(map(_letters, names))
 
 
 # --- from rows to records ---------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ _PROBED_BYTES = 8_000
 _SCRIPT = re.compile(rb"(?:\s*//[^\n]*\n)*\s*(?:export\s+)?(?:const|let|var)\s|\s*//|\s*/\*")
 # What people have saved instead of it, by its first bytes.
 _OTHER_KINDS = (
+    (b"b'", "the Python form of bytes, which must be written as they are"),
     (b"%PDF", "a PDF"), (b"PK\x03\x04", "a zip archive or an office document"), (b"\x89PNG", "a picture"),
     (b"\xff\xd8\xff", "a picture"), (b"GIF8", "a picture"), (b"RIFF", "a picture"), (b"{\\rtf", "a text document"),
     (b"\xd0\xcf\x11\xe0", "an office document"), (b"SQLite format 3", "a database"), (b"BZh", "a packed file"),
@@ -44,7 +45,7 @@ def is_page(content: bytes) -> bool:
         return True
     if start[:1] in (b"{", b"["):
         return is_page_in_json(json_in(content))
-    if start.startswith(b"<?xml") and b"sdmx" in start:
+    if start.startswith((b"<?xml", b"<wb:")) and (b"sdmx" in start or b"www.worldbank.org" in start[:1000]):
         return False
     return start.startswith(b"<") or bool(_HEADER.match(start) and b"multipart/related" in start.lower())
 

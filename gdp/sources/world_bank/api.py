@@ -120,17 +120,30 @@ def detect(content: bytes) -> bool:
     match json_in(content):
         case [{"message": _}] | [{"page": _}, *_] | {"rows": _} | {"source": _}:
             return True
-    return any(files.header_of(table) is not None for table in tables_in(content))
+    return files.is_xml(content) or any(files.layout_of(table) for table in tables_in(content))
 
 
 def read(page: Page, release: Month | None = None) -> Reading:
     """Return the records of an answer or a file; raises Refused for anything else, and for what is cut short."""
     if is_json(page.content):
         return parse(read_json(page.content))
+    if files.is_xml(page.content):
+        return parse(files.answer_of_xml(page.content))
     for table in tables_of(page.content):
         if answer := files.answer_of(table):
-            return parse(answer)
-    raise Refused("it is no answer of the World Bank and no CSV of its site")
+            return parse({**answer, "lastupdated": _day_of_file(answer["lastupdated"], release)})
+    raise Refused("it is no answer of the World Bank and none of its files")
+
+
+def _day_of_file(stated: str | None, release: Month | None) -> str:
+    """Return the day of a file: the one it states, else the last of the month that the user names."""
+    if stated:
+        if release and not stated.startswith(str(release)):
+            raise Refused(f"it was updated on {stated}, not in {release}")
+        return stated
+    if release is None:
+        raise Refused("nothing in it states when it was updated; name its version with --release, as 2024-06")
+    return min(last_day(release), today().isoformat())
 
 
 def parse(answer: Any) -> Reading:
@@ -145,7 +158,7 @@ def parse(answer: Any) -> Reading:
     rows = shaped(shaped(answer, dict, "the answer").get("rows"), list, "rows")
     as_of = checked_as_of(str(answer.get("lastupdated")))
     groups = {str(group) for group in shaped(answer.get("groups") or [], list, "groups")} - {WORLD}
-    dropped: Counter[str] = Counter()
+    dropped = Counter({"row of another indicator": answer["others"]} if answer.get("others") else {})
     records: list[RawRecord] = []
     seen: set[tuple[str, str]] = set()
     for row in rows:

@@ -80,15 +80,15 @@ def test_the_last_revision_of_each_period_is_taken(every: str, number: int) -> N
 @pytest.mark.parametrize("code", ["maxlag", "ratelimited"])
 def test_a_lagging_database_and_a_limit_are_waited_for(code: str, run: Run, server: Server, home: Path) -> None:
     wiki, lagged = Wiki(1), as_answer({"error": {"code": code, "info": "come back later"}})
-    told = iter([lagged])
-    server.route = lambda path: next(told, None) or wiki.route(path)
+    shown = iter([lagged])
+    server.route = lambda path: next(shown, None) or wiki.route(path)
     done = run("extract.py", "--revisions", "2015-01-01..2015-01-31", *FAST, **environment(server))
     assert done.returncode == 0, done.stderr
     assert len(kept(home)) == 1
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "shown"),
     [
         (as_answer({"error": {"code": "badvalue", "info": "no such thing"}}), "answered with an error"),
         (as_answer({"batchcomplete": True}), "has no revisions"),
@@ -101,12 +101,12 @@ def test_a_lagging_database_and_a_limit_are_waited_for(code: str, run: Run, serv
         (Answer(403, b"no"), "it answered 403"),
     ],
 )
-def test_a_list_that_cannot_be_had_is_told_for_what_it_is(
-    answer: Answer, told: str, run: Run, server: Server, home: Path
+def test_a_list_that_cannot_be_had_is_reported_for_what_it_is(
+    answer: Answer, shown: str, run: Run, server: Server, home: Path
 ) -> None:
     server.answers = [answer]
     done = run("extract.py", "--revisions", "2015-01-01..2015-03-31", *FAST, **environment(server))
-    assert done.returncode == 69 and told in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 69 and shown in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_revision_that_cannot_be_had_does_not_stop_the_others_and_is_asked_for_next_time(
@@ -157,7 +157,7 @@ def test_an_archive_goes_through_the_stages_and_bad_pages_are_listed_with_their_
     database = home / "sqliteDB" / "World_Economies.db"
     days = query(database, "SELECT count(DISTINCT substr(As_of, 1, 7)), count(*) FROM Loads")
     assert days == [(13, 13)]
-    assert query(database, "SELECT count(DISTINCT As_of) FROM GDP_Estimates") == [(1,)]  # the same figures, said again
+    assert query(database, "SELECT count(DISTINCT As_of) FROM GDP_Estimates") == [(1,)]  # the same figures again
 
 
 def test_an_archives_vandalised_page_is_dropped_and_the_others_are_loaded(run: Run, server: Server, home: Path) -> None:

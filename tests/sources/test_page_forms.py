@@ -1,4 +1,4 @@
-"""The same page in whatever form it was saved or sent gives the same figures, and what is no page is named."""
+"""The same page in any form gives the same figures, and anything else is named."""
 
 from __future__ import annotations
 
@@ -109,8 +109,8 @@ def test_an_mhtml_that_breaks_off_is_refused_and_not_read_as_a_shorter_list(shar
 
 
 def test_the_page_says_better_than_the_mhtml_around_it_when_it_was_saved() -> None:
-    told = '<script>{"dateModified":"2025-12-30T20:09:00Z"}</script>'
-    page = PLAIN.replace(PLAIN[PLAIN.index("<footer>") : PLAIN.index("</footer>")], f"<footer>{told}")
+    answer = '<script>{"dateModified":"2025-12-30T20:09:00Z"}</script>'
+    page = PLAIN.replace(PLAIN[PLAIN.index("<footer>") : PLAIN.index("</footer>")], f"<footer>{answer}")
     sent = b"MIME-Version: 1.0\nDate: Mon, 05 Jan 2026 09:00:00 +0000\nContent-Type: multipart/related; boundary=x\n\n"
     part = b"--x\nContent-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n"
     found = read(sent + part + page.encode() + b"\n--x--\n")
@@ -135,11 +135,11 @@ ENDLESS = ("<!--", "<title ", "<meta ", "<link ", "Retrieved from<a ", "property
 
 
 @pytest.mark.parametrize(
-    "said", [*ENDLESS[::2], *(pytest.param(said, marks=pytest.mark.long) for said in ENDLESS[1::2])]
+    "text", [*ENDLESS[::2], *(pytest.param(text, marks=pytest.mark.long) for text in ENDLESS[1::2])]
 )
-def test_what_is_said_half_a_million_times_and_never_ended_is_read_once(said: str) -> None:
+def test_a_tag_that_begins_half_a_million_times_and_never_ends_is_read_once(text: str) -> None:
     with pytest.raises(Refused):
-        wikipedia.parse(f"<html>{said * 500_000}</html>".encode(), "somewhere", DAY)
+        wikipedia.parse(f"<html>{text * 500_000}</html>".encode(), "somewhere", DAY)
 
 
 def test_an_mhtml_of_parts_within_parts_is_refused() -> None:

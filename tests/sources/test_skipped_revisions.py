@@ -27,10 +27,10 @@ def kept(home: Path) -> list[int]:
 def listed(server: Server, monkeypatch: Any, revisions: list[dict[str, Any]], **more: Any) -> list[int]:
     """Return the numbers that are listed of a page with these revisions, a day each."""
     monkeypatch.setenv("GDP_ETL_WIKIPEDIA_URL", server.base)
-    told = [
+    found = [
         {"revid": n, "timestamp": f"2015-01-{n % 28 + 1:02}T00:00:00Z", **one} for n, one in enumerate(revisions, 1)
     ]
-    server.answers = [as_answer({"query": {"pages": [{"title": "…", "revisions": told}], **more}})]
+    server.answers = [as_answer({"query": {"pages": [{"title": "…", "revisions": found}], **more}})]
     return [revision.number for revision in list_revisions("2015-01-01", "2015-01-31", lambda: None)]
 
 
@@ -48,7 +48,7 @@ def test_marks_that_are_no_texts_do_no_harm(server: Server, monkeypatch: Any) ->
     assert listed(server, monkeypatch, [{"sha1": ["a"]}, {"sha1": 7, "tags": []}, {"sha1": {}}]) == [1, 2, 3]
 
 
-def test_what_stands_between_a_text_and_the_same_text_again_was_reverted(server: Server, monkeypatch: Any) -> None:
+def test_what_is_between_a_text_and_the_same_text_again_was_reverted(server: Server, monkeypatch: Any) -> None:
     revisions = [{"sha1": mark} for mark in "avwabcb"]  # a, vandals, a again, b, a vandal, b again
     assert listed(server, monkeypatch, revisions) == [1, 4, 5, 7]
     years_apart = [{"sha1": mark} for mark in ("a", *map(str, range(20)), "a")]
@@ -79,7 +79,7 @@ def test_the_one_before_is_taken_where_the_last_of_a_month_is_deleted_or_cannot_
     assert kept(home) == [first[0], first[2], first[5]]
 
 
-def test_a_month_that_has_no_revision_to_be_had_is_told(run: Run, server: Server, home: Path) -> None:
+def test_a_month_that_has_no_revision_to_be_had_is_reported(run: Run, server: Server, home: Path) -> None:
     wiki = Wiki(1)
     server.route = lambda path: Answer(404) if "oldid=" in path else wiki.route(path)
     done = run("extract.py", "--revisions", MARCH, *FAST, **environment(server))
@@ -87,7 +87,7 @@ def test_a_month_that_has_no_revision_to_be_had_is_told(run: Run, server: Server
     assert "(it answered 404" in done.stderr and "run again" in done.stderr
 
 
-def test_a_kept_page_that_turns_out_unreadable_is_told_and_fetched_anew_on_request(
+def test_a_cached_page_that_turns_out_unreadable_is_reported_and_fetched_again_on_request(
     run: Run, server: Server, home: Path
 ) -> None:
     wiki = Wiki(1)

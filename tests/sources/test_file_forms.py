@@ -37,8 +37,8 @@ XML = stand_ins.sdmx_xml(
 def test_the_last_actual_year_is_the_countrys_own_and_a_fiscal_years_is_the_one_it_ends_in(
     year: str, code: str, status: str
 ) -> None:
-    told = {(r["Country"], r["Year"]): r["Status"] for r in read_as("imf", XML.encode()).records}
-    assert told[code, year] == status
+    found = {(r["Country"], r["Year"]): r["Status"] for r in read_as("imf", XML.encode()).records}
+    assert found[code, year] == status
 
 
 def test_the_display_scale_changes_no_figure() -> None:
