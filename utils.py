@@ -285,7 +285,8 @@ def make_folder(folder: Path) -> None:
     if folder.is_symlink():
         problem = f"cannot write into {folder}: it is a link to {folder.readlink()}, which is no folder"
         raise StageError(Exit.CANNOT_WRITE, f"{problem}; make that folder, or remove the link")
-    below_home = [one for one in (folder, *folder.parents) if one == home() or home() in one.parents]
+    whole = Path(os.path.abspath(folder))  # noqa: PTH100 - a relative path, without following links
+    below_home = [one for one in (whole, *whole.parents) if one == home() or home() in one.parents]
     if not (below_home and home().parent.is_dir()):
         problem = "it is no folder;" if folder.exists() else "there is no such folder; make it, or"
         raise StageError(Exit.CANNOT_WRITE, f"cannot write into {folder}: {problem} name another")
