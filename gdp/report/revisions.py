@@ -38,7 +38,7 @@ CURRENT_BEFORE = """
 """
 LAST_UNFLAGGED = """
     SELECT Country, Year, GDP_USD_billion, GDP_USD_million, As_of, Note, Flags, Confirmed FROM (
-        SELECT GDP_Estimates.*, {confirmed} AS Confirmed,
+        SELECT Country, Year, GDP_USD_billion, GDP_USD_million, As_of, Note, Flags, {confirmed} AS Confirmed,
                row_number() OVER (PARTITION BY Country, Year ORDER BY As_of DESC) AS place
         FROM GDP_Estimates
         WHERE Publisher = :publisher AND Institution = 'IMF' AND Until <= :as_of AND Country IN ({countries})
@@ -124,12 +124,18 @@ def _last_unflagged(connection: Connection, before: Vintage, keys: list[Key]) ->
 
 def _before(connection: Connection, before: Vintage, question: str, **values: str) -> Iterator[tuple[Key, Row]]:
     """Yield figures of a publisher from before or at a vintage, by country and year."""
-    confirmed = CONFIRMED if connection.columns("Confirmations") else "1 = 0"
-    statement = question.format(confirmed=confirmed, harmless=HARMLESS, may_be_headline=MAY_BE_HEADLINE)
+    statement = question.format(confirmed=confirmed_sql(connection), harmless=HARMLESS, may_be_headline=MAY_BE_HEADLINE)
     values |= {"publisher": before.publisher, "as_of": before.as_of}
     for cells in connection.execute(statement, values):
         row = dict(zip(BEFORE_COLUMNS, cells, strict=True))
         yield (row["Country"], row["Year"]), row
+
+
+def confirmed_sql(connection: Connection) -> str:
+    """Return the SQL of whether a person confirmed a row of GDP_Estimates; a constant where nobody confirmed any."""
+    has_table = bool(connection.columns("Confirmations"))
+    has_rows = has_table and connection.execute("SELECT 1 FROM Confirmations LIMIT 1").fetchone()
+    return CONFIRMED if has_rows else "1 = 0"
 
 
 def is_baseline(row: Row) -> bool:

@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from gdp.model import CURRENT, ESTIMATE_FIELDS, Field
-from gdp.report.revisions import CONFIRMED, Row, is_baseline, revised_percent
+from gdp.report.revisions import Row, confirmed_sql, is_baseline, revised_percent
 from gdp.sources.imf.bundled import LAST_ACTUAL, bundle
 from gdp.store.database import Connection
 from gdp.store.vintages import END_OF_DAY
@@ -53,8 +53,7 @@ def as_rows(cells: Iterable[Sequence[Any]]) -> Iterator[Row]:
 
 def published_question(connection: Connection, where: str = "") -> str:
     """Return the SELECT of `published`."""
-    confirmed = CONFIRMED if connection.columns("Confirmations") else "1 = 0"
-    return PUBLISHED.format(confirmed=confirmed, where=where)
+    return PUBLISHED.format(confirmed=confirmed_sql(connection), where=where)
 
 
 # --- revisions --------------------------------------------------------------------------------------------------------
