@@ -25,6 +25,7 @@ from gdp.report.tables import vintage_at
 from gdp.store.database import Connection, asked
 from gdp.store.headlines import HEADLINES, IN_ORDER, of_vintage
 from gdp.store.history import History
+from utils import Exit, StageError
 
 Database: TypeAlias = str | PathLike[str] | Place | None
 
@@ -39,6 +40,9 @@ def latest(institution: str | None = "IMF", database: Database = None, millions:
     values = {"institution": institution} if institution else {}
     question = f"SELECT {', '.join(COLUMNS)} FROM GDP_Latest {where} ORDER BY GDP_USD_billion DESC, Country"
     with opened(database) as connection:
+        if not connection.columns("GDP_Latest"):
+            remedy = "the next load brings it up to date: python load.py"
+            raise StageError(Exit.NO_INPUT, f"the database is of an older version, without GDP_Latest; {remedy}")
         return _frame(COLUMNS, connection.execute(question, values), millions)
 
 
