@@ -32,13 +32,14 @@ from gdp.validate.single_vintage import check_vintage
 from utils import PROJECT, pages_folder
 
 World = Mapping[tuple[str, str], Mapping[int, float]]  # by institution and As_of: World rows by year, in millions
+UNKNOWN = "unknown"
 Marks = tuple[list[str | None], list[str | None]]  # Flags and Note
 # An archive makes millions of objects and none in a circle: to look for those took a fifth of the time.
 OBJECTS_A_COLLECTION = 200_000
 MANY_ROWS = 10_000  # are written together: some MB
 VINTAGES_AT_ONCE = 50  # whose rows are fetched together
 KNOWN_RELEASES = 2  # of the IMF that a page is compared with
-STEADY = 2  # vintages in a row that a second check leaves as they were: then it would leave the rest too
+YEARS_BACK = 3  # of a country's other years, which a check asks for where the year itself has no baseline
 
 
 class Outcome:
@@ -232,7 +233,7 @@ class _Pass:
         self._series: dict[str, _Series] = {}
         self._earlier: deque[dict[str, Statement]] = deque(maxlen=LOOK_BACK)  # newest first
         self._check_until = ""
-        self._steady = STEADY  # vintages in a row that a check leaves as they were
+        self._steady = LOOK_BACK  # vintages in a row that are as before, and that later ones are compared with
         begin = self._vintages.last_before(publisher, as_of, LOOK_BACK)
         self.begin = begin[0].as_of if begin else ""
         self._at = ""  # As_of of the last vintage that passed
@@ -264,15 +265,16 @@ class _Pass:
             self._load.write(series.intervals.writes)
 
     def _is_over(self) -> bool:
-        """Return whether a further vintage of the database would pass unchanged."""
-        if self._steady < STEADY or self._at < self._check_until:
+        """Return whether all further vintages of the database would pass unchanged."""
+        if self._steady < LOOK_BACK or self._at < self._check_until:
             return False
-        return all(series.is_joined for series in self._series.values())
+        return all(series.is_joined and not series.pending for series in self._series.values())
 
     def _pass_stored(self, vintage: Vintage) -> None:
         """Let a vintage of the database pass, checked again where what it is compared with has changed."""
         entry = Entry(vintage, self._stored(vintage), is_new=False)
-        if self._steady < STEADY or vintage.as_of <= self._check_until:
+        is_concerned = any(self.series_of(part.institution).is_concerned(part) for part in entry.parts)
+        if self._steady < LOOK_BACK or vintage.as_of <= self._check_until or is_concerned:
             self._check(entry)
         else:
             self._keep(entry)
@@ -297,7 +299,10 @@ class _Pass:
         for part in entry.parts:
             series = self.series_of(part.institution)
             series.advance(entry, part, series.stored_marks(part), doubt)
+            series.compare_baselines(part, doubt, doubt)
+            series.add_to_baseline(part, doubt)
         self._remember(entry.parts, doubt)
+        self._steady += doubt is None
 
     def _check(self, entry: Entry, stored: Sequence[Observations] = ()) -> None:
         """Check a vintage and let it pass; `stored` is what the database has of the same one, should it be refused."""
@@ -351,17 +356,21 @@ class _Pass:
             marks = marked(part, findings)
             is_changed |= marks != series.stored_marks(part)
             began[part.institution] = series.advance(entry, part, marks, doubt)
+            stored_doubt = UNKNOWN if entry.is_new else self._vintages.doubts.get(key)
+            if self._vintages.after(self._publisher, vintage.as_of):
+                series.compare_baselines(part, doubt, stored_doubt)
+            series.add_to_baseline(part, doubt)
             self._load.write(series.intervals.writes)
         if known := self._vintages.at(*key):
             for institution in {*known.institutions} - {*vintage.institutions}:
                 self.series_of(institution).is_joined = False
         self._load.outcome.doubts[key] = doubt
         self._remember(parts, doubt)
-        self._steady = 0 if is_changed else self._steady + 1
+        self._steady = 0 if is_changed else self._steady + (doubt is None)
         if entry.is_new:
             self._load.outcome.add(vintage, findings, began)
             self._load.outcome.add_loaded(vintage, entry.parts, sum(map(len, parts)))
-        elif is_changed:
+        else:
             self._load.outcome.checked_again[vintage] = short_json(findings)
 
     def _remember(self, parts: list[Observations], doubt: str | None) -> None:
@@ -380,6 +389,7 @@ class _Series:
         self.intervals = OpenIntervals(self._stored.values(), begin)
         self.baseline = Baseline(self._older_baseline)
         self.is_joined = True  # the database's rows after this point go on as they are
+        self.pending: dict[Key, float | None] = {}  # figures with another baseline than before, and that one
         self._flagged = {key for key, row in self.intervals.rows.items() if not is_baseline(row)}
         self.baseline.add(self._baseline_of(self.intervals.rows.values()))
 
@@ -438,12 +448,41 @@ class _Series:
         self._flagged -= begun.keys()
         if marks[0].count(None) < len(part):
             self._flagged |= {key for key, row in begun.items() if not is_baseline(row)}
+        self.is_joined = not entry.is_new
+        return begun
+
+    def add_to_baseline(self, part: Observations, doubt: str | None) -> None:
+        """Let later vintages be compared with this one's figures that nothing was found against."""
         if doubt is None:
             figures = zip(part.keys, part.millions, strict=True)
             flagged = self._flagged
             self.baseline.add([one for one in figures if one[0] not in flagged] if flagged else figures)
-        self.is_joined = not entry.is_new
-        return begun
+
+    def compare_baselines(self, part: Observations, doubt: str | None, stored_doubt: str | None) -> None:
+        """Remember which figures have another baseline now than when the database was written, before this is added.
+
+        `stored_doubt` is what the database has against the vintage, UNKNOWN where it does not have the vintage.
+        """
+        first_year = min(part.years, default=0) - YEARS_BACK
+        self.pending = {key: old for key, old in self.pending.items() if key[1] >= first_year}
+        if doubt is None and stored_doubt is None and not self.pending and not self._flagged:
+            return
+        keys = part.keys
+        for key, million, before in zip(keys, part.millions, self.baseline.of(keys), strict=True):
+            old = self.pending.get(key, before)
+            row = self._stored.get(key) if stored_doubt is None else None
+            old = million if row and is_baseline(row) else old
+            new = million if doubt is None and key not in self._flagged else before
+            if new == old:
+                self.pending.pop(key, None)
+            else:
+                self.pending[key] = old
+
+    def is_concerned(self, part: Observations) -> bool:
+        """Return whether a vintage is compared with figures that have another baseline now."""
+        pending = self.pending
+        years = range(-YEARS_BACK, 2)
+        return bool(pending) and any((country, year + step) in pending for country, year in part.keys for step in years)
 
     def finish(self, as_of: str) -> None:
         """End the pass: where the database's rows go on, those of today end as they do."""

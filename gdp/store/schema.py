@@ -340,10 +340,10 @@ def _named_loads() -> str:
 
 def _present(connection: Connection, name: str, there: str, columns: set[str]) -> None:
     """Create a temporary view that shows an older table with the columns of today."""
-    missing = {"Flags": f"{FLAGS_OF_NOTE} AS Flags"}
+    missing, text = {"Flags": f"{FLAGS_OF_NOTE} AS Flags"}, "TEXT"
     shown = [
         field.name if field.name.lower() in columns
-        else missing.get(field.name, f"CAST(NULL AS {_SQL_TYPES[field.python_type]}) AS {field.name}".format(text="TEXT"))
+        else missing.get(field.name, f"CAST(NULL AS {_SQL_TYPES[field.python_type]}) AS {field.name}".format(text=text))
         for field in TABLES[name].fields.values()
     ]  # fmt: skip
     if name == "Loads":  # a view has no number of its own

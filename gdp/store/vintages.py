@@ -72,10 +72,16 @@ class Vintages:
         return max((v.as_of for v in self.of(institution, publisher) if v.as_of < as_of), default=None)
 
     def last_before(self, publisher: str, as_of: str, number: int) -> list[Vintage]:
-        """Return so many vintages of a publisher before an As_of, oldest first."""
+        """Return a publisher's last vintages before an As_of, oldest first: back to so many that are a baseline."""
         as_ofs = self._as_ofs.get(publisher, [])
-        end = bisect_left(as_ofs, as_of)
-        return [self._vintages[publisher, one] for one in as_ofs[max(0, end - number) : end]]
+        found: list[Vintage] = []
+        sound = 0
+        for one in reversed(as_ofs[: bisect_left(as_ofs, as_of)]):
+            if sound == number:
+                break
+            found.append(self._vintages[publisher, one])
+            sound += self.doubts.get((publisher, one)) is None
+        return found[::-1]
 
     def after(self, publisher: str, as_of: str) -> Vintage | None:
         """Return the publisher's next vintage after an As_of, if there is one."""
