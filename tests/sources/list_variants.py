@@ -67,6 +67,8 @@ OTHER_QUANTITIES = (
     "Largest companies", "Market value (US$ million), against IMF 2022",
 )  # fmt: skip
 HONEST = (
+    "Top 10 by GDP (million US$)", "GDP of 195 countries (million US$)", "Comparison of IMF and World Bank estimates",
+    "Countries by nominal GDP ▲▼", "2012 List by the CIA World Factbook", "GDP (US$million)", "Estimate (US$ million)",
     "GDP (US$ million) by country", "GDP (USD million) by country", "GDP (million US$) by country",
     "GDP in millions of US dollars", "Nominal GDP (millions of U.S. dollars)",
     "List of countries by GDP (nominal), millions of US$", "Gross domestic product (current US$, millions)",

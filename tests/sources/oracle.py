@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from bs4 import BeautifulSoup, Tag
 
 UNSEEN = ["style", "script", "noscript", "template", "head", "s", "strike", "del", "datalist", "object"]
-HIDDEN_CLASSES = {"sr-only", "screen-reader-text", "visually-hidden", "sortkey"}
+HIDDEN_CLASSES = {"sr-only", "screen-reader-text", "visually-hidden", "sortkey", "edit-page"}
 HIDDEN_STYLES = ("display:none", "visibility:hidden", "visibility:collapse", "opacity:0;", "font-size:0;")
 LINES = ["br", "p", "div", "li", "ul", "ol", "dl", "dt", "dd", "hr", "blockquote", "pre", "center", "section",
          "article", "figure"]  # fmt: skip
@@ -33,7 +33,8 @@ def grids(page: str) -> list[Grid]:
 
 def is_hidden(tag: Tag) -> bool:
     style = str(tag.get("style", "")).replace(" ", "").lower() + ";"
-    named = any(name in HIDDEN_CLASSES or name.startswith("navbox") for name in tag.get("class") or ())
+    buttons = ("navbox", "navbar", "mw-editsection")
+    named = any(name in HIDDEN_CLASSES or name.startswith(buttons) for name in tag.get("class") or ())
     return named or tag.has_attr("hidden") or any(hidden in style for hidden in HIDDEN_STYLES)
 
 

@@ -219,7 +219,10 @@ def lay_out(rows: list[list[Cell]]) -> list[list[Cell | None]]:
 # --- how an element looks ---------------------------------------------------------------------------------------------
 
 _NEVER_SEEN = ("style", "script", "noscript", "template", "head", "s", "strike", "del", "datalist", "object")
-_HIDDEN_CLASS = re.compile(r"(?:^|\s)(?:sr-only|screen-reader-text|visually-hidden|sortkey|navbox\S*)(?:\s|$)")
+# The last three are seen, but are buttons: "[edit]", "v t e".
+_HIDDEN_CLASS = re.compile(
+    r"(?:^|\s)(?:sr-only|screen-reader-text|visually-hidden|sortkey|navbox\S*|mw-editsection\S*|edit-page|navbar\S*)(?:\s|$)"
+)
 _HIDDEN_STYLE = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|(?:opacity|font-size)\s*:\s*0(?![.\d]*[1-9])"
     r"|clip\s*:\s*rect\(\s*[01]|left\s*:\s*-\d{4}",

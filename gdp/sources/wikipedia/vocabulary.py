@@ -30,6 +30,7 @@ _KNOWN = re.compile(
         rf"\b\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?{MONTHS}(?:\s+{_YEAR})?",
         rf"{MONTHS}\s+\d{{1,2}}(?:st|nd|rd|th)?,?(?:\s+{_YEAR})?(?!\d)", rf"\b{MONTHS}(?!\w)",
         rf"\b(?:fy\s?)?{_YEAR}(?:[efp]\b)?", r"\bfy\s?\d\d(?:/\d\d)?\b", r"(?<!\w)['’]\d\d\b", r"\b20\d\ds\b",
+        r"\b\d{1,3}\s+(?=(?:largest\s+)?(?:countr|econom|state|nation|territor|member))", r"\btop\s+\d{1,3}\b",
         # the quantity
         r"\bgross\s+domestic\s+products?\b", r"\bg\.?d\.?p\.?(?:'s|s)?(?=$|[^a-z])",
         r"\b(?:at|in)\s+current\s+prices\b", r"\bcurrent\s+prices\b", r"\b(?:at\s+)?market\s+prices\b",
@@ -49,24 +50,30 @@ _KNOWN = re.compile(
 )  # fmt: skip
 _WORDS = frozenset(
     """
-    a accessed according africa african all alphabetical alphabetically also american americas amount an and annual
-    area areas as asia asian at available based be below both by calculated caribbean central chart charts complete
-    contents countries countries' country country's data database date dependencies dependency dependent descending
-    each east eastern economies economy entire entities entity est estimate estimated estimates europe european
-    figure figures final fiscal following for forecast forecasted forecasts from full fund global graph history i ii
-    iii in including individual initial introduction is its jurisdiction jurisdictions kingdom largest last latest
-    list listed listing lists location main map maps member members most multiple name named names nation nations
+    a about above accessed according africa african all alphabetical alphabetically also american americas among
+    amount an and annual any are area areas arrow arrows article articles as asia asian at available based be been
+    below bold both but button by calculated can caribbean central chart charts click collapse color colors colour
+    coloured colours column columns compared comparison complete contents countries countries' country country's
+    data database date dependencies dependency dependent descending each east eastern economies economy edit entire
+    entities entity est estimate estimated estimates europe european except excluding expand figure figures final
+    fiscal flag flags following for forecast forecasted forecasts from full fund global graph grey has have header
+    headers heading here hide history i icon icons ii iii image in including individual initial into introduction is
+    italic italics its jurisdiction jurisdictions key kingdom largest last latest legend link links list listed
+    listing lists location main map maps marked may member members most multiple name named names nation nations
     navigation near newest no nominal north not note notes number oceania of official on one only or order ordered
     organisation organization other over overview page part per period place places position preliminary present
     previous primary projected projection projections provided published rank ranked ranking rankings rankings'
     ranks rate rated recent ref reference references refs region regional regions related release released releases
-    report reported reports respective result results retrieved revised s see selected sort sorted source sources
-    south southern sovereign state statement states statistics summary table tables territories territory than the
-    their these this three to top total two unit units unranked until update updated updates using value values
-    various version west western where which wikipedia with world worldwide year year's yearly years
+    report reported reports respective result results retrieved revised row rows s section sections see selected
+    selection show shown some sort sortable sorted source sources south southern sovereign state statement states
+    statistics summary table tables template territories territory than the their there these this three to top
+    total two unit units unranked until update updated updates used user using value values various version view
+    views vs was were west western where which wikipedia will with without world worldwide year year's yearly years
     """.split()  # noqa: SIM905 - easier to read and to add to
 )
-_LEFT_OVER = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)*|[^\s\w(),.;:/–—\-'\"“”‘’&#*+|•·\[\]…=?†‡§^~]", re.UNICODE)
+_LEFT_OVER = re.compile(
+    r"[^\W_]+(?:['’][^\W\d_]+)*|[^\s\w(),.;:/–—\-'\"“”‘’&#*+|•·\[\]…=?†‡§^~▲▼△▽⇅↕↑↓►◄→←©]", re.UNICODE
+)
 _LETTERS = re.compile(r"[a-z](?:\s?[-–—]\s?[a-z])?")  # a table a letter
 
 
