@@ -13,7 +13,6 @@ import math
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
-from operator import itemgetter
 from typing import NamedTuple
 
 from gdp.model import FATAL
@@ -127,6 +126,11 @@ class Fit:
     def days(self) -> int:
         """The number of days between the two lists, each by the newest outlook that it can follow."""
         return abs(days_between(publication_of(self.baseline.as_of), publication_of(self.observations.as_of)))
+
+    @cached_property
+    def days_apart(self) -> int:
+        """The number of days between the two lists themselves."""
+        return abs(days_between(self.baseline.as_of, self.observations.as_of))
 
     @property
     def is_near(self) -> bool:
@@ -288,20 +292,16 @@ def _mean_distance(changes: Sequence[float]) -> float:
 def years_moved(fits: Iterable[Fit]) -> Iterator[Contradiction]:
     """Yield where figures are those of the year before, by the nearest release that has both years.
 
-    A figure that is a year old differs from the figure of its year by the country's own growth.
+    A figure that is a year old differs from the figure of its year by the country's own growth. A release from before
+    the list comes first: later ones differ by what was learned since.
     """
-    known = [
-        (fit.days, fit, growth)
-        for fit in fits
-        if fit.baseline.is_release and len(growth := _growth(fit)) >= at.MIN_PAIRS
-    ]
-    days, fit, growth = min(known, key=itemgetter(0), default=(math.inf, None, {}))
-    if fit is None or days > at.YEARS_MOVED_DAYS:
-        return
-    score = moved_score(fit, growth)
-    if score < at.YEARS_MOVED:
-        seen = f"the changes are those from one year to the next, reversed, against {fit.baseline.name}"
-        yield Contradiction("years moved", seen, "figures of their year")
+    near = [fit for fit in fits if fit.baseline.is_release and (fit.is_near or fit.days_apart <= at.NEAR_DAYS)]
+    known = [(fit, growth) for fit in near if (growth := _growth(fit))]
+    known.sort(key=lambda one: (one[0].baseline.as_of > one[0].observations.as_of, one[0].days))
+    for fit, growth in known[:1]:
+        if len(growth) >= at.MIN_PAIRS and moved_score(fit, growth) < at.YEARS_MOVED:
+            seen = f"the changes are those from one year to the next, reversed, against {fit.baseline.name}"
+            yield Contradiction("years moved", seen, "figures of their year")
 
 
 def _growth(fit: Fit) -> dict[str, float]:

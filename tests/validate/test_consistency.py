@@ -178,12 +178,25 @@ def test_figures_of_the_year_before_under_the_next_year_are_found(share: float, 
     assert bool(list(years_moved([fit]))) is moved
 
 
-@pytest.mark.parametrize(("day", "moved"), [("2026-11-26", True), ("2026-11-25", False)])
-def test_years_are_compared_with_releases_of_about_a_year(day: str, moved: bool) -> None:
-    fit = Fit(
-        observed(towards_last_year(1.0), day="2027-12-31"), baseline(BOTH_YEARS, f"2026{day[4:]}", is_release=True)
-    )
+@pytest.mark.parametrize(("day", "moved"), [("2027-04-30", True), ("2027-04-29", False)])
+def test_years_are_compared_with_near_releases(day: str, moved: bool) -> None:
+    release = baseline(BOTH_YEARS, day, is_release=True)
+    fit = Fit(observed(towards_last_year(1.0), day="2027-12-31"), release)
     assert bool(list(years_moved([fit]))) is moved
+
+
+def test_a_page_of_before_the_first_release_is_compared_with_it() -> None:
+    # it follows the outlook of April 2018, a year before, and was saved half a year before
+    fit = Fit(observed(towards_last_year(1.0), day="2018-09-26"), baseline(BOTH_YEARS, "2019-04-09", is_release=True))
+    assert not fit.is_near and list(years_moved([fit]))
+
+
+def test_a_release_from_before_the_list_decides_whether_years_moved() -> None:
+    now = observed(towards_last_year(1.0), day="2027-12-31")
+    later = Fit(now, baseline(BOTH_YEARS, "2028-01-02", is_release=True))
+    same = Fit(now, baseline({**BOTH_YEARS, **towards_last_year(1.0)}, "2027-10-01", is_release=True))
+    assert not list(years_moved([later, same]))
+    assert list(years_moved([later]))
 
 
 def test_no_vintage_of_the_page_says_that_years_moved_only_a_release_does() -> None:
