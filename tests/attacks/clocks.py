@@ -35,7 +35,8 @@ def set_back(home: Home) -> None:
 def zones(home: Home) -> None:
     tables = []
     for zone in ("Pacific/Kiritimati", "Etc/GMT+12", "Nowhere/None", ""):
-        done = home.run("etl_process", "--no-report", "--page", SHIPPED, TZ=zone)
+        database = home.folder / f"{len(tables)}.db"  # a new one, as a run that changes nothing prints no tables
+        done = home.run("etl_process", "--no-report", "--page", SHIPPED, "--database", database, TZ=zone)
         assert done.returncode == 0, (zone, done.stderr[-400:])
         tables.append(done.stdout.partition("What changed")[0])
     assert len(set(tables)) == 1
@@ -48,10 +49,12 @@ def zones(home: Home) -> None:
 def locales(home: Home) -> None:
     tables = []
     for locale in ("C", "tr_TR.UTF-8", "tr_TR", "xx_YY.ISO-8859-9", "POSIX"):
-        done = home.run("etl_process", "--no-report", "--page", SHIPPED, LC_ALL=locale, LANG=locale)
+        database = home.folder / f"{len(tables)}.db"
+        arguments = ("--no-report", "--page", SHIPPED, "--database", database)
+        done = home.run("etl_process", *arguments, LC_ALL=locale, LANG=locale)
         assert done.returncode == 0, (locale, done.stderr[-400:])
         tables.append(done.stdout.partition("What changed")[0])
-    assert len(set(tables)) == 1 and home.countries() == COUNTRIES
+    assert len(set(tables)) == 1 and "76" in tables[0]
 
 
 @attack(FAMILY, "an output encoding that lacks most letters")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 from pathlib import Path
@@ -11,13 +12,21 @@ from tests.conftest import PROJECT
 from tests.page_builder import SHIPPED
 
 FAMILY = "full disks, quotas, descriptors"
-STAGES = {"extract": ["--page", str(SHIPPED)], "transform": [], "load": [], "report": []}
+STAGES = {"extract": ["--page", "page.html"], "transform": [], "load": [], "report": []}
 
 
 def prepared(home: Home) -> dict[str, bytes]:
-    """Run everything once; return all files but the logs."""
+    """Run everything once, and write the page of the next day to page.html; return all files but the logs."""
     assert home.run("etl_process", "--page", SHIPPED).returncode == 0
+    write_next_page(home.folder / "page.html")
     return files(home)
+
+
+def write_next_page(path: Path) -> None:
+    """Write the page of the next day, with another figure."""
+    text = gzip.decompress(SHIPPED.read_bytes()).decode()
+    text = text.replace("30 December 2025", "31 December 2025").replace("1330326028", "1330326029")
+    path.write_text(text.replace("<td>30,615,743", "<td>30,615,999"))
 
 
 def files(home: Home) -> dict[str, bytes]:
@@ -35,28 +44,30 @@ def under_strace(home: Home, stage: str, call: str, fault: str) -> subprocess.Co
 def quota(home: Home) -> None:
     needs("strace")
     before = prepared(home)
-    for stage in STAGES:
-        done = under_strace(home, stage, "fsync", "error=EDQUOT")
+    for stage, arguments in STAGES.items():
+        done = under_strace(home, stage, "fsync,fdatasync", "error=EDQUOT")
         assert "Traceback" not in done.stderr, done.stderr[-400:]
         one_line(done, 74)
         assert files(home).keys() == before.keys()
-    assert home.run("etl_process", "--page", SHIPPED).returncode == 0
+        assert home.run(stage, *arguments).returncode == 0
 
 
 @attack(FAMILY, "a full tmpfs, filled before each stage")
 def full_disk(home: Home) -> None:
     needs("mount")
+    page = home.folder.parent / "page.html"  # outside of the disk
+    write_next_page(page)
     script = """
 mount -t tmpfs -o size=3m none "$1" && export GDP_ETL_HOME="$1" && cd "$1"
 "$2" "$3/etl_process.py" --quiet --page "$4" > /dev/null 2>&1 || exit 90
 head -c 4000000 /dev/zero > fill 2> /dev/null
-for command in "extract.py --page $4" transform.py load.py report.py; do
+for command in "extract.py --page $5" transform.py load.py report.py; do
     "$2" "$3"/$command > /dev/null 2> messages.txt; echo "$command: $?"; tail -n 1 messages.txt
 done
 rm fill
 "$2" "$3/etl_process.py" --quiet --page "$4" > /dev/null 2>&1 || exit 91
 """
-    arguments = [str(home.folder), sys.executable, str(PROJECT), str(SHIPPED)]
+    arguments = [str(home.folder), sys.executable, str(PROJECT), str(SHIPPED), str(page)]
     done = subprocess.run(
         ["unshare", "-m", "bash", "-c", script, "bash", *arguments],
         env=home.environment, capture_output=True, text=True, check=False, timeout=300,
@@ -101,7 +112,9 @@ def calls(home: Home, stage: str) -> int:
     """Return how many files a stage opens."""
     log = home.folder / "calls"
     command = ["strace", "-f", "-o", str(log), "-e", "trace=openat", sys.executable, str(PROJECT / f"{stage}.py")]
-    subprocess.run([*command, *STAGES[stage]], env=home.environment, capture_output=True, check=False, timeout=120)
+    subprocess.run(
+        [*command, *STAGES[stage]], env=home.environment, cwd=home.folder, capture_output=True, check=False, timeout=120
+    )
     number = Path(log).read_text(errors="replace").count("openat(")
     log.unlink()
     return number
