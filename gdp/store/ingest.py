@@ -21,7 +21,7 @@ from gdp.model import CURRENT, IMF, PUBLISHERS, WIKIPEDIA, Estimate
 from gdp.store.database import Connection
 from gdp.store.dialect import ESTIMATES_KEY
 from gdp.store.history import History, State, is_baseline, million_of, observations_of
-from gdp.store.open_intervals import OpenIntervals, Writes
+from gdp.store.open_intervals import OpenIntervals, Writes, key_of
 from gdp.store.schema import index_estimates
 from gdp.store.vintages import Vintage, vintage_of
 from gdp.validate.consistency import LOOK_BACK, Surroundings
@@ -56,6 +56,8 @@ class Outcome:
         self.refused: list[Vintage] = []
         self.outdated: list[Vintage] = []
         self.later_fatal: list[Finding] = []  # on vintages that were loaded before
+        self.rows, self.cents = 0, 0  # that were added to GDP_Estimates, less those that were removed
+        self.states: dict[tuple[str, str], tuple[str, State]] = {}  # the last As_of of each series, and its rows
         self.doubts: dict[tuple[str, str], str | None] = {}  # by publisher and As_of
         self.checked_again: dict[Vintage, str] = {}  # loaded before, with other findings now, as JSON
         self.new_findings: dict[str, list[Finding]] = {}  # by publisher, on its newest vintage: not reported before
@@ -91,6 +93,11 @@ class Outcome:
         """Add a vintage that the database has already."""
         self.unchanged.append(vintage)
         self.newest[vintage.publisher] = max(self.newest.get(vintage.publisher, vintage), vintage)
+
+
+def cents_of(row: Estimate) -> int:
+    """Return a row's figure in hundredths of a billion USD."""
+    return round(row.GDP_USD_billion * 100)
 
 
 def short_json(findings: Iterable[Finding]) -> str:
@@ -212,8 +219,13 @@ class _Ingest:
 
     def _write(self) -> None:
         insert, end, remove = self._waiting
+        for row in remove:
+            self.outcome.cents -= cents_of(row)
+        for row in insert:
+            self.outcome.cents += cents_of(row)
+        self.outcome.rows += len(insert) - len(remove)
         if remove:
-            self.connection.remove_estimates(remove)
+            self.connection.remove_estimates(map(key_of, remove))
         if end:
             self.connection.close_estimates(end)
         if insert:
@@ -260,7 +272,8 @@ class _Pass:
         """Pass the database's vintages until nothing changes any more, and end."""
         while (following := self._vintages.after(self._publisher, self._at)) and not self._is_over():
             self._pass_stored(following)
-        for series in self._series.values():
+        for institution, series in self._series.items():
+            self._load.outcome.states[self._publisher, institution] = self._at, series.intervals.rows
             series.finish(self._at)
             self._load.write(series.intervals.writes)
 

@@ -10,7 +10,6 @@ from gdp.store.database import Connection
 from gdp.store.history import History
 from gdp.store.ingest import Outcome
 from gdp.store.vintages import Vintage
-from utils import Exit, StageError
 
 
 class Remarks(NamedTuple):
@@ -46,19 +45,3 @@ def update_checked(connection: Connection, outcome: Outcome) -> None:
     history = History(connection)
     for vintage, findings in outcome.checked_again.items():
         history.update_load(vintage, Doubt=outcome.doubts.get((vintage.publisher, vintage.as_of)), Findings=findings)
-
-
-def check_stored(connection: Connection, outcome: Outcome) -> None:
-    """Raise StageError (65) where the database has other figures than were loaded, as where a trigger changes them."""
-    history = History(connection)
-    for vintage in outcome.newest.values():
-        if vintage not in outcome.loaded:
-            continue
-        stored = sum(len(history.state(vintage.publisher, name, vintage.as_of)) for name in vintage.institutions)
-        number, _ = outcome.loaded[vintage]
-        if stored != number:
-            raise StageError(
-                Exit.BAD_DATA,
-                f"{connection.place} keeps {stored:,} of {number:,} figures as of {vintage.as_of}: a trigger or rule"
-                " changes what is loaded; remove it, or name another database with --database",
-            )

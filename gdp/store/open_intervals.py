@@ -20,11 +20,11 @@ RowKey = tuple[str, str, str, int, str]  # as schema.ESTIMATES_KEY
 
 
 class Writes(NamedTuple):
-    """What is to be written: rows to insert, rows that get an end, and rows to remove, by their keys."""
+    """What is to be written: rows to insert, rows that get an end, by their keys, and rows to remove."""
 
     insert: list[Estimate]
     end: list[tuple[str, RowKey]]
-    remove: list[RowKey]
+    remove: list[Estimate]
 
 
 class OpenIntervals:
@@ -79,7 +79,7 @@ class OpenIntervals:
         """End the pass at an As_of: each row stays current, or until the end that the database has for it."""
         for key, row in self.rows.items():
             self._emit([row], ends.get(key, CURRENT))
-        self.writes.remove.extend(key for key, row in self._stored.items() if row.As_of <= as_of)
+        self.writes.remove.extend(row for row in self._stored.values() if row.As_of <= as_of)
         self._stored.clear()
 
     def _emit(self, rows: Iterable[Estimate], until: str) -> None:
@@ -94,7 +94,7 @@ class OpenIntervals:
             if stored is None:
                 self.writes.insert.append(ended)
             elif stored[:-1] != row[:-1]:
-                self.writes.remove.append(key)
+                self.writes.remove.append(stored)
                 self.writes.insert.append(ended)
             elif stored.Until != until:
                 self.writes.end.append((until, key))
