@@ -155,6 +155,18 @@ def test_each_variable_of_the_environment_is_explained() -> None:
     assert named - used == set()
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/operations.md"])
+def test_each_message_is_one_that_the_code_prints(name: str) -> None:
+    """The parts of a message between its values are compared with the code; the system's own words are not ours."""
+    messages = re.findall(r"^\| `([^`]*…[^`]*|[a-z]+ since DAY)` \|", PART.sub("", TEXTS[name]), re.MULTILINE)
+    assert len(messages) >= 5
+    sources = [*PROJECT.glob("*.py"), *(PROJECT / "gdp").rglob("*.py")]
+    code = "".join(path.read_text(encoding="utf-8") for path in sources)
+    for message in messages:
+        parts = [part.strip() for part in re.split(r"…|\b[A-Z]{3,}\b|[();]", message)]
+        assert [part for part in parts if part and part not in code] == [], message
+
+
 # --- generated parts and links ----------------------------------------------------------------------------------------
 
 
