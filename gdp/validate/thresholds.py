@@ -43,10 +43,7 @@ MAX_OUTSIDE = 5  # fatal above
 # The median of the large economies as a share of the world's GDP. Pages and releases: 0.020 to 0.025 of a world that is
 # estimated so; one cell does not move it.
 LARGE_SHARE = 0.021
-WORLD_2025_MILLION_USD, WORLD_GROWTH = (
-    117_000_000,
-    1.045,
-)  # gives 49 for 2005 and 76 for 2015; they were 48 and 75
+WORLD_2025_MILLION_USD, WORLD_GROWTH = 117_000_000, 1.045  # gives 49 trillion for 2005, 76 for 2015; they were 48, 75
 MAX_SCALE = 2.5  # a list further off than this factor is in another unit
 MAX_SAME_SHARE = 0.05  # of one figure among all; pages: 2 of 194
 MAX_TWICE_SHARE = 0.05  # of the countries, with two figures for a year; pages: none
@@ -62,10 +59,9 @@ MAIN_YEAR_SHARE = 0.9
 # --- the whole list against another vintage, a release or another institution -----------------------------------------
 
 GROWTH = 0.06  # from one year's figure to the next; releases: 0.059 in the median, 0.05 to 0.07 but for 2020 and 2021
-IDENTICAL_SHARE = (
-    0.5  # of figures that equal another list's. Pages: 6 of 201 equal another institution's, 45 of 214 equal
-)
-# the IMF's release for some year
+# Of figures that equal another list's. Pages: 6 of 201 equal another institution's, 45 of 214 equal the IMF's release
+# for some year.
+IDENTICAL_SHARE = 0.5
 # Of the IMF's countries, fatal above. Pages: at most 4 of 195. The World Bank's list went by 23 of 209.
 MAX_GONE_SHARE = 0.08
 RELEASE_REACH_DAYS = 1_120  # a release is compared with pages of three years around it: so far the bounds were observed
