@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import re
+import zipfile
 import zlib
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,7 +16,7 @@ from gdp.remote_files import Where
 from gdp.sources import FILE_LIMIT_BYTES, Page
 from utils import SHIPPED_PAGES, Exit, StageError, pages_folder, read_bytes, write_whole
 
-GZIP_MAGIC = b"\x1f\x8b"
+GZIP_MAGIC, ZIP_MAGIC = b"\x1f\x8b", b"PK\x03\x04"
 # A page of Wikipedia by its revision, or by its bytes if it states none; another source's answer by release and bytes.
 _NAME = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)_(?:(?:enwiki_rev(?P<revision>\d+)|page_[0-9a-f]{8})\.html"
@@ -86,8 +88,34 @@ def open_page(path: Where) -> Page:
 
     If it does not state when it was saved, a day in its name is used, else the file's own date.
     """
-    content = read_bytes(path, FILE_LIMIT_BYTES)
+    content = (_bulk_content(path) if isinstance(path, Path) else None) or read_bytes(path, FILE_LIMIT_BYTES)
     return page_of(str(path), content, datetime.fromtimestamp(path.stat().st_mtime, timezone.utc))
+
+
+def _bulk_content(path: Path) -> bytes | None:
+    """Return what is read of a file that is too large to be read whole; None for any other file."""
+    try:
+        is_large = path.stat().st_size > FILE_LIMIT_BYTES or _unpacked_size(path) > FILE_LIMIT_BYTES
+    except OSError:  # which reading it explains
+        return None
+    if not is_large:
+        return None
+    from gdp.sources.bulk_files import bulk_content  # a page needs none of it
+
+    return bulk_content(path)
+
+
+def _unpacked_size(path: Path) -> int:
+    """Return the size of a packed file as it states it itself; 0 for any other file."""
+    with path.open("rb") as file:
+        magic = file.read(4)
+        if magic.startswith(GZIP_MAGIC):
+            file.seek(-4, os.SEEK_END)
+            return int.from_bytes(file.read(4), "little")
+    if magic == ZIP_MAGIC and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return sum(member.file_size for member in archive.infolist())
+    return 0
 
 
 def page_of(location: str, content: bytes, written: datetime) -> Page:

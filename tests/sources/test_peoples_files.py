@@ -6,13 +6,18 @@ import csv
 import gzip
 import io
 import json
+import subprocess
+import sys
 import zipfile
+from collections.abc import Iterator
 from datetime import datetime, timezone
+from pathlib import Path
 
 import openpyxl
 import pytest
 
 from gdp.sources import Month, Page, Reading, Refused
+from gdp.sources.bulk_files import bulk_content
 from gdp.sources.registry import read_any
 from tests.conftest import PROJECT
 from utils import StageError
@@ -228,9 +233,53 @@ def test_a_file_of_another_scale_money_or_indicator_is_refused_for_it(rows: str,
         read(rows.encode(), OCTOBER_2024)
 
 
-def test_a_binary_workbook_without_xlrd_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
+# --- bulk files -------------------------------------------------------------------------------------------------------
 
+HEADER = "Country Name,Country Code,Indicator Name,Indicator Code,2022,2023\n"
+
+
+def bulk_lines(indicators: int, countries: int = 120) -> Iterator[str]:
+    """Yield the lines of a bulk file: nominal GDP is the indicator in the middle."""
+    yield HEADER
+    for country in range(countries):
+        for number in range(indicators):
+            is_gdp = number == indicators // 2
+            about = "GDP (current US$),NY.GDP.MKTP.CD" if is_gdp else f"Something {number},XX.{number}"
+            yield f"Country {country},C{country:02},{about},{1000 + country},{2000 + country}\n"
+
+
+def packed(form: str, text: str, folder: Path) -> Path:
+    path = folder / f"WDI.{form}"
+    content = archive(("small.csv", "a,b\n1,2\n"), ("WDICSV.csv", text)) if form == "zip" else text.encode()
+    path.write_bytes(gzip.compress(content) if form == "csv.gz" else content)
+    return path
+
+
+@pytest.mark.parametrize("form", ["csv", "csv.gz", "zip"])
+def test_of_a_bulk_file_the_lines_of_nominal_gdp_are_kept(form: str, tmp_path: Path) -> None:
+    content = bulk_content(packed(form, "".join(bulk_lines(20)), tmp_path))
+    assert content and content.count(b"NY.GDP.MKTP.CD") == 120 and content.count(b"\n") < 140
+    assert figures(read(content, JUNE_2024))["Country 7", "2023"] == 2007
+
+
+@pytest.mark.parametrize("form", ["csv", "csv.gz", "zip"])
+def test_a_large_file_of_anything_else_is_no_bulk_file(form: str, tmp_path: Path) -> None:
+    assert bulk_content(packed(form, "a,b\n" * 1000, tmp_path)) is None
+    assert bulk_content(packed(form, "x" * 3_000_000, tmp_path)) is None
+
+
+@pytest.mark.long
+def test_a_bulk_file_of_two_hundred_megabytes_takes_little_memory(home: Path, tmp_path: Path) -> None:
+    with (tmp_path / "WDICSV.csv").open("w", encoding="utf-8") as file:
+        file.writelines(bulk_lines(34_000))
+    assert (tmp_path / "WDICSV.csv").stat().st_size > 200_000_000
+    options = ("--source", "world_bank", "--release", "2024-06", "--page", str(tmp_path / "WDICSV.csv"))
+    subprocess.run([sys.executable, str(PROJECT / "extract.py"), *options], check=True, capture_output=True)
+    (run,) = [json.loads(line) for line in (home / "log" / "runs.jsonl").read_text().splitlines()]
+    assert run["rows_out"] == 240 and run["peak_memory_mb"] < 200
+
+
+def test_a_binary_workbook_without_xlrd_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "xlrd", None)
     with pytest.raises(StageError, match=r"xlrd is not installed, .*requirements/xlsx\.txt"):
         read(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 100)
