@@ -89,3 +89,9 @@ def place(request: pytest.FixtureRequest, home: Path) -> Place:
     if request.param == "sqlite":
         return Place(home / "empty.db")
     return database_named(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def postgres_place(postgres_url: str) -> Place:
+    """Return an empty database of PostgreSQL."""
+    return database_named(postgres_url)

@@ -19,6 +19,7 @@ from gdp.store.database import opened
 from gdp.store.schema import ESTIMATES_KEY
 from load import load, main
 from tests.conftest import PROJECT
+from tests.page_builder import SHIPPED
 
 DATABASE = Path("sqliteDB") / "World_Economies.db"
 
@@ -80,6 +81,18 @@ def load_file(path: Path, place: Place, force: bool = True) -> None:
     run_log.begin("load", quiet=True)
     with contextlib.redirect_stderr(io.StringIO()):
         load(path, place, force=force)
+
+
+def next_day(home: Path) -> Path:
+    """Return the clean file of the shipped page, as it would be a day later with another figure for Chad."""
+    records = json.loads(clean_file_of(SHIPPED).read_text(encoding="utf-8"))
+    for record in records:
+        record["As_of"] = record["As_of"].replace("2025-12-30", "2025-12-31")
+        if record["ISO3"] == "TCD" and record["Institution"] == "IMF":
+            record |= {"GDP_USD_billion": 20.0, "GDP_USD_million": 20_000}
+    path = home / "next-day.json"
+    path.write_text(json.dumps(records), encoding="utf-8")
+    return path
 
 
 class Answer(NamedTuple):

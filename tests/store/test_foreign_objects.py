@@ -10,8 +10,8 @@ import pytest
 
 from gdp.places import Place, database_named
 from gdp.store.database import opened
-from tests.store.loading import ask, load_file, load_page
 from tests.page_builder import SHIPPED
+from tests.store.loading import ask, load_file, load_page
 from tests.store.vintages import Vintage, write
 from utils import Exit, StageError
 
@@ -24,7 +24,8 @@ FIRST_LOADS = "Loaded_at TEXT, File TEXT, SHA256 TEXT, As_of TEXT, Rows INTEGER"
 FOREIGN = {
     "a table of other columns": ["CREATE TABLE Countries_by_GDP (id INTEGER, my_notes TEXT)",
                                  "INSERT INTO Countries_by_GDP VALUES (1, 'mine')"],
-    "a table of some of our columns": ["CREATE TABLE Countries_by_GDP (Country TEXT PRIMARY KEY, GDP_USD_billion REAL)"],
+    "a table of some of our columns": [
+        "CREATE TABLE Countries_by_GDP (Country TEXT PRIMARY KEY, GDP_USD_billion REAL)"],
     "one more column": [f"CREATE TABLE Countries_by_GDP ({OURS}, my_notes TEXT)"],
     "no key": [f"CREATE TABLE Countries_by_GDP ({OURS.replace('PRIMARY KEY', '')})"],
     "another key": [f"CREATE TABLE Countries_by_GDP ({OURS.replace('PRIMARY KEY', '')}, PRIMARY KEY (Country, Year))"],
@@ -39,7 +40,8 @@ FOREIGN = {
     "a view of all our columns with a table's name": [
         "CREATE VIEW Countries_by_GDP AS SELECT 'Chad' AS Country, 'TCD' AS ISO3, 'Africa' AS Region, 2025 AS Year,"
         " 20.0 AS GDP_USD_billion, '2025-01-01' AS As_of, 'x' AS Source, NULL AS Note"],
-    "a table with a view's name": ["CREATE TABLE GDP_History (Country TEXT)", "INSERT INTO GDP_History VALUES ('mine')"],
+    "a table with a view's name": [
+        "CREATE TABLE GDP_History (Country TEXT)", "INSERT INTO GDP_History VALUES ('mine')"],
     "a table with the newest view's name": ["CREATE TABLE GDP_Latest (Country TEXT)"],
     "a table with the old view's name": ["CREATE TABLE GDP_Current (Country TEXT, GDP REAL)"],
     "another's view": ["CREATE VIEW GDP_History AS SELECT 1 AS One"],
@@ -158,8 +160,8 @@ SWALLOWS = """CREATE TRIGGER swallow BEFORE INSERT ON {table} WHEN NEW.Country =
     BEGIN SELECT RAISE(IGNORE); END"""
 CHANGES = """CREATE TRIGGER change AFTER INSERT ON {table} WHEN NEW.Country = 'Japan'
     BEGIN UPDATE {table} SET GDP_USD_billion = 1.0 WHERE Country = 'Japan'; END"""
-REMOVES = """CREATE TRIGGER remove AFTER INSERT ON {table} WHEN NEW.Country = 'Japan'
-    BEGIN DELETE FROM {table} WHERE Country = 'South Korea'; END"""
+REMOVES = """CREATE TRIGGER remove AFTER INSERT ON {table} WHEN NEW.Country = 'South Korea'
+    BEGIN DELETE FROM {table} WHERE Country = 'Japan'; END"""
 PG_FUNCTIONS = {
     "swallows": ("BEFORE", "IF NEW.country = 'Japan' THEN RETURN NULL; END IF; RETURN NEW;"),
     "changes": ("BEFORE", "IF NEW.country = 'Japan' THEN NEW.gdp_usd_billion = 1.0; END IF; RETURN NEW;"),
@@ -255,7 +257,5 @@ def test_our_own_database_is_no_foreign_one_after_a_restore_from_its_dump(home: 
     load_page(home / "x.db", SHIPPED)
     with sqlite3.connect(home / "x.db") as old, sqlite3.connect(home / "y.db") as new:
         new.executescript("\n".join(old.iterdump()))  # a dump has neither application_id nor user_version
-    load.load(
-        write(home / "one.json", [Vintage("2026-01-01", {("IMF", "KOR", 2025): 1.0})]), Place(home / "y.db"), force=True
-    )
+    load_file(write(home / "one.json", [Vintage("2026-01-01", {("IMF", "KOR", 2025): 1.0})]), Place(home / "y.db"))
     assert select(Place(home / "y.db"), "SELECT count(*) FROM Loads") == [(2,)]
