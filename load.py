@@ -35,7 +35,8 @@ from gdp.store.database import Connection, asked, loading, sound
 from gdp.store.headlines import put_latest_view, replace_countries
 from gdp.store.history import History
 from gdp.store.ingest import Outcome, World, ingest
-from gdp.store.loads import Remarks, check_stored, record_loads
+from gdp.store.integrity import check_stored
+from gdp.store.loads import Remarks, record_loads
 from gdp.store.reader import CleanFile, OutOfOrder
 from gdp.store.restore import restore
 from gdp.store.schema import create_tables
@@ -188,7 +189,7 @@ def load(source: Where, database: Place, force: bool = False, with_history: bool
         newest = history.newest_imf()
         if newest:
             replace_countries(connection, newest)
-        check_stored(connection, outcome)
+        check_stored(connection, outcome, newest)
         changes = changed(connection, before, ranking_now(connection))
     run_log.facts |= {"as_of": newest.as_of if newest else None, "changed": len(changes.rows)}
     run_log.settle()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from gdp.model import (
     CURRENT,
@@ -43,7 +43,16 @@ RANKED = f"""
     SELECT {HEADLINE_COLUMNS}, rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank FROM Headlines ORDER BY Rank, Country
 """
 
+TOTALS = "SELECT count(*), coalesce(sum(CAST(round(GDP_USD_billion * 100) AS BIGINT)), 0) FROM GDP_Estimates"
+
 State = dict[Key, Estimate]
+
+
+class Totals(NamedTuple):
+    """What GDP_Estimates adds up to: its rows, and their figures in hundredths of a billion USD."""
+
+    rows: int
+    cents: int
 
 
 class History:
@@ -56,6 +65,11 @@ class History:
     def is_empty(self) -> bool:
         """Return whether nothing was ever loaded."""
         return self._connection.execute("SELECT 1 FROM Loads LIMIT 1").fetchone() is None
+
+    def totals(self) -> Totals:
+        """Return what GDP_Estimates adds up to."""
+        rows, cents = self._connection.execute(TOTALS).fetchone()
+        return Totals(int(rows), int(cents))
 
     def newest_imf(self, before: str = CURRENT, publisher: str | None = None) -> Vintage | None:
         """Return the newest vintage with headlines of the IMF before a moment, one publisher's or any."""

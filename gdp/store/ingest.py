@@ -20,7 +20,7 @@ from typing import NamedTuple
 from gdp.model import CURRENT, IMF, PUBLISHERS, WIKIPEDIA, Estimate
 from gdp.store.database import Connection
 from gdp.store.dialect import ESTIMATES_KEY
-from gdp.store.history import History, State, is_baseline, million_of, observations_of
+from gdp.store.history import History, State, Totals, is_baseline, million_of, observations_of
 from gdp.store.open_intervals import OpenIntervals, Writes, key_of
 from gdp.store.schema import index_estimates
 from gdp.store.vintages import Vintage, vintage_of
@@ -48,7 +48,8 @@ class Outcome:
     Of an archive's older vintages, fatal findings are kept, and other findings are counted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, before: Totals) -> None:
+        self.before = before  # the load
         self.number = 0
         self.newest: dict[str, Vintage] = {}  # by publisher
         self.loaded: dict[Vintage, tuple[int, str]] = {}  # with the number of figures and the fingerprint
@@ -143,7 +144,7 @@ class _Ingest:
     def __init__(self, connection: Connection, force: bool, world: World) -> None:
         self.connection, self.force, self.world = connection, force, world
         self.history = History(connection)  # its vintages are those of before this load
-        self.outcome = Outcome()
+        self.outcome = Outcome(self.history.totals())
         self.confirmed = self.history.confirmed()
         vintages = self.history.vintages.of("IMF", IMF.name)
         self._releases: dict[str, Statement | None] = {vintage.as_of: None for vintage in vintages}

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import HEADLINE_COLUMNS, HEADLINES, of_vintage
-from gdp.store.history import History
+from gdp.store.history import History, Totals
 from gdp.store.ingest import Outcome
 from gdp.store.vintages import Vintage
 from utils import Exit, StageError
 
-TOTALS = "SELECT count(*), coalesce(sum(CAST(round(GDP_USD_billion * 100) AS BIGINT)), 0) FROM GDP_Estimates"
 
-
-class Totals(NamedTuple):
-    """What GDP_Estimates adds up to: its rows, and their figures in hundredths of a billion USD."""
-
-    rows: int
-    cents: int
-
-
-def totals_of(connection: Connection) -> Totals:
-    """Return what GDP_Estimates adds up to."""
-    rows, cents = connection.execute(TOTALS).fetchone()
-    return Totals(int(rows), int(cents))
-
-
-def check_stored(connection: Connection, outcome: Outcome, before: Totals, newest: Vintage | None) -> None:
+def check_stored(connection: Connection, outcome: Outcome, newest: Vintage | None) -> None:
     """Raise StageError (65) where the database has something else than a load wrote.
 
-    `before` are the totals from before the load, and `newest` is the vintage whose headlines it wrote.
+    `newest` is the vintage whose headlines it wrote.
     """
-    expected = Totals(before.rows + outcome.rows, before.cents + outcome.cents)
-    if totals_of(connection) != expected or not all(_is_stored(connection, outcome, *one) for one in outcome.states):
+    expected = Totals(outcome.before.rows + outcome.rows, outcome.before.cents + outcome.cents)
+    if History(connection).totals() != expected or not all(
+        _is_stored(connection, outcome, *one) for one in outcome.states
+    ):
         raise _changed_by_trigger(connection, "GDP_Estimates")
     if newest and not _has_headlines(connection, newest):
         raise _changed_by_trigger(connection, "Countries_by_GDP")
