@@ -29,7 +29,7 @@ from gdp.record_files import ARRAY_LIMIT_BYTES
 from gdp.remote_files import check_folder
 from gdp.runtime import supervisor
 from gdp.runtime.run_log import record_run, run_log
-from gdp.runtime.script import Stopped, end
+from gdp.runtime.script import Interruption, end
 from gdp.runtime.stage import answer, run_stage
 from gdp.runtime.supervisor import Account, Process
 from gdp.runtime.terminal import Viewer, shown_run
@@ -194,7 +194,7 @@ class Runner:
         self._viewer.begin(process)
         try:
             account = supervisor.take_turn(process, self._options.timeout, self._options.monitor_interval)
-        except Stopped as stopped:
+        except Interruption as stopped:
             self._record(stage, supervisor.stop(process, stopped.number))
             raise
         self._record(stage, account)

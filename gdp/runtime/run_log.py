@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from gdp.remote_files import Where
+from gdp.runtime.machine import own_peak_memory_mb
 from utils import Exit, StageError, append_line, append_log, from_here, printable, read_bytes, runs_file
 
 MOST_WARNINGS, MOST_CHARACTERS = 100, 500  # of a run in log/runs.jsonl, and of each warning
@@ -158,6 +159,13 @@ def record_run(stage: str, used: Usage, code: int, facts: dict[str, Any]) -> Non
         **facts,
     }
     append_line(runs_file(), json.dumps(run, ensure_ascii=True))
+
+
+def record_own_run(started: datetime, wall_s: float, code: int) -> None:
+    """Record this process's run in log/runs.jsonl, if that can be written."""
+    with contextlib.suppress(StageError):
+        usage = Usage(started, wall_s, resource.getrusage(resource.RUSAGE_SELF), own_peak_memory_mb())
+        record_run(run_log.stage, usage, code, run_log.facts)
 
 
 def read_runs() -> tuple[list[Run], int]:

@@ -14,13 +14,16 @@ from datetime import datetime, timezone
 from types import FrameType, TracebackType
 from typing import NoReturn
 
+# etl_process.py starts a stage ahead of its turn, so that its imports overlap the stage before. This names three open
+# descriptors: the pipe on which the stage waits for its turn, the pipe that takes its facts, and the lock.
+DESCRIPTORS_VARIABLE = "GDP_ETL_STAGE_FDS"
 SIGNALS = ("SIGHUP", "SIGINT", "SIGTERM")
 PACKAGES = "pip install -r requirements.txt, then run again"
 WINDOWS = "it runs on Linux and macOS; on Windows, run it in WSL: https://learn.microsoft.com/windows/wsl/install"
 _WITH_PASSWORD = re.compile(r"postgres(?:ql)?:(?://[^/?#]*:[^/?#]*@|.*[?&][^=]*password=)", re.IGNORECASE)
 
 
-class Stopped(BaseException):
+class Interruption(BaseException):
     """A signal has arrived: the program is to end, and its end to be recorded."""
 
     def __init__(self, number: int) -> None:
@@ -72,11 +75,11 @@ def without_database(arguments: list[str]) -> tuple[list[str], str]:
 
 
 def catch_signals() -> None:
-    """Let SIGHUP, SIGINT and SIGTERM raise Stopped, unless one is ignored already, as by nohup."""
+    """Let SIGHUP, SIGINT and SIGTERM raise Interruption, unless one is ignored already, as by nohup."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
         ignore_signals()  # a second one must not stop the stopping
-        raise Stopped(number)
+        raise Interruption(number)
 
     for name in SIGNALS:
         if signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
@@ -105,7 +108,7 @@ def _end_in_one_line(kind: type[BaseException], error: BaseException, traceback:
     from utils import Exit
 
     name = os.path.basename(sys.argv[0]).removesuffix(".py")  # noqa: PTH119 - pathlib may be what is missing
-    if isinstance(error, Stopped):
+    if isinstance(error, Interruption):
         end(_record_stop(name, error))
     if issubclass(kind, ImportError):
         remedy = PACKAGES if issubclass(kind, ModuleNotFoundError) else f"another version may be in the way: {PACKAGES}"
@@ -119,10 +122,9 @@ def _end_in_one_line(kind: type[BaseException], error: BaseException, traceback:
     sys.__excepthook__(kind, error, traceback)
 
 
-def _record_stop(name: str, stopped: Stopped) -> int:
+def _record_stop(name: str, stopped: Interruption) -> int:
     """Record that a signal ended this script before its work began; return the exit code."""
-    from gdp.runtime.run_log import run_log
-    from gdp.runtime.stage import DESCRIPTORS_VARIABLE, record_own_run
+    from gdp.runtime.run_log import record_own_run, run_log
 
     if (
         DESCRIPTORS_VARIABLE not in os.environ

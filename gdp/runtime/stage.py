@@ -7,7 +7,6 @@ import errno
 import io
 import json
 import os
-import resource
 import signal
 import sys
 import threading
@@ -16,14 +15,11 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import NamedTuple, TextIO
 
-from gdp.runtime.machine import memory_problem, own_peak_memory_mb
-from gdp.runtime.run_log import Usage, record_run, run_log
-from gdp.runtime.script import PACKAGES, Stopped, ignore_signals
+from gdp.runtime.machine import memory_problem
+from gdp.runtime.run_log import record_own_run, run_log
+from gdp.runtime.script import DESCRIPTORS_VARIABLE, PACKAGES, Interruption, ignore_signals
 from utils import Exit, StageError, file_problem, log_file, take_lock
 
-# etl_process.py starts a stage ahead of its turn, so that its imports overlap the stage before. This names three open
-# descriptors: the pipe on which the stage waits for its turn, the pipe that takes its facts, and the lock.
-DESCRIPTORS_VARIABLE = "GDP_ETL_STAGE_FDS"
 LIVE_VARIABLE = "GDP_ETL_LIVE"  # set where the progress is to be sent along with the facts, as somebody watches
 STDIN_DESCRIPTOR, STDOUT_DESCRIPTOR, STDERR_DESCRIPTOR = 0, 1, 2
 
@@ -50,7 +46,7 @@ def wait_for_turn(handed: Descriptors) -> bool:
     try:
         if os.read(handed.turn, 1) != b"\n":
             return False
-    except Stopped:
+    except Interruption:
         return False
 
     def leave_when_alone() -> None:
@@ -106,8 +102,8 @@ def outcome(*steps: Callable[[], None]) -> int:
         for step in steps:
             step()
         sys.stdout.flush()
-    except (Stopped, KeyboardInterrupt) as stopped:
-        return run_log.stop(stopped.number if isinstance(stopped, Stopped) else signal.SIGINT)
+    except (Interruption, KeyboardInterrupt) as stopped:
+        return run_log.stop(stopped.number if isinstance(stopped, Interruption) else signal.SIGINT)
     except Exception as error:
         problem = _explained(error)
         return run_log.fail(problem.code, str(problem))
@@ -130,13 +126,6 @@ def _explained(error: Exception) -> StageError:
         with contextlib.suppress(StageError):
             run_log.detail(line)
     return StageError(Exit.FAULT, f"this is a bug: {error!r}; please report it with {log_file()}")
-
-
-def record_own_run(started: datetime, wall_s: float, code: int) -> None:
-    """Record this process's run in log/runs.jsonl, if that can be written."""
-    with contextlib.suppress(StageError):
-        usage = Usage(started, wall_s, resource.getrusage(resource.RUSAGE_SELF), own_peak_memory_mb())
-        record_run(run_log.stage, usage, code, run_log.facts)
 
 
 # --- standard streams -------------------------------------------------------------------------------------------------

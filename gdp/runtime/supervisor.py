@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from gdp.runtime.machine import peak_memory_mb
 from gdp.runtime.run_log import Usage, run_log
-from gdp.runtime.stage import DESCRIPTORS_VARIABLE
+from gdp.runtime.script import DESCRIPTORS_VARIABLE
 from utils import PROJECT, Exit, StageError, home
 
 FIRST_SAMPLE_S = 1.0  # a run of one page is shorter; sampling must not cost it anything

@@ -33,7 +33,7 @@ def set_back(home: Home) -> None:
 
 @attack(FAMILY, "the first and the last time zone of the day, and none")
 def zones(home: Home) -> None:
-    tables = []
+    tables: list[str] = []
     for zone in ("Pacific/Kiritimati", "Etc/GMT+12", "Nowhere/None", ""):
         database = home.folder / f"{len(tables)}.db"  # a new one, as a run that changes nothing prints no tables
         done = home.run("etl_process", "--no-report", "--page", SHIPPED, "--database", database, TZ=zone)
@@ -47,7 +47,7 @@ def zones(home: Home) -> None:
 
 @attack(FAMILY, "Turkish, and locales that are not there")
 def locales(home: Home) -> None:
-    tables = []
+    tables: list[str] = []
     for locale in ("C", "tr_TR.UTF-8", "tr_TR", "xx_YY.ISO-8859-9", "POSIX"):
         database = home.folder / f"{len(tables)}.db"
         arguments = ("--no-report", "--page", SHIPPED, "--database", database)

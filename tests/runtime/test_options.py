@@ -14,7 +14,7 @@ import load
 import report
 import transform
 from gdp import __version__
-from gdp.options import ETL, EXTRACT, LOAD, REPORT, TRANSFORM, Script, parse
+from gdp.options import ETL, EXTRACT, LOAD, REFETCH, REPORT, TRANSFORM, Script, parse
 from gdp.places import DATABASE_VARIABLE, Place
 from tests.conftest import snapshot
 
@@ -109,11 +109,11 @@ def test_a_source_is_known_in_any_case(text: str) -> None:
 def test_the_old_name_of_a_renamed_option_works_for_one_version_and_is_not_shown(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert parse(EXTRACT, ["--revisions", "2020-01-01..2021-01-01", "--anew"]).refetch is True
+    assert parse(EXTRACT, ["--revisions", "2020-01-01..2021-01-01", REFETCH.old_name]).refetch is True
     assert parse(EXTRACT, ["--revisions", "2020-01-01..2021-01-01"]).refetch is False
     with pytest.raises(SystemExit):
         parse(EXTRACT, ["--help"])
-    assert "--anew" not in capsys.readouterr().out
+    assert REFETCH.old_name not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
