@@ -100,7 +100,7 @@ def _bulk_content(path: Path) -> bytes | None:
         return None
     if not is_large:
         return None
-    from gdp.sources.bulk_files import bulk_content  # a page needs none of it
+    from gdp.sources.world_bank.files import bulk_content  # a page needs none of it
 
     return bulk_content(path)
 

@@ -164,7 +164,10 @@ def _read_body(answer: requests.Response) -> bytes:
 
 
 def within(deadline_s: float, work: Callable[[], Result]) -> Result:
-    """Run `work` in a thread that can be left behind: no socket timeout bounds a name look-up or a slow drip."""
+    """Return what `work` returns; raises Unreachable after the deadline.
+
+    It runs in a thread that can be left behind: no socket timeout bounds a name look-up or a slow drip.
+    """
     outcome: list[Result | BaseException] = []
 
     def run() -> None:

@@ -17,8 +17,8 @@ import openpyxl
 import pytest
 
 from gdp.sources import Month, Page, Reading, Refused
-from gdp.sources.bulk_files import bulk_content
 from gdp.sources.registry import read_any
+from gdp.sources.world_bank.files import bulk_content
 from tests.conftest import PROJECT
 from utils import StageError
 

@@ -60,45 +60,45 @@ def reading_of(outlook: Outlook, wanted: Month | None) -> Reading:
     `wanted` is the release that the user names. Raises Refused if nothing names the release, if the answer names
     another, or if it has no figure.
     """
-    as_of = checked_as_of(_as_of(outlook, wanted))
-    dropped = Counter(outlook.dropped)
-    records: list[RawRecord] = []
-    seen: set[tuple[str, str]] = set()
+    records = _Records(outlook, checked_as_of(_as_of(outlook, wanted)))
     for series in outlook.series:
         name = "World" if series.code in WORLD and not series.name else (series.name or series.code).strip()
         if not name:
-            dropped["figures under an empty code"] += 1
+            records.dropped["figures under an empty code"] += 1
         elif series.is_group and series.code not in WORLD:
-            dropped["group of countries"] += 1
+            records.dropped["group of countries"] += 1
         else:
-            records += _records(series, name, outlook, as_of, seen, dropped)
-    if not records:
+            records.add(series, name)
+    if not records.found:
         raise Refused(f"it has no figure of {INDICATOR}")
-    return Reading(records, dropped)
+    return Reading(records.found, records.dropped)
 
 
-def _records(  # noqa: PLR0913, PLR0917 - what a record is made of
-    series: Series, name: str, outlook: Outlook, as_of: str, seen: set[tuple[str, str]], dropped: Counter[str]
-) -> list[RawRecord]:
-    records: list[RawRecord] = []
-    actual = _end_year(series.last_actual)
-    for year, figure in series.figures.items():
-        key = (SAME_COUNTRY.get(series.code, name), year)
-        if figure is None or is_absent(figure):
-            dropped["year without a figure"] += 1
-        elif figure.strip() == TOO_SMALL:
-            dropped[f'figure too small to be printed ("{TOO_SMALL}")'] += 1
-        elif key in seen:
-            dropped["figure repeated under another code"] += 1
-        else:
-            seen.add(key)
-            records.append({
-                "Country": name, "GDP": plain(figure), "Year": year, "Column": None, "Unit": outlook.unit,
-                "Institution": INSTITUTION, "Source": outlook.source, "As_of": as_of,
-            })  # fmt: skip
-            if actual and year.isdecimal() and len(year) == 4:
-                records[-1]["Status"] = ESTIMATE if int(year) <= actual else PROJECTION
-    return records
+class _Records:
+    """The raw records of an outlook: each country and year once."""
+
+    def __init__(self, outlook: Outlook, as_of: str) -> None:
+        self.found: list[RawRecord] = []
+        self.dropped = Counter(outlook.dropped)
+        self._seen: set[tuple[str, str]] = set()
+        self._shared = {"Unit": outlook.unit, "Institution": INSTITUTION, "Source": outlook.source, "As_of": as_of}
+
+    def add(self, series: Series, name: str) -> None:
+        """Add a country's figures under a name."""
+        actual = _end_year(series.last_actual)
+        for year, figure in series.figures.items():
+            key = (SAME_COUNTRY.get(series.code, name), year)
+            if figure is None or is_absent(figure):
+                self.dropped["year without a figure"] += 1
+            elif figure.strip() == TOO_SMALL:
+                self.dropped[f'figure too small to be printed ("{TOO_SMALL}")'] += 1
+            elif key in self._seen:
+                self.dropped["figure repeated under another code"] += 1
+            else:
+                self._seen.add(key)
+                self.found.append({"Country": name, "GDP": plain(figure), "Year": year, "Column": None, **self._shared})
+                if actual and year.isdecimal() and len(year) == 4:
+                    self.found[-1]["Status"] = ESTIMATE if int(year) <= actual else PROJECTION
 
 
 _LAST_ACTUAL = re.compile(r"(?:FY)?\s*((?:19|20)\d\d)(?:\s*[/-]\s*(\d{4}|\d\d))?(?:\.0)?")

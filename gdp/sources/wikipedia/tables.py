@@ -124,7 +124,7 @@ class _Reader:
                 element.decompose()
 
     def table(self, element: LexborNode, titles: list[str], depth: int) -> Table:
-        """Return a table; `titles` are the texts over it in the tables around it."""
+        """Return a table; `titles` are the texts over it in the tables around it. Raises Refused if it is too deep."""
         if depth > MAX_NESTED:
             raise Refused(f"its tables are nested {MAX_NESTED} deep and more")
         caption = ""
