@@ -97,7 +97,9 @@ def test_a_vintage_without_a_sourced_imf_column_leaves_the_table_as_it_was_and_s
     load_published(home / "x.db", "2025-05-01", {("IMF", "KOR", 2025, None): 8.0})
     before = table(home / "x.db")
     capsys.readouterr()
-    load_published(home / "x.db", "2025-06-01", {("IMF", "KOR", 2025, "unsourced"): 80.0, ("UN", "KOR", 2023, None): 7.0})
+    load_published(
+        home / "x.db", "2025-06-01", {("IMF", "KOR", 2025, "unsourced"): 80.0, ("UN", "KOR", 2023, None): 7.0}
+    )
     assert "has a source" in capsys.readouterr().err
     assert table(home / "x.db") == before
     current = query(home / "x.db", "SELECT Institution, GDP_USD_billion, As_of FROM GDP_Latest ORDER BY Institution")
@@ -123,7 +125,8 @@ def test_the_view_the_table_and_the_checks_choose_alike(
     as_ofs = [f"202{2 + n}-0{chance.randint(1, 9)}-01" for n in range(len(vintages))]
     # one figure a country, institution and year: several are another matter
     by_day = {
-        a: {key[:3]: (key, figure) for key, figure in published.items()} for a, published in zip(as_ofs, vintages, strict=True)
+        a: {key[:3]: (key, figure) for key, figure in published.items()}
+        for a, published in zip(as_ofs, vintages, strict=True)
     }
     for as_of in chance.sample(as_ofs, len(as_ofs)):
         load_published(database, as_of, dict(by_day[as_of].values()))
@@ -148,8 +151,12 @@ def test_the_view_the_table_and_the_checks_choose_alike(
 
 
 def test_the_report_is_handed_the_headlines_and_chooses_none(home: Path) -> None:
-    load_published(home / "x.db", "2024-05-01", {("IMF", "KOR", year, None): float(year) for year in (2023, 2024, 2025)})
-    load_published(home / "x.db", "2025-06-01", {("IMF", "KOR", 2025, "unsourced"): 1.0, ("IMF", "JPN", 2025, None): 2.0})
+    load_published(
+        home / "x.db", "2024-05-01", {("IMF", "KOR", year, None): float(year) for year in (2023, 2024, 2025)}
+    )
+    load_published(
+        home / "x.db", "2025-06-01", {("IMF", "KOR", 2025, "unsourced"): 1.0, ("IMF", "JPN", 2025, None): 2.0}
+    )
     with asked(Place(home / "x.db")) as connection:
         history = History(connection)
         newest = history.newest_imf()

@@ -211,6 +211,17 @@ def test_a_load_that_fails_leaves_an_older_database_as_it_was(version: str, plac
     assert content(place) == before
 
 
+def test_a_figure_without_a_status_that_gets_one_is_a_new_row(home: Path) -> None:
+    place = Place(home / "x.db")
+    make(VERSIONS["a key of countries"], place)
+    newer = Vintage("2025-06-01", {("IMF", "JPN", 2024): 4110.45}, SOURCE)
+    file = write(home / "newer.json", [newer])
+    file.write_text(file.read_text().replace('"Status": null', '"Status": "estimate"'))
+    load_file(file, place)
+    found = select(place, "SELECT Status, As_of, Until FROM GDP_Estimates WHERE ISO3 = 'JPN' ORDER BY As_of")
+    assert found == [(None, PAGES[0], newer.as_of), ("estimate", newer.as_of, "9999-12-31")]
+
+
 def test_a_migrated_file_has_the_version_and_the_mark(home: Path) -> None:
     place = Place(home / "x.db")
     make(VERSIONS["status"], place)

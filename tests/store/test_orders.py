@@ -1,10 +1,9 @@
-"""Every honest page loads, in any order and by single loads or together, and the order changes nothing."""
+"""Every honest page is loaded, in any order, one by one or together, and the order changes nothing."""
 
 from __future__ import annotations
 
 import json
 import random
-import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from gdp.sources.folder_of_pages import packed_lines
 from gdp.transform.rules import clean
 from tests.conftest import MISJUDGED, PAGES, SHARED_PAGES, made_once, query
 from tests.make_data import make_records, records_a_page
+from utils import StageError
 
 FILES = sorted((SHARED_PAGES / f"{page}.html.gz" for page in (*PAGES, *MISJUDGED)), key=lambda path: path.name)
 needs_shared = pytest.mark.skipif(not all(map(Path.exists, FILES)), reason="../shared is not beside the project")
@@ -90,18 +90,21 @@ def test_the_page_with_an_uncited_column_gives_the_countries_that_have_a_source(
 
 
 @needs_shared
-def test_a_lying_vintage_in_the_database_shuts_out_no_honest_one(
+def test_a_wrong_vintage_in_the_database_makes_no_honest_one_refused(
     cleaned: list[Path], home: Path, tmp_path: Path
 ) -> None:
     honest = json.loads(cleaned[8].read_text(encoding="utf-8"))
-    lying = tmp_path / "lying.json"
-    shifted = [{**r, "Year": r["Year"] + 1} if r["Institution"] == "IMF" else r for r in honest]
-    write_records(lying, [{**record, "As_of": "2025-12-29T00:00:00Z"} for record in shifted])
-    database = loaded([lying, cleaned[8], cleaned[9]], tmp_path / "lying.db")
-    with sqlite3.connect(database) as connection:
-        doubts = dict(connection.execute("SELECT substr(As_of, 1, 10), Doubt FROM Loads"))
+    wrong, place = tmp_path / "wrong.json", Place(tmp_path / "wrong.db")
+    moved = [{**r, "Year": r["Year"] + 1} if r["Institution"] == "IMF" else r for r in honest]
+    write_records(wrong, [{**record, "As_of": "2025-12-29T00:00:00Z"} for record in moved])
+    with pytest.raises(StageError, match="years moved"):
+        load.load(wrong, place)
+    load.load(wrong, place, force=True)
+    loaded(cleaned[8:10], tmp_path / "wrong.db")
+    doubts = dict(query(tmp_path / "wrong.db", "SELECT substr(As_of, 1, 10), Doubt FROM Loads"))
     assert set(doubts) == {"2025-12-29", "2025-12-30", "2026-02-25"}
-    (newest,) = query(database, "SELECT DISTINCT As_of FROM Countries_by_GDP")
+    assert doubts["2025-12-29"].startswith("fatal") and doubts["2025-12-30"] is doubts["2026-02-25"] is None
+    (newest,) = query(tmp_path / "wrong.db", "SELECT DISTINCT As_of FROM Countries_by_GDP")
     assert newest == ("2026-02-25T00:00:00Z",)
 
 

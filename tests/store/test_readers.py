@@ -1,4 +1,4 @@
-"""Who reads SQLite's file while an archive is loaded into it is not sent away, and sees a load whole or not at all."""
+"""Readers of SQLite's file are not refused during a load, and see all of a load or nothing."""
 
 from __future__ import annotations
 
@@ -14,25 +14,23 @@ from pathlib import Path
 import pytest
 
 from gdp.places import Place
-from gdp.store import database
-from gdp.store.database import SMALL_LOAD_BYTES, loading
-from gdp.store.history import History
-from gdp.store.ingest import take_each
+from gdp.store.database import loading
+from gdp.store.ingest import ingest
 from gdp.store.schema import create_tables
-from gdp.validate.observations import Said, said_in
+from gdp.store.sqlite import SMALL_LOAD_BYTES
+from gdp.validate.observations import Observations, observations_in
 from tests.conftest import PROJECT, Run
 from tests.page_builder import SHIPPED
-from tests.store.archives import an_archive, archive
-from tests.store.loading import load_page
-from tests.store.test_history import COUNTRIES
+from tests.store.loading import load_file, load_page, next_day
+from tests.store.vintages import COUNTRIES, archive, write
 from utils import Exit, StageError
 
-VINTAGES = 100  # of 4 MB together: twice what SQLite keeps in memory unasked
+VINTAGES = 100  # of 4 MB together: twice what SQLite keeps in memory by default
 MANY_VINTAGES = 400
 
 
 @pytest.mark.parametrize("load_bytes", [0, SMALL_LOAD_BYTES + 1])
-def test_a_reader_is_never_refused_while_an_archive_is_loaded_and_sees_nothing_of_it(
+def test_a_reader_is_never_refused_during_a_load_of_an_archive_and_sees_nothing_of_it(
     tmp_path: Path, load_bytes: int
 ) -> None:
     file = tmp_path / "economies.db"
@@ -43,21 +41,21 @@ def test_a_reader_is_never_refused_while_an_archive_is_loaded_and_sees_nothing_o
     def seen() -> int:
         return int(reader.execute("SELECT count(*) FROM GDP_Estimates").fetchone()[0])
 
-    def read_by_another() -> Iterator[list[Said]]:
-        for records in archive(VINTAGES):
-            yield list(said_in(records))
+    def vintages() -> Iterator[list[Observations]]:
+        for one in archive(VINTAGES):
+            yield list(observations_in(one.records))
             assert seen() == 0
 
     with loading(Place(file), load_bytes) as connection:
-        taken = take_each(History(connection), read_by_another(), force=True)
+        outcome = ingest(connection, vintages(), force=True)
     assert seen() == VINTAGES * len(COUNTRIES)
-    assert len(taken.loaded) == VINTAGES
+    assert len(outcome.loaded) == VINTAGES
     reader.close()
 
 
-def test_a_large_load_killed_in_the_middle_leaves_the_old_and_the_next_load_one_file(home: Path, run: Run) -> None:
-    clean = an_archive(home / "archive.jsonl", MANY_VINTAGES)
-    first = an_archive(home / "first.jsonl", 1, first_year=1960)
+def test_a_large_load_that_is_killed_leaves_the_old_state_and_the_next_load_one_file(home: Path, run: Run) -> None:
+    clean = write(home / "archive.jsonl", archive(MANY_VINTAGES))
+    first = write(home / "first.jsonl", archive(1, first_year=1960))
     assert run("load.py", "--no-history", "--database", home / "x.db", "--input", first, "--force").returncode == 0
     assert clean.stat().st_size > SMALL_LOAD_BYTES
     before = run("load.py", "--database", home / "x.db", "--as-of", "2026-01-01").stdout
@@ -79,11 +77,11 @@ def test_a_large_load_killed_in_the_middle_leaves_the_old_and_the_next_load_one_
         assert file_of_ours.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_a_file_that_another_program_holds_is_told_as_held(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_another_program_holds_ends_in_75(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load_page(Place(home / "x.db"), SHIPPED)
-    monkeypatch.setattr(database, "LOCK_WAIT_S", 0.05)
+    monkeypatch.setattr("gdp.store.sqlite.LOCK_WAIT_S", 0.05)
     with contextlib.closing(sqlite3.connect(home / "x.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StageError, match="database is locked; another program holds it") as given_up:
-            load_page(Place(home / "x.db"), SHIPPED)
+            load_file(next_day(home), Place(home / "x.db"))
     assert given_up.value.code == Exit.LOCKED

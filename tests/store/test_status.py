@@ -1,9 +1,8 @@
-"""Whether a figure is an estimate or a projection goes from source to database, and older databases get null."""
+"""Whether a figure is an estimate or a projection goes from source to database."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ def raw(year: str, status: str | None, as_of: str = "2024-10-22") -> RawRecord:
 
 
 def take_in(home: Path, records: list[Any], name: str = "raw.json") -> None:
-    """Take raw records through transform and load, whatever the checks say of two countries."""
+    """Take raw records through transform and load, with --force as two countries are no list."""
     folder = home / "results"
     folder.mkdir(exist_ok=True)
     stream = name.endswith("l")
@@ -50,7 +49,7 @@ def test_the_status_of_a_figure_reaches_the_database_from_an_array_and_from_a_st
     assert query(home / DATABASE, "SELECT Status FROM GDP_History WHERE Year = 2024") == [("projection",)]
 
 
-def test_a_projection_that_became_an_estimate_is_another_statement_though_the_figure_is_the_same(home: Path) -> None:
+def test_a_projection_that_became_an_estimate_is_a_new_row_of_the_same_figure(home: Path) -> None:
     take_in(home, [raw("2024", "projection")])
     take_in(home, [raw("2024", "estimate", "2025-04-22")])
     take_in(home, [raw("2024", "estimate", "2025-10-14")])
@@ -60,7 +59,7 @@ def test_a_projection_that_became_an_estimate_is_another_statement_though_the_fi
 
 
 @pytest.mark.parametrize("status", ["certain", "", "estimate "])
-def test_a_status_that_nobody_knows_is_set_aside_with_its_reason(status: str) -> None:
+def test_an_unknown_status_is_rejected_with_its_reason(status: str) -> None:
     outcome = clean(raw("2024", status))
     assert outcome.fate is Fate.REJECTED and outcome.reason == f"Status is {status!r}, not one of estimate, projection"
 
@@ -74,22 +73,9 @@ def test_load_refuses_a_clean_record_with_another_status(status: object, name: s
         load(home / name, Place(home / DATABASE), force=True)
 
 
-def test_clean_records_from_before_it_was_kept_load_without_it(home: Path) -> None:
+def test_clean_records_of_an_older_version_load_without_a_status(home: Path) -> None:
     record = dict(clean(raw("2024", None)).record or {})
     del record["Status"]
     (home / "clean.json").write_text(json.dumps([record]), "utf-8")
     load(home / "clean.json", Place(home / DATABASE), force=True)
     assert [row[3] for row in query(home / DATABASE, STATUS)] == [None]
-
-
-def test_an_older_database_gets_the_column_as_null_and_keeps_its_figures(home: Path) -> None:
-    take_in(home, [raw("2024", "projection")])
-    with sqlite3.connect(home / DATABASE) as older:  # as it was before
-        older.executescript("DROP VIEW GDP_History; ALTER TABLE GDP_Estimates DROP COLUMN Status;")
-    older.close()
-    take_in(home, [raw("2024", "projection", "2025-04-22"), raw("2025", "projection", "2025-04-22")])
-    assert query(home / DATABASE, STATUS) == [
-        (2024, "2024-10-22", "2025-04-22", None), (2024, "2025-04-22", "9999-12-31", "projection"),
-        (2025, "2025-04-22", "9999-12-31", "projection"),
-    ]  # fmt: skip
-    assert [row[0] for row in query(home / DATABASE, "SELECT GDP_USD_billion FROM GDP_Estimates")] == [1869.9] * 3
