@@ -21,6 +21,7 @@ from gdp.places import Place
 from gdp.report.attribution import last_actual_year, year_of
 from gdp.report.revisions import Changes, last_refresh
 from gdp.report.tables import Form, show_load
+from gdp.report.time_series import bundled_release
 from gdp.store.database import asked
 from gdp.store.history import History
 from load import load
@@ -187,6 +188,17 @@ def test_an_institution_has_one_colour_always(browser: Browser, made: Path) -> N
     assert found == ["var(--imf)", "var(--world-bank)", "var(--un)", "var(--imf)"]
     seen.page.select_option("#series-picker", "un.wikipedia")
     assert seen.page.eval_on_selector_all("#chart .key-line", colours) == ["var(--un)"]
+
+
+@pytest.mark.parametrize(("loaded_as_of", "is_shown"), [("", True), ("2025-04-22", True), ("2025-10-14", False)])
+def test_the_bundled_release_is_shown_until_one_as_new_is_loaded(loaded_as_of: str, is_shown: bool) -> None:
+    release_of_the_suite = bundled_release(loaded_as_of)
+    assert (release_of_the_suite is not None) == is_shown
+    if release_of_the_suite:
+        figures, last_actual = release("USA")
+        first, actual, *in_a_row = release_of_the_suite["countries"]["USA"]
+        assert (first, actual) == (min(figures), int(last_actual))
+        assert in_a_row == [figures.get(year) for year in range(min(figures), max(figures) + 1)]
 
 
 # --- whose figure, of when --------------------------------------------------------------------------------------------
