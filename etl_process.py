@@ -105,7 +105,7 @@ def run(options: Options) -> None:
     with shown_run([stage.name for stage in stages], is_short=is_one_page(options)) as viewer:
         runner = Runner(options, viewer)
         runner.run(stages)
-    sum_up(runner, stages, options, is_seen=viewer.is_seen)
+    sum_up(runner, options, is_seen=viewer.is_seen)
 
 
 # --- what to run ------------------------------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ def holds_what_was_asked(path: Path, options: Options) -> bool:
 # --- what is shown at the end -----------------------------------------------------------------------------------------
 
 
-def sum_up(runner: Runner, stages: list[Stage], options: Options, is_seen: bool) -> None:
+def sum_up(runner: Runner, options: Options, is_seen: bool) -> None:
     """Show how the stages ended and where the results are; raises StageError with the first failure's exit code.
 
     `is_seen` says that a person at a terminal has seen how each stage ended.
@@ -281,21 +281,21 @@ def sum_up(runner: Runner, stages: list[Stage], options: Options, is_seen: bool)
         run_log.detail(f"unchanged since {since}")  # which load has printed
         return
     if is_seen:
-        show_next_steps(runner, stages, options)
+        show_next_steps(runner, options)
     else:
         for outcome in runner.outcomes:
             if failure or not run_log.quiet:
                 print(f"[etl] {outcome}", file=sys.stderr)
-        results = ", ".join(map(str, results_of(stages, options))) or "none yet"
+        results = ", ".join(map(str, results_of(runner, options))) or "none"
         run_log.info(f"results: {results}; log: {log_file()}")
     if failure and failure.code:
         run_log.facts["failed_stage"] = failure.stage
         raise StageError(failure.code, f"{failure.stage} failed; its error is above and in {log_file()}")
 
 
-def show_next_steps(runner: Runner, stages: list[Stage], options: Options) -> None:
+def show_next_steps(runner: Runner, options: Options) -> None:
     """Show a person at a terminal the number of warnings, a path a line, and what to try next."""
-    lines = [f"{'results' if not number else '':<9}{path}" for number, path in enumerate(results_of(stages, options))]
+    lines = [f"{'results' if not number else '':<9}{path}" for number, path in enumerate(results_of(runner, options))]
     lines.append(f"{'log':<9}{log_file()}")
     if any(outcome.stage == "load" and outcome.code == Exit.DONE for outcome in runner.outcomes):
         if runner.warnings:
@@ -307,15 +307,18 @@ def show_next_steps(runner: Runner, stages: list[Stage], options: Options) -> No
         print(from_here(escaped(line)), file=sys.stderr)
 
 
-def results_of(stages: list[Stage], options: Options) -> list[Path | Place]:
-    """Return the files and the database that the run has written, or an earlier one."""
-    database = options.database or default_database()
+def results_of(runner: Runner, options: Options) -> list[Path | Place]:
+    """Return what the run has written: files, and the database."""
     raw, clean = files_between_stages(options)
-    names = {stage.name for stage in stages}
-    between = [clean] if names & {"transform", "load"} else [raw] if "extract" in names else []
-    drawn = [report_file() for stage in stages if stage.name == REPORT]
-    loaded = [database] if database.path is None or database.path.exists() else []
-    return [*(path for path in between if path.exists()), *loaded, *(path for path in drawn if path.exists())]
+    done = {outcome.stage for outcome in runner.outcomes if outcome.code == Exit.DONE}
+    written: list[Path | Place] = []
+    if done & {"transform", "load"}:
+        written.append(clean)
+    elif "extract" in done:
+        written.append(raw)
+    if "load" in done:
+        written.append(options.database or default_database())
+    return [*written, *[report_file()] * (REPORT in done)]
 
 
 def print_status(options: Options) -> None:

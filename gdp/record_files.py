@@ -22,6 +22,8 @@ _AROUND_ARRAY, _AROUND_LINES = (b"[\n", b",\n", b"\n]\n"), (b"", b"\n", b"\n")
 _BETWEEN = re.compile(r"[\s,]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
+RAW_RECORD = "is a raw record, as extract.py writes it"
+
 Fields = Mapping[str, Field]
 
 
@@ -106,7 +108,8 @@ def _refuse_constant(name: str) -> None:
 
 def bad_input(path: Path | Remote, problem: str) -> StageError:
     """Return the error (65) that says what is wrong with a file and what to do."""
-    return StageError(Exit.BAD_DATA, f"{path} {problem}; run the stage that writes it again")
+    remedy = "run transform.py on it first" if problem.endswith(RAW_RECORD) else "run the stage that writes it again"
+    return StageError(Exit.BAD_DATA, f"{path} {problem}; {remedy}")
 
 
 def length_problem(country: str, texts: Iterable[object]) -> str | None:
@@ -121,6 +124,8 @@ def record_problem(record: object, fields: Fields) -> str | None:
     """Return what is wrong with the shape of a record, in a few words that name the field, or None."""
     if not isinstance(record, dict):
         return f"is not an object but {json.dumps(record, default=str)[:40]}"
+    if "ISO3" in fields and "ISO3" not in record and {"GDP", "Column"} <= record.keys():
+        return RAW_RECORD
     for name, field in fields.items():
         if name not in record and field.may_be_absent:
             continue

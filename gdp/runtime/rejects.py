@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from gdp.places import without_credentials
 from gdp.remote_files import Where
 from utils import Exit, StageError, open_to_read, whole_file
 
@@ -45,7 +46,7 @@ class Reject(NamedTuple):
 
     def __str__(self) -> str:
         where = f"{self.counted.replace('_', ' ').lower()} {self.place} of {self.file}"
-        return f"{where}: {self.reason}: {self.text[:SHOWN_CHARACTERS]}"
+        return f"{where}: {self.reason}: {without_credentials(self.text)[:SHOWN_CHARACTERS]}"
 
 
 def rejected_file(beside: Where) -> Where:
@@ -61,7 +62,7 @@ def rejected_lines(stage: str, rejects: Iterable[Reject]) -> bytes:
             "File": one.file,
             one.counted: one.place,
             "Reason": one.reason,
-            "Text": one.text[:MAX_TEXT_CHARACTERS],
+            "Text": without_credentials(one.text)[:MAX_TEXT_CHARACTERS],
         }
         for one in rejects
     ]

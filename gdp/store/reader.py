@@ -32,6 +32,7 @@ from gdp.model import (
     is_in_future,
     joined_flags,
 )
+from gdp.places import without_credentials
 from gdp.record_files import (
     BYTE_ORDER_MARK,
     LINE_LIMIT_BYTES,
@@ -96,6 +97,7 @@ class CleanFile:
             yield from self._in_order(self._parts())
             return
         records, self.sha256 = read_records(self.source, CLEAN_FIELDS)
+        records = [_without_credentials(record) for record in records]
         checked: set[Head] = set()
         for number, record in enumerate(records, 1):
             if problem := value_problem(record, checked):
@@ -257,7 +259,14 @@ def _record(line: bytes) -> CleanRecord | None:
             _right_types.add(types)
     except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
         return None
-    return record if len(line) <= LINE_LIMIT_BYTES else None
+    return _without_credentials(record) if len(line) <= LINE_LIMIT_BYTES else None
+
+
+def _without_credentials(record: CleanRecord) -> CleanRecord:
+    """Return a record whose Source has no user and no password; transform writes none, but others may."""
+    if "@" in record["Source"]:
+        record["Source"] = without_credentials(record["Source"])
+    return record
 
 
 def _line_problem(line: bytes) -> str:
