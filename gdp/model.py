@@ -90,6 +90,9 @@ class Load(NamedTuple):
     Findings: Annotated[str | None, About("JSON: what the checks found")]
     Doubt: Annotated[str | None, About("Why the vintage is no baseline for others; empty if it is one")]
     Fingerprint: Annotated[str | None, About("A hash of the vintage's figures and of the rules that checked them")]
+    Control_totals: Annotated[
+        str | None, About("JSON: the World rows by institution and year, in millions of USD, which the checks need")
+    ]
 
 
 class Confirmation(NamedTuple):

@@ -64,6 +64,7 @@ class Outcome:
         self.new_findings: dict[str, list[Finding]] = {}  # by publisher, on its newest vintage: not reported before
         self.older: Counter[str] = Counter()
         self.found_in_short: dict[Vintage, str] = {}  # as JSON
+        self.control_totals: dict[Vintage, str] = {}  # as JSON
         self._found: dict[Vintage, list[Finding]] = {}
 
     @property
@@ -166,6 +167,14 @@ class _Ingest:
         if vintage.publisher == IMF.name and "IMF" in vintage.institutions:
             self._add_release(vintage.as_of, next(part for part in parts if part.institution == "IMF").statement)
         self.pass_of(vintage.publisher, vintage.as_of).add(Entry(vintage, parts, is_new=True))
+
+    def world_of(self, entry: Entry) -> dict[str, dict[int, float]]:
+        """Return the World rows of a vintage by institution and year, in millions of USD."""
+        vintage = entry.vintage
+        if not entry.is_new:
+            return self.history.vintages.control_totals(vintage.publisher, vintage.as_of)
+        totals = {name: dict(self.world.get((name, vintage.as_of), {})) for name in vintage.institutions}
+        return {name: by_year for name, by_year in totals.items() if by_year}
 
     def pass_of(self, publisher: str, as_of: str) -> _Pass:
         """Return the pass of a publisher; a new one begins before an As_of."""
@@ -344,7 +353,7 @@ class _Pass:
             baselines=baselines,
             releases=self._load.releases_before(as_of) if self._publisher == WIKIPEDIA.name else [],
             confirmed=self._confirmed_in(entry),
-            world={name: self._load.world.get((name, as_of), {}) for name in entry.vintage.institutions},
+            world=self._load.world_of(entry),
         )
         findings = check_vintage(entry.parts, around)
         return findings, [one_figure_each(part, baselines[part.institution]) for part in entry.parts]
@@ -384,6 +393,7 @@ class _Pass:
         if entry.is_new:
             self._load.outcome.add(vintage, findings, began)
             self._load.outcome.add_loaded(vintage, entry.parts, sum(map(len, parts)))
+            self._load.outcome.control_totals[vintage] = json.dumps(self._load.world_of(entry))
         else:
             self._load.outcome.checked_again[vintage] = short_json(findings)
 

@@ -35,7 +35,8 @@ def record_loads(
             history.update_load(vintage, Findings=findings, Doubt=doubt, Fingerprint=fingerprint)
             continue
         published = (vintage.as_of, number, vintage.publisher, ", ".join(vintage.institutions), vintage.source)
-        rows.append((now, file, sha256, *published, left_out, findings, doubt, fingerprint))
+        totals = outcome.control_totals[vintage]
+        rows.append((now, file, sha256, *published, left_out, findings, doubt, fingerprint, totals))
     history.add_loads(rows)
     update_checked(connection, outcome)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left, bisect_right, insort
 from typing import NamedTuple
 
@@ -38,8 +39,9 @@ class Vintages:
         self._as_ofs: dict[str, list[str]] = {}  # by publisher, in order
         self.doubts: dict[tuple[str, str], str | None] = {}  # why a vintage is no baseline, by publisher and As_of
         self.fingerprints: dict[tuple[str, str], str | None] = {}
-        for publisher, as_of, institutions, source, doubt, fingerprint in connection.execute(
-            f"SELECT Publisher, As_of, Institutions, Source, Doubt, Fingerprint FROM Loads"
+        self._control_totals: dict[tuple[str, str], str | None] = {}
+        for publisher, as_of, institutions, source, doubt, fingerprint, totals in connection.execute(
+            f"SELECT Publisher, As_of, Institutions, Source, Doubt, Fingerprint, Control_totals FROM Loads"
             f" ORDER BY {connection.dialect.order_of_loads}"
         ):
             if publisher not in PUBLISHERS or not is_as_of(str(as_of)) or not isinstance(institutions, str):
@@ -47,12 +49,18 @@ class Vintages:
             self.add(Vintage(publisher, as_of, tuple(institutions.split(", ")), source))
             self.doubts[publisher, as_of] = doubt
             self.fingerprints[publisher, as_of] = fingerprint
+            self._control_totals[publisher, as_of] = totals
 
     def add(self, vintage: Vintage) -> None:
         """Add a vintage, or replace the one of the same publisher and As_of."""
         if (vintage.publisher, vintage.as_of) not in self._vintages:
             insort(self._as_ofs.setdefault(vintage.publisher, []), vintage.as_of)
         self._vintages[vintage.publisher, vintage.as_of] = vintage
+
+    def control_totals(self, publisher: str, as_of: str) -> dict[str, dict[int, float]]:
+        """Return a vintage's World rows by institution and year, in millions of USD."""
+        totals = json.loads(self._control_totals.get((publisher, as_of)) or "{}")
+        return {name: {int(year): float(one) for year, one in by_year.items()} for name, by_year in totals.items()}
 
     def all(self) -> list[Vintage]:
         """Return every vintage."""
