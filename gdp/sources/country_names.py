@@ -22,6 +22,12 @@ def is_country(name: str) -> bool:
 
 
 @lru_cache(8192)
+def bare_name(name: str) -> str:
+    """Return the letters of a name without a rank, notes and brackets, to compare two tables' names."""
+    return _letters(_RANK_OR_BRACKETS.sub(" ", _MARKS.sub(" ", name)))
+
+
+@lru_cache(8192)
 def is_aggregate(name: str) -> bool:
     """Return whether a name is known as a group of countries."""
     return _letters(name) in _aggregates()

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from gdp.sources import Refused
 from gdp.sources.wikipedia import page as wikipedia
 from gdp.sources.wikipedia.vocabulary import unknown_words
-from tests.sources.list_variants import HONEST, MISSING, OTHER_MONEY, OTHER_QUANTITIES, PLACES, of_the_list
+from tests.sources.list_variants import (
+    HONEST,
+    MISSING,
+    OTHER_MONEY,
+    OTHER_QUANTITIES,
+    PLACES,
+    behind_list,
+    list_figures,
+    of_the_list,
+    table,
+)  # fmt: skip
 from tests.sources.test_variants import DAY, WHOLE, figures, outcome
-from tests.sources.variants import PAGE, READ, REFUSED, Variant
+from tests.sources.variants import PAGE, READ, REFUSED, Variant, before_table
 
 VARIANTS = of_the_list()
 YEARS_AHEAD = [text for text in OTHER_QUANTITIES if not unknown_words(text)]  # refused for their year alone
@@ -56,3 +68,16 @@ def test_two_tables_that_could_be_the_list_are_both_quoted() -> None:
     page = next(one.page for one in VARIANTS if one.name == "other figures of the same year")
     with pytest.raises(Refused, match=r'two tables could be the list of IMF: "GDP .*" and "GDP'):
         wikipedia.parse(page.encode(), "x", DAY)
+
+
+def test_an_excerpt_never_displaces_the_list_also_with_a_newer_year() -> None:
+    page = PAGE.replace("IMF<br />(2025)", "IMF<br />(2024)")
+    excerpt = table("Top 10 by GDP (million US$)", "IMF (2025)", list_figures(1, 10))
+    assert figures(before_table(excerpt)(page)) == figures(page)
+
+
+def test_marks_and_brackets_beside_names_make_no_other_countries_of_them() -> None:
+    page = re.sub(r'("x">[^<]+)</a>', r"\1 (country)</a> †", PAGE)
+    last_year = table("GDP (million US$), 2024", "IMF (2024)", list_figures(0.95, more=30))
+    for edit in (behind_list, before_table):
+        assert figures(edit(last_year)(page)) == figures(page)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from gdp.model import RawRecord
 from gdp.sources import Refused
-from gdp.sources.country_names import is_country
+from gdp.sources.country_names import bare_name, is_country
 from gdp.sources.payloads import today
 from gdp.sources.wikipedia.headings import (
     MAX_PROJECTED_YEARS,
@@ -22,7 +22,7 @@ from gdp.sources.wikipedia.headings import (
     refuse_another_list,
 )
 from gdp.sources.wikipedia.tables import Cell, Table
-from gdp.sources.wikipedia.vocabulary import folded, years_in
+from gdp.sources.wikipedia.vocabulary import years_in
 
 MIN_KNOWN_SHARE = 0.5  # of a table's names that are countries; 0.97 and more in all real lists
 MIN_ROWS = 3  # of a table without headings that goes on with the list
@@ -74,8 +74,8 @@ class CountryTable:
 
     @property
     def names(self) -> set[str]:
-        """The folded names of its countries."""
-        return {folded(country) for country, _ in self.rows}
+        """The bare names of its countries."""
+        return {bare_name(country) for country, _ in self.rows}
 
     @property
     def title(self) -> str:
@@ -100,9 +100,9 @@ class CountryTable:
         return stated[0] if stated else None
 
     def figures_of(self, institution: str) -> dict[str, str]:
-        """Return the figures of an institution by folded name, as text."""
+        """Return the figures of an institution by bare name, as text."""
         column = next(column for column in self.columns if column.institution == institution)
-        return {folded(country): cell.text for country, row in self.rows if (cell := row[column.figure])}
+        return {bare_name(country): cell.text for country, row in self.rows if (cell := row[column.figure])}
 
 
 def _first_text(row: Row) -> str:
@@ -170,13 +170,20 @@ def _continuation(table: Table, found: list[CountryTable]) -> CountryTable | Non
 def _choose(found: list[CountryTable], institution: str, saved_year: int, dropped: Counter[str]) -> None:
     """Keep an institution's figures in one of several tables of the same countries, and drop them in the others.
 
-    The nearest reference year comes first, then the longer table. A table of other countries is a part of the list.
+    Excerpts come last, the nearest reference year first, then the longer table. A table of other countries is a part of
+    the list.
     """
     ours = [one for one in found if any(column.institution == institution for column in one.columns)]
     if len(ours) < 2:
         return
     kept: list[CountryTable] = []
-    for one in sorted(ours, key=lambda one: (_distance(one.year_of(institution), saved_year), -len(one.rows))):
+    longest = max(len(one.rows) for one in ours)
+
+    def order(one: CountryTable) -> tuple[bool, float, int]:
+        is_excerpt = len(one.rows) < EXCERPT_SHARE * longest
+        return is_excerpt, _distance(one.year_of(institution), saved_year), -len(one.rows)
+
+    for one in sorted(ours, key=order):
         reason = next((reason for other in kept if (reason := _repetition(one, other, institution))), None)
         if reason is None:
             kept.append(one)
