@@ -34,9 +34,10 @@ from gdp.store.confirmations import Figure, confirm
 from gdp.store.database import Connection, asked, loading, sound
 from gdp.store.headlines import put_latest_view, replace_countries
 from gdp.store.history import History
-from gdp.store.ingest import Outcome, World, ingest
+from gdp.store.ingest import World, ingest
 from gdp.store.integrity import check_stored
 from gdp.store.loads import Remarks, record_loads
+from gdp.store.outcome import Outcome
 from gdp.store.reader import CleanFile, OutOfOrder
 from gdp.store.restore import restore
 from gdp.store.schema import create_tables

@@ -138,10 +138,9 @@ def test_texts_are_plain_english() -> None:
 
 
 def test_no_class_is_named_by_a_participle() -> None:
-    allowed = {"Refused", "Finding"}
+    """A class is a noun; an exception may say what happened, as Refused does."""
     names = [
         node.name for path in MODULES.values() for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ClassDef)
+        if isinstance(node, ast.ClassDef) and node.name not in {"Refused", "Stopped"}
     ]  # fmt: skip
-    found = [name for name in names if re.search(r"(?:ed|ing|aid|aken|iven|old)$", name) and name not in allowed]
-    assert found == []
+    assert [name for name in names if re.search(r"(?:ed|aid|aken|iven|old|ade|ound|ept|Standing|Growing)$", name)] == []

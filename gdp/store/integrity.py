@@ -5,7 +5,7 @@ from __future__ import annotations
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import HEADLINE_COLUMNS, HEADLINES, of_vintage
 from gdp.store.history import History, Totals
-from gdp.store.ingest import Outcome
+from gdp.store.outcome import Outcome
 from gdp.store.vintages import Vintage
 from utils import Exit, StageError
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gdp.store.database import Connection
 from gdp.store.history import History
-from gdp.store.ingest import Outcome
+from gdp.store.outcome import Outcome
 from gdp.store.vintages import Vintage
 
 

@@ -12,8 +12,9 @@ import orjson
 
 from gdp.store.database import Connection
 from gdp.store.history import History
-from gdp.store.ingest import Outcome, ingest
+from gdp.store.ingest import ingest
 from gdp.store.loads import Remarks, record_loads
+from gdp.store.outcome import Outcome
 from gdp.store.vintages import Vintage
 from gdp.validate.observations import Observations, observations_in
 from utils import HISTORY_FILE, PROJECT, read_bytes
