@@ -104,7 +104,7 @@ PLACES: dict[str, Callable[[str], Edit]] = {
 # --- tables beside the list -------------------------------------------------------------------------------------------
 
 
-def list_figures(factor: float, number: int | None = None, more: int = 0) -> list[tuple[str, str]]:
+def scaled(factor: float, number: int | None = None, more: int = 0) -> list[tuple[str, str]]:
     """Return the IMF's figures times a factor, of the first countries, and of some territories more."""
     found = [(name, f"{int(million * factor):,}") for name, million in FIGURES[:number]]
     return found + [(f"Territory {number}", f"{number + 10:,}") for number in range(more)]
@@ -141,35 +141,35 @@ def beside(*names: str, country: str) -> Edit:
 
 
 LONGER = {"more": 30}
-CONSUMPTION = table("Household consumption (million US$)", "IMF (2025)", list_figures(0.6, **LONGER))
-REVENUE = table("", "IMF (2025)", list_figures(0.3, **LONGER))
-NO_YEAR = table("GDP (million US$)", "IMF", list_figures(0.95, **LONGER))
-YEAR_COLUMN = "".join(f"<tr><td>{name}</td><td>{figure}</td><td>2024</td></tr>" for name, figure in list_figures(0.95))
+CONSUMPTION = table("Household consumption (million US$)", "IMF (2025)", scaled(0.6, **LONGER))
+REVENUE = table("", "IMF (2025)", scaled(0.3, **LONGER))
+NO_YEAR = table("GDP (million US$)", "IMF", scaled(0.95, **LONGER))
+YEAR_COLUMN = "".join(f"<tr><td>{name}</td><td>{figure}</td><td>2024</td></tr>" for name, figure in scaled(0.95))
 TABLES: dict[str, tuple[str, Edit]] = {
     "consumption behind": (READ, behind_list(CONSUMPTION)),
     "consumption before": (READ, before_table(CONSUMPTION)),
     "revenue by its section": (
         READ, before_table(f"<h2>Government revenue</h2>{REVENUE}<h2>Table</h2>")
     ),
-    "last year behind": (READ, behind_list(table("GDP (million US$), 2024", "IMF (2024)", list_figures(0.95, **LONGER)))),
-    "last year before": (READ, before_table(table("GDP (million US$), 2024", "IMF (2024)", list_figures(0.95, **LONGER)))),
+    "last year behind": (READ, behind_list(table("GDP (million US$), 2024", "IMF (2024)", scaled(0.95, **LONGER)))),
+    "last year before": (READ, before_table(table("GDP (million US$), 2024", "IMF (2024)", scaled(0.95, **LONGER)))),
     "last year by its section": (READ, behind_list(f"<h2>2024</h2>{NO_YEAR}")),
     "last year by its year column": (
         READ, behind_list(f"<table><tr><th>Country</th><th>IMF estimate</th><th>Year</th></tr>{YEAR_COLUMN}</table>")
     ),
-    "next year": (READ, behind_list(table("GDP (million US$), 2026", "IMF (2026)", list_figures(1.05, **LONGER)))),
-    "the year 1990": (READ, behind_list(table("GDP (million US$), 1990", "IMF (1990)", list_figures(0.2, **LONGER)))),
-    "other figures of the same year": (REFUSED, behind_list(table("GDP (million US$)", "IMF (2025)", list_figures(0.9)))),
-    "other figures of no year": (REFUSED, before_table(table("GDP (million US$)", "IMF", list_figures(0.9, **LONGER)))),
-    "an excerpt": (READ, before_table(table("Top 10 by GDP (million US$)", "IMF (2025)", list_figures(1, 10)))),
-    "an outdated excerpt": (READ, before_table(table("Top 10 by GDP (million US$)", "IMF (2025)", list_figures(0.97, 10)))),
+    "next year": (READ, behind_list(table("GDP (million US$), 2026", "IMF (2026)", scaled(1.05, **LONGER)))),
+    "the year 1990": (READ, behind_list(table("GDP (million US$), 1990", "IMF (1990)", scaled(0.2, **LONGER)))),
+    "other figures of the same year": (REFUSED, behind_list(table("GDP (million US$)", "IMF (2025)", scaled(0.9)))),
+    "other figures of no year": (REFUSED, before_table(table("GDP (million US$)", "IMF", scaled(0.9, **LONGER)))),
+    "an excerpt": (READ, before_table(table("Top 10 by GDP (million US$)", "IMF (2025)", scaled(1, 10)))),
+    "an outdated excerpt": (READ, before_table(table("Top 10 by GDP (million US$)", "IMF (2025)", scaled(0.97, 10)))),
     "a copy": (READ, behind_list(TABLE)),
     "companies": (READ, beside("Apple", "Microsoft", "Nvidia", "Tesla", "TSMC", country="Name")),
     "states": (READ, beside("California", "Texas", "New York", "Georgia", country="State")),
     "cities": (READ, beside("Tokyo", "Paris", "London", "Osaka", country="Place")),
     "groups": (READ, beside("ASEAN", "BRICS", "G7", "African Union", country="Economy")),
     "purchasing power before": (
-        READ, before_table(f"<h2>PPP</h2>{table('GDP (PPP)', 'IMF (2025)', list_figures(2.3, **LONGER))}<h2>Nominal</h2>")
+        READ, before_table(f"<h2>PPP</h2>{table('GDP (PPP)', 'IMF (2025)', scaled(2.3, **LONGER))}<h2>Nominal</h2>")
     ),
     "5 rows without headings": (READ, without_headings(5)), "60 rows without headings": (READ, without_headings(60)),
 }  # fmt: skip

@@ -16,8 +16,8 @@ from tests.sources.list_variants import (
     OTHER_QUANTITIES,
     PLACES,
     behind_list,
-    list_figures,
     of_the_list,
+    scaled,
     table,
 )  # fmt: skip
 from tests.sources.test_variants import DAY, WHOLE, figures, outcome
@@ -72,12 +72,12 @@ def test_two_tables_that_could_be_the_list_are_both_quoted() -> None:
 
 def test_an_excerpt_never_displaces_the_list_also_with_a_newer_year() -> None:
     page = PAGE.replace("IMF<br />(2025)", "IMF<br />(2024)")
-    excerpt = table("Top 10 by GDP (million US$)", "IMF (2025)", list_figures(1, 10))
+    excerpt = table("Top 10 by GDP (million US$)", "IMF (2025)", scaled(1, 10))
     assert figures(before_table(excerpt)(page)) == figures(page)
 
 
 def test_marks_and_brackets_beside_names_make_no_other_countries_of_them() -> None:
     page = re.sub(r'("x">[^<]+)</a>', r"\1 (country)</a> †", PAGE)
-    last_year = table("GDP (million US$), 2024", "IMF (2024)", list_figures(0.95, more=30))
+    last_year = table("GDP (million US$), 2024", "IMF (2024)", scaled(0.95, more=30))
     for edit in (behind_list, before_table):
         assert figures(edit(last_year)(page)) == figures(page)
