@@ -110,6 +110,12 @@ class History:
         if rows:
             self._connection.add("Loads", tuple(LOAD_FIELDS), rows)
 
+    def findings(self, publisher: str, as_of: str) -> str:
+        """Return what was found on a vintage, as JSON."""
+        question = "SELECT Findings FROM Loads WHERE Publisher = ? AND As_of = ? ORDER BY Loaded_at DESC LIMIT 1"
+        found = self._connection.execute(question, (publisher, as_of)).fetchone()
+        return str(found[0]) if found and found[0] else "[]"
+
     def update_load(self, vintage: Vintage, **values: str | None) -> None:
         """Change columns of a vintage's rows in Loads."""
         names = ", ".join(f"{name} = ?" for name in values)

@@ -21,7 +21,7 @@ from gdp.store.history import History, State, is_baseline, million_of, observati
 from gdp.store.open_intervals import OpenIntervals, Writes, key_of
 from gdp.store.outcome import Outcome, fingerprint_of, short_json
 from gdp.store.schema import index_estimates
-from gdp.store.vintages import Vintage, vintage_of
+from gdp.store.vintages import COMPARABLE, Vintage, vintage_of
 from gdp.validate.consistency import LOOK_BACK, Surroundings
 from gdp.validate.duplicates import one_figure_each
 from gdp.validate.findings import Finding, doubt_of, marked
@@ -262,14 +262,14 @@ class _Pass:
             series.compare_baselines(part, doubt, doubt)
             series.add_to_baseline(part, doubt)
         self._remember(entry.parts, doubt)
-        self._steady += doubt is None
+        self._steady += doubt in COMPARABLE
 
     def _check(self, entry: Entry, stored: Sequence[Observations] = ()) -> None:
         """Check a vintage and let it pass; `stored` is what the database has of the same one, should it be refused."""
         findings, parts = self._findings_on(entry)
         is_fatal = any(finding.fatal for finding in findings)
         if entry.is_new and is_fatal and not self._load.force:
-            self._load.outcome.add(entry.vintage, findings)
+            self._load.outcome.add(entry.vintage, findings, findings)
             self._load.outcome.refused.append(entry.vintage)
             if self._publisher == IMF.name:
                 self._load.remove_release(entry.vintage.as_of)
@@ -326,16 +326,24 @@ class _Pass:
                 self.series_of(institution).is_joined = False
         self._load.outcome.doubts[key] = doubt
         self._remember(parts, doubt)
-        self._steady = 0 if is_changed else self._steady + (doubt is None)
+        self._steady = 0 if is_changed else self._steady + (doubt in COMPARABLE)
         if entry.is_new:
-            self._load.outcome.add(vintage, findings, began)
+            new = new_among(findings, began, self._reported())
+            self._load.outcome.add(vintage, findings, new)
             self._load.outcome.add_loaded(vintage, entry.parts, sum(map(len, parts)))
             self._load.outcome.control_totals[vintage] = json.dumps(self._load.world_of(entry))
         else:
             self._load.outcome.checked_again[vintage] = short_json(findings)
 
+    def _reported(self) -> set[Reported]:
+        """Return the findings on the vintage that passed last, as they need not be reported again."""
+        found = self._load.outcome.last_found.get((self._publisher, self._at))
+        if found is None:
+            found = self._load.history.findings(self._publisher, self._at)
+        return {(one["check"], one["institution"], one["seen"]) for one in json.loads(found)}
+
     def _remember(self, parts: list[Observations], doubt: str | None) -> None:
-        if doubt is None:
+        if doubt in COMPARABLE:
             self._earlier.appendleft({part.institution: part.statement for part in parts})
 
 

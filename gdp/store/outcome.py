@@ -6,12 +6,12 @@ import hashlib
 import json
 import marshal
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 
 from gdp.store.history import State, Totals
 from gdp.store.vintages import Vintage
-from gdp.validate.findings import Finding, new_among
+from gdp.validate.findings import Finding
 from gdp.validate.observations import Observations
 from utils import PROJECT, pages_folder
 
@@ -38,6 +38,7 @@ class Outcome:
         self.new_findings: dict[str, list[Finding]] = {}  # by publisher, on its newest vintage: not reported before
         self.older: Counter[str] = Counter()
         self.found_in_short: dict[Vintage, str] = {}  # as JSON
+        self.last_found: dict[tuple[str, str], str] = {}  # of the vintage that was added last, by publisher and As_of
         self.control_totals: dict[Vintage, str] = {}  # as JSON
         self._found: dict[Vintage, list[Finding]] = {}
 
@@ -46,11 +47,12 @@ class Outcome:
         """The findings, oldest vintage first."""
         return [finding for vintage in sorted(self._found) for finding in self._found[vintage]]
 
-    def add(self, vintage: Vintage, findings: list[Finding], began: Mapping[str, State] | None = None) -> None:
-        """Add a vintage of the file and what was found on it; `began` are its rows that are new."""
+    def add(self, vintage: Vintage, findings: list[Finding], new: list[Finding]) -> None:
+        """Add a vintage of the file and what was found on it; `new` are the findings that were not reported before."""
         self._found[vintage] = findings
-        self.new_findings[vintage.publisher] = findings if began is None else new_among(findings, began)
+        self.new_findings[vintage.publisher] = new
         self.found_in_short[vintage] = short_json(findings)
+        self.last_found = {(vintage.publisher, vintage.as_of): self.found_in_short[vintage]}
         before = self.newest.get(vintage.publisher)
         self.newest[vintage.publisher] = max(before or vintage, vintage)
         for older in {before, vintage} - {None, self.newest[vintage.publisher]}:

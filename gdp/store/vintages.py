@@ -9,8 +9,10 @@ from typing import NamedTuple
 from gdp.model import PUBLISHERS, WIKIPEDIA, is_as_of, publisher_of
 from gdp.store.database import Connection
 from gdp.validate.observations import Observations
+from gdp.validate.thresholds import UNSETTLED
 from utils import Exit, StageError
 
+COMPARABLE = (None, UNSETTLED)  # doubts with which a vintage is still one that later ones are compared with
 END_OF_DAY = "T24"  # later than every moment of a day: As_of < day + END_OF_DAY is what was current at its end
 
 Order = tuple[str, bool, str, int, str]
@@ -88,7 +90,7 @@ class Vintages:
             if sound == number:
                 break
             found.append(self._vintages[publisher, one])
-            sound += self.doubts.get((publisher, one)) is None
+            sound += self.doubts.get((publisher, one)) in COMPARABLE
         return found[::-1]
 
     def after(self, publisher: str, as_of: str) -> Vintage | None:
