@@ -24,7 +24,7 @@ from gdp.store.schema import index_estimates
 from gdp.store.vintages import COMPARABLE, Vintage, vintage_of
 from gdp.validate.consistency import LOOK_BACK, Surroundings
 from gdp.validate.duplicates import one_figure_each
-from gdp.validate.findings import Finding, doubt_of, marked
+from gdp.validate.findings import Finding, Reported, doubt_of, marked, new_among
 from gdp.validate.observations import Baseline, Key, Observations, Statement
 from gdp.validate.single_vintage import check_vintage
 
