@@ -85,3 +85,21 @@ def test_a_span_of_releases_without_network_is_what_comes_with_the_suite(run: Ru
 def test_a_source_is_named_in_any_case(form: str, run: Run, home: Path) -> None:
     done = run("extract.py", "--source", form, "--release", "2024-10", **NOWHERE)
     assert done.returncode == 0, done.stderr
+
+
+def test_without_network_a_sources_newest_cached_answer_is_used_and_its_age_shown(
+    run: Run, server: Server, home: Path
+) -> None:
+    assert run("extract.py", "--source", "imf", **imf(server)).returncode == 0
+    want = records(home / RAW)
+    (home / RAW).unlink()
+    done = run("extract.py", "--source", "imf", **NOWHERE)
+    assert done.returncode == 0 and "used the page of 2026-04-14, " in done.stderr, done.stderr
+    assert records(home / RAW) == want
+    done = run("extract.py", "--source", "imf", "--max-age", "0", **NOWHERE)
+    assert done.returncode == 69 and "over --max-age 0" in done.stderr
+
+
+def test_without_network_and_cache_a_source_is_unreachable_and_nothing_of_another_is_read(run: Run, home: Path) -> None:
+    done = run("extract.py", "--source", "imf", **NOWHERE)
+    assert done.returncode == 69 and not (home / RAW).exists()
