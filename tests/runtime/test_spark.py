@@ -43,6 +43,8 @@ def test_transform_on_spark_makes_the_same_records_and_rejects_from_several_inpu
     run: Run, home: Path, tmp_path: Path
 ) -> None:
     inputs = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
+    for name in ("spark", "local"):
+        (tmp_path / name).mkdir()
     for seed, path in enumerate(inputs):
         make_records(40 * records_a_page(), path, seed=seed)
     with inputs[1].open("ab") as file:

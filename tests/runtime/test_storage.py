@@ -231,8 +231,8 @@ def test_on_a_cluster_that_shares_no_disk_nobody_who_dies_and_nothing_that_is_re
     ("place", "code", "words"),
     [
         ("s3://gdp/none.jsonl", 66, "is not there"), ("s3://nobucket/x.jsonl", 66, "is not there"),
-        ("s3://gdp/folder", 66, "is not there"), ("s3://forbidden/x.jsonl", 74, "no permission"),
-        ("hdfs://nowhere/x.jsonl", 2, "hdfs"), ("gs://bucket/x.jsonl", 2, "gcsfs"),
+        ("s3://gdp/folder", 66, "is not there"), ("s3://forbidden/x.jsonl", 77, "no permission"),
+        ("hdfs://nowhere/x.jsonl", 65, "hdfs"), ("gs://bucket/x.jsonl", 2, "gcsfs"),
         ("gopher://h/x", 2, "not understood"),
     ],
 )  # fmt: skip
@@ -247,7 +247,7 @@ def test_what_cannot_be_read_is_one_line_and_nothing_is_made(
 
 
 @pytest.mark.parametrize(
-    ("place", "code"), [("s3://nobucket/x.jsonl", 66), ("s3://nobucket/x.parts", 66), ("s3://forbidden/x.parts", 74)]
+    ("place", "code"), [("s3://nobucket/x.jsonl", 74), ("s3://nobucket/x.parts", 74), ("s3://forbidden/x.parts", 77)]
 )
 def test_what_cannot_be_written_is_one_line(
     place: str, code: int, store: None, run: Run, home: Path, tmp_path: Path
@@ -256,6 +256,7 @@ def test_what_cannot_be_written_is_one_line(
     done = run("extract.py", "--pages", tmp_path / "pages", "--output", place)
     assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
     assert done.stderr.splitlines()[-1].startswith("[extract] error: ") and "hunter2" not in done.stderr
+    assert ("there is no bucket" in done.stderr) == ("nobucket" in place)
 
 
 def test_a_store_that_is_not_there_is_unreachable(run: Run, home: Path) -> None:
