@@ -213,6 +213,25 @@ def test_a_name_that_an_encoding_has_broken_gives_way_to_its_code() -> None:
     assert figures(read(SEMICOLONS.format(row).encode(), JUNE_2024)) == {("CIV", "2022"): 1, ("CIV", "2023"): 2}
 
 
+GROUPS = """Country Group Name\tSubject Descriptor\tUnits\tScale\t2023\t2024
+World\tGross domestic product, current prices\tU.S. dollars\tBillions\t104,000\t109,000
+Advanced economies\tGross domestic product, current prices\tU.S. dollars\tBillions\t61,000\t64,000
+ASEAN-5\tGross domestic product, current prices\tU.S. dollars\tBillions\t3,000\t3,300
+"""
+
+
+def test_of_a_file_of_groups_the_world_alone_is_read() -> None:
+    reading = read(GROUPS.encode("utf-16-le"), OCTOBER_2024)
+    assert {name for name, _ in figures(reading)} == {"World"} and reading.dropped["group of countries"] == 2
+
+
+def test_a_workbook_saved_as_a_web_page_is_named_as_one() -> None:
+    table = "<table><tr><td>France</td></tr></table>"
+    page = f'<html xmlns:x="urn:schemas-microsoft-com:office:excel"><body>{table}</body></html>'
+    with pytest.raises(Refused, match="a workbook of Excel that was saved as a web page"):
+        read(page.encode())
+
+
 WEO = "ISO\tWEO Subject Code\tCountry\tSubject Descriptor\tUnits\tScale\t2023\t2024\n"
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from gdp.sources import Month, Refused
-from gdp.sources.country_names import name_or_code
+from gdp.sources.country_names import is_aggregate, name_or_code
 from gdp.sources.imf.releases import named_in
 from gdp.sources.imf.weo_model import INDICATOR, Outlook, Series
 from gdp.sources.payloads import day_of
@@ -20,6 +20,7 @@ from gdp.sources.tabular_files import Table
 DATABASE_URL = "https://www.imf.org/en/Publications/WEO/weo-database"
 DESCRIBED = "gross domestic product, current prices"
 MAX_ROWS_BEFORE_HEADER = 20
+WORLD_NAME = "World"  # the control total, which the file of groups has
 # What a column is for, by the names that it has had. The portal names "COUNTRY.Name", and in its exports "COUNTRY.ID".
 COLUMNS = {
     "code": ("iso", "country.id", "weo country group code"),
@@ -121,9 +122,10 @@ def _check_whole(layout: _Layout, row: list[str]) -> None:
 
 def _series(layout: _Layout, row: list[str]) -> Series:
     code = layout.of(row, "code") or layout.of(row, "series").partition(".")[0]
-    is_group = bool(code) and not _A_COUNTRY.fullmatch(code)
+    named = layout.of(row, "name")
+    is_group = (bool(code) and not _A_COUNTRY.fullmatch(code)) or (named != WORLD_NAME and is_aggregate(named))
     figures: dict[str, str | None] = {year: row[place] for year, place in layout.years.items()}
-    name = name_or_code(layout.of(row, "name"), code)
+    name = name_or_code(named, code)
     return Series(code, name or None, figures, layout.of(row, "last_actual"), is_group)
 
 

@@ -73,6 +73,7 @@ _OTHER_PAGES = {
     "a form to edit the article, or its source": r"""id=["']?wpTextbox1""",
     "the article's history": r"""id=["']?pagehistory|"wgAction"\s*:\s*"history\"""",
     "a comparison of two revisions": r"""class=["'][^"']{0,100}\bdiff-""",
+    "a workbook of Excel that was saved as a web page; save it as .xlsx or CSV": r"schemas-microsoft-com:office:excel",
     "a page to log in": r"""<input\b[^<>]{0,300}\btype=["']?password""",
     "a check for a human reader": r"<title>[^<]{0,50}(?:captcha|Just a moment|Attention Required|Access denied)",
     "a refusal by a gateway": r"Request Rejected",
