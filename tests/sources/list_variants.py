@@ -110,6 +110,12 @@ def scaled(factor: float, number: int | None = None, more: int = 0) -> list[tupl
     return found + [(f"Territory {number}", f"{number + 10:,}") for number in range(more)]
 
 
+def edited(every: int) -> list[tuple[str, str]]:
+    """Return the IMF's figures, one in so many of them doubled."""
+    doubled = scaled(2)
+    return [doubled[place] if place % every == 1 else one for place, one in enumerate(scaled(1))]
+
+
 def named(*names: str) -> list[tuple[str, str]]:
     return [(name, f"{3_000_000 + number:,}") for number, name in enumerate(names)]
 
@@ -164,6 +170,8 @@ TABLES: dict[str, tuple[str, Edit]] = {
     "an excerpt": (READ, before_table(table("Top 10 by GDP (million US$)", "IMF (2025)", scaled(1, 10)))),
     "an outdated excerpt": (READ, before_table(table("Top 10 by GDP (million US$)", "IMF (2025)", scaled(0.97, 10)))),
     "a copy": (READ, behind_list(TABLE)),
+    "a copy, one figure in twenty changed": (READ, behind_list(table("GDP (million US$)", "IMF (2025)", edited(20)))),
+    "a copy, one figure in five changed": (REFUSED, behind_list(table("GDP (million US$)", "IMF (2025)", edited(5)))),
     "companies": (READ, beside("Apple", "Microsoft", "Nvidia", "Tesla", "TSMC", country="Name")),
     "states": (READ, beside("California", "Texas", "New York", "Georgia", country="State")),
     "cities": (READ, beside("Tokyo", "Paris", "London", "Osaka", country="Place")),

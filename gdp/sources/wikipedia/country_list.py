@@ -102,7 +102,8 @@ class CountryTable:
     def figures_of(self, institution: str) -> dict[str, str]:
         """Return the figures of an institution by bare name, as text."""
         column = next(column for column in self.columns if column.institution == institution)
-        return {bare_name(country): cell.text for country, row in self.rows if (cell := row[column.figure])}
+        cells = ((country, row[column.figure]) for country, row in self.rows)
+        return {bare_name(country): cell.text for country, cell in cells if cell and _DIGIT.search(cell.text)}
 
 
 def _first_text(row: Row) -> str:
