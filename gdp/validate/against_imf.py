@@ -70,7 +70,7 @@ class Release:
 
     @cached_property
     def of_each(self) -> frozenset[tuple[str, int]]:
-        """The ISO code and the figure in whole millions of each figure, whatever its year."""
+        """The ISO code and the figure in whole millions of each figure, for any year."""
         return frozenset((code, round(figure)) for (code, _), figure in self.figures.items())
 
     @cached_property
@@ -139,14 +139,16 @@ def released_before(as_of: str, loaded: Iterable[Release] = ()) -> list[Release]
 
 
 def nearest_releases(as_of: str, loaded: Iterable[Release] = ()) -> list[Release]:
-    """Return the two whole releases that are nearest to an As_of, before or after it; none that is years away."""
-    known = {release.as_of: release for release in (*bundled(), *cached_releases(), *loaded) if release.is_whole}
+    """Return the two whole releases that are nearest to an As_of, before or after it, and then near ones of few years.
+
+    None is years away.
+    """
+    known = {release.as_of: release for release in (*bundled(), *cached_releases(), *loaded)}
     reach = {day: abs(days_between(day, as_of)) for day in known}
-    near = sorted(
-        (day for day in known if reach[day] <= at.RELEASE_REACH_DAYS),
-        key=lambda day: (reach[day], day),
-    )
-    return [known[day] for day in near[:2]]
+    near = sorted((day for day in known if reach[day] <= at.RELEASE_REACH_DAYS), key=lambda day: (reach[day], day))
+    whole = [known[day] for day in near if known[day].is_whole]
+    partial = [known[day] for day in near if not known[day].is_whole and reach[day] <= at.NEAR_DAYS]
+    return whole[:2] + partial
 
 
 @cache
@@ -189,7 +191,7 @@ def is_same(figure: float, other: float, rounding: float) -> bool:
         return True
     if apart > at.ROUNDING_SHARE * other:
         return False
-    return apart <= at.MISCOPIED_MILLION_USD or (figure % 10 == 0 and round(other, -_zeros(figure)) == figure)
+    return apart <= at.MISCOPIED_MILLION_USD or round(other, -_zeros(figure)) == figure
 
 
 def _zeros(figure: float) -> int:
@@ -254,10 +256,10 @@ class Comparison(NamedTuple):
         return len(self.found) - self.number_confirmed > at.MAX_DEPARTING_SHARE * len(self.found)
 
     @property
-    def is_telling(self) -> bool:
+    def is_comparable(self) -> bool:
         """Whether the page follows one of the two releases, so that a difference means something.
 
-        A page of which many figures are of neither may follow a release that nobody knows, if one is due.
+        If many figures are of neither, the page may follow a release that nobody knows, if one is due.
         """
         agreeing = self.number_confirmed
         if agreeing == 0 or agreeing < at.SAME_RELEASE_SHARE * len(self.found):
@@ -353,7 +355,7 @@ def check_against_imf(page: Observations, comparison: Comparison) -> Iterable[Fi
     )
     departing = len(found) - comparison.number_confirmed
     seen = f"{departing} of {len(found)} figures are not those of {two}"
-    if not comparison.is_telling:
+    if not comparison.is_comparable:
         yield finding_on(page, "follows no known release", seen, "a release that is known; --verify asks the IMF")
     elif comparison.are_many:
         yield finding_on(page, at.MANY_DEPART, seen, "a few")

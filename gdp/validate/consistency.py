@@ -60,7 +60,7 @@ class BaselineList(NamedTuple):
     as_of: str
     figures: Mapping[Key, float]
     headlines: Mapping[str, tuple[int, float]]
-    of_each: frozenset[Key]  # the country or code, and the figure in whole millions, whatever its year
+    of_each: frozenset[Key]  # the country or code, and the figure in whole millions, for any year
     is_release: bool = False
     countries: Mapping[int, set[str]] = {}  # of a release: the codes of the countries that it has, by year
 

@@ -77,9 +77,12 @@ class Finding(NamedTuple):
         return whole
 
     def in_short(self) -> dict[str, Any]:
-        """Return the finding without its notes, as Loads has it."""
+        """Return the finding as Loads has it: without its notes, with its figures from the most unusual on."""
         whole = self.as_json()
-        return {name: whole[name] for name in ("check", "severity", "institution", "seen", "expected")}
+        figures = [[country, year, round(self.rank((country, year)), 4)] for country, year in self.keys]
+        return {name: whole[name] for name in ("check", "severity", "institution", "seen", "expected")} | {
+            "figures": figures
+        }
 
     @classmethod
     def from_json(cls, finding: dict[str, Any]) -> Finding:

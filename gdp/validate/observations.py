@@ -84,9 +84,14 @@ class Observations:
         return list(map(million_of, millions, self.columns["GDP_USD_billion"]))
 
     @cached_property
+    def published_flags(self) -> list[str | None]:
+        """The flags that the source set."""
+        return self.flags if self.flags.count(None) == len(self) else list(map(source_flags, self.flags))
+
+    @cached_property
     def facts(self) -> list[Facts]:
         """What was published of each observation: the figure, the page's marks and Status."""
-        flags = self.flags if self.flags.count(None) == len(self) else list(map(source_flags, self.flags))
+        flags = self.published_flags
         columns = self.columns["GDP_USD_billion"], self.columns["GDP_USD_million"], flags, self.columns["Status"]
         return list(zip(*columns, strict=True))
 
@@ -154,7 +159,7 @@ class Observations:
         return [dict(zip(VARYING, row, strict=True)) for row in zip(*self.columns.values(), strict=True)]
 
     def with_rows(self, rows: Sequence[Mapping[str, Any]]) -> Observations:
-        """Return the same institution and vintage with other observations, of which there is at least one."""
+        """Return the same institution and vintage with other observations, at least one."""
         return Observations(
             self.as_of, self.source, self.institution, {name: [row[name] for row in rows] for name in VARYING}
         )
@@ -196,7 +201,7 @@ class Statement:
 
     @cached_property
     def of_each(self) -> frozenset[tuple[str, int]]:
-        """The country and the figure in whole millions of each figure, whatever its year."""
+        """The country and the figure in whole millions of each figure, for any year."""
         if len(self.headlines) == len(self.figures):
             return frozenset(self.by_country)
         return frozenset((country, round(figure)) for (country, _), figure in self.figures.items())

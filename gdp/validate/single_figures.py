@@ -237,4 +237,4 @@ def signature(one: Move, last: Statement) -> str | None:
     if kind := kind_of_edit(one.figure, one.before):
         return kind
     country = last.country_of.get((one.figure, one.key[1])) if one.figure >= at.LEAST_DIGITS else None
-    return f"{country}'s figure" if country and country != one.key[0] else None
+    return f"{country}'s figure" if country else None

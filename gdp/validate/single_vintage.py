@@ -171,7 +171,7 @@ def _check_figures(
         for comparison in comparisons(one, releases) if releases else ():
             agreeing = {found.key for found in comparison.found if found.is_confirmed}
             confirmed |= agreeing
-            judged |= {found.key for found in comparison.found} if comparison.is_telling else agreeing
+            judged |= {found.key for found in comparison.found} if comparison.is_comparable else agreeing
             findings += check_against_imf(one, comparison) if verdicts[name].is_plain else ()
         before = last[name].figures if name in last else {}
         new = [key for key, figure in one.statement.figures.items() if key not in judged and before.get(key) != figure]

@@ -45,6 +45,12 @@ def test_a_finding_is_the_same_after_checks_json() -> None:
     assert Finding.from_json(second) == fatal_on(PAGE, "unit slip", "seen", "expected")
 
 
+def test_loads_has_the_figures_of_a_finding_from_the_most_unusual_on() -> None:
+    short = found().in_short()
+    assert short["figures"] == [["C002", 2025, 0.2], ["C001", 2025, 0.1], ["C000", 2025, 0.0]]
+    assert (short["check"], short["severity"], short["institution"]) == ("out of line", "warning", "IMF")
+
+
 def test_on_screen_are_the_six_most_unusual_figures_of_all_findings_together() -> None:
     some = [found(5), found(4, first=5, flag="sharp-revision")]
     lines = shown(some)
