@@ -155,7 +155,7 @@ class _Made:
         elif draw < BROKEN_LINE + UNKNOWN:
             name, kind = f"Ruritania {self.number}", "unknown"
         elif draw < BROKEN_LINE + UNKNOWN + BAD_FIGURE:
-            gdp, kind = chance.choice(BAD), "set aside"
+            gdp, kind = chance.choice(BAD), "rejected"
         elif self.aliases and chance.random() < ALIASED:
             name = chance.choice(self.aliases)
         if chance.random() < MARKED:

@@ -1,4 +1,4 @@
-"""The rules a record at a time: figures exactly, years from where they stand, names to countries."""
+"""The rules a record at a time: exact figures, years from the nearest text, names to countries."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_every_whole_million_becomes_billions_with_two_decimals_halves_up(millio
         ("5", MILLIONS, 1),
     ],
 )
-def test_a_figure_is_read_as_it_is_meant(text: str, factor: Decimal, cents: int) -> None:
+def test_a_figure_is_read_right(text: str, factor: Decimal, cents: int) -> None:
     assert figure_of(text, factor).cents == cents
 
 
@@ -93,7 +93,7 @@ def test_a_known_sign_of_absence_is_no_figure(text: str) -> None:
     "abc", "0", "-5", "1,2,x", "12 13", "98,964 2024", "1e9", "9" * 40, "∞",
     "4,125,2131", "1115,494,312", "1,23,45,678", "12[1]456", "12³456", "Int$ 5,000", "€ 5,000", "<5,000", "1.5 bn",
 ])  # fmt: skip
-def test_anything_else_is_set_aside_with_what_it_is(text: str) -> None:
+def test_anything_else_is_rejected_with_its_text(text: str) -> None:
     outcome = clean(raw(GDP=text))
     assert outcome.fate is Fate.REJECTED
     assert outcome.reason
@@ -159,13 +159,13 @@ def test_of_two_years_in_a_heading_the_release_year_is_not_used_and_the_figure_i
 
 
 @given(st.lists(st.text("0123456789", min_size=1, max_size=5), min_size=2, max_size=4))
-def test_groups_that_do_not_stand_in_threes_are_never_a_figure(groups: list[str]) -> None:
+def test_groups_of_other_than_three_digits_are_never_a_figure(groups: list[str]) -> None:
     well_grouped = len(groups[0]) <= 3 and all(len(group) == 3 for group in groups[1:])
     assert figure_of(",".join(groups), MILLIONS).cents is None or well_grouped
 
 
 @pytest.mark.parametrize("changes", [{"Year": "20x5"}, {"Year": "1492"}, {"Column": "IMF (2024) or (2025)"}])
-def test_a_year_that_is_none_sets_the_record_aside(changes: dict[str, str]) -> None:
+def test_a_text_that_is_no_year_rejects_the_record(changes: dict[str, str]) -> None:
     assert clean(raw(**changes)).fate is Fate.REJECTED
 
 
@@ -227,7 +227,7 @@ def test_a_name_that_traps_is_the_right_country(name: str, iso3: str) -> None:
     "name",
     ["1 United States", "1. United States", "USA United States", "United States (USA)", "US – United States", "12) US"],
 )
-def test_a_rank_or_its_own_code_beside_a_name_is_passed_over(name: str) -> None:
+def test_a_rank_or_its_own_code_beside_a_name_is_ignored(name: str) -> None:
     assert name_of(name).text == "United States"
 
 
@@ -291,9 +291,7 @@ def test_no_name_belongs_to_two_countries_nor_to_a_country_and_an_aggregate() ->
 
 
 @given(st.text(max_size=40), st.text(max_size=20), st.none() | st.text(max_size=12), st.none() | st.text(max_size=30))
-def test_whatever_the_text_every_record_meets_one_fate_and_no_error(
-    country: str, gdp: str, year: str | None, column: str | None
-) -> None:
+def test_any_text_has_one_fate_and_no_error(country: str, gdp: str, year: str | None, column: str | None) -> None:
     outcome = clean(raw(Country=country, GDP=gdp, Year=year, Column=column))
     assert (outcome.reason is not None) == (outcome.fate is Fate.REJECTED)
     assert (outcome.record is not None) == (outcome.fate in (Fate.CLEAN, Fate.AGGREGATE))
@@ -317,7 +315,9 @@ def test_whole_figures_read_at_once_are_what_each_is_by_itself(texts: list[str],
             assert cents[place] == int(billions * 100 + Decimal("0.5"))
             assert published[place] == float(billions * 1000)
             assert figure_of(text, factor) == Figure(cents[place], published[place])
-    assert [*map(b"".join, zip(*texts_of_billions(cents), strict=True))] == [json.dumps(c / 100).encode() for c in cents]
+    assert [*map(b"".join, zip(*texts_of_billions(cents), strict=True))] == [
+        json.dumps(c / 100).encode() for c in cents
+    ]
     assert texts_of(published) == [json.dumps(one).encode() for one in published]
 
 

@@ -1,4 +1,4 @@
-"""One path from raw to clean: an array and a stream of the same records say the same, down to the database."""
+"""One path from raw to clean: an array and a stream of the same records give the same, down to the database."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def raw_records(draw: Any) -> list[Any]:
 
 
 class Outcome(NamedTuple):
-    """What a run of transform leaves and says, whatever the format."""
+    """What a run of transform leaves and logs, in either format."""
 
     code: int
     message: str
@@ -74,7 +74,7 @@ class Outcome(NamedTuple):
     rejects: list[tuple[str, str]]
     left_out: dict[str, int]
     findings: list[Any]
-    said: list[str]
+    logged: list[str]
 
 
 def outcome(folder: Path, suffix: str, raw: list[Any], *arguments: str) -> Outcome:
@@ -93,12 +93,12 @@ def outcome(folder: Path, suffix: str, raw: list[Any], *arguments: str) -> Outco
             code, message = error.code, str(error)
     read = (folder / "Rejected.jsonl").read_text(encoding="utf-8") if (folder / "Rejected.jsonl").exists() else ""
     rejects = [json.loads(line) for line in read.splitlines()]
-    told = json.loads(checks.read_text(encoding="utf-8")) if checks.exists() else {"left_out": {}, "findings": []}
+    report = json.loads(checks.read_text(encoding="utf-8")) if checks.exists() else {"left_out": {}, "findings": []}
     clean = target.read_text(encoding="utf-8") if target.exists() else "[]"
     records = [json.loads(line) for line in clean.split("\n") if line] if as_lines else json.loads(clean)
     return Outcome(
         code, without_places(message, folder), sorted(map(json.dumps, records if target.exists() else [])),
-        [(one["Reason"], one["Text"]) for one in rejects], told["left_out"], told["findings"],
+        [(one["Reason"], one["Text"]) for one in rejects], report["left_out"], report["findings"],
         [without_places(line, folder) for line in lines],
     )  # fmt: skip
 
@@ -119,13 +119,13 @@ def both(raw: list[Any], *arguments: str) -> tuple[Outcome, Outcome]:
 
 @settings(max_examples=150)
 @given(raw_records(), st.sampled_from([(), ("--max-rejected", "1"), ("--max-rejected", "0.3")]))
-def test_an_array_and_a_stream_of_any_records_come_to_the_same(raw: list[Any], arguments: tuple[str, ...]) -> None:
+def test_an_array_and_a_stream_of_any_records_give_the_same(raw: list[Any], arguments: tuple[str, ...]) -> None:
     array, stream = both(raw, *arguments)
     assert array == stream
 
 
 @given(raw_records())
-def test_records_read_at_once_say_what_each_says_by_itself(raw: list[Any]) -> None:
+def test_records_read_at_once_mean_what_each_means_by_itself(raw: list[Any]) -> None:
     outcomes = [clean(one) for one in raw if record_problem(one, RAW_FIELDS) is None]
     want = [json.dumps(one.record, ensure_ascii=False) for one in outcomes if one.fate is Fate.CLEAN]
     lines = "".join(f"{json.dumps(one)}\n" for one in raw * 2).encode()  # again, where what is beside figures is known
@@ -145,7 +145,7 @@ def test_every_record_of_either_kind_is_accounted_for(raw: list[Any]) -> None:
             assert len(found.rejects) == found.left_out.get("rejected", 0) + found.left_out.get("no record", 0)
 
 
-def test_an_array_is_sorted_highest_first_and_says_what_the_stream_says_in_the_source_s_order(tmp_path: Path) -> None:
+def test_an_array_is_sorted_highest_first_and_a_stream_keeps_the_order_of_the_source(tmp_path: Path) -> None:
     raw = [{**GOOD, "Country": name, "GDP": gdp} for name, gdp in (("Mali", "1"), ("Japan", "9,000"), ("Chad", "70"))]
     outcome(tmp_path, ".json", raw)
     outcome(tmp_path, ".jsonl", raw)
@@ -154,18 +154,17 @@ def test_an_array_is_sorted_highest_first_and_says_what_the_stream_says_in_the_s
     assert (names, lines) == (["Japan", "Chad", "Mali"], ["Mali", "Japan", "Chad"])
 
 
-def test_the_countries_of_all_years_stand_against_one_world_row_and_year_by_year_against_several() -> None:
+def test_countries_of_all_years_are_compared_with_one_world_row_and_year_by_year_with_several() -> None:
     one = [{**GOOD, "Country": "World", "GDP": "3,000,000"}, {**GOOD, "GDP": "2,000,000"},
            {**GOOD, "Country": "Mali", "GDP": "1,000,000 (2024)"}]  # fmt: skip
     several = [*one, {**GOOD, "Country": "World", "GDP": "9,000,000 (2024)"}]
     for raw, share in ((one, ["1.000"]), (several, ["0.111", "0.667"])):
         for found in both(raw):
-            told = [line.partition("USD, ")[2].split(" ")[0] for line in found.said if "the figures add up" in line]
-            assert told == share, found.said
-            assert len(found.findings) == (share != ["1.000"])  # one a vintage, however many years are apart
+            shares = [line.partition("USD, ")[2].split(" ")[0] for line in found.logged if "the figures add up" in line]
+            assert shares == share, found.logged
 
 
-def test_bytes_that_are_no_text_are_set_aside_in_an_array_too(tmp_path: Path) -> None:
+def test_bytes_that_are_no_text_are_rejected_in_an_array_too(tmp_path: Path) -> None:
     content = json.dumps([GOOD, {**GOOD, "Country": "Mali?"}]).encode().replace(b"Mali?", b"Mali\xff")
     (tmp_path / "raw.json").write_bytes(content)
     options = ["--input", str(tmp_path / "raw.json"), "--output", str(tmp_path / "c.json"), "--max-rejected", "0.5"]
@@ -195,9 +194,9 @@ def loaded(folder: Path, suffix: str, raw: list[Raw], force: bool = False) -> tu
             load(there / f"clean{suffix}", Place(database), force=force)
         except StageError as error:
             code = error.code
-    told = [line for line in lines if "a country twice" in line]
+    warnings = [line for line in lines if "a country twice" in line]
     tables = ("SELECT * FROM GDP_Estimates", "SELECT * FROM Countries_by_GDP", "SELECT Rows, Findings FROM Loads")
-    return code, told, [query(database, sql) for sql in tables] if code == 0 else []
+    return code, warnings, [query(database, sql) for sql in tables] if code == 0 else []
 
 
 def test_rows_repeated_alike_load_from_both_with_the_same_warning_and_the_same_database(
@@ -207,9 +206,9 @@ def test_rows_repeated_alike_load_from_both_with_the_same_warning_and_the_same_d
     again = [one for one in raw if one["Country"].startswith(("Germany", "Japan")) and one["Institution"] == "IMF"]
     array, stream = (loaded(tmp_path, suffix, [*raw, *again]) for suffix in (".json", ".jsonl"))
     assert array == stream
-    code, told, (estimates, *_) = array
+    code, warnings, (estimates, *_) = array
     assert code == 0
-    assert len(told) == 1 and "Japan" in told[0] and "the same figure" in told[0]
+    assert len(warnings) == 1 and "Japan" in warnings[0] and "the same figure" in warnings[0]
     assert Counter(row[11] for row in estimates)["duplicate"] == len(again) == 2
 
 

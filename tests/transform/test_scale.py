@@ -1,4 +1,4 @@
-"""More than fits in memory: block by block, by several processes, gone on with, and nothing lost on the way."""
+"""More than fits in memory: chunk by chunk, by several processes, continued after an end, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def transformed(source: Path, target: Path, workers: int = 1) -> Path:
 
 
 def made(raw: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(made_file(raw).read_text(encoding="utf-8"))
-    return told
+    found: dict[str, Any] = json.loads(made_file(raw).read_text(encoding="utf-8"))
+    return found
 
 
 def lines(path: Path) -> list[Any]:
@@ -101,7 +101,7 @@ def test_lines_are_cleaned_by_the_rules_that_clean_a_page(raw: Path) -> None:
     assert cleaned.totals.counts["rejected"] == fates.count(Fate.REJECTED)
 
 
-def test_what_became_of_every_line_adds_up_to_what_was_made(raw: Path, run: Run, home: Path) -> None:
+def test_the_outcomes_of_all_lines_add_up_to_what_was_made(raw: Path, run: Run, home: Path) -> None:
     done = run("transform.py", "--input", raw)
     assert done.returncode == 0, done.stderr
     counts = made(raw)["counts"]
@@ -117,7 +117,7 @@ def test_what_became_of_every_line_adds_up_to_what_was_made(raw: Path, run: Run,
         assert content[one["Byte_offset"] :].startswith(one["Text"].encode()), one
 
 
-def test_a_damaged_line_is_set_aside_with_its_place_and_reason(run: Run, home: Path, tmp_path: Path) -> None:
+def test_a_damaged_line_is_rejected_with_its_place_and_reason(run: Run, home: Path, tmp_path: Path) -> None:
     good = {"Country": "Chad", "GDP": "1,234", "Year": "2020", "Column": "IMF", "Unit": None,
             "Institution": "IMF", "Source": "s", "As_of": "2020-05-05"}  # fmt: skip
     rows = [json.dumps(good).encode()] * 400
@@ -127,10 +127,10 @@ def test_a_damaged_line_is_set_aside_with_its_place_and_reason(run: Run, home: P
     (tmp_path / "raw.jsonl").write_bytes(b"\n".join(rows))
     done = run("transform.py", "--input", tmp_path / "raw.jsonl")
     assert done.returncode == 0, done.stderr
-    told = lines(home / "results" / "Rejected.jsonl")
-    reasons = [one["Reason"] for one in told]
+    rejected = lines(home / "results" / "Rejected.jsonl")
+    reasons = [one["Reason"] for one in rejected]
     assert reasons == ["is not text in UTF-8", "field GDP is 5", "is not an object but []"]
-    assert told[0]["Byte_offset"] == 100 * (len(rows[0]) + 1)
+    assert rejected[0]["Byte_offset"] == 100 * (len(rows[0]) + 1)
 
 
 def test_too_many_bad_lines_fail_the_run_and_leave_the_old_output(raw: Path, run: Run, home: Path) -> None:
@@ -162,8 +162,8 @@ def _unzst(path: Path) -> bytes:
         return bytes(text.read())
 
 
-@pytest.mark.parametrize("block_bytes", [1, 7, 100, 10_000])
-def test_blocks_are_whole_lines_and_together_the_file(block_bytes: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("chunk_bytes", [1, 7, 100, 10_000])
+def test_chunks_are_whole_lines_and_together_the_file(chunk_bytes: int, tmp_path: Path) -> None:
     text = b"one\n\nthree and more\r\n" + b"x" * 500 + b"\nlast without end"
     for name, content in (
         ("a.jsonl", text),
@@ -171,18 +171,16 @@ def test_blocks_are_whole_lines_and_together_the_file(block_bytes: int, tmp_path
         ("a.jsonl.zst", zstandard.compress(text)),
     ):
         (tmp_path / name).write_bytes(content)
-        found = list(chunks_of(tmp_path / name, block_bytes))
-        assert b"".join(block.read() for block in found) == text
-        assert all(block.read().endswith(b"\n") for block in found[:-1])
-        assert [block.offset for block in found] == [sum(b.length for b in found[:n]) for n in range(len(found))]
+        found = list(chunks_of(tmp_path / name, chunk_bytes))
+        assert b"".join(chunk.read() for chunk in found) == text
+        assert all(chunk.read().endswith(b"\n") for chunk in found[:-1])
+        assert [chunk.offset for chunk in found] == [sum(c.length for c in found[:n]) for n in range(len(found))]
 
 
 # --- several processes ------------------------------------------------------------------------------------------------
 
 
-def test_the_output_is_the_same_to_the_byte_whatever_the_number_of_processes(
-    raw: Path, home: Path, tmp_path: Path
-) -> None:
+def test_the_output_is_the_same_to_the_byte_with_any_number_of_processes(raw: Path, home: Path, tmp_path: Path) -> None:
     outputs = []
     for workers in (1, 2, 3):
         target = transformed(raw, tmp_path / f"{workers}.jsonl", workers)
@@ -190,27 +188,27 @@ def test_the_output_is_the_same_to_the_byte_whatever_the_number_of_processes(
     assert outputs[0] == outputs[1] == outputs[2]
 
 
-def kill_once(piece: Path) -> str:
-    """Kill the process that works on the piece, unless that was done before."""
-    if piece.name == "kills" and not piece.exists():
-        piece.touch()
+def kill_once(chunk: Path) -> str:
+    """Kill the process that works on the chunk, unless that was done before."""
+    if chunk.name == "kills" and not chunk.exists():
+        chunk.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return piece.name
+    return chunk.name
 
 
 def kill(_: Path) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_worker_that_is_killed_costs_its_pieces_a_retry_and_the_run_says_so(tmp_path: Path) -> None:
+def test_the_chunks_of_a_killed_worker_are_tried_again_with_a_warning(tmp_path: Path) -> None:
     work = [tmp_path / name for name in ("a", "b", "kills", "c", "d", "e", "f", "g")]
     with logged() as lines:
         done = list(results_in_order(kill_once, work, 2))
-    assert done == [(piece, piece.name) for piece in work]
+    assert done == [(chunk, chunk.name) for chunk in work]
     assert has_line(lines, "a worker process was killed")
 
 
-def test_a_piece_that_kills_every_worker_ends_the_run_and_is_named(tmp_path: Path) -> None:
+def test_a_chunk_that_kills_every_worker_ends_the_run_and_is_named(tmp_path: Path) -> None:
     with pytest.raises(StageError, match=r"processes were killed over .*deadly") as failure:
         list(results_in_order(kill, [tmp_path / "deadly"], 2))
     assert failure.value.code == 1
@@ -232,9 +230,9 @@ script.end(run_stage(lambda: list(results_in_order(hold, [Path(name) for name in
 """
 
 
-def hold(piece: Path) -> None:
-    """Work on a piece for ever."""
-    piece.touch()
+def hold(chunk: Path) -> None:
+    """Work on a chunk for ever."""
+    chunk.touch()
     while True:
         time.sleep(60)
 
@@ -250,23 +248,23 @@ def test_a_run_that_is_killed_or_interrupted_leaves_no_worker_behind(
             time.sleep(0.01)
         workers = psutil.Process(run.pid).children()
         run.send_signal(how)
-        _, told = run.communicate()
-    assert run.returncode == code and "Traceback" not in told
+        _, messages = run.communicate()
+    assert run.returncode == code and "Traceback" not in messages
     assert len(workers) >= 2
     _, alive = psutil.wait_procs(workers, timeout=60)
     assert not alive
 
 
-# --- going on ---------------------------------------------------------------------------------------------------------
+# --- continuing -------------------------------------------------------------------------------------------------------
 
 
 def wait_for(note: Path, done: int, what: str) -> None:
-    """Wait until it is on the disk how much was done: a thread writes it."""
+    """Wait until the disk has how much was done: a thread writes it."""
     while not note.exists() or json.loads(note.read_bytes())["state"][what] < done:
         time.sleep(0.01)
 
 
-def test_an_interrupted_transform_goes_on_where_it_stopped(
+def test_an_interrupted_transform_continues_where_it_stopped(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0)
@@ -279,13 +277,13 @@ def test_an_interrupted_transform_goes_on_where_it_stopped(
     os.utime(source, (1, 1))
     with pytest.raises(StageError, match="cannot be unpacked"):
         transformed(source, target)
-    wait_for(note, 1, "blocks")
+    wait_for(note, 1, "chunks")
     assert not target.exists()
     source.write_bytes(begin + end)
     os.utime(source, (1, 1))
     with logged() as lines:
         transform_stream([source], target, Limits(1, 0.02))
-    assert has_line(lines, "going on: 1 blocks were done before")
+    assert has_line(lines, "continuing: 1 chunks were done before")
     assert target.read_bytes() == transformed(source, tmp_path / "want.jsonl").read_bytes()
     assert sorted(path.name for path in tmp_path.glob(".*")) == [".clean.jsonl.done", ".want.jsonl.done"]
 
@@ -294,7 +292,7 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_an_interrupted_extract_goes_on_with_the_next_page(
+def test_an_interrupted_extract_continues_with_the_next_page(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0)
@@ -322,7 +320,7 @@ def test_what_is_done_is_not_done_again_unless_it_was_changed(home: Path, tmp_pa
             extract_pages(pages_in(pages), raw, Limits(1, 1.0))
         with logged() as transforming:
             transform_stream([raw], clean_file, Limits(1, 1.0))
-        return [has_line(lines, "done before") for lines in (extracting, transforming)]
+        return [has_line(extracting, "already done"), has_line(transforming, "done before")]
 
     assert done_before() == [False, False]
     assert done_before() == [True, True]
@@ -332,16 +330,16 @@ def test_what_is_done_is_not_done_again_unless_it_was_changed(home: Path, tmp_pa
     assert done_before() == [False, False]
 
 
-def test_another_input_under_the_same_name_is_not_gone_on_with(run: Run, home: Path, tmp_path: Path) -> None:
+def test_the_half_done_output_of_another_input_is_not_continued(run: Run, home: Path, tmp_path: Path) -> None:
     raw, target = tmp_path / "raw.jsonl", tmp_path / "clean.jsonl"
     make_records(3_000, raw)
     (tmp_path / ".clean.jsonl.part").write_bytes(b"of another input\n")
     (tmp_path / ".clean.jsonl.rejected.part").write_bytes(b"")
     (tmp_path / ".clean.jsonl.going").write_text(
-        json.dumps({"identity": {"input": "other"}, "sizes": [17, 0], "state": {"blocks": 1, "bytes": 1, "tally": {}}})
+        json.dumps({"identity": {"input": "other"}, "sizes": [17, 0], "state": {"chunks": 1, "bytes": 1, "totals": {}}})
     )
     done = run("transform.py", "--input", raw, "--output", target)
-    assert done.returncode == 0 and "going on" not in done.stderr
+    assert done.returncode == 0 and "continuing" not in done.stderr
     assert b"of another input" not in target.read_bytes()
 
 
@@ -349,7 +347,7 @@ def test_another_input_under_the_same_name_is_not_gone_on_with(run: Run, home: P
 
 
 def test_made_up_pages_go_through_all_stages_and_the_counts_add_up(run: Run, home: Path, tmp_path: Path) -> None:
-    told = make_pages(40, tmp_path / "pages", seed=8)
+    made_up = make_pages(40, tmp_path / "pages", seed=8)
     done = run(
         "etl_process.py",
         "--no-report",
@@ -362,13 +360,13 @@ def test_made_up_pages_go_through_all_stages_and_the_counts_add_up(run: Run, hom
         "0.05",
     )
     assert done.returncode == 0, done.stderr
-    counts = told["counts"]
+    counts = made_up["counts"]
     raw = home / "results" / "Countries_by_GDP.jsonl"
     assert sum(1 for _ in raw.open("rb")) == counts["raw records"]
     clean_records = lines(home / CLEAN)
     assert len(clean_records) == counts["clean"]
     imf = sum(round(r["GDP_USD_billion"] * 100) for r in clean_records if r["Institution"] == "IMF")
-    assert imf == told["hundredths_of_billion"]["IMF"]
+    assert imf == made_up["hundredths_of_billion"]["IMF"]
     assert query(home / "sqliteDB" / "World_Economies.db", "SELECT count(*) FROM Loads") == [(counts["pages"],)]
     rejected = home / "results" / "Rejected.jsonl"
     assert (len(lines(rejected)) if rejected.exists() else 0) == counts.get("bad pages", 0)
@@ -388,11 +386,15 @@ def test_a_stream_that_mixes_its_vintages_is_loaded_like_one_in_order(cleaned: P
     (tmp_path / "mixed.jsonl").write_bytes(b"".join(mixed))
     parts = tmp_path / "parts"
     parts.mkdir()
-    for n in range(4):
-        (parts / f"part-{n}.jsonl").write_bytes(b"".join(mixed[n::4]))
-    (parts / "part-of-a-worker-that-died.jsonl").write_bytes(b"".join(mixed))
-    counted = [{"lines": f"part-{n}.jsonl", "bytes": 0, "as_of": ""} for n in range(4)]
-    (parts / MANIFEST).write_text(json.dumps({"identity": "", "parts": counted}))
+    names = [f"part-{'0' * 16}-{n:05}-{'0' * 16}.jsonl" for n in range(4)]
+    for n, name in enumerate(names):
+        (parts / name).write_bytes(b"".join(mixed[n::4]))
+    (parts / f"part-{'0' * 16}-00000-{'1' * 16}.jsonl").write_bytes(b"".join(mixed))  # of a killed worker
+    notes = [
+        {"task": n, "lines": name, "rejected": None, "bytes": 0, "as_of": "", "counted": []}
+        for n, name in enumerate(names)
+    ]
+    (parts / MANIFEST).write_text(json.dumps({"identity": "", "parts": notes}))
     dumps = []
     for source in (cleaned, tmp_path / "mixed.jsonl", parts):
         database = tmp_path / f"{source.name}.db"
@@ -402,16 +404,16 @@ def test_a_stream_that_mixes_its_vintages_is_loaded_like_one_in_order(cleaned: P
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "field"),
     [({"Year": "2020"}, "field Year"), ({"GDP_USD_billion": -1.0}, "GDP_USD_billion"), ({"Country": " "}, "Country")],
 )
 def test_a_bad_line_in_a_clean_stream_is_named_and_nothing_is_loaded(
-    change: dict[str, object], told: str, cleaned: Path, tmp_path: Path
+    change: dict[str, object], field: str, cleaned: Path, tmp_path: Path
 ) -> None:
     found = lines(cleaned)
     found[1234] |= change
     (tmp_path / "bad.jsonl").write_text("".join(json.dumps(one) + "\n" for one in found))
-    with pytest.raises(StageError, match=f"record 1235: .*{told}") as failure:
+    with pytest.raises(StageError, match=f"record 1235: .*{field}") as failure:
         load(tmp_path / "bad.jsonl", Place(tmp_path / "x.db"))
     assert failure.value.code == 65
     with sqlite3.connect(tmp_path / "x.db") as connection:
