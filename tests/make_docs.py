@@ -66,13 +66,13 @@ def tables() -> str:
     days = [[f"`{name}`", "text", f"{text}."] for name, text in HISTORY_DAYS.items()]
     latest = ", ".join(f"`{name}`" for name in LATEST)
     parts = {
-        "Countries_by_GDP": ("The newest IMF figure of each country, a row a country.", columns(HEADLINE_FIELDS)),
+        "Countries_by_GDP": ("The newest IMF figure of each country, one row per country.", columns(HEADLINE_FIELDS)),
         "GDP_Latest": (
             "A view: the newest figure of each country, institution and publisher. `GDP_Current` is its old name.",
             f"{latest}: as in the other tables.\n",
         ),
         "GDP_Estimates": (
-            "Every figure ever loaded, a row for as long as it was current. `Until` is 9999-12-31 while it is current.",
+            "Every figure ever loaded, one row for the time in which it was current. `Until` is 9999-12-31 while it is current.",
             columns(ESTIMATE_FIELDS),
         ),
         "GDP_History": (
