@@ -15,6 +15,9 @@ from gdp.validate.findings import Finding
 from gdp.validate.observations import Observations
 from utils import PROJECT, pages_folder
 
+# the columns of what was published; flags are apart, as the checks add to them
+PUBLISHED = ("Country", "Year", "GDP_USD_billion", "GDP_USD_million", "Status")
+
 
 class Outcome:
     """What became of the vintages of a file, and what the checks found.
@@ -83,8 +86,11 @@ def short_json(findings: Iterable[Finding]) -> str:
 
 def fingerprint_of(parts: list[Observations]) -> str:
     """Return a hash of what a vintage published, and one of the rules that check it, with a colon between."""
-    facts = [(part.institution, part.keys, part.facts) for part in sorted(parts, key=lambda one: one.institution)]
-    return f"{hashlib.sha256(marshal.dumps(facts, 2)).hexdigest()[:32]}:{_rules()}"
+    digest = hashlib.sha256()
+    for part in sorted(parts, key=lambda one: one.institution):
+        columns = [part.columns[name] for name in PUBLISHED]
+        digest.update(marshal.dumps([part.institution, *columns, part.published_flags], 2))  # 2: without references
+    return f"{digest.hexdigest()[:32]}:{_rules()}"
 
 
 @cache

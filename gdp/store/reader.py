@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
-from operator import itemgetter
+from operator import itemgetter, ne
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gdp.model import (
@@ -25,6 +25,7 @@ from gdp.model import (
     INSTITUTIONS,
     LAST_YEAR,
     MAX_BILLION_USD,
+    MAX_NAME_CHARACTERS,
     MAX_TEXT_CHARACTERS,
     STATUSES,
     CleanRecord,
@@ -32,7 +33,6 @@ from gdp.model import (
     is_in_future,
     joined_flags,
 )
-from gdp.places import without_credentials
 from gdp.record_files import (
     BYTE_ORDER_MARK,
     LINE_LIMIT_BYTES,
@@ -195,55 +195,86 @@ def _one_of(alike: list[dict[str, Any]]) -> dict[str, Any]:
 
 def read_chunk(chunk: Chunk) -> ChunkRecords:
     """Return the records of a chunk of lines, each checked, up to the first one that is wrong."""
+    lines = [line for line in chunk.read().splitlines() if line and not line.isspace()]
+    columns = right_columns(lines)
+    if columns is not None:
+        return ChunkRecords(marshal.dumps(parts_of(columns)), len(lines))
+    return read_one_by_one(lines)
+
+
+def right_columns(lines: list[bytes]) -> dict[str, list[Any]] | None:
+    """Return the fields of all lines by name, or None where any line needs a look by itself."""
+    import orjson
+
+    if not all(line[0] == OPENS and line[-1] == CLOSES and len(line) <= MAX_TEXT_CHARACTERS for line in lines):
+        return None
+    try:
+        records = orjson.loads(b"[%b]" % b",".join(lines))
+        columns = {name: [record[name] for record in records] for name in _required_names}
+        columns |= {name: [record.get(name) for record in records] for name in _optional}
+    except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
+        return None
+    is_right = len(records) == len(lines) and all(
+        set(map(type, columns[name])) <= set(field.json_types) for name, field in CLEAN_FIELDS.items()
+    )
+    if not is_right or not _are_values_right(columns):
+        return None
+    lacks_flags = columns["Flags"].count(None) and any("Flags" not in record for record in records)
+    return None if lacks_flags and columns["Note"].count(None) < len(lines) else columns
+
+
+def _are_values_right(columns: dict[str, list[Any]]) -> bool:
+    """Return whether all values are what transform writes; value_problem is the same for one record."""
+    millions = [million for million in columns["GDP_USD_million"] if million is not None]
+    limits = (
+        (columns["GDP_USD_billion"], 0, MAX_BILLION_USD), (millions, 0, MAX_MILLION_USD),
+        (columns["Year"], FIRST_YEAR, LAST_YEAR),
+    )  # fmt: skip
+    flags = {flag for text in set(columns["Flags"]) - {None} for flag in text.split()}
+    return (
+        all(low <= min(values, default=low) and max(values, default=low) <= high for values, low, high in limits)
+        and set(columns["Institution"]) <= set(INSTITUTIONS)
+        and set(columns["Status"]) <= set(_STATUSES)
+        and flags <= FLAGS.keys()
+        and all(name.strip() and len(name) <= MAX_NAME_CHARACTERS for name in set(columns["Country"]))
+        and all(is_as_of(as_of) and not is_in_future(as_of) for as_of in set(columns["As_of"]))
+        and not any("@" in source for source in set(columns["Source"]))  # it may have credentials
+    )
+
+
+def parts_of(columns: dict[str, list[Any]]) -> list[Packed]:
+    """Return columns in parts that have the same As_of, Source and institution; each text is one object."""
+    heads = list(zip(*(columns[name] for name in HEAD), strict=True))
+    begins = [0, *(place for place, is_new in enumerate(map(ne, heads, heads[1:]), 1) if is_new)]
+    same: dict[Any, Any] = {}
+    texts = [name for name in VARYING if CLEAN_FIELDS[name].python_type is str]
+    for name in texts:  # packed once where it repeats
+        columns[name] = [same.setdefault(value, value) for value in columns[name]]
+    ends = [*begins[1:], len(heads)]
+    return [
+        (heads[begin], [columns[name][begin:end] for name in VARYING])
+        for begin, end in zip(begins, ends, strict=True) if heads
+    ]  # fmt: skip
+
+
+def read_one_by_one(lines: list[bytes]) -> ChunkRecords:
+    """Return the records of lines up to the first one that is wrong, and what is wrong with that."""
     checked: set[Head] = set()
-    countries: dict[str, str] = {}  # that were found right; a text that repeats is packed once
-    parts: list[tuple[tuple[str, str, str], list[tuple[Any, ...]]]] = []
-    number = 0
-    for line in chunk.read().splitlines():
-        if (not line or line.isspace()) and len(line) <= LINE_LIMIT_BYTES:
-            continue
-        number += 1
+    records = []
+    for number, line in enumerate(lines, 1):
         record = _record(line)
         if record is None:
             return ChunkRecords(b"", number, _line_problem(line))
-        head = _head(record)
-        is_known = parts and parts[-1][0] == head and len(line) <= MAX_TEXT_CHARACTERS
-        if not (is_known and record["Country"] in countries and _is_usual(record)):
-            if problem := length_problem(record["Country"], record.values()) or value_problem(record, checked):
-                return ChunkRecords(b"", number, problem)
-            countries[record["Country"]] = record["Country"]
-            if not parts or parts[-1][0] != head:
-                parts.append((head, []))
-        parts[-1][1].append(_values(record))
-    columns = [(head, [list(map(_interned, column)) for column in zip(*rows, strict=True)]) for head, rows in parts]
-    return ChunkRecords(marshal.dumps(columns), number)
+        if problem := length_problem(record["Country"], record.values()) or value_problem(record, checked):
+            return ChunkRecords(b"", number, problem)
+        records.append(record)
+    columns = {name: [record.get(name) for record in records] for name in CLEAN_FIELDS}
+    return ChunkRecords(marshal.dumps(parts_of(columns) if records else []), len(records))
 
 
-_head = itemgetter(*HEAD)
-_required = itemgetter(*(name for name, field in CLEAN_FIELDS.items() if not field.may_be_absent))
+OPENS, CLOSES = b"{}"
+_required_names = tuple(name for name, field in CLEAN_FIELDS.items() if not field.may_be_absent)
 _optional = tuple(name for name, field in CLEAN_FIELDS.items() if field.may_be_absent)
-_right_types: set[tuple[type, ...]] = set()
-
-
-def _values(record: CleanRecord) -> tuple[Any, ...]:
-    return tuple(map(record.get, VARYING))
-
-
-def _interned(value: Any) -> Any:
-    return sys.intern(value) if type(value) is str else value
-
-
-def _is_usual(record: CleanRecord) -> bool:
-    """Return whether the numbers of a record are in range, and it has no flags that need a look."""
-    million = record.get("GDP_USD_million")
-    return (
-        0 <= record["GDP_USD_billion"] <= MAX_BILLION_USD
-        and FIRST_YEAR <= record["Year"] <= LAST_YEAR
-        and (million is None or 0 <= million <= MAX_MILLION_USD)
-        and record.get("Flags") is None
-        and (record["Note"] is None or "Flags" in record)
-        and record.get("Status") in _STATUSES
-    )
 
 
 def _record(line: bytes) -> CleanRecord | None:
@@ -252,14 +283,10 @@ def _record(line: bytes) -> CleanRecord | None:
 
     try:
         record: CleanRecord = orjson.loads(line.removeprefix(BYTE_ORDER_MARK))
-        types = (*map(type, _required(record)), *(type(record.get(name)) for name in _optional))
-        if types not in _right_types:
-            if record_problem(record, CLEAN_FIELDS):
-                return None
-            _right_types.add(types)
-    except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
+    except orjson.JSONDecodeError:
         return None
-    return _without_credentials(record) if len(line) <= LINE_LIMIT_BYTES else None
+    is_right = len(line) <= LINE_LIMIT_BYTES and record_problem(record, CLEAN_FIELDS) is None
+    return _without_credentials(record) if is_right else None
 
 
 def _without_credentials(record: CleanRecord) -> CleanRecord:
