@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
 import signal
 import sys
-from datetime import datetime, timezone
 from types import FrameType, TracebackType
 from typing import NoReturn
 
@@ -20,7 +17,7 @@ DESCRIPTORS_VARIABLE = "GDP_ETL_STAGE_FDS"
 SIGNALS = ("SIGHUP", "SIGINT", "SIGTERM")
 PACKAGES = "pip install -r requirements.txt, then run again"
 WINDOWS = "it runs on Linux and macOS; on Windows, run it in WSL: https://learn.microsoft.com/windows/wsl/install"
-_WITH_PASSWORD = re.compile(r"postgres(?:ql)?:(?://[^/?#]*:[^/?#]*@|.*[?&][^=]*password=)", re.IGNORECASE)
+WITH_PASSWORD = r"(?i)\s*postgres(?:ql)?:(?://[^/?#]*:[^/?#]*@|.*[?&][^=]*password=)"
 
 
 class Interruption(BaseException):
@@ -51,11 +48,18 @@ def start() -> None:
 def hide_password() -> None:
     """Start again with the database's URL in the environment if it has a password, as `ps` shows all arguments."""
     arguments, url = without_database(sys.argv[1:])
-    if _WITH_PASSWORD.match(url.strip()):
+    if url and is_secret(url):
         from gdp.places import DATABASE_VARIABLE
 
         command = [*sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1], *arguments]
         os.execve(sys.executable, command, {**os.environ, DATABASE_VARIABLE: url})
+
+
+def is_secret(url: str) -> bool:
+    """Return whether a database's URL has a password."""
+    import re
+
+    return re.match(WITH_PASSWORD, url) is not None
 
 
 def without_database(arguments: list[str]) -> tuple[list[str], str]:
@@ -97,6 +101,8 @@ def ignore_signals() -> None:
 
 def end(code: int) -> NoReturn:
     """End the process at once: to unload pandas piece by piece costs a tenth of a whole run, and frees nothing."""
+    import contextlib
+
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):  # a stream that the caller closed is None
             stream.flush()
@@ -124,6 +130,8 @@ def _end_in_one_line(kind: type[BaseException], error: BaseException, traceback:
 
 def _record_stop(name: str, stopped: Interruption) -> int:
     """Record that a signal ended this script before its work began; return the exit code."""
+    from datetime import datetime, timezone
+
     from gdp.runtime.run_log import record_own_run, run_log
 
     if (

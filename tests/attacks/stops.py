@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -108,11 +109,20 @@ def stages_alone(home: Home) -> None:
             process = subprocess.Popen(
                 command, env=home.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
             )
-            time.sleep(0.15)
+            wait_until_it_catches_signals(process.pid)
             process.send_signal(number)
             _, error = process.communicate(timeout=PATIENCE_S)
             assert "Traceback" not in error, (script, number.name, error[-400:])
-            assert process.returncode in (0, code, -number), (script, number.name, process.returncode)
-            if process.returncode == code:
-                run = last_run(home)
-                assert (run["stage"], run["exit_code"]) == (script, code), run
+            assert process.returncode == code, (script, number.name, process.returncode)
+            run = last_run(home)
+            assert (run["stage"], run["exit_code"], run["signal"]) == (script, code, number.name), run
+
+
+def wait_until_it_catches_signals(pid: int) -> None:
+    """Wait until a process has its own answer to SIGTERM: until then Python itself is starting."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        caught = re.search(r"SigCgt:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text())
+        if caught and int(caught[1], 16) >> (signal.SIGTERM - 1) & 1:
+            return
+        time.sleep(0.001)
