@@ -33,6 +33,7 @@ from gdp.model import (
     is_in_future,
     joined_flags,
 )
+from gdp.places import without_credentials
 from gdp.record_files import (
     BYTE_ORDER_MARK,
     LINE_LIMIT_BYTES,
