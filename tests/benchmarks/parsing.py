@@ -67,8 +67,8 @@ def main() -> None:
         seconds = measured(gzip.decompress(path.read_bytes()), options.runs)
         slowest = statistics.median(seconds["BeautifulSoup with html.parser"])
         medians = {name: statistics.median(times) for name, times in seconds.items()}
-        told = ", ".join(f"{name} {median * 1000:.1f} ms ({slowest / median:.1f}x)" for name, median in medians.items())
-        print(f"{path.name[:10]}: {told}")
+        line = ", ".join(f"{name} {median * 1000:.1f} ms ({slowest / median:.1f}x)" for name, median in medians.items())
+        print(f"{path.name[:10]}: {line}")
 
 
 def measured(page: bytes, runs: int) -> dict[str, list[float]]:

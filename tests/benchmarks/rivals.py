@@ -19,7 +19,6 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 MARKS = r"\[[^\[\]]*\]|[†‡*]"
 FIGURE = r"^\d{1,3}(,\d{3})*$"
-FIELDS = ("Country", "ISO3", "Region", "Subregion", "Institution", "Year", "GDP_USD_billion", "As_of", "Source", "Note")
 
 
 def known_names(names: list[str]) -> dict[str, tuple[str, str | None, str | None, str | None]]:
@@ -56,6 +55,7 @@ def transform_pandas(source: Path, target: Path) -> None:
     clean["Year"] = table["Column"].str.extract(r"\((\d{4})\)", expand=False).astype("int64")
     clean["GDP_USD_billion"] = ((millions + 5) // 10) / 100
     clean["As_of"], clean["Source"], clean["Note"] = table["As_of"], table["Source"], None
+    clean["GDP_USD_million"] = millions
     clean[clean["Country"].notna()].to_json(target, orient="records", lines=True, force_ascii=False)
 
 
@@ -69,7 +69,7 @@ def transform_polars(source: Path, target: Path) -> None:
     names = raw.select(bare.unique()).collect(engine="streaming")["Country"].to_list()
     known = known_names(names)
     lookup = pl.DataFrame(
-        [(name, *told) for name, told in known.items()],
+        [(name, *codes) for name, codes in known.items()],
         schema=["bare", "Name", "ISO3", "Region", "Subregion"], orient="row",
         schema_overrides=dict.fromkeys(("bare", "Name", "ISO3", "Region", "Subregion"), pl.String),
     ).lazy()  # fmt: skip
@@ -82,7 +82,7 @@ def transform_polars(source: Path, target: Path) -> None:
             pl.col("Name").alias("Country"), "ISO3", "Region", "Subregion", "Institution",
             pl.col("Column").str.extract(r"\((\d{4})\)").cast(pl.Int64).alias("Year"),
             (((millions + 5) // 10).cast(pl.Float64) / 100).round(2).alias("GDP_USD_billion"),
-            "As_of", "Source", pl.lit(None, dtype=pl.String).alias("Note"),
+            "As_of", "Source", pl.lit(None, dtype=pl.String).alias("Note"), millions.alias("GDP_USD_million"),
         )
         .sink_ndjson(target)
     )  # fmt: skip
@@ -100,13 +100,13 @@ def transform_duckdb(source: Path, target: Path) -> None:
     with duckdb.connect() as connection:
         names = [name for (name,) in connection.execute(f"SELECT DISTINCT {bare} FROM {raw}").fetchall()]
         connection.execute("CREATE TABLE known (bare VARCHAR, name VARCHAR, iso3 VARCHAR, region VARCHAR, sub VARCHAR)")
-        rows = [(name, *told) for name, told in known_names(names).items()]
+        rows = [(name, *codes) for name, codes in known_names(names).items()]
         connection.executemany("INSERT INTO known VALUES (?, ?, ?, ?, ?)", rows)
         connection.execute(
             f"""COPY (SELECT name AS Country, iso3 AS ISO3, region AS Region, sub AS Subregion, Institution,
             CAST(regexp_extract("Column", '\\((\\d{{4}})\\)', 1) AS INTEGER) AS Year,
             (CAST(replace(GDP, ',', '') AS BIGINT) + 5) // 10 / 100.0 AS GDP_USD_billion, As_of, Source,
-            CAST(NULL AS VARCHAR) AS Note
+            CAST(NULL AS VARCHAR) AS Note, CAST(replace(GDP, ',', '') AS BIGINT) AS GDP_USD_million
             FROM (SELECT *, {bare} AS bare FROM {raw} WHERE regexp_matches(GDP, '{FIGURE}') AND GDP <> '0')
             JOIN known USING (bare)) TO '{target}' (FORMAT json)"""
         )
@@ -161,10 +161,12 @@ def load_executemany(source: Path, target: Path) -> None:
     columns = "As_of TEXT, Institution TEXT, ISO3 TEXT, Country TEXT, Region TEXT, Subregion TEXT, Year INTEGER"
     connection.execute(
         f"CREATE TABLE IF NOT EXISTS GDP_Estimates ({columns}, GDP_USD_billion REAL, Note TEXT, Source TEXT,"
+        " Flags TEXT, GDP_USD_million REAL,"
         " PRIMARY KEY (As_of, Institution, Country, Year)) WITHOUT ROWID"
     )
-    values = ", ".join(f":{name}" for name in ("As_of", "Institution", "ISO3", "Country", "Region", "Subregion", "Year",
-                                               "GDP_USD_billion", "Note", "Source"))  # fmt: skip
+    names = [name.split()[0] for name in columns.split(", ")]
+    names += ["GDP_USD_billion", "Note", "Source", "Flags", "GDP_USD_million"]
+    values = ", ".join(f":{name}" for name in names)
     with connection, source.open(encoding="utf-8") as file:
         connection.executemany(f"INSERT OR REPLACE INTO GDP_Estimates VALUES ({values})", map(json.loads, file))
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,11 +50,9 @@ class PostgresServer(NamedTuple):
         run_as_server(PROGRAMS[-1] / "pg_ctl", "-D", self.data, "-w", "-m", "immediate", "stop")
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """Yield a server that was started for these tests."""
-    if not HAS_POSTGRES:
-        pytest.skip(REASON)
+@contextmanager
+def started_server() -> Iterator[PostgresServer]:
+    """Yield a new server, which ends with the block."""
     folder = Path("/tmp") / f"gdp-etl-postgres-{os.getpid()}"  # its socket's path may have 107 characters
     folder.mkdir()
     if os.geteuid() == 0:
@@ -66,9 +65,20 @@ def postgres() -> Iterator[PostgresServer]:
     options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=20"
     server = PostgresServer(f"postgresql://postgres@127.0.0.1:{port}/postgres", data, options)
     server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(folder)
+    try:
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Yield a server that was started for these tests."""
+    if not HAS_POSTGRES:
+        pytest.skip(REASON)
+    with started_server() as server:
+        yield server
 
 
 @pytest.fixture

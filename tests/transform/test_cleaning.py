@@ -108,6 +108,13 @@ def test_anything_else_is_rejected_with_its_text(text: str) -> None:
         ({"Year": "[n 1]2022"}, 2022),
         ({"Year": "2022–24"}, 2024),
         ({"Year": "2019-2021"}, 2021),
+        ({"Year": "1999–00"}, 2000),
+        ({"Year": "1999/00"}, 2000),
+        ({"Column": "IMF (1999–00)"}, 2000),
+        ({"Year": "'49"}, 2049),
+        ({"Year": "'50"}, 1950),
+        ({"Year": "1900"}, 1900),
+        ({"Year": "2099"}, 2099),
         ({"GDP": "98,964 (2023)", "Year": "2024"}, 2023),
         ({"Column": "World Bank (2022–24)[7]"}, 2024),
         ({"Column": "Per the International Monetary Fund (2019 estimates) GDP(US$million)"}, 2019),
@@ -134,6 +141,52 @@ def test_of_a_split_year_the_later_one_is_used_and_flagged() -> None:
     record = clean(raw(Column="IMF (FY2023/24)")).record
     assert record and record["Year"] == 2024
     assert record["Flags"] == "two-years"
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("1. Ruritania", "1. Ruritania"), ("Ruritania 1", "Ruritania 1"), ("12 Chad", "Chad")]
+)
+def test_a_rank_is_taken_off_a_known_name_only(name: str, kept: str) -> None:
+    assert name_of(name).text == kept
+
+
+def test_a_heading_with_a_range_by_a_dash_states_one_year() -> None:
+    record = clean(raw(Column="World Bank (2022–24)")).record
+    assert record and (record["Year"], record["Flags"]) == (2024, None)
+
+
+@pytest.mark.parametrize(
+    ("gdp", "fate"), [("10,000,000", Fate.CLEAN), ("10,000,000.001", Fate.REJECTED), ("0.0", Fate.REJECTED)]
+)
+def test_the_largest_figure_is_ten_million_billions_and_zero_is_none(gdp: str, fate: Fate) -> None:
+    assert clean(raw(GDP=gdp, Unit="GDP in billions of US$")).fate is fate
+
+
+@pytest.mark.parametrize(("gdp", "unit", "million"), [
+    ("1,858,572", "million US$", "1858572"), ("4.5", "million US$", "4.5"), ("9.095", "billion US$", "9095"),
+    ("1858572345", "thousands of US$", "1858572.345"), ("9.0950000000000006394884621840902", "billion US$", "9095"),
+    ("615.743", "billion US$", "615743"), ("1.2345", "billion US$", "1234.5"), ("7", "trillion US$", "7000000"),
+])  # fmt: skip
+def test_millions_are_the_published_figure_at_its_shortest(gdp: str, unit: str, million: str) -> None:
+    record = clean(raw(GDP=gdp, Column=None, Unit=unit, Year="2024")).record
+    assert record and repr(record["GDP_USD_million"]) == million
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"As_of": "2999-01-01"}, "in the future"), ({"As_of": "2025-02-30"}, "no date"),
+        ({"Institution": "imf"}, "not one of IMF"), ({"Country": "12"}, "no name"), ({"Status": "sure"}, "not one of"),
+    ],
+)  # fmt: skip
+def test_a_rejected_record_has_its_reason(changes: dict[str, str], words: str) -> None:
+    outcome = clean(raw(**changes))
+    assert outcome.fate is Fate.REJECTED and words in str(outcome.reason)
+
+
+def test_the_unit_of_the_heading_counts_before_that_of_the_caption() -> None:
+    record = clean(raw(Column="GDP (US$ billion)", Unit="in millions of US$", GDP="1,858.57", Year="2024")).record
+    assert record and record["GDP_USD_billion"] == 1858.57
 
 
 def test_a_year_behind_the_name_counts_before_the_heading_and_is_taken_off() -> None:
