@@ -30,14 +30,14 @@ from gdp.report.revisions import Changes, Ranking, changed, ranking, summary
 from gdp.runtime.run_log import run_log
 from gdp.runtime.script import end
 from gdp.runtime.stage import answer, run_stage
-from gdp.store.confirmations import Figure, confirm
+from gdp.store.confirmations import FigureName, confirm
 from gdp.store.database import Connection, asked, loading, sound
 from gdp.store.headlines import put_latest_view, replace_countries
 from gdp.store.history import History
 from gdp.store.ingest import World, ingest
 from gdp.store.integrity import check_stored
 from gdp.store.loads import Remarks, record_loads
-from gdp.store.outcome import Outcome
+from gdp.store.outcome import LoadOutcome
 from gdp.store.reader import CleanFile, OutOfOrder
 from gdp.store.restore import restore
 from gdp.store.schema import create_tables
@@ -132,7 +132,7 @@ def confirm_figure(options: argparse.Namespace, database: Place) -> None:
         pass  # raises where there is nothing to confirm
     with loading(database, load_bytes=0) as connection:
         create_tables(connection)
-        rows = confirm(connection, Figure(country.iso3, options.institution, options.year), options.because)
+        rows = confirm(connection, FigureName(country.iso3, options.institution, options.year), options.because)
     run_log.settle()
     for row in rows:
         run_log.info(f"confirmed: {row.Country} {row.Year}, {row.Institution}, published {row.As_of[:10]}: {row.Note}")
@@ -210,7 +210,7 @@ def ranking_now(connection: Connection) -> Ranking:
 
 def ingest_file(
     connection: Connection, clean: CleanFile, force: bool, with_history: bool, before: Ranking
-) -> tuple[Outcome, Ranking]:
+) -> tuple[LoadOutcome, Ranking]:
     """Store the vintages of a file, after the bundled history where that is wanted; return what became of them.
 
     Also returns the ranking that this file is compared with.
@@ -263,13 +263,13 @@ def transform_results(source: Where, sha256: str) -> TransformResults:
         return TransformResults({})
 
 
-def remarks_on(vintage: Vintage, outcome: Outcome, left_out: dict[str, int] | None) -> Remarks:
+def remarks_on(vintage: Vintage, outcome: LoadOutcome, left_out: dict[str, int] | None) -> Remarks:
     """Return what Loads has of a vintage: what was found on it, and what was left out, if its file has it alone."""
     is_alone = outcome.number == 1 and left_out is not None
     return Remarks(json.dumps(left_out) if is_alone else None, outcome.found_in_short[vintage])
 
 
-def warn_of_unsourced(history: History, newest: Vintage | None, outcome: Outcome) -> None:
+def warn_of_unsourced(history: History, newest: Vintage | None, outcome: LoadOutcome) -> None:
     """Warn where the newest vintage that was loaded has no IMF column with a source, and so no headlines."""
     with_imf = history.vintages.of("IMF")
     if with_imf and with_imf[-1] != newest and with_imf[-1] in outcome.loaded:
@@ -280,7 +280,7 @@ def warn_of_unsourced(history: History, newest: Vintage | None, outcome: Outcome
         )
 
 
-def warn_of_refused(outcome: Outcome) -> None:
+def warn_of_refused(outcome: LoadOutcome) -> None:
     """Warn of the vintages that were not loaded, and of older ones that are flagged now; of very many, the first."""
     lines = [f"not loaded: {vintage.source}, as a later revision of the same minute is" for vintage in outcome.outdated]
     lines += [f"loaded before, and found wrong now, as of {one.as_of}: {one}" for one in outcome.later_fatal]
@@ -294,7 +294,7 @@ def warn_of_refused(outcome: Outcome) -> None:
         run_log.warn(f"{more} more like these: they are in {log_file()}, the reasons in {checks_file()}")
 
 
-def report_loaded(outcome: Outcome, database: Place, changes: Changes) -> None:
+def report_loaded(outcome: LoadOutcome, database: Place, changes: Changes) -> None:
     """Report how much was loaded, and what that changed."""
     if outcome.unchanged and not outcome.loaded:
         newest = max(vintage.as_of for vintage in outcome.unchanged)[:10]
@@ -308,7 +308,7 @@ def report_loaded(outcome: Outcome, database: Place, changes: Changes) -> None:
     run_log.info(summary(changes))
 
 
-def report_bundled(bundled: Outcome) -> None:
+def report_bundled(bundled: LoadOutcome) -> None:
     """Report what was loaded into an empty database before the file."""
     first, last = (vintage.as_of[:10] for vintage in (min(bundled.loaded), max(bundled.loaded)))
     run_log.info(
@@ -317,7 +317,7 @@ def report_bundled(bundled: Outcome) -> None:
     )
 
 
-def show_findings(outcome: Outcome) -> None:
+def show_findings(outcome: LoadOutcome) -> None:
     """Show what was found on the newest vintages and not reported before; the findings on older ones as numbers."""
     new = [one for found in outcome.new_findings.values() for one in found if one.flag != CONFIRMED]
     for finding, lines in zip(new, shown(new), strict=True):

@@ -23,7 +23,7 @@ REMOVE = """
 """
 
 
-class Figure(NamedTuple):
+class FigureName(NamedTuple):
     """Which figure is meant: the country's ISO code, the institution, and the year if it is named."""
 
     iso3: str
@@ -31,7 +31,7 @@ class Figure(NamedTuple):
     year: int | None = None
 
 
-def confirm(connection: Connection, figure: Figure, reason: str | None) -> list[Estimate]:
+def confirm(connection: Connection, figure: FigureName, reason: str | None) -> list[Estimate]:
     """Confirm a country's current flagged figure, and check its vintage again; return the rows as they were.
 
     Raises StageError: 66 where it has no flagged figure, 2 where it has several and no year is named.
@@ -51,7 +51,7 @@ def confirm(connection: Connection, figure: Figure, reason: str | None) -> list[
     return rows
 
 
-def flagged_rows(connection: Connection, figure: Figure) -> list[Estimate]:
+def flagged_rows(connection: Connection, figure: FigureName) -> list[Estimate]:
     """Return the current rows of one year's figure that a check flagged; raises StageError as `confirm` does."""
     rows = [Estimate._make(row) for row in connection.execute(FLAGGED, (figure.iso3, figure.institution))]
     rows = [row for row in rows if is_flagged_by_check(row.Flags) and figure.year in (None, row.Year)]

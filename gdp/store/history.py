@@ -48,7 +48,7 @@ TOTALS = "SELECT count(*), coalesce(sum(CAST(round(GDP_USD_billion * 100) AS BIG
 State = dict[Key, Estimate]
 
 
-class Totals(NamedTuple):
+class EstimateTotals(NamedTuple):
     """What GDP_Estimates adds up to: its rows, and their figures in hundredths of a billion USD."""
 
     rows: int
@@ -66,10 +66,10 @@ class History:
         """Return whether nothing was ever loaded."""
         return self._connection.execute("SELECT 1 FROM Loads LIMIT 1").fetchone() is None
 
-    def totals(self) -> Totals:
+    def totals(self) -> EstimateTotals:
         """Return what GDP_Estimates adds up to."""
         rows, cents = self._connection.execute(TOTALS).fetchone()
-        return Totals(int(rows), int(cents))
+        return EstimateTotals(int(rows), int(cents))
 
     def newest_imf(self, before: str = CURRENT, publisher: str | None = None) -> Vintage | None:
         """Return the newest vintage with headlines of the IMF before a moment, one publisher's or any."""

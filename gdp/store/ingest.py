@@ -19,7 +19,7 @@ from gdp.store.database import Connection
 from gdp.store.dialect import ESTIMATES_KEY
 from gdp.store.history import History, State, is_baseline, million_of, observations_of
 from gdp.store.open_intervals import OpenIntervals, Writes, key_of
-from gdp.store.outcome import Outcome, fingerprint_of, short_json
+from gdp.store.outcome import LoadOutcome, short_json, vintage_fingerprint
 from gdp.store.schema import index_estimates
 from gdp.store.vintages import COMPARABLE, Vintage, vintage_of
 from gdp.validate.consistency import LOOK_BACK, Surroundings
@@ -44,8 +44,8 @@ def cents_of(row: Estimate) -> int:
     return round(row.GDP_USD_billion * 100)
 
 
-class Entry(NamedTuple):
-    """A vintage that waits to pass: its observations, and whether it is of the file."""
+class Arrival(NamedTuple):
+    """A vintage that is about to pass: its observations, and whether it is of the file or of the database."""
 
     vintage: Vintage
     parts: list[Observations]
@@ -54,7 +54,7 @@ class Entry(NamedTuple):
 
 def ingest(
     connection: Connection, vintages: Iterable[list[Observations]], force: bool, world: World | None = None
-) -> Outcome:
+) -> LoadOutcome:
     """Check and store vintages that come in order of As_of; one with a fatal finding is refused, unless `force`.
 
     `world` has the World rows of the file.
@@ -67,7 +67,7 @@ def ingest(
     return load.outcome
 
 
-def check_again(connection: Connection, vintages: Iterable[Vintage]) -> Outcome:
+def check_again(connection: Connection, vintages: Iterable[Vintage]) -> LoadOutcome:
     """Check vintages of the database again, as what is known about them has changed."""
     load = _Ingest(connection, force=True, world={})
     for vintage in sorted(vintages, key=lambda one: one.as_of):
@@ -82,7 +82,7 @@ class _Ingest:
     def __init__(self, connection: Connection, force: bool, world: World) -> None:
         self.connection, self.force, self.world = connection, force, world
         self.history = History(connection)  # its vintages are those of before this load
-        self.outcome = Outcome(self.history.totals())
+        self.outcome = LoadOutcome(self.history.totals())
         self.confirmed = self.history.confirmed()
         vintages = self.history.vintages.of("IMF", IMF.name)
         self._releases: dict[str, Statement | None] = {vintage.as_of: None for vintage in vintages}
@@ -98,17 +98,17 @@ class _Ingest:
             self.outcome.outdated.append(vintage)  # of two revisions of the same minute, the later one stays
             return
         before = self.history.vintages.fingerprints.get((vintage.publisher, vintage.as_of))
-        if known == vintage and not self.force and before == fingerprint_of(parts):
+        if known == vintage and not self.force and before == vintage_fingerprint(parts):
             self.outcome.add_unchanged(vintage)
             return
         if vintage.publisher == IMF.name and "IMF" in vintage.institutions:
             self._add_release(vintage.as_of, next(part for part in parts if part.institution == "IMF").statement)
-        self.pass_of(vintage.publisher, vintage.as_of).add(Entry(vintage, parts, is_new=True))
+        self.pass_of(vintage.publisher, vintage.as_of).add(Arrival(vintage, parts, is_new=True))
 
-    def world_of(self, entry: Entry) -> dict[str, dict[int, float]]:
+    def world_of(self, arrival: Arrival) -> dict[str, dict[int, float]]:
         """Return the World rows of a vintage by institution and year, in millions of USD."""
-        vintage = entry.vintage
-        if not entry.is_new:
+        vintage = arrival.vintage
+        if not arrival.is_new:
             return self.history.vintages.control_totals(vintage.publisher, vintage.as_of)
         totals = {name: dict(self.world.get((name, vintage.as_of), {})) for name in vintage.institutions}
         return {name: by_year for name, by_year in totals.items() if by_year}
@@ -201,14 +201,14 @@ class _Pass:
 
     # --- what passes ---
 
-    def add(self, entry: Entry) -> None:
+    def add(self, arrival: Arrival) -> None:
         """Let a vintage of the file pass, after those of the database that are older."""
-        as_of = entry.vintage.as_of
+        as_of = arrival.vintage.as_of
         while (following := self._vintages.after(self._publisher, self._at)) and following.as_of < as_of:
             self._pass_stored(following)
         known = self._vintages.at(self._publisher, as_of)
         stored = self._stored(known) if known and self._at < as_of else []
-        self._check(entry, stored)
+        self._check(arrival, stored)
         self._at = as_of
 
     def check_until(self, as_of: str) -> None:
@@ -232,12 +232,12 @@ class _Pass:
 
     def _pass_stored(self, vintage: Vintage) -> None:
         """Let a vintage of the database pass, checked again where what it is compared with has changed."""
-        entry = Entry(vintage, self._stored(vintage), is_new=False)
-        is_concerned = any(self.series_of(part.institution).is_concerned(part) for part in entry.parts)
+        arrival = Arrival(vintage, self._stored(vintage), is_new=False)
+        is_concerned = any(self.series_of(part.institution).is_concerned(part) for part in arrival.parts)
         if self._steady < LOOK_BACK or vintage.as_of <= self._check_until or is_concerned:
-            self._check(entry)
+            self._check(arrival)
         else:
-            self._keep(entry)
+            self._keep(arrival)
         self._at = vintage.as_of
 
     def _stored(self, vintage: Vintage) -> list[Observations]:
@@ -253,70 +253,70 @@ class _Pass:
 
     # --- checks ---
 
-    def _keep(self, entry: Entry) -> None:
+    def _keep(self, arrival: Arrival) -> None:
         """Let a vintage of the database pass as it is."""
-        doubt = self._vintages.doubts.get((self._publisher, entry.vintage.as_of))
-        for part in entry.parts:
+        doubt = self._vintages.doubts.get((self._publisher, arrival.vintage.as_of))
+        for part in arrival.parts:
             series = self.series_of(part.institution)
-            series.advance(entry, part, series.stored_marks(part), doubt)
+            series.advance(arrival, part, series.stored_marks(part), doubt)
             series.compare_baselines(part, doubt, doubt)
             series.add_to_baseline(part, doubt)
-        self._remember(entry.parts, doubt)
+        self._remember(arrival.parts, doubt)
         self._steady += doubt in COMPARABLE
 
-    def _check(self, entry: Entry, stored: Sequence[Observations] = ()) -> None:
+    def _check(self, arrival: Arrival, stored: Sequence[Observations] = ()) -> None:
         """Check a vintage and let it pass; `stored` is what the database has of the same one, should it be refused."""
-        findings, parts = self._findings_on(entry)
+        findings, parts = self._findings_on(arrival)
         is_fatal = any(finding.fatal for finding in findings)
-        if entry.is_new and is_fatal and not self._load.force:
-            self._load.outcome.add(entry.vintage, findings, findings)
-            self._load.outcome.refused.append(entry.vintage)
+        if arrival.is_new and is_fatal and not self._load.force:
+            self._load.outcome.add(arrival.vintage, findings, findings)
+            self._load.outcome.refused.append(arrival.vintage)
             if self._publisher == IMF.name:
-                self._load.remove_release(entry.vintage.as_of)
-            known = self._vintages.at(self._publisher, entry.vintage.as_of)
+                self._load.remove_release(arrival.vintage.as_of)
+            known = self._vintages.at(self._publisher, arrival.vintage.as_of)
             if known and stored:
-                self._keep(Entry(known, list(stored), is_new=False))
+                self._keep(Arrival(known, list(stored), is_new=False))
             return
-        if not entry.is_new:
+        if not arrival.is_new:
             self._load.outcome.later_fatal += [finding for finding in findings if finding.fatal]
-        self._store(entry, parts, findings)
+        self._store(arrival, parts, findings)
 
-    def _findings_on(self, entry: Entry) -> tuple[list[Finding], list[Observations]]:
+    def _findings_on(self, arrival: Arrival) -> tuple[list[Finding], list[Observations]]:
         """Return what the checks find on a vintage, and its observations with one figure a country and year."""
-        baselines = {part.institution: self.series_of(part.institution).baseline for part in entry.parts}
-        as_of = entry.vintage.as_of
+        baselines = {part.institution: self.series_of(part.institution).baseline for part in arrival.parts}
+        as_of = arrival.vintage.as_of
         around = Surroundings(
             earlier=list(self._earlier),
             baselines=baselines,
             releases=self._load.releases_before(as_of) if self._publisher == WIKIPEDIA.name else [],
-            confirmed=self._confirmed_in(entry),
-            world=self._load.world_of(entry),
+            confirmed=self._confirmed_in(arrival),
+            world=self._load.world_of(arrival),
         )
-        findings = check_vintage(entry.parts, around)
-        return findings, [one_figure_each(part, baselines[part.institution]) for part in entry.parts]
+        findings = check_vintage(arrival.parts, around)
+        return findings, [one_figure_each(part, baselines[part.institution]) for part in arrival.parts]
 
-    def _confirmed_in(self, entry: Entry) -> set[tuple[str, Key]]:
+    def _confirmed_in(self, arrival: Arrival) -> set[tuple[str, Key]]:
         """Return the institution and key of the figures of a vintage that a person confirmed."""
         return {
             (part.institution, (country, year))
-            for part in (entry.parts if self._load.confirmed else ())
+            for part in (arrival.parts if self._load.confirmed else ())
             for country, code, year in zip(part.countries, part.codes, part.years, strict=True)
             if (self._publisher, part.institution, code, year, part.as_of) in self._load.confirmed
         }
 
     # --- storing ---
 
-    def _store(self, entry: Entry, parts: list[Observations], findings: list[Finding]) -> None:
-        vintage, doubt = entry.vintage, doubt_of(findings)
+    def _store(self, arrival: Arrival, parts: list[Observations], findings: list[Finding]) -> None:
+        vintage, doubt = arrival.vintage, doubt_of(findings)
         key = (vintage.publisher, vintage.as_of)
-        is_changed = entry.is_new or self._vintages.doubts.get(key) != doubt
+        is_changed = arrival.is_new or self._vintages.doubts.get(key) != doubt
         began: dict[str, State] = {}
         for part in parts:
             series = self.series_of(part.institution)
             marks = marked(part, findings)
             is_changed |= marks != series.stored_marks(part)
-            began[part.institution] = series.advance(entry, part, marks, doubt)
-            stored_doubt = UNKNOWN if entry.is_new else self._vintages.doubts.get(key)
+            began[part.institution] = series.advance(arrival, part, marks, doubt)
+            stored_doubt = UNKNOWN if arrival.is_new else self._vintages.doubts.get(key)
             if self._vintages.after(self._publisher, vintage.as_of):
                 series.compare_baselines(part, doubt, stored_doubt)
             series.add_to_baseline(part, doubt)
@@ -327,11 +327,11 @@ class _Pass:
         self._load.outcome.doubts[key] = doubt
         self._remember(parts, doubt)
         self._steady = 0 if is_changed else self._steady + (doubt in COMPARABLE)
-        if entry.is_new:
+        if arrival.is_new:
             new = new_among(findings, began, self._reported())
             self._load.outcome.add(vintage, findings, new)
-            self._load.outcome.add_loaded(vintage, entry.parts, sum(map(len, parts)))
-            self._load.outcome.control_totals[vintage] = json.dumps(self._load.world_of(entry))
+            self._load.outcome.add_loaded(vintage, arrival.parts, sum(map(len, parts)))
+            self._load.outcome.control_totals[vintage] = json.dumps(self._load.world_of(arrival))
         else:
             self._load.outcome.checked_again[vintage] = short_json(findings)
 
@@ -410,14 +410,14 @@ class _Series:
 
     # --- what becomes of it ---
 
-    def advance(self, entry: Entry, part: Observations, marks: Marks, doubt: str | None) -> State:
+    def advance(self, arrival: Arrival, part: Observations, marks: Marks, doubt: str | None) -> State:
         """Pass the next vintage; return the rows that begin with it."""
-        self._fetch_until(entry.vintage.as_of)
-        begun = self.intervals.advance(entry.vintage, part, *marks)
+        self._fetch_until(arrival.vintage.as_of)
+        begun = self.intervals.advance(arrival.vintage, part, *marks)
         self._flagged -= begun.keys()
         if marks[0].count(None) < len(part):
             self._flagged |= {key for key, row in begun.items() if not is_baseline(row)}
-        self.is_joined = not entry.is_new
+        self.is_joined = not arrival.is_new
         return begun
 
     def add_to_baseline(self, part: Observations, doubt: str | None) -> None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import HEADLINE_COLUMNS, HEADLINES, of_vintage
-from gdp.store.history import History, Totals
-from gdp.store.outcome import Outcome
+from gdp.store.history import EstimateTotals, History
+from gdp.store.outcome import LoadOutcome
 from gdp.store.vintages import Vintage
 from utils import Exit, StageError
 
 
-def check_stored(connection: Connection, outcome: Outcome, newest: Vintage | None) -> None:
+def check_stored(connection: Connection, outcome: LoadOutcome, newest: Vintage | None) -> None:
     """Raise StageError (65) where the database has something else than a load wrote.
 
     `newest` is the vintage whose headlines it wrote.
     """
-    expected = Totals(outcome.before.rows + outcome.rows, outcome.before.cents + outcome.cents)
+    expected = EstimateTotals(outcome.before.rows + outcome.rows, outcome.before.cents + outcome.cents)
     if History(connection).totals() != expected or not all(
         _is_stored(connection, outcome, *one) for one in outcome.states
     ):
@@ -24,7 +24,7 @@ def check_stored(connection: Connection, outcome: Outcome, newest: Vintage | Non
         raise _changed_by_trigger(connection, "Countries_by_GDP")
 
 
-def _is_stored(connection: Connection, outcome: Outcome, publisher: str, institution: str) -> bool:
+def _is_stored(connection: Connection, outcome: LoadOutcome, publisher: str, institution: str) -> bool:
     """Return whether the rows of the last vintage that a load passed are in the database as they were written."""
     as_of, rows = outcome.states[publisher, institution]
     stored = History(connection).state(publisher, institution, as_of)

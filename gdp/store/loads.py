@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gdp.store.database import Connection
 from gdp.store.history import History
-from gdp.store.outcome import Outcome
+from gdp.store.outcome import LoadOutcome
 from gdp.store.vintages import Vintage
 
 
@@ -20,7 +20,7 @@ class Remarks(NamedTuple):
 
 
 def record_loads(
-    connection: Connection, outcome: Outcome, file: str, sha256: str, remarks: Callable[[Vintage], Remarks]
+    connection: Connection, outcome: LoadOutcome, file: str, sha256: str, remarks: Callable[[Vintage], Remarks]
 ) -> None:
     """Write into Loads what a load did: a row for each vintage that is new or has other figures."""
     now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
@@ -41,7 +41,7 @@ def record_loads(
     update_checked(connection, outcome)
 
 
-def update_checked(connection: Connection, outcome: Outcome) -> None:
+def update_checked(connection: Connection, outcome: LoadOutcome) -> None:
     """Write into Loads what was found on vintages that were loaded before, where it changed."""
     history = History(connection)
     for vintage, findings in outcome.checked_again.items():

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 
-from gdp.store.history import State, Totals
+from gdp.store.history import EstimateTotals, State
 from gdp.store.vintages import Vintage
 from gdp.validate.findings import Finding
 from gdp.validate.observations import Observations
@@ -19,13 +19,13 @@ from utils import PROJECT, pages_folder
 PUBLISHED = ("Country", "Year", "GDP_USD_billion", "GDP_USD_million", "Status")
 
 
-class Outcome:
+class LoadOutcome:
     """What became of the vintages of a file, and what the checks found.
 
     Of an archive's older vintages, fatal findings are kept, and other findings are counted.
     """
 
-    def __init__(self, before: Totals) -> None:
+    def __init__(self, before: EstimateTotals) -> None:
         self.before = before  # the load
         self.number = 0
         self.newest: dict[str, Vintage] = {}  # by publisher
@@ -68,7 +68,7 @@ class Outcome:
 
     def add_loaded(self, vintage: Vintage, parts: list[Observations], figures: int) -> None:
         """Add a vintage that was stored, with the number of its figures."""
-        self.loaded[vintage] = figures, fingerprint_of(parts)
+        self.loaded[vintage] = figures, vintage_fingerprint(parts)
 
     def add_unchanged(self, vintage: Vintage) -> None:
         """Add a vintage that the database has already."""
@@ -84,7 +84,7 @@ def short_json(findings: Iterable[Finding]) -> str:
 # --- unchanged vintages ----------------------------------------------------------------------------------------------
 
 
-def fingerprint_of(parts: list[Observations]) -> str:
+def vintage_fingerprint(parts: list[Observations]) -> str:
     """Return a hash of what a vintage published, and one of the rules that check it, with a colon between."""
     digest = hashlib.sha256()
     for part in sorted(parts, key=lambda one: one.institution):

@@ -46,7 +46,7 @@ from gdp.record_files import (
 )
 from gdp.remote_files import RemotePath, Where
 from gdp.store.vintages import Order, order_of
-from gdp.validate.observations import HEAD, MILLIONS_A_BILLION, VARYING, Observations, joined, observations_in
+from gdp.validate.observations import HEAD, MILLIONS_A_BILLION, VARYING, Observations, join_parts, observations_in
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -124,7 +124,7 @@ class CleanFile:
             if last is not None and current < last:
                 raise OutOfOrder
             last = current
-            yield without_repeats(joined(some))
+            yield without_repeats(join_parts(some))
 
     def _parts(self) -> Iterator[Observations]:
         """Yield the observations of a stream chunk by chunk, read by other processes and hashed by a thread."""

@@ -28,7 +28,7 @@ SCHEMA_VERSION = 4
 INDEX = "GDP_Estimates_standing"  # on what is current; the name is that of the first versions
 
 
-class Table(NamedTuple):
+class TableVersions(NamedTuple):
     """A table: its columns, its key, and the columns of its older versions, oldest first."""
 
     fields: dict[str, Field]
@@ -44,7 +44,7 @@ _FIRST_LOADS = "Loaded_at", "File", "SHA256", "As_of", "Rows"
 _SECOND_LOADS = (*_FIRST_LOADS, "Publisher", "Institutions", "Source")
 _FIRST_COUNTRIES = "Country", "ISO3", "Region", "Year", "GDP_USD_billion"
 TABLES = {
-    "GDP_Estimates": Table(
+    "GDP_Estimates": TableVersions(
         ESTIMATE_FIELDS,
         ESTIMATES_KEY,
         (
@@ -54,7 +54,7 @@ TABLES = {
         ),
         (ESTIMATES_KEY[:-1],),
     ),
-    "Loads": Table(
+    "Loads": TableVersions(
         LOAD_FIELDS,
         (),
         (
@@ -64,13 +64,13 @@ TABLES = {
             (*_SECOND_LOADS, "Left_out", "Findings", "Doubt"),
         ),
     ),
-    "Countries_by_GDP": Table(
+    "Countries_by_GDP": TableVersions(
         HEADLINE_FIELDS,
         ("Country",),
         (_FIRST_COUNTRIES, (*_FIRST_COUNTRIES, "As_of", "Source", "Note")),
         ((),),
     ),
-    "Confirmations": Table(
+    "Confirmations": TableVersions(
         CONFIRMATION_FIELDS, ("Publisher", "Institution", "ISO3", "Year", "As_of"), ()
     ),
 }  # fmt: skip

@@ -14,13 +14,13 @@ from gdp.store.database import Connection
 from gdp.store.history import History
 from gdp.store.ingest import ingest
 from gdp.store.loads import Remarks, record_loads
-from gdp.store.outcome import Outcome
+from gdp.store.outcome import LoadOutcome
 from gdp.store.vintages import Vintage
 from gdp.validate.observations import Observations, observations_in
 from utils import HISTORY_FILE, PROJECT, read_bytes
 
 
-def load_bundled_history(connection: Connection, first: Vintage) -> Outcome | None:
+def load_bundled_history(connection: Connection, first: Vintage) -> LoadOutcome | None:
     """Store the bundled vintages that are older than a database's first vintage; return what was stored, or None.
 
     Only where the first vintage has the IMF's figures: else the newest bundled one would look like what the user

@@ -233,10 +233,10 @@ def observations_in(records: Iterable[CleanRecord]) -> list[Observations]:
         as_of, source, institution = head
         columns = {name: [row.get(name) for row in rows] for name in VARYING}
         found.append(Observations(as_of, source, institution, columns))
-    return joined(found)
+    return join_parts(found)
 
 
-def joined(parts: Iterable[Observations]) -> list[Observations]:
+def join_parts(parts: Iterable[Observations]) -> list[Observations]:
     """Return parts with those of one As_of, Source and institution joined."""
     found: dict[tuple[str, str, str], Observations] = {}
     for part in parts:
