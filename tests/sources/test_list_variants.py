@@ -70,6 +70,22 @@ def test_two_tables_that_could_be_the_list_are_both_quoted() -> None:
         wikipedia.parse(page.encode(), "x", DAY)
 
 
+HOSTILE = {
+    "elements in each other": "<table><tr><td>" + "<div>" * 90_000,
+    "rows with tables in them": "<table>" + "<tr><td><table><tr><td>y</td></tr></table></td></tr>" * 30_000,
+    "tables in each other": "<table><tr><td>" * 9_000, "raised digits": "<table><tr><td>" + "1<sup>2</sup>" * 60_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_page_made_to_take_long_is_refused(what: str) -> None:
+    page = (
+        f'<html><script>"wgPageName":"List_of_countries_by_GDP_(nominal)"</script><body>{HOSTILE[what]}</body></html>'
+    )
+    with pytest.raises(Refused, match=r"nested|have tables in them|0 countries"):
+        wikipedia.parse(page.replace("</body>", "</table>" * HOSTILE[what].count("<table>")).encode(), "x", DAY)
+
+
 def test_an_excerpt_never_displaces_the_list_also_with_a_newer_year() -> None:
     page = PAGE.replace("IMF<br />(2025)", "IMF<br />(2024)")
     excerpt = table("Top 10 by GDP (million US$)", "IMF (2025)", scaled(1, 10))

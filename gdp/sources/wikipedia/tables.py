@@ -20,6 +20,8 @@ MAX_COLSPAN = 1000
 # The page of 2025 has 4,600 tags, 900 of them in cells; these bounds keep the worst page under 10 s and 500 MB.
 MAX_TAGS = 200_000
 MAX_GRID_CELLS = 200_000
+MAX_UNCLOSED = 20_000  # elements in each other take lexbor the square of the time; a real page has 2,000, all pictures
+MAX_CELLS_WITH_TABLES = 300  # of one table; the list of 2018 has three
 MAX_NESTED = 30  # tables in each other; the deepest page had two
 MAX_DEPTH = 200  # elements in each other, within a cell; the deepest page had nine
 
@@ -55,6 +57,8 @@ def visible_tables(page: str) -> list[Table]:
     """
     if page.count("<") > MAX_TAGS and len(re.findall("<[a-zA-Z]", page)) > MAX_TAGS:
         raise Refused(f"it has more than {MAX_TAGS} tags")
+    if page.count("<") - 2 * page.count("</") > MAX_UNCLOSED:
+        raise Refused(f"its elements are nested too deep: more than {MAX_UNCLOSED} never end")
     tree = LexborHTMLParser(page.encode("utf-8", "replace"))
     section, found = "", []
     for element in tree.css("table, h1, h2, h3, h4, h5, h6"):
@@ -136,9 +140,11 @@ class _Reader:
             elif part.tag == "caption" and not caption:
                 caption = self.text_of(part)
         table = Table(lay_out(rows), caption, titles)
+        if len(inner) > MAX_CELLS_WITH_TABLES:
+            raise Refused(f"more than {MAX_CELLS_WITH_TABLES} cells of a table have tables in them")
+        numbers = {cell: number for number, row in enumerate(rows) for cell in row} if inner else {}
         for cell, elements in inner.items():
-            number = next(number for number, row in enumerate(rows) if cell in row)
-            over = [*titles, caption, *_texts_over(table, number, cell), cell.text]
+            over = [*titles, caption, *_texts_over(table, numbers[cell], cell), cell.text]
             cell.tables = [self.table(one, [title for title in over if title], depth + 1) for one in elements]
         return table
 
