@@ -35,7 +35,7 @@ from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import HEADLINES, of_vintage
 from gdp.store.history import History, observations_of
 from gdp.store.vintages import END_OF_DAY, Vintage
-from gdp.validate.against_imf import AGREES, Compared, compared, release_of, released_before
+from gdp.validate.against_imf import AGREES, FigureComparison, compared, release_of, released_before
 from gdp.validate.observations import MILLIONS_A_BILLION
 from utils import Exit, StageError, percent, with_commas
 
@@ -368,7 +368,7 @@ def show_comparison(connection: Connection, day: str | None, form: Form) -> Show
     return lambda: print_csv(departures) if form is Form.CSV else _show_departures(answer, departures)
 
 
-def _departure(one: Compared) -> Row:
+def _departure(one: FigureComparison) -> Row:
     return {
         "Country": one.key[0],
         "Year": one.key[1],

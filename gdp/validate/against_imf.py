@@ -18,7 +18,7 @@ from gdp.sources.imf.bundled import LAST_ACTUAL, bundle, day_of_release
 from gdp.sources.imf.releases import PUBLISHED, WITHOUT_GDP
 from gdp.transform.countries import reference
 from gdp.validate import thresholds as at
-from gdp.validate.findings import Finding, Flagged, finding_on
+from gdp.validate.findings import FigureFlags, Finding, finding_on
 from gdp.validate.observations import MILLIONS_A_BILLION, Key, Observations, Statement, change
 from utils import StageError, first_few, pages_folder, with_commas
 
@@ -202,7 +202,7 @@ def _zeros(figure: float) -> int:
 # --- figure by figure -------------------------------------------------------------------------------------------------
 
 
-class Compared(NamedTuple):
+class FigureComparison(NamedTuple):
     """One figure of the page beside the IMF's own, in millions of USD; what kind of difference it is, and why."""
 
     key: Key
@@ -226,21 +226,21 @@ class Comparison(NamedTuple):
     """A page's figures that one of the last two releases has too; the releases are those from before, newest first."""
 
     page: Observations
-    found: list[Compared]  # what explains a departure is looked for when it is asked for
+    found: list[FigureComparison]  # what explains a departure is looked for when it is asked for
     releases: Sequence[Release]
 
     @property
-    def by_departure(self) -> list[Compared]:
+    def by_departure(self) -> list[FigureComparison]:
         """All of them with their kinds and reasons, the largest difference first."""
         explained = [one if one.is_confirmed else self._explained(one) for one in self.found]
         return sorted(explained, key=lambda one: (-abs(one.departure), one.key))
 
     @property
-    def departures(self) -> list[Compared]:
+    def departures(self) -> list[FigureComparison]:
         """The figures that equal neither release, with their kinds and reasons, the largest difference first."""
         return [one for one in self.by_departure if not one.is_confirmed]
 
-    def _explained(self, one: Compared) -> Compared:
+    def _explained(self, one: FigureComparison) -> FigureComparison:
         code = (self.page.code_of[one.key[0]] or "", one.key[1])
         kind, reason = _kind_and_reason(code, one.page, self.releases, self.page.rounding)
         return one._replace(kind=kind, reason=reason)
@@ -285,11 +285,11 @@ def compared(page: Observations, releases: Sequence[Release], keys: Iterable[Key
         figure, code = figures[key], (code_of[key[0]] or "", key[1])
         own = [release.figures[code] for release in two if code in release.figures]
         if own and is_same(figure, own[0], page.rounding):
-            found.append(Compared(key, figure, own[0], AGREES, "agrees"))
+            found.append(FigureComparison(key, figure, own[0], AGREES, "agrees"))
         elif len(own) > 1 and is_same(figure, own[1], page.rounding):
-            found.append(Compared(key, figure, own[0], PREVIOUS, f"the figure is that of {two[1].day}"))
+            found.append(FigureComparison(key, figure, own[0], PREVIOUS, f"the figure is that of {two[1].day}"))
         elif own:
-            found.append(Compared(key, figure, own[0], UNEXPLAINED, ""))
+            found.append(FigureComparison(key, figure, own[0], UNEXPLAINED, ""))
     return Comparison(page, found, releases)
 
 
@@ -364,7 +364,7 @@ def check_against_imf(page: Observations, comparison: Comparison) -> Iterable[Fi
         notes = {one.key: f"{in_billions(one.page)}; {one.reason}" for one in departures}
         ranks = {one.key: abs(change(one.page, one.own)) for one in departures}
         named = first_few(f"{country} {notes[country, year]}" for country, year in notes)
-        flagged = Flagged(DEPARTS_FROM_IMF, notes, ranks)
+        flagged = FigureFlags(DEPARTS_FROM_IMF, notes, ranks)
         yield finding_on(page, "departs from the IMF's own figures", f"{seen}: {named}", "the IMF's figures", flagged)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from gdp.model import OUTLIER, UNIT_SLIP
 from gdp.validate import thresholds as at
 from gdp.validate.against_imf import in_billions
-from gdp.validate.findings import Finding, Flagged, fatal_on, finding_on
+from gdp.validate.findings import FigureFlags, Finding, fatal_on, finding_on
 from gdp.validate.observations import Key, Observations, Statements, change, median
 from utils import first_few
 
@@ -97,7 +97,7 @@ def _outliers(
             notes = {_key(imf, country): _note(imf, country, beside[country]) for country in named}
             ranks = {_key(imf, country): max(abs(one.distance) for one in beside[country]) for country in named}
             seen = f"{len(named)} figures: {first_few(f'{country} {note}' for (country, _), note in notes.items())}"
-            flagged = Flagged(flag, notes, ranks)
+            flagged = FigureFlags(flag, notes, ranks)
             yield finding_on(imf, check, seen, "the usual ratio to the other institutions", flagged)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from gdp.model import DUPLICATE, TWO_FIGURES, has_flag, joined_flags
 from gdp.validate.against_imf import in_billions
-from gdp.validate.findings import Finding, Flagged, fatal_on, finding_on
+from gdp.validate.findings import FigureFlags, Finding, fatal_on, finding_on
 from gdp.validate.observations import Baseline, Key, Observations, is_left_out, million_of
 from gdp.validate.thresholds import AT_LEAST, MAX_TWICE_SHARE
 from utils import first_few
@@ -54,7 +54,7 @@ def check_twice(part: Observations) -> Iterable[Finding]:
     repeated = [key for key, flags in zip(part.keys, part.flags, strict=True) if has_flag(flags, DUPLICATE)]
     if repeated:
         seen = f"{first_few(country for country, _ in repeated)} twice, with the same figure"
-        flagged = Flagged(DUPLICATE, dict.fromkeys(repeated, "with the same figure"))
+        flagged = FigureFlags(DUPLICATE, dict.fromkeys(repeated, "with the same figure"))
         yield finding_on(part, "a country twice", seen, "once", flagged)
     if part.has_each_once:
         return
@@ -65,7 +65,7 @@ def check_twice(part: Observations) -> Iterable[Finding]:
         if len(several) > max(MAX_TWICE_SHARE * len(part.statement.headlines), AT_LEAST):
             yield fatal_on(part, "a country twice", seen, "one a year")
         else:
-            yield finding_on(part, "a country twice", seen, "one a year", Flagged(TWO_FIGURES, notes))
+            yield finding_on(part, "a country twice", seen, "one a year", FigureFlags(TWO_FIGURES, notes))
 
 
 def _preference(row: Row, before: float | None) -> tuple[bool, float, float]:

@@ -93,7 +93,7 @@ class Finding(NamedTuple):
         return cls(**given, notes=notes, ranks=ranks)
 
 
-class Flagged(NamedTuple):
+class FigureFlags(NamedTuple):
     """The figures that a finding flags: the flag, a note for each, and how unusual each is."""
 
     flag: str | None = None
@@ -101,11 +101,11 @@ class Flagged(NamedTuple):
     ranks: Mapping[Key, float] = {}
 
 
-NO_FLAGS = Flagged()
+NO_FLAGS = FigureFlags()
 
 
 def finding_on(
-    observations: Observations, check: str, seen: str, expected: str, flagged: Flagged = NO_FLAGS
+    observations: Observations, check: str, seen: str, expected: str, flagged: FigureFlags = NO_FLAGS
 ) -> Finding:
     """Return a finding on an institution's observations that is a warning."""
     head = check, False, observations.institution, observations.as_of, seen, expected

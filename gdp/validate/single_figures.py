@@ -26,7 +26,7 @@ from gdp.validate.against_imf import (
     is_same,
     kind_of_edit,
 )
-from gdp.validate.findings import Finding, Flagged, finding_on
+from gdp.validate.findings import FigureFlags, Finding, finding_on
 from gdp.validate.observations import Baseline, Key, Observations, Statement, change, median
 from utils import first_few, percent
 
@@ -168,7 +168,7 @@ def check_moves(
         first = sorted(notes, key=lambda key: -ranks[key])
         named = first_few(f"{country} {notes[country, year]}" for country, year in first)
         seen = f"{len(notes)} of {len(found)}: {named}"
-        flagged = Flagged(SHARP_REVISION, notes, ranks)
+        flagged = FigureFlags(SHARP_REVISION, notes, ranks)
         yield finding_on(observations, "sharp revision", seen, "changes as honest figures make them", flagged)
 
 

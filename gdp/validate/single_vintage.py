@@ -37,7 +37,7 @@ from gdp.validate.consistency import (
 )
 from gdp.validate.cross_source import check_alike, check_columns_apart, check_outliers, check_unsourced
 from gdp.validate.duplicates import check_twice
-from gdp.validate.findings import NO_FLAGS, Finding, Flagged, fatal_on, finding_on
+from gdp.validate.findings import NO_FLAGS, FigureFlags, Finding, fatal_on, finding_on
 from gdp.validate.observations import Key, Observations, Statement, Statements, median
 from gdp.validate.single_figures import check_moves, moves
 from utils import first_few, percent
@@ -209,7 +209,7 @@ def check_years(one: Observations) -> Iterable[Finding]:
     odd = {(country, year): f"for {year}" for country, (year, _) in headlines.items() if year not in expected}
     if odd:
         seen = f"{first_few(dict.fromkeys(odd.values()))}: {first_few(country for country, _ in odd)}"
-        flagged = Flagged(ODD_YEAR, odd) if len(odd) <= at.MOST_FLAGGED else NO_FLAGS
+        flagged = FigureFlags(ODD_YEAR, odd) if len(odd) <= at.MOST_FLAGGED else NO_FLAGS
         yield finding_on(one, "year out of range", seen, f"{now - oldest} to {now + at.NEWEST_YEARS}", flagged)
     if years and years[0][1] < at.MAIN_YEAR_SHARE * len(headlines):
         seen = ", ".join(f"{year} for {number}" for year, number in years)
@@ -245,7 +245,7 @@ def check_outside(one: Observations) -> Iterable[Finding]:
             yield fatal_on(one, "institutions mixed up", seen, expected)
         else:
             notes = dict.fromkeys(outside, "the IMF's outlook has no figure for it")
-            yield finding_on(one, "outside the outlook", seen, expected, Flagged(OUTSIDE_OUTLOOK, notes))
+            yield finding_on(one, "outside the outlook", seen, expected, FigureFlags(OUTSIDE_OUTLOOK, notes))
 
 
 def check_scale(one: Observations) -> Iterable[Finding]:
@@ -299,7 +299,7 @@ def check_come_and_gone(one: Observations, last: Statement | None) -> Iterable[F
     if come and before:
         notes = {(country, now[country][0]): f"not in the vintage of {last.day}" for country in come}
         few = one.institution == "IMF" and len(come) <= at.MOST_FLAGGED
-        flagged = Flagged(NEW_COUNTRY, notes) if few else NO_FLAGS
+        flagged = FigureFlags(NEW_COUNTRY, notes) if few else NO_FLAGS
         yield finding_on(one, "countries new", f"{len(come)} new: {first_few(come)}", "the same countries", flagged)
 
 

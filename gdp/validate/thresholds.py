@@ -114,7 +114,7 @@ ROUNDED_BILLION_USD = 5.5  # in millions: where two decimals of a billion are kn
 # A figure's change, less that of its currency bloc, over the square root of the country's usual step. The sixth highest
 # of a step of six months: 0.53 to 1.66; where only the year moves on: 0.27 to 0.45.
 LEAST_SCORE, LEAST_SCORE_OTHERS = 0.45, 4.0
-# Flagged without a limit. Releases: 6.0 at most within eight months (Eritrea, 2019); ten times a figure is 9.4.
+# FigureFlags without a limit. Releases: 6.0 at most within eight months (Eritrea, 2019); ten times a figure is 9.4.
 BEYOND_SCORE = 7.0
 # The usual step of a country with no history, and how many steps it counts for in that of the others.
 USUAL_STEP, USUAL_STEP_WEIGHT = 0.06, 2

@@ -24,7 +24,7 @@ from gdp.validate.consistency import (
     years_moved,
 )  # fmt: skip
 from gdp.validate.findings import Finding
-from gdp.validate.observations import Key
+from gdp.validate.observations import Key, change
 from tests.validate.lists import DAY, baseline, changed, figures, names, observed
 
 HUNDRED = figures(100)
@@ -366,3 +366,7 @@ def test_transform_compares_sums_with_world_too() -> None:
     (found,) = check_control_totals("IMF", "2024-10-22", {2024: (80.0, 100.0), 2023: (100.0, 100.0)})
     assert not found.fatal and found.seen == "the countries add up to 0.800 of World (80.00 of 100.00 billion USD)"
     assert not list(check_control_totals("IMF", "2024-10-22", {2024: (100.0, 101.0)}))
+
+
+def test_a_figure_that_is_rounded_to_nothing_counts_as_half_of_the_last_digit() -> None:
+    assert change(0.0, 5.0) == 0.0 and change(10.0, 0.0) == pytest.approx(math.log(2))

@@ -6,8 +6,8 @@ import json
 
 from gdp.validate import thresholds as at
 from gdp.validate.findings import (
+    FigureFlags,
     Finding,
-    Flagged,
     checks_file_of,
     doubt_of,
     fatal_on,
@@ -26,7 +26,7 @@ KEYS: list[Key] = [("C000", 2025), ("C001", 2025), ("C002", 2025)]
 def found(number: int = 3, first: int = 0, flag: str = "outlier") -> Finding:
     notes = {(f"C{place:03}", 2025): f"note {place}" for place in range(first, first + number)}
     ranks = {key: place / 10 for place, key in enumerate(notes, first)}
-    return finding_on(PAGE, "out of line", "some", "none", Flagged(flag, notes, ranks))
+    return finding_on(PAGE, "out of line", "some", "none", FigureFlags(flag, notes, ranks))
 
 
 def test_the_flagged_figures_come_with_the_most_unusual_first() -> None:
