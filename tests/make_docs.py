@@ -72,7 +72,7 @@ def tables() -> str:
             f"{latest}: as in the other tables.\n",
         ),
         "GDP_Estimates": (
-            "Every figure ever loaded, one row for the time in which it was current. While it is, `Until` is 9999-12-31.",
+            "Every figure ever loaded, one row for as long as it is current. Meanwhile `Until` is 9999-12-31.",
             columns(ESTIMATE_FIELDS),
         ),
         "GDP_History": (
