@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 import sys
@@ -42,6 +43,21 @@ def own_peak_memory_mb() -> float:
 def peak_memory_mb(usage: resource.struct_rusage) -> float:
     """Return the peak memory in a usage, in MiB: macOS counts bytes, others KiB."""
     return usage.ru_maxrss / (MIB if sys.platform == "darwin" else KIB_IN_MIB)
+
+
+# as the loader of shared libraries, threading and libraries that wrap an error say it
+_NO_MEMORY = ("failed to map segment", "annot allocate memory", "can't start new thread")
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Return whether the system refused memory: an error says so itself, or by what caused it."""
+    while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            return True
+        if any(words in str(error) for words in _NO_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def memory_problem() -> str:

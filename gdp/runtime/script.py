@@ -116,15 +116,15 @@ def _end_in_one_line(kind: type[BaseException], error: BaseException, traceback:
     name = os.path.basename(sys.argv[0]).removesuffix(".py")  # noqa: PTH119 - pathlib may be what is missing
     if isinstance(error, Interruption):
         end(_record_stop(name, error))
-    if issubclass(kind, ImportError):
+    if isinstance(error, MemoryError | ImportError):
+        from gdp.runtime.machine import is_out_of_memory, memory_problem
+
+        if is_out_of_memory(error):
+            sys.stderr.write(f"[{name}] error: cannot start: {memory_problem()}\n")
+            end(Exit.NO_RESOURCES)
         remedy = PACKAGES if issubclass(kind, ModuleNotFoundError) else f"another version may be in the way: {PACKAGES}"
         sys.stderr.write(f"[{name}] error: cannot start: {error}; {remedy}\n")
         end(Exit.BAD_DATA)
-    if issubclass(kind, MemoryError):
-        from gdp.runtime.machine import memory_problem
-
-        sys.stderr.write(f"[{name}] error: cannot start: {memory_problem()}\n")
-        end(Exit.NO_RESOURCES)
     sys.__excepthook__(kind, error, traceback)
 
 

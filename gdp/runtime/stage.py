@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import json
 import os
@@ -15,7 +14,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import NamedTuple, TextIO
 
-from gdp.runtime.machine import memory_problem
+from gdp.runtime.machine import is_out_of_memory, memory_problem
 from gdp.runtime.run_log import record_own_run, run_log
 from gdp.runtime.script import DESCRIPTORS_VARIABLE, PACKAGES, Interruption, ignore_signals
 from utils import Exit, StageError, file_problem, log_file, take_lock
@@ -114,7 +113,7 @@ def _explained(error: Exception) -> StageError:
     """Return the error that explains another one; the traceback of a bug goes to the log."""
     if isinstance(error, StageError):
         return error
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+    if is_out_of_memory(error):
         return StageError(Exit.NO_RESOURCES, memory_problem())
     if isinstance(error, ImportError):
         return StageError(Exit.BAD_DATA, f"{error}; {PACKAGES}")

@@ -146,6 +146,33 @@ def test_too_little_memory_names_the_limit(kilobytes: int, home: Path) -> None:
         assert f"`ulimit -v` allows {kilobytes // 1024} MiB" in ended.stderr
 
 
+def caused(error: BaseException, cause: BaseException) -> BaseException:
+    error.__cause__ = cause
+    return error
+
+
+NO_MEMORY = [
+    MemoryError(), OSError(12, "Cannot allocate memory"), RuntimeError("can't start new thread"),
+    ImportError("x.so: failed to map segment from shared object"),
+    caused(ImportError("Unable to import required dependency numpy"), ImportError("x.so: cannot allocate memory")),
+]  # fmt: skip
+MEMORY_IS_THERE = [OSError(28, "No space left on device"), ImportError("No module named 'x'"), RuntimeError("no")]
+
+
+def test_memory_that_was_refused_is_recognised_in_any_error() -> None:
+    assert [machine.is_out_of_memory(error) for error in NO_MEMORY] == [True] * len(NO_MEMORY)
+    assert [machine.is_out_of_memory(error) for error in MEMORY_IS_THERE] == [False] * len(MEMORY_IS_THERE)
+
+
+@pytest.mark.parametrize("kilobytes", [30_720, 51_200])
+def test_a_run_with_too_little_memory_is_71(kilobytes: int, home: Path) -> None:
+    script = [sys.executable, str(PROJECT / "etl_process.py"), *PAGE]
+    ended = done("bash", "-c", f'ulimit -v {kilobytes}; exec "$0" "$@"', *script)
+    if ended.returncode == 127:
+        pytest.skip("not even Python starts")
+    assert ended.returncode in (0, 71) and "bug" not in ended.stderr and "Traceback" not in ended.stderr
+
+
 @pytest.mark.parametrize("number", [12, 14, 16])
 def test_too_few_descriptors_name_the_limit(number: int, home: Path) -> None:
     ended = done("bash", "-c", f'ulimit -n {number}; exec "$0" "$@"', sys.executable, str(PROJECT / "etl_process.py"))
