@@ -57,7 +57,7 @@ def test_one_more_field_of_the_model_reaches_tables_files_and_exports(home: Path
     exported = sorted((home / "results").rglob("GDP_Estimates.csv"))
     assert exported and "Mood" in exported[0].read_text(encoding="utf-8").splitlines()[0]
     package = json.loads(next((home / "results").rglob("datapackage.json")).read_text(encoding="utf-8"))
-    fields = [field["name"] for one in package["resources"] for field in one["schema"]["fields"]]
+    fields = [field["name"] for one in package["resources"] for field in one.get("schema", {"fields": []})["fields"]]
     assert "Mood" in fields
 
 
