@@ -444,7 +444,8 @@ def check_world(
     off = math.log(sums[year] / world[year])
     fatal = (
         abs(off) > at.WORLD_OFF and len(observations.statement.headlines) > at.WORLD_COUNTRIES
-        and fit is not None and not fit.is_identical and abs(fit.median - off) < abs(off) / 2
+        and fit is not None
+        and abs(fit.median - off) < abs(off) / 2
     )  # fmt: skip
     yield finding._replace(fatal=fatal, flag=FATAL if fatal else None, stage="load")
 

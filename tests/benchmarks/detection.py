@@ -193,11 +193,11 @@ COLUMNS: dict[str, Column] = {
 
 # --- judging ----------------------------------------------------------------------------------------------------------
 
-Flagged = tuple[str, set[Key]]  # "fatal", "finding" or "", and the figures that are flagged, by country and year
-Judge = Callable[[Step, Observations], Flagged]
+Outcome = tuple[str, set[Key]]  # "fatal", "finding" or "", and the figures that are flagged, by country and year
+Judge = Callable[[Step, Observations], Outcome]
 
 
-def by_page_alone(step: Step, page: Observations) -> Flagged:
+def by_page_alone(step: Step, page: Observations) -> Outcome:
     """Return the result by the page before, with what is usual from the steps of other releases."""
     others = [pair for pair in pairwise(WHOLE) if step.release not in pair]
     usual = usual_steps_of(steps_between(*pair) for pair in others)
@@ -209,7 +209,7 @@ def by_page_alone(step: Step, page: Observations) -> Flagged:
     return "", {key for finding in found for key in finding.notes}
 
 
-def with_releases(step: Step, page: Observations) -> Flagged:
+def with_releases(step: Step, page: Observations) -> Outcome:
     """Return the result of all checks, given the page before and the releases that come with the suite."""
     around = Surroundings(earlier=[{"IMF": step.before.statement}], baselines={"IMF": baseline_of(step)})
     findings = check_vintage([page], around)

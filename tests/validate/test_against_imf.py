@@ -66,6 +66,12 @@ def test_each_difference_has_its_kind(figure: float, expected: str) -> None:
     assert kind(figure) == expected
 
 
+def test_a_figure_of_few_digits_is_another_countrys_by_chance() -> None:
+    release = Release("2025-10-14", FIGURES | {("C005", 2025): 990.0})
+    (departure,) = compared(observed(FIGURES | {FIRST: 990.0, ("C005", 2025): 990.0}), [release]).departures
+    assert departure.kind == UNEXPLAINED
+
+
 def test_a_departure_is_explained_in_figures() -> None:
     (finding,) = check_against_imf(
         observed(FIGURES | {FIRST: 378_111.0}), compared(observed(FIGURES | {FIRST: 378_111.0}), RELEASES)
@@ -239,7 +245,8 @@ def test_a_page_of_before_the_first_release_is_not_stale() -> None:
     ("figure", "before", "expected"),
     [
         (378_111.0, 387_111.0, DIGITS), (873_112.0, 387_111.0, None), (387_111.0, 387_111.0, None),
-        (12.0, 21.0, DIGITS), (388_111.0, 387_111.0, BILLIONS), (388_111.0, 387_110.6, BILLIONS),
+        (12.0, 21.0, DIGITS), (187_113.0, 387_111.0, None),
+        (388_111.0, 387_111.0, BILLIONS), (388_111.0, 387_110.6, BILLIONS),
         (387_611.0, 387_111.0, None), (388_111.0, 387_000.0, None),
         (388_000.0, 387_000.0, None), (387_111.0, 38_711.0, None),
     ],

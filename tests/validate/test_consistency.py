@@ -76,7 +76,7 @@ def test_days_are_counted_between_the_releases_that_lists_can_follow() -> None:
 
 
 def test_the_growth_of_the_years_between_is_no_change() -> None:
-    last_year = {(name, 2024): figure * math.exp(-at.GROWTH) for (name, _), figure in HUNDRED.items()}
+    last_year = {(name, 2024): figure * math.exp(-0.06) for (name, _), figure in HUNDRED.items()}
     fit = Fit(observed(HUNDRED), baseline(last_year))
     assert fit.median == pytest.approx(0) and fit.spread == pytest.approx(0)
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from gdp.model import CONFIRMED, NEW_COUNTRY, ODD_YEAR, CleanRecord
+from gdp.model import CONFIRMED, NEW_COUNTRY, ODD_YEAR, SHARP_REVISION, CleanRecord
 from gdp.validate import thresholds as at
 from gdp.validate.consistency import Surroundings
 from gdp.validate.findings import Finding, doubt_of
@@ -183,6 +183,19 @@ def test_a_sum_far_from_world_is_fatal_if_the_release_confirms_it_and_a_warning_
     honest = check_vintage(snapshot("2024-06-30"), around(world=world))
     assert not fatal(honest)
     assert [one.institution for one in honest if one.check == "sum against World"] == ["UN"]
+
+
+def test_a_page_that_follows_an_unknown_release_is_judged_by_what_is_usual() -> None:
+    def of_december_2026(records: list[CleanRecord]) -> Iterable[CleanRecord]:
+        for place, record in enumerate(of_institution(records, "IMF")):
+            factor = 1.6 if record["ISO3"] == "HUN" else 1.01 + place % 5 / 200
+            million = round(record["GDP_USD_million"] * factor)
+            yield {**record, "As_of": "2026-12-01", "GDP_USD_million": million, "GDP_USD_billion": million / 1000}
+
+    before = snapshot("2026-02-25")
+    found = check_vintage(edited("2026-02-25", of_december_2026), around(before))
+    assert "follows no known release" in {one.check for one in found}
+    assert "Hungary" in {country for one in found if one.flag == SHARP_REVISION for country, _ in one.notes}
 
 
 def test_one_cell_never_stops_a_vintage() -> None:
