@@ -174,7 +174,7 @@ def _kind(was: Row | None, now: Row | None, baseline: Row | None, revised: float
         return REVISED
     if was is None:
         return NEW
-    if not baseline and was["Year"] != now["Year"]:
+    if was["Year"] != now["Year"]:
         return OTHER_YEAR
     return MOVED if was["Rank"] != now["Rank"] else None
 
