@@ -170,6 +170,8 @@ def bulk_content(path: Path) -> bytes | None:
         with gzip.open(path) if magic.startswith(GZIP_MAGIC) else path.open("rb") as file:
             return _lines_of_indicator(file)  # type: ignore[arg-type]
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
+        if magic.startswith(GZIP_MAGIC):  # it is cut short, so that its last bytes are not its size
+            return None
         raise StageError(Exit.BAD_DATA, f"{path} is broken or locked: {error}; fetch it again") from None
 
 
