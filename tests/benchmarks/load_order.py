@@ -127,7 +127,7 @@ class ServerDatabase(Database):
         for process in (main, *main.children()):
             times = process.cpu_times()
             total += times.user + times.system
-        return total + main.cpu_times().children_user + main.cpu_times().children_system
+        return float(total + main.cpu_times().children_user + main.cpu_times().children_system)
 
 
 def arguments(clean: Path, place: str) -> list[str]:

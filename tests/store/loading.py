@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from gdp.places import Place
 from gdp.runtime.run_log import run_log
 from gdp.store.database import opened
-from gdp.store.schema import ESTIMATES_KEY
+from gdp.store.dialect import ESTIMATES_KEY
 from load import load, main
 from tests.conftest import PROJECT
 from tests.page_builder import SHIPPED

@@ -15,6 +15,7 @@ import pytest
 
 from gdp.places import Place
 from gdp.store import ingest
+from gdp.validate.single_vintage import check_vintage
 from tests.store.conftest import PostgresServer
 from tests.store.loading import load_file, tables_of
 from tests.store.vintages import archive, made_up_list, write
@@ -62,11 +63,11 @@ def traced_by_sqlite(found: Statements) -> Iterator[None]:
 @contextmanager
 def counted_checks() -> Iterator[list[str]]:
     """Yield the As_of of each vintage that is checked meanwhile."""
-    check, found = ingest.check_vintage, list[str]()
+    found: list[str] = []
 
     def counted(parts: Any, around: Any) -> Any:
         found.append(parts[0].as_of)
-        return check(parts, around)
+        return check_vintage(parts, around)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ingest, "check_vintage", counted)

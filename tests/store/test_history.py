@@ -84,8 +84,8 @@ def test_any_order_gives_the_same_tables_with_the_imfs_own_vintages_among_pages(
         for one in random.Random(seed_of_order).sample(vintages, len(vintages)) if seed_of_order else sorted(vintages):
             load_file(write(home / "one.jsonl", [one]), there)
         found.append(tables_of(there))
-    for one in found[1:]:
-        assert differences(one, found[0]) == []
+    for tables in found[1:]:
+        assert differences(tables, found[0]) == []
 
 
 @needs_shared

@@ -177,7 +177,7 @@ def test_a_load_migrates_an_older_database_and_every_row_stays(version: str, pla
     before = answers(place)
     newer = Vintage("2025-06-01T10:00:00Z", {("IMF", "KOR", 2025): 1947.13, ("IMF", "JPN", 2024): 4110.45}, SOURCE)
     load_file(write(home / "newer.json", [newer]), place)
-    ends = {"JPN": "9999-12-31"}  # the same figure again
+    ends: dict[str | None, str] = {"JPN": "9999-12-31"}  # the same figure again
     found = select(place, "SELECT ISO3, Country, Year, GDP_USD_billion, Note, Flags, As_of, Until, Publisher, Source"
                           f" FROM GDP_Estimates WHERE As_of <= '{PAGES[1]}' ORDER BY As_of, Country")  # fmt: skip
     assert found == sorted(

@@ -42,7 +42,9 @@ def millions_in(raw: RawRecord) -> Decimal | None:
 def exported(folder: Path, home: Path) -> dict[tuple[str, str, str], str]:
     """Return the millions of an export as text, by country, institution and year."""
     with asked(Place(home / "x.db")) as connection:
-        export(connection, History(connection).newest_imf(), folder, None)
+        newest = History(connection).newest_imf()
+        assert newest
+        export(connection, newest, folder, None)
     with next(folder.rglob("GDP_Estimates.csv")).open(encoding="utf-8", newline="") as file:
         return {(r["Country"], r["Institution"], r["Year"]): r["GDP_USD_million"] for r in csv.DictReader(file)}
 

@@ -390,7 +390,7 @@ def test_a_stream_that_mixes_its_vintages_is_loaded_like_one_in_order(cleaned: P
     for n, name in enumerate(names):
         (parts / name).write_bytes(b"".join(mixed[n::4]))
     (parts / f"part-{'0' * 16}-00000-{'1' * 16}.jsonl").write_bytes(b"".join(mixed))  # of a killed worker
-    notes = [
+    notes: list[dict[str, Any]] = [
         {"task": n, "lines": name, "rejected": None, "bytes": 0, "as_of": "", "counted": []}
         for n, name in enumerate(names)
     ]
