@@ -11,9 +11,8 @@ import json
 import pkgutil
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from utils import COUNTRY_TABLE, PROJECT, Exit, StageError
 
@@ -26,8 +25,7 @@ _CODE_BEFORE = re.compile(r"([A-Z]{2,3})\s*[-–—:]?\s+(.+)")  # "USA United S
 _CODE_BEHIND = re.compile(r"(?P<name>.+?)\s*(?:[-–—:,]\s*|\()(?P<code>[A-Z]{2,3})\)?")  # "United States (USA)"
 
 
-@dataclass(frozen=True, slots=True)
-class Country:
+class Country(NamedTuple):
     """One country or territory of the reference table; the region is null for Antarctica alone."""
 
     iso3: str
@@ -37,8 +35,7 @@ class Country:
     alpha2: str | None = None  # ISO 3166-1; XK for Kosovo; none for states that are gone
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(NamedTuple):
     """Every known name, folded: those of countries, and those of aggregates such as World."""
 
     countries: dict[str, Country]

@@ -7,7 +7,6 @@ no figure) or a rejection with its reason. Nothing is dropped without being coun
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
@@ -59,8 +58,7 @@ def left_out(counts: Mapping[str, int]) -> dict[str, int]:
     return {fate: count for fate, count in counts.items() if count and fate != Fate.CLEAN.value}
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of a raw record: its fate, the clean record if there is one, the reason of a rejection."""
 
     fate: Fate
