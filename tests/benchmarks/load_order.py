@@ -181,7 +181,8 @@ def exponent(costs: dict[int, float]) -> float:
     """Return the exponent of the power law that fits costs by number best; the start of a process is not in it."""
     points = [(math.log(number), math.log(cost)) for number, cost in costs.items()]
     mean_x, mean_y = (sum(values) / len(points) for values in zip(*points, strict=True))
-    return sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points)
+    covariance = sum((x - mean_x) * (y - mean_y) for x, y in points)
+    return float(covariance / sum((x - mean_x) ** 2 for x, _ in points))
 
 
 def table(database: Database, numbers: list[int], folder: Path) -> str:
