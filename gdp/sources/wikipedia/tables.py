@@ -74,11 +74,13 @@ def visible_tables(page: str) -> list[Table]:
 
 
 def prose(page: str) -> str:
-    """Return a page's text outside its tables."""
-    tree = LexborHTMLParser(page.encode("utf-8", "replace"))
-    for element in reversed(tree.css("table, script, style")):
-        element.decompose()
-    return tree.root.text(separator=" ") if tree.root else ""
+    """Return a page's text outside its tables; only pages before 2006 need it."""
+    from bs4 import BeautifulSoup  # its import takes longer than all tables of a page
+
+    soup = BeautifulSoup(page, "html.parser")
+    for unread in soup.find_all(["table", "script", "style"]):
+        unread.decompose()
+    return soup.get_text(" ")
 
 
 def _is_shown_outside_tables(element: LexborNode) -> bool:
