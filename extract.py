@@ -19,7 +19,6 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from urllib.parse import urlsplit
@@ -236,7 +235,7 @@ def states_date(reading: Reading) -> bool:
 
 def dated(page: Page, as_of: str | None) -> Page:
     """Return a page with the day that the user gives to one that states none."""
-    return replace(page, saved=datetime.fromisoformat(as_of).replace(tzinfo=timezone.utc)) if as_of else page
+    return page._replace(saved=datetime.fromisoformat(as_of).replace(tzinfo=timezone.utc)) if as_of else page
 
 
 # --- fetching ---------------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -44,8 +43,7 @@ class Month(NamedTuple):
 Span = tuple[Month, Month]
 
 
-@dataclass(frozen=True)
-class Revision:
+class Revision(NamedTuple):
     """What a page states about itself: its revision's number, when that was saved, and the title; None if unknown."""
 
     number: int | None
@@ -53,8 +51,7 @@ class Revision:
     title: str | None
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(NamedTuple):
     """A page or file to read: its bytes, where it is from, and when it was written, for a page that states no date."""
 
     content: bytes
@@ -70,12 +67,11 @@ class Answer(NamedTuple):
     revision: Revision | None = None
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """What was read in a page: its raw records in order, and how many rows and figures were dropped, by reason."""
 
     records: list[RawRecord]
-    dropped: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str]
     revision: Revision | None = None
 
 

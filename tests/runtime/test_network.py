@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def test_any_error_of_a_call_is_a_warning(own_folder: Path) -> None:
 
 def test_an_error_in_one_of_several_threads_is_not_lost(own_folder: Path) -> None:
     def read() -> Reading:
-        return Reading([])
+        return Reading([], Counter())
 
     def fail() -> Reading:
         raise RuntimeError("in a thread")

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def read(page: Page, _release: Month | None) -> Reading:
             "As_of": "2025-11-01",
         }
         for row in rows
-    ])  # fmt: skip
+    ], Counter())  # fmt: skip
 
 
 SOURCE = Source(MADE_UP, "UN", {"GDP_ETL_MADE_UP_URL": "https://made-up.example"}, fetch, detect, read)

@@ -13,8 +13,6 @@ from typing import NamedTuple
 
 from gdp.sources import Answer, Month
 from gdp.sources.imf.releases import PUBLISHED
-from gdp.sources.imf.sdmx import dataflow_of
-from gdp.sources.payloads import page_of_download
 from utils import PROJECT, read_bytes
 
 RELEASES_FILE = PROJECT / "data" / "imf_releases.csv.gz"
@@ -78,6 +76,9 @@ def _bundle_of(lines: list[str]) -> Bundle:
 
 def bundled_answer(release: Month) -> Answer | None:
     """Return a whole bundled release in the form of SDMX's CSV; None for any other."""
+    from gdp.sources.imf.sdmx import dataflow_of  # the checks read the bundle without it
+    from gdp.sources.payloads import page_of_download
+
     name = str(release)
     if name not in bundle().releases or not bundle().is_whole(name):
         return None
