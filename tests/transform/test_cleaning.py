@@ -68,6 +68,7 @@ def test_every_whole_million_becomes_billions_with_two_decimals_halves_up(millio
         ("30\u202f615\u202f743[n 1]", MILLIONS, 3061574),
         ("30.615.743", MILLIONS, 3061574),
         ("615.743", MILLIONS, 61574),
+        ("4,125,213 1", MILLIONS, 412521),
         ("30,615.743", BILLIONS, 3061574),
         ("30.616", unit_factor("GDP (US$ trillion)", None), 3061600),
         ("30,615,743,000", unit_factor(None, "GDP in thousands of US$"), 3061574),
@@ -166,6 +167,7 @@ def test_the_largest_figure_is_ten_million_billions_and_zero_is_none(gdp: str, f
     ("1,858,572", "million US$", "1858572"), ("4.5", "million US$", "4.5"), ("9.095", "billion US$", "9095"),
     ("1858572345", "thousands of US$", "1858572.345"), ("9.0950000000000006394884621840902", "billion US$", "9095"),
     ("615.743", "billion US$", "615743"), ("1.2345", "billion US$", "1234.5"), ("7", "trillion US$", "7000000"),
+    ("1858572000", "thousands of US$", "1858572"),
 ])  # fmt: skip
 def test_millions_are_the_published_figure_at_its_shortest(gdp: str, unit: str, million: str) -> None:
     record = clean(raw(GDP=gdp, Column=None, Unit=unit, Year="2024")).record
