@@ -34,11 +34,10 @@ CALL = re.compile(r"python ([\w/]+\.py)\b([^&|;#`\n]*)")
 OTHER_OPTIONS = {
     "--help",
     "--version",
-    "--anew",
     "--upgrade",
     "--follow-tags",
     "--require-hashes",
-}  # fmt: skip - of other programs, of all scripts, and of the past
+}  # of all scripts, and of others
 # Names of variables that our processes set for each other, and that nobody else uses
 OF_PROCESSES = {"GDP_ETL_STAGE_FDS", "GDP_ETL_LIVE"}
 
