@@ -141,12 +141,12 @@ def confirm_figure(options: argparse.Namespace, database: Place) -> None:
 def restore_tables(options: argparse.Namespace, database: Place) -> None:
     """Load an export into an empty database; raises StageError where it cannot be, and nothing is changed then."""
     with loading(database, load_bytes=sys.maxsize) as connection:
-        create_tables(connection)
+        there = create_tables(connection)
         number = restore(connection, options.restore)
         newest = History(connection).newest_imf()
         if newest:
             replace_countries(connection, newest)
-        put_latest_view(connection)
+        put_latest_view(connection, there)
     run_log.settle()
     run_log.info(f"{number:,} estimates restored from {options.restore} into {database}")
 
@@ -172,8 +172,7 @@ def load(source: Where, database: Place, force: bool = False, with_history: bool
     """
     clean = CleanFile(source)
     with loading(database, clean.size_bytes) as connection:
-        create_tables(connection)
-        put_latest_view(connection)
+        put_latest_view(connection, create_tables(connection))
         with sound(database):
             before = ranking_now(connection)
         outcome, before = ingest_file(connection, clean, force, with_history, before)

@@ -10,7 +10,7 @@ from typing import Any
 from gdp.model import CONFIRMATION_FIELDS, ESTIMATE_FIELDS, LOAD_FIELDS
 from gdp.places import Place
 from gdp.store import sqlite
-from gdp.store.schema import Connection, present_older_version
+from gdp.store.schema import Connection, present_older_version, relations
 from utils import Exit, StageError, make_folder
 
 __all__ = ["Connection", "asked", "loading", "opened", "rows_of", "sound", "transaction"]
@@ -62,9 +62,10 @@ def asked(place: Place) -> Iterator[Connection]:
     if place.path and not place.path.exists():
         raise nothing
     with opened(place) as connection:
-        if connection.kind_of("Loads") is None or connection.kind_of("GDP_Estimates") is None:
+        there = relations(connection)
+        if "Loads" not in there or "GDP_Estimates" not in there:
             raise nothing
-        present_older_version(connection)
+        present_older_version(connection, there)
         connection.begin_to_read()
         with sound(place):
             yield connection

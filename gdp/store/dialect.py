@@ -18,3 +18,13 @@ class Dialect(NamedTuple):
     order_of_loads: str
     day_before: str
     can_add_key: bool  # to an existing table
+
+
+class Relation(NamedTuple):
+    """A table, view or index of the database: its columns and key in lower case, and whether the suite marked it."""
+
+    kind: str
+    columns: frozenset[str]
+    key: frozenset[str]
+    is_marked: bool
+    comment: str | None = None  # of PostgreSQL

@@ -7,8 +7,11 @@ test compares the two.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gdp.model import CURRENT, HEADLINE_FIELDS, INSTITUTIONS
 from gdp.store.database import Connection
+from gdp.store.dialect import Relation
 from gdp.store.schema import MAY_BE_HEADLINE
 from gdp.store.vintages import Vintage
 
@@ -84,14 +87,17 @@ def newest_vintages(connection: Connection, institution: str, before: str = CURR
     return sorted(((publisher, as_of) for publisher, as_of in rows), key=lambda one: (one[1], one[0]))
 
 
-def put_latest_view(connection: Connection) -> None:
-    """Create the view GDP_Latest: the headlines of the newest vintage of every institution and publisher."""
+def put_latest_view(connection: Connection, there: Mapping[str, Relation]) -> None:
+    """Create the view GDP_Latest: the headlines of the newest vintage of every institution and publisher.
+
+    `there` is what create_tables returns.
+    """
     chosen = _CHOSEN.format(
         now=_YEAR_OF_AS_OF, vintages=_newest(connection, f"'{CURRENT}'"), may_be_headline=MAY_BE_HEADLINE,
         columns=_COLUMNS, own=_OWN,
     )  # fmt: skip
-    connection.put_view("GDP_Latest", chosen)
-    connection.put_view("GDP_Current", "SELECT * FROM GDP_Latest")  # its name before 1.0
+    connection.put_view("GDP_Latest", chosen, there.get("GDP_Latest"))
+    connection.put_view("GDP_Current", "SELECT * FROM GDP_Latest", there.get("GDP_Current"))  # its name before 1.0
 
 
 def replace_countries(connection: Connection, vintage: Vintage) -> None:

@@ -137,9 +137,12 @@ class History:
         return str(max(begun or "", ended or ""))
 
     def confirmed(self) -> set[tuple[str, str, str, int, str]]:
-        """Return the figures that a person confirmed: publisher, institution, ISO code, year and As_of of each."""
+        """Return the figures that a person confirmed: publisher, institution, ISO code, year and As_of of each.
+
+        Only a database of today has them.
+        """
         question = "SELECT Publisher, Institution, ISO3, Year, As_of FROM Confirmations"
-        return set(self._connection.execute(question)) if self._connection.kind_of("Confirmations") else set()
+        return set(self._connection.execute(question))
 
 
 def figures_of(rows: Iterable[Estimate]) -> dict[Key, float]:

@@ -88,6 +88,7 @@ class _Ingest:
         self._releases: dict[str, Statement | None] = {vintage.as_of: None for vintage in vintages}
         self._passes: dict[str, _Pass] = {}
         self._waiting = Writes([], [], [])
+        self._is_indexed = False
 
     def add(self, parts: list[Observations]) -> None:
         """Let a vintage of the file pass, unless the database has it already."""
@@ -178,7 +179,9 @@ class _Ingest:
         if insert:
             insert.sort(key=itemgetter(*map(Estimate._fields.index, ESTIMATES_KEY)))
             self.connection.add("GDP_Estimates", Estimate._fields, insert)
-            index_estimates(self.connection)
+            if not self._is_indexed:
+                index_estimates(self.connection)
+                self._is_indexed = True
         for waiting in (insert, end, remove):
             waiting.clear()
 
@@ -448,10 +451,21 @@ class _Series:
                 self.pending[key] = old
 
     def is_concerned(self, part: Observations) -> bool:
-        """Return whether a vintage is compared with figures that have another baseline now."""
+        """Return whether a vintage is compared with figures that have another baseline now.
+
+        A check looks at the figure's own year, and at the country's other years where that one has no baseline.
+        """
         pending = self.pending
-        years = range(-YEARS_BACK, 2)
-        return bool(pending) and any((country, year + step) in pending for country, year in part.keys for step in years)
+        if not pending:
+            return False
+        keys = part.keys
+        if not pending.keys().isdisjoint(keys):
+            return True
+        around = [step for step in range(-YEARS_BACK, 2) if step]
+        return any(
+            before is None and any((country, year + step) in pending for step in around)
+            for (country, year), before in zip(keys, self.baseline.of(keys), strict=True)
+        )
 
     def finish(self, as_of: str) -> None:
         """End the pass: where the database's rows go on, those of today end as they do."""

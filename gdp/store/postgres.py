@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gdp.places import Place
-from gdp.store.dialect import ESTIMATES_KEY, MARK, Dialect
+from gdp.store.dialect import ESTIMATES_KEY, MARK, Dialect, Relation
 from utils import Exit, StageError
 
 try:
@@ -65,8 +65,7 @@ class Postgres:
     def __init__(self, place: Place) -> None:
         self.place = place
         self._connection = psycopg.connect(place.url, autocommit=True, connect_timeout=CONNECT_WAIT_S)
-        self._connection.execute("SET client_min_messages = warning")
-        self._connection.execute(f"SET lock_timeout = '{LOCK_WAIT_S}s'".encode())
+        self._connection.execute(f"SET client_min_messages = warning; SET lock_timeout = '{LOCK_WAIT_S}s'".encode())
 
     # --- statements ---
 
@@ -91,18 +90,28 @@ class Postgres:
         )
         return {name for (name,) in self.execute(question, (table.lower(),))}
 
-    def kind_of(self, name: str) -> str | None:
-        """Return whether a name is a "table" or a "view"; None where there is neither."""
-        found = self.execute("SELECT relkind FROM pg_class WHERE oid = to_regclass(?)", (name.lower(),)).fetchone()
-        return {"r": "table", "p": "table", "v": "view"}.get(found[0], "relation") if found else None
-
-    def key_of(self, table: str) -> set[str]:
-        """Return the columns of a table's key in lower case."""
-        question = (
-            "SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey)"
-            " WHERE indrelid = to_regclass(?) AND indisprimary"
-        )
-        return {name for (name,) in self.execute(question, (table.lower(),))}
+    def relations(self, names: Sequence[str]) -> dict[str, Relation]:
+        """Return the tables, views and indexes of these names, by name in lower case."""
+        question = """
+            SELECT relname, relkind, obj_description(pg_class.oid, 'pg_class'), attname,
+                   EXISTS (SELECT 1 FROM pg_index
+                           WHERE indrelid = pg_class.oid AND indisprimary AND attnum = ANY(indkey))
+            FROM pg_class LEFT JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
+            WHERE pg_class.oid = ANY(SELECT to_regclass(name) FROM unnest(?::text[]) AS name)"""
+        kinds = {"r": "table", "p": "table", "v": "view", "i": "index"}
+        columns: dict[str, list[tuple[str, bool]]] = {}
+        about: dict[str, tuple[str, str | None]] = {}
+        for name, kind, comment, column, is_key in self.execute(question, ([one.lower() for one in names],)):
+            about[name] = kinds.get(kind, "relation"), comment
+            columns.setdefault(name, []).append((column, is_key))
+        return {
+            name: Relation(
+                kind, frozenset(column for column, _ in columns[name] if column),
+                frozenset(column for column, is_key in columns[name] if is_key),
+                (comment or "").startswith(MARK), comment,
+            )
+            for name, (kind, comment) in about.items()
+        }  # fmt: skip
 
     def qualified(self, name: str) -> str:
         """Return the name of a table that no temporary one hides."""
@@ -111,33 +120,25 @@ class Postgres:
 
     # --- the mark ---
 
-    def is_marked(self, name: str) -> bool:
-        """Return whether a table or view is marked as the suite's."""
-        return (self._comment(name) or "").startswith(MARK)
-
-    def _comment(self, name: str) -> str | None:
-        (comment,) = self.execute("SELECT obj_description(to_regclass(?), 'pg_class')", (name.lower(),)).fetchone()
-        return None if comment is None else str(comment)
-
     def mark(self, kind: str, name: str, description: str) -> None:
         """Mark a table or view as the suite's, with a description."""
         text = f"{MARK}: {description}".replace("'", "''")
         self.execute(f"COMMENT ON {kind} {name} IS '{text}'")
 
-    def mark_version(self, version: int) -> None:
+    def mark_version(self, version: int, table: Relation | None) -> None:
         """Mark the table of estimates with the version of the schema, where it has another mark."""
         description = f"schema {version}; the columns are described in docs/data.md"
-        if self._comment("GDP_Estimates") != f"{MARK}: {description}":
+        if table is None or table.comment != f"{MARK}: {description}":
             self.mark("TABLE", "GDP_Estimates", description)
 
     # --- writing ---
 
-    def put_view(self, name: str, query: str) -> None:
+    def put_view(self, name: str, query: str, known: Relation | None = None) -> None:
         """Create a view, or change it to this query; others' views and grants on it stay whole where they can.
 
         The server keeps no text of a view as it was written, so its comment does.
         """
-        if self._comment(name) == f"{MARK}: {query}":
+        if known and known.comment == f"{MARK}: {query}":
             return
         self.execute("SAVEPOINT before_view")
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from gdp.model import (
@@ -15,7 +16,7 @@ from gdp.model import (
     WIKIPEDIA,
     Field,
 )
-from gdp.store.dialect import ESTIMATES_KEY, Dialect
+from gdp.store.dialect import ESTIMATES_KEY, Dialect, Relation
 from utils import Exit, StageError
 
 if TYPE_CHECKING:
@@ -80,23 +81,33 @@ _SQL_TYPES = {str: "{text}", int: "INTEGER", float: "DOUBLE PRECISION"}
 HISTORY = "SELECT substr(As_of, 1, 10) AS First_day, {day_before} AS Last_day, {columns} FROM GDP_Estimates"
 
 
-def create_tables(connection: Connection) -> None:
+def create_tables(connection: Connection) -> dict[str, Relation]:
     """Create what is missing and migrate what is of an older version, within the caller's transaction.
 
     Raises StageError (65), before anything is changed, where a table or view of our names is not the suite's.
     """
-    refuse_foreign(connection)
-    migrate(connection)
+    there = relations(connection)
+    refuse_foreign(connection, there)
+    migrate(connection, there)
     for name in TABLES:
         # asked first: to a server, creating what exists is a lock against all writers, and a right not all roles have
-        if not connection.columns(name):
+        if name not in there:
             connection.execute(statement_of(name, connection.dialect))
             connection.mark("TABLE", name, "a table of the suite; its columns are described in docs/data.md")
-    if connection.execute("SELECT 1 FROM GDP_Estimates LIMIT 1").fetchone():
+    if INDEX not in there and connection.execute("SELECT 1 FROM GDP_Estimates LIMIT 1").fetchone():
         index_estimates(connection)
     names = ", ".join(ESTIMATE_FIELDS)
-    connection.put_view("GDP_History", HISTORY.format(columns=names, **connection.dialect._asdict()))
-    connection.mark_version(SCHEMA_VERSION)
+    query = HISTORY.format(columns=names, **connection.dialect._asdict())
+    connection.put_view("GDP_History", query, there.get("GDP_History"))
+    connection.mark_version(SCHEMA_VERSION, there.get("GDP_Estimates"))
+    return there
+
+
+def relations(connection: Connection) -> dict[str, Relation]:
+    """Return what the database has under our names, by name."""
+    names = (*TABLES, *VIEWS, INDEX)
+    found = connection.relations(names)
+    return {name: found[name.lower()] for name in names if name.lower() in found}
 
 
 def statement_of(name: str, dialect: Dialect) -> str:
@@ -116,69 +127,65 @@ def statement_of(name: str, dialect: Dialect) -> str:
 
 def index_estimates(connection: Connection) -> None:
     """Create the index of what is current, if it is missing: of a new table after its rows, which is faster."""
-    if not connection.columns(INDEX):
+    if not connection.columns(INDEX):  # to create it is a right not all roles have
         connection.execute(f"CREATE INDEX IF NOT EXISTS {INDEX} ON GDP_Estimates (Publisher, Institution, Until)")
 
 
 # --- whose is it ------------------------------------------------------------------------------------------------------
 
 
-def refuse_foreign(connection: Connection) -> None:
+def refuse_foreign(connection: Connection, there: Mapping[str, Relation]) -> None:
     """Raise StageError (65) where a table or view of one of our names is somebody else's."""
-    for name in (*TABLES, *VIEWS):
-        kind = connection.kind_of(name)
-        if kind is None or _is_ours(connection, name, kind):
+    for name, relation in there.items():
+        if name == INDEX or _is_ours(name, relation):
             continue
         raise StageError(
             Exit.BAD_DATA,
-            f"{connection.place} has a {kind} {name} that is not the suite's ({_differs(connection, name, kind)});"
+            f"{connection.place} has a {relation.kind} {name} that is not the suite's ({_differs(name, relation)});"
             " nothing was changed: name another database with --database",
         )
 
 
-def _is_ours(connection: Connection, name: str, kind: str) -> bool:
+def _is_ours(name: str, relation: Relation) -> bool:
     if name in VIEWS:
-        return kind == "view" and (connection.is_marked(name) or _has_columns_of_view(connection, name))
-    if kind != "table":
+        return relation.kind == "view" and (relation.is_marked or _has_columns_of_view(name, relation.columns))
+    if relation.kind != "table":
         return False
-    columns = connection.columns(name)
-    if connection.is_marked(name) and {one.lower() for one in TABLES[name].fields} <= columns:
+    ours, key = _lower(TABLES[name].fields), _lower(TABLES[name].key)
+    columns = relation.columns - {"number"} if name == "Loads" else relation.columns
+    # a marked table may lack columns of today, or have those of a later version
+    if relation.is_marked and relation.key == key and (columns <= ours or ours <= columns):
         return True
-    return version_of(connection, name) is not None
+    return any(columns == _lower(version) and relation.key == _lower(own) for version, own in _versions(name))
 
 
-def _has_columns_of_view(connection: Connection, name: str) -> bool:
+def _lower(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name.lower() for name in names)
+
+
+def _has_columns_of_view(name: str, columns: frozenset[str]) -> bool:
     """Return whether a view has the columns of one of our versions of it."""
-    columns = connection.columns(name)
-    estimates = [{one.lower() for one in version} for version in _versions("GDP_Estimates")]
+    estimates = [_lower(version) for version, _ in _versions("GDP_Estimates")]
     if name == "GDP_History":
         return columns - {"first_day", "last_day"} in estimates and {"first_day", "last_day"} <= columns
     return any(columns <= one and {"country", "publisher", "institution", "as_of"} <= columns for one in estimates)
 
 
-def _versions(name: str) -> list[tuple[str, ...]]:
-    return [*TABLES[name].older, tuple(TABLES[name].fields)]
-
-
-def version_of(connection: Connection, name: str) -> int | None:
-    """Return which version of a table the database has, by its exact columns and key; None for another table."""
+def _versions(name: str) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Return the columns and the key of each version of a table, oldest first."""
     table = TABLES[name]
-    columns, key = connection.columns(name), connection.key_of(name)
-    columns = columns - {"number"} if name == "Loads" else columns
-    for number, version in enumerate(_versions(name)):
-        keys = table.older_keys[number] if number < len(table.older_keys) else table.key
-        if columns == {one.lower() for one in version} and key == {one.lower() for one in keys}:
-            return number
-    return None
+    versions = (*table.older, tuple(table.fields))
+    keys = (*table.older_keys, *[table.key] * (len(versions) - len(table.older_keys)))
+    return list(zip(versions, keys, strict=True))
 
 
-def _differs(connection: Connection, name: str, kind: str) -> str:
-    if name in VIEWS or kind != "table":
-        return "no mark of the suite on it"
-    columns, ours = connection.columns(name), {one.lower() for one in TABLES[name].fields}
-    if unknown := sorted(columns - ours):
+def _differs(name: str, relation: Relation) -> str:
+    if name in VIEWS or relation.kind != "table":
+        return "it has no mark of the suite"
+    ours = _lower(TABLES[name].fields)
+    if unknown := sorted(relation.columns - ours):
         return f"its column {unknown[0]} is not ours"
-    if missing := sorted(ours - columns):
+    if missing := sorted(ours - relation.columns):
         return f"it has no column {missing[0]}"
     return "its key is another"
 
@@ -186,21 +193,24 @@ def _differs(connection: Connection, name: str, kind: str) -> str:
 # --- older versions ---------------------------------------------------------------------------------------------------
 
 
-def migrate(connection: Connection) -> None:
+def migrate(connection: Connection, there: Mapping[str, Relation]) -> None:
     """Bring tables of an older version to the columns of today; every row stays."""
-    if connection.columns("GDP_Estimates") and "publisher" not in connection.columns("GDP_Estimates"):
+    if "GDP_Estimates" in there and "publisher" not in there["GDP_Estimates"].columns:
         _migrate_first_version(connection)
+        there = relations(connection)
     for name in ("GDP_Estimates", "Loads"):
-        _add_columns(connection, name)
-    if (columns := connection.columns("Countries_by_GDP")) and "as_of" not in columns:
-        _migrate_countries(connection)
-    _add_columns(connection, "Countries_by_GDP")
+        if name in there:
+            _add_columns(connection, name, there[name].columns)
+    if "Countries_by_GDP" in there:
+        columns = there["Countries_by_GDP"].columns
+        if "as_of" not in columns:
+            columns = _migrate_countries(connection)
+        _add_columns(connection, "Countries_by_GDP", columns)
 
 
-def _add_columns(connection: Connection, name: str) -> None:
+def _add_columns(connection: Connection, name: str, there: Container[str]) -> None:
     """Add the columns that a table of an older version lacks; flags come from the notes, which are parsed here only."""
-    there = connection.columns(name)
-    missing = [field for field in TABLES[name].fields.values() if there and field.name.lower() not in there]
+    missing = [field for field in TABLES[name].fields.values() if field.name.lower() not in there]
     for field in missing:
         kind = _SQL_TYPES[field.python_type].format(text=connection.dialect.text)
         connection.execute(f"ALTER TABLE {name} ADD COLUMN {field.name} {kind}")
@@ -222,15 +232,16 @@ def _migrate_first_version(connection: Connection) -> None:
         connection.execute(f"DROP TABLE {name}")
 
 
-def _migrate_countries(connection: Connection) -> None:
-    """Bring Countries_by_GDP of the first version, without a key and without As_of, to the columns of today, empty.
+def _migrate_countries(connection: Connection) -> frozenset[str]:
+    """Bring Countries_by_GDP of the first version, without a key and without As_of, to the second, empty.
 
-    Where a key can be added, the table stays the same object, so that grants and others' views on it stay whole. SQLite
-    has no grants, and its views find a table by name.
+    Returns the columns that it then has. Where a key can be added, the table stays the same object, so that grants and
+    others' views on it stay whole. SQLite has no grants, and its views find a table by name.
     """
     if not connection.dialect.can_add_key:
         connection.execute("DROP TABLE Countries_by_GDP")
-        return
+        connection.execute(statement_of("Countries_by_GDP", connection.dialect))
+        return _lower(HEADLINE_FIELDS)
     connection.execute("DELETE FROM Countries_by_GDP")
     text = connection.dialect.text
     connection.execute(
@@ -238,6 +249,7 @@ def _migrate_countries(connection: Connection) -> None:
         f" ADD COLUMN Note {text}, ADD PRIMARY KEY (Country), ALTER COLUMN Year SET NOT NULL,"
         " ALTER COLUMN GDP_USD_billion SET NOT NULL"
     )
+    return _lower((*_FIRST_COUNTRIES, "As_of", "Source", "Note"))
 
 
 def _flag(code: str, *patterns: str) -> str:
@@ -312,33 +324,32 @@ LOADS_OF_FIRST_VERSION = f"""
 """
 
 
-def present_older_version(connection: Connection) -> None:
+def present_older_version(connection: Connection, there: Mapping[str, Relation]) -> None:
     """Let questions to a database of an older version see the tables of today, as temporary views; nothing is changed.
 
     Raises StageError (65) where the tables are not the suite's.
     """
-    refuse_foreign(connection)
-    estimates, loads = connection.qualified("GDP_Estimates"), connection.qualified("Loads")
-    if "publisher" not in connection.columns("GDP_Estimates"):
-        connection.execute(f"CREATE TEMP VIEW Estimates_of_first_version AS SELECT * FROM {estimates}")
-        connection.execute(f"CREATE TEMP VIEW Loads_of_first_version AS SELECT * FROM {loads}")
-        names = dict.fromkeys(ESTIMATE_FIELDS)
-        renamed = f"WITH old ({', '.join(names)}) AS ({_INTERVALS_OF_FIRST_VERSION}) SELECT * FROM old"
-        connection.execute(f"CREATE TEMP VIEW GDP_Estimates AS {renamed}")
-        connection.execute(f"CREATE TEMP VIEW Loads_of_second_version AS {_named_loads()}")
-        _present(connection, "Loads", "Loads_of_second_version", {name.lower() for name in _SECOND_LOADS})
+    refuse_foreign(connection, there)
+    older = [name for name in ("GDP_Estimates", "Loads") if _lower(TABLES[name].fields) - there[name].columns]
+    if not older:
         return
-    for name, there in (("GDP_Estimates", estimates), ("Loads", loads)):
-        columns = connection.columns(name)
-        if {one.lower() for one in TABLES[name].fields} - columns:
-            _present(connection, name, there, columns)
+    if "publisher" in there["GDP_Estimates"].columns:
+        for name in older:
+            _present(connection, name, connection.qualified(name), there[name].columns)
+        return
+    for name, other in (("GDP_Estimates", "Estimates_of_first_version"), ("Loads", "Loads_of_first_version")):
+        connection.execute(f"CREATE TEMP VIEW {other} AS SELECT * FROM {connection.qualified(name)}")
+    renamed = f"WITH old ({', '.join(ESTIMATE_FIELDS)}) AS ({_INTERVALS_OF_FIRST_VERSION}) SELECT * FROM old"
+    connection.execute(f"CREATE TEMP VIEW GDP_Estimates AS {renamed}")
+    connection.execute(f"CREATE TEMP VIEW Loads_of_second_version AS {_named_loads()}")
+    _present(connection, "Loads", "Loads_of_second_version", _lower(_SECOND_LOADS))
 
 
 def _named_loads() -> str:
     return f"WITH old ({', '.join(_SECOND_LOADS)}) AS ({LOADS_OF_FIRST_VERSION}) SELECT * FROM old"
 
 
-def _present(connection: Connection, name: str, there: str, columns: set[str]) -> None:
+def _present(connection: Connection, name: str, there: str, columns: Container[str]) -> None:
     """Create a temporary view that shows an older table with the columns of today."""
     missing, text = {"Flags": f"{FLAGS_OF_NOTE} AS Flags"}, "TEXT"
     shown = [

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from gdp.places import Place
-from gdp.store.dialect import APPLICATION_ID, ESTIMATES_KEY, Dialect
+from gdp.store.dialect import APPLICATION_ID, ESTIMATES_KEY, Dialect, Relation
 from utils import Exit, StageError
 
 LOCK_WAIT_S = 10.0  # how long another program may hold the database before a load gives up
@@ -57,15 +57,19 @@ class Sqlite(sqlite3.Connection):
             column[2] or "" for column in self.execute(f"PRAGMA index_info({table})")
         }
 
-    def kind_of(self, name: str) -> str | None:
-        """Return whether a name is a "table" or a "view"; None where there is neither."""
-        question = "SELECT type FROM sqlite_master WHERE lower(name) = lower(?) AND type IN ('table', 'view')"
-        found = self.execute(question, (name,)).fetchone()
-        return str(found[0]) if found else None
-
-    def key_of(self, table: str) -> set[str]:
-        """Return the columns of a table's key in lower case."""
-        return {column[1].lower() for column in self.execute(f"PRAGMA table_info({table})") if column[5]}
+    def relations(self, names: Sequence[str]) -> dict[str, Relation]:
+        """Return the tables, views and indexes of these names, by name in lower case."""
+        is_marked = self._application_id() == APPLICATION_ID
+        question = (
+            "SELECT lower(name), type FROM sqlite_master"
+            f" WHERE lower(name) IN ({', '.join('?' * len(names))}) AND type IN ('table', 'view', 'index')"
+        )
+        found: dict[str, Relation] = {}
+        for name, kind in self.execute(question, [name.lower() for name in names]).fetchall():
+            columns = self.execute(f"PRAGMA table_info({name})").fetchall()
+            key = frozenset(column[1].lower() for column in columns if column[5])
+            found[name] = Relation(kind, frozenset(column[1].lower() for column in columns), key, is_marked)
+        return found
 
     def qualified(self, name: str) -> str:
         """Return the name of a table that no temporary one hides."""
@@ -73,28 +77,25 @@ class Sqlite(sqlite3.Connection):
 
     # --- the mark ---
 
-    def is_marked(self, _name: str) -> bool:
-        """Return whether the file is marked as the suite's."""
-        return bool(self._application_id() == APPLICATION_ID)
-
     def _application_id(self) -> int:
         return int(self.execute("PRAGMA application_id").fetchone()[0])
 
     def mark(self, _kind: str, _name: str, _description: str) -> None:
         """Do nothing: the file is marked as a whole."""
 
-    def mark_version(self, version: int) -> None:
+    def mark_version(self, version: int, _table: Relation | None) -> None:
         """Mark the file as the suite's, unless another program has marked it as its own."""
         (other,) = self.execute("PRAGMA user_version").fetchone()
-        if self._application_id() == APPLICATION_ID:
-            self.execute(f"PRAGMA user_version = {version}")
-        elif self._application_id() == 0 and other == 0:
+        is_ours = self._application_id() == APPLICATION_ID
+        if not is_ours and self._application_id() == 0 and other == 0:
             self.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            is_ours = True
+        if is_ours and other != version:
             self.execute(f"PRAGMA user_version = {version}")
 
     # --- writing ---
 
-    def put_view(self, name: str, query: str) -> None:
+    def put_view(self, name: str, query: str, _known: Relation | None = None) -> None:
         """Create a view, or change it to this query; others' views on it stay whole."""
         statement = f"CREATE VIEW {name} AS {query}"
         known = self.execute("SELECT sql FROM sqlite_master WHERE type = 'view' AND name = ?", (name,)).fetchone()

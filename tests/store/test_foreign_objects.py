@@ -73,7 +73,7 @@ def content(place: Place) -> list[Any]:
     found: list[Any] = [select(place, OBJECTS[place.path is not None])]
     with opened(place) as connection:
         for name in names:
-            if connection.kind_of(name):
+            if connection.relations([name]):
                 found.append(sorted(map(str, connection.execute(f"SELECT * FROM {name}"))))
     return found
 

@@ -196,7 +196,7 @@ def test_a_load_migrates_an_older_database_and_every_row_stays(version: str, pla
         for name, fields in (("GDP_Estimates", ESTIMATE_FIELDS), ("Countries_by_GDP", HEADLINE_FIELDS)):
             assert connection.columns(name) == {field.lower() for field in fields}
         assert {field.lower() for field in LOAD_FIELDS} <= connection.columns("Loads")
-        assert connection.is_marked("GDP_Estimates")
+        assert connection.relations(["GDP_Estimates"])["gdp_estimates"].is_marked
 
 
 @pytest.mark.parametrize("version", VERSIONS)
