@@ -319,7 +319,9 @@ def moved_score(fit: Fit, growth: Mapping[str, float]) -> float:
         median(changes[country] for country in growth),
     )
     by_growth = [(_capped(changes[country] - middle), _capped(one - usual)) for country, one in growth.items()]
-    slope = sum(moved * grown for moved, grown in by_growth) / (sum(grown * grown for _, grown in by_growth) or 1.0)
+    spread = sum(grown * grown for _, grown in by_growth)
+    is_uneven = spread > at.LEAST_GROWTH_SPREAD**2 * len(growth)
+    slope = sum(moved * grown for moved, grown in by_growth) / spread if is_uneven else 0.0
     return slope + (max(-1.0, min(1.0, middle / usual)) if abs(usual) > at.SHORTEST_GROWTH else 0.0)
 
 

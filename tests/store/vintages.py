@@ -95,9 +95,11 @@ def made_up_list(number: int, seed: int) -> list[Vintage]:
     for n in range(number):
         day = FIRST_DAY + timedelta(days=n * min(30, 12_000 // number))
         release = day.year, day.month
+        if found and int(found[-1].as_of[:4]) < day.year:
+            page = {name: _changed(figures, GROWTH, chance) for name, figures in page.items()}
         if day.month in MONTHS_OF_RELEASES and release not in releases:
             releases.add(release)
-            page = {name: _revised(figures, chance) for name, figures in page.items()}
+            page = {name: _changed(figures, 1, chance) for name, figures in page.items()}
             own = {("IMF", c, day.year + y): f * GROWTH**y for c, f in page["IMF"].items() for y in (-1, 0, 1)}
             found.append(Vintage(str(day), own, RELEASE))
         for code in chance.sample(sorted(page["IMF"]), chance.choice([0, 0, 1, 2])):
@@ -107,8 +109,8 @@ def made_up_list(number: int, seed: int) -> list[Vintage]:
     return found
 
 
-def _revised(figures: dict[str, float], chance: random.Random) -> dict[str, float]:
-    return {code: figure * chance.gauss(GROWTH**0.5, 0.01) for code, figure in figures.items()}
+def _changed(figures: dict[str, float], factor: float, chance: random.Random) -> dict[str, float]:
+    return {code: figure * chance.gauss(factor, 0.01) for code, figure in figures.items()}
 
 
 def _with_fault(figures: Figures, number: int, chance: random.Random) -> Figures:
