@@ -141,7 +141,7 @@ def test_a_statement_that_takes_too_long_is_75(act: Act, loaded_place: Place, ho
         owner.execute("INSERT INTO loads (loaded_at, file, sha256, as_of, rows, publisher, institutions, source)"
                       " SELECT loaded_at, file, sha256, as_of, rows, publisher, institutions, source"
                       " FROM loads, generate_series(1, 100000)")  # fmt: skip
-    check(act(loaded_place, home), Exit.LOCKED, "statement timeout", "run again later")
+    check(act(loaded_place, home), Exit.LOCKED, "canceling statement", "run again later")
 
 
 def test_countries_by_gdp_as_a_view_is_65(loaded_place: Place, home: Path) -> None:
