@@ -174,7 +174,7 @@ def load(source: Where, database: Place, force: bool = False, with_history: bool
     with loading(database, clean.size_bytes) as connection:
         put_latest_view(connection, create_tables(connection))
         with sound(database):
-            before = ranking_now(connection)
+            before = ranking_now(History(connection))
         outcome, before = ingest_file(connection, clean, force, with_history, before)
         run_log.record_input(source, clean.count, clean.sha256)
         run_log.info(f"{clean.count:,} clean records read from {source}")
@@ -184,13 +184,13 @@ def load(source: Where, database: Place, force: bool = False, with_history: bool
         if outcome.refused and not (outcome.loaded or outcome.outdated or outcome.unchanged):
             refuse_all(checks, outcome.findings)
         remarks = partial(remarks_on, outcome=outcome, left_out=left_out)
-        record_loads(connection, outcome, relative_to_home(source), clean.sha256, remarks)
+        record_loads(outcome, relative_to_home(source), clean.sha256, remarks)
         history = History(connection)  # with the vintages that were just recorded
         newest = history.newest_imf()
         if newest:
             replace_countries(connection, newest)
         check_stored(connection, outcome, newest)
-        changes = changed(connection, before, ranking_now(connection))
+        changes = changed(connection, before, ranking(history, newest))
     run_log.facts |= {"as_of": newest.as_of if newest else None, "changed": len(changes.rows)}
     run_log.settle()
     run_log.record_output(database.path or str(database), sum(number for number, _ in outcome.loaded.values()))
@@ -201,9 +201,8 @@ def load(source: Where, database: Place, force: bool = False, with_history: bool
     return LoadResult(changes, [vintage for vintage in outcome.refused if vintage in outcome.newest.values()])
 
 
-def ranking_now(connection: Connection) -> Ranking:
+def ranking_now(history: History) -> Ranking:
     """Return the ranking of the newest vintage of the IMF's figures that is loaded."""
-    history = History(connection)
     return ranking(history, history.newest_imf())
 
 
@@ -221,7 +220,7 @@ def ingest_file(
             first = next(vintages)
             if with_history and (bundled := load_bundled_history(connection, vintage_of(first))):
                 report_bundled(bundled)
-                before = ranking_now(connection)
+                before = ranking_now(History(connection))
             world = transform_results(clean.source, clean.sha256).world
             return ingest(connection, chain([first], vintages), force, world), before
         except OutOfOrder:

@@ -44,7 +44,7 @@ def confirm(connection: Connection, figure: FigureName, reason: str | None) -> l
         connection.add("Confirmations", tuple(CONFIRMATION_FIELDS), [(*key, now, reason)])
     vintages = History(connection).vintages
     found = [vintages.at(row.Publisher, row.As_of) for row in rows]
-    update_checked(connection, check_again(connection, {one for one in found if isinstance(one, Vintage)}))
+    update_checked(check_again(connection, {one for one in found if isinstance(one, Vintage)}))
     newest = History(connection).newest_imf()
     if newest:
         replace_countries(connection, newest)

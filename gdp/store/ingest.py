@@ -82,7 +82,7 @@ class _Ingest:
     def __init__(self, connection: Connection, force: bool, world: World) -> None:
         self.connection, self.force, self.world = connection, force, world
         self.history = History(connection)  # its vintages are those of before this load
-        self.outcome = LoadOutcome(self.history.totals())
+        self.outcome = LoadOutcome(self.history)
         self.confirmed = self.history.confirmed()
         vintages = self.history.vintages.of("IMF", IMF.name)
         self._releases: dict[str, Statement | None] = {vintage.as_of: None for vintage in vintages}

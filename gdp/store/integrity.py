@@ -15,19 +15,18 @@ def check_stored(connection: Connection, outcome: LoadOutcome, newest: Vintage |
 
     `newest` is the vintage whose headlines it wrote.
     """
-    expected = EstimateTotals(outcome.before.rows + outcome.rows, outcome.before.cents + outcome.cents)
-    if History(connection).totals() != expected or not all(
-        _is_stored(connection, outcome, *one) for one in outcome.states
-    ):
+    history, before = outcome.history, outcome.totals_before
+    expected = EstimateTotals(before.rows + outcome.rows, before.cents + outcome.cents)
+    if history.totals() != expected or not all(_is_stored(history, outcome, *one) for one in outcome.states):
         raise _changed_by_trigger(connection, "GDP_Estimates")
     if newest and not _has_headlines(connection, newest):
         raise _changed_by_trigger(connection, "Countries_by_GDP")
 
 
-def _is_stored(connection: Connection, outcome: LoadOutcome, publisher: str, institution: str) -> bool:
+def _is_stored(history: History, outcome: LoadOutcome, publisher: str, institution: str) -> bool:
     """Return whether the rows of the last vintage that a load passed are in the database as they were written."""
     as_of, rows = outcome.states[publisher, institution]
-    stored = History(connection).state(publisher, institution, as_of)
+    stored = history.state(publisher, institution, as_of)
     return {key: row._replace(Until="") for key, row in stored.items()} == {
         key: row._replace(Until="") for key, row in rows.items()
     }

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from gdp.store.database import Connection
-from gdp.store.history import History
 from gdp.store.outcome import LoadOutcome
 from gdp.store.vintages import Vintage
 
@@ -19,12 +17,10 @@ class Remarks(NamedTuple):
     findings: str | None = None
 
 
-def record_loads(
-    connection: Connection, outcome: LoadOutcome, file: str, sha256: str, remarks: Callable[[Vintage], Remarks]
-) -> None:
+def record_loads(outcome: LoadOutcome, file: str, sha256: str, remarks: Callable[[Vintage], Remarks]) -> None:
     """Write into Loads what a load did: a row for each vintage that is new or has other figures."""
     now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
-    history = History(connection)
+    history = outcome.history
     rows = []
     known = history.vintages.fingerprints
     for vintage, (number, fingerprint) in outcome.loaded.items():
@@ -38,11 +34,12 @@ def record_loads(
         totals = outcome.control_totals[vintage]
         rows.append((now, file, sha256, *published, left_out, findings, doubt, fingerprint, totals))
     history.add_loads(rows)
-    update_checked(connection, outcome)
+    update_checked(outcome)
 
 
-def update_checked(connection: Connection, outcome: LoadOutcome) -> None:
+def update_checked(outcome: LoadOutcome) -> None:
     """Write into Loads what was found on vintages that were loaded before, where it changed."""
-    history = History(connection)
     for vintage, findings in outcome.checked_again.items():
-        history.update_load(vintage, Doubt=outcome.doubts.get((vintage.publisher, vintage.as_of)), Findings=findings)
+        outcome.history.update_load(
+            vintage, Doubt=outcome.doubts.get((vintage.publisher, vintage.as_of)), Findings=findings
+        )

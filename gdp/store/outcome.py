@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 
-from gdp.store.history import EstimateTotals, State
+from gdp.store.history import History, State
 from gdp.store.vintages import Vintage
 from gdp.validate.findings import Finding
 from gdp.validate.observations import Observations
@@ -25,8 +25,9 @@ class LoadOutcome:
     Of an archive's older vintages, fatal findings are kept, and other findings are counted.
     """
 
-    def __init__(self, before: EstimateTotals) -> None:
-        self.before = before  # the load
+    def __init__(self, history: History) -> None:
+        self.history = history  # of before the load
+        self.totals_before = history.totals()
         self.number = 0
         self.newest: dict[str, Vintage] = {}  # by publisher
         self.loaded: dict[Vintage, tuple[int, str]] = {}  # with the number of figures and the fingerprint

@@ -32,7 +32,6 @@ def load_bundled_history(connection: Connection, first: Vintage) -> LoadOutcome 
     outcome = ingest(connection, _vintages_before(first.as_of, content), force=True)
     sha256 = hashlib.sha256(content).hexdigest()
     record_loads(
-        connection,
         outcome,
         str(HISTORY_FILE.relative_to(PROJECT)),
         sha256,

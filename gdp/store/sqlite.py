@@ -97,7 +97,7 @@ class Sqlite(sqlite3.Connection):
 
     def put_view(self, name: str, query: str, _known: Relation | None = None) -> None:
         """Create a view, or change it to this query; others' views on it stay whole."""
-        statement = f"CREATE VIEW {name} AS {query}"
+        statement = f"CREATE VIEW {name} AS {query.strip()}"  # SQLite keeps it so
         known = self.execute("SELECT sql FROM sqlite_master WHERE type = 'view' AND name = ?", (name,)).fetchone()
         if known != (statement,):
             self.execute(f"DROP VIEW IF EXISTS {name}")
