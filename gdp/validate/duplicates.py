@@ -18,21 +18,21 @@ Row = dict[str, Any]
 def one_figure_each(part: Observations, baseline: Baseline) -> Observations:
     """Return a vintage's observations of an institution with one figure a country and year.
 
-    Of several, one that has a source: the nearest to the baseline, else the lowest. A flag says that there are others.
+    Of several, one that has a source: the nearest to the baseline, for the year or the nearest one, else the lowest. A
+    flag says that there are others.
     """
     if part.has_each_once:
         return part
-    keys = list(dict.fromkeys(part.keys))
-    before = dict(zip(keys, baseline.of(keys), strict=True))
+    several = [key for key, figures in figures_by_key(part).items() if len(figures) > 1]
+    before = {key: figure for key, (figure, _) in baseline.nearest(several).items()}
     chosen: dict[Key, Row] = {}
     for row in part.rows():
         key = row["Country"], row["Year"]
-        if key not in chosen or _preference(row, before[key]) < _preference(chosen[key], before[key]):
+        if key not in chosen or _preference(row, before.get(key)) < _preference(chosen[key], before.get(key)):
             chosen[key] = row
-    for key, figures in figures_by_key(part).items():
-        if len(figures) > 1:
-            flags = [*(chosen[key]["Flags"] or "").split(), TWO_FIGURES]
-            chosen[key] = {**chosen[key], "Flags": joined_flags(flags)}
+    for key in several:
+        flags = [*(chosen[key]["Flags"] or "").split(), TWO_FIGURES]
+        chosen[key] = {**chosen[key], "Flags": joined_flags(flags)}
     return part.with_rows(list(chosen.values()))
 
 

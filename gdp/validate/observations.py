@@ -27,6 +27,7 @@ from gdp.validate.thresholds import ROUNDED_BILLION_USD, ROUNDING_MILLION_USD
 
 Key = tuple[str, int]  # country and reference year
 HEAD = ("As_of", "Source", "Institution")  # the same for all observations of a vintage's institution
+NEAREST_YEARS = (-1, -2, 1, -3)  # in which a figure for another year is looked for, in this order
 VARYING = tuple(name for name in CLEAN_FIELDS if name not in HEAD)
 MILLIONS_A_BILLION = 1000
 LEAST_MILLION_USD = 5.0  # half a hundredth of a billion, to which older rows are rounded
@@ -284,6 +285,16 @@ class Baseline:
             self._older = None
             found = list(map(self._figures.get, wanted))
         return found
+
+    def nearest(self, keys: Iterable[Key]) -> dict[Key, tuple[float, int]]:
+        """Return the figure of each key, or the country's for the nearest year, and how many years that one is off."""
+        left = list(keys)
+        nearest: dict[Key, tuple[float, int]] = {}
+        for step in (0, *NEAREST_YEARS) if left else ():
+            found = self.of([(country, year + step) for country, year in left])
+            nearest |= {key: (figure, step) for key, figure in zip(left, found, strict=True) if figure is not None}
+            left = [key for key in left if key not in nearest]
+        return nearest
 
 
 # --- arithmetic -------------------------------------------------------------------------------------------------------

@@ -30,7 +30,6 @@ from gdp.validate.findings import FigureFlags, Finding, finding_on
 from gdp.validate.observations import Baseline, Key, Observations, Statement, change, median
 from utils import first_few, percent
 
-NEAREST_YEARS = (-1, -2, 1, -3)  # in which a figure for another year is looked for, in this order
 # Currencies move in blocs: the euro, and what is pegged to it or follows it; the dollar, and its pegs.
 EURO_BLOC = frozenset({
     "AUT", "BEL", "CYP", "EST", "FIN", "FRA", "DEU", "GRC", "IRL", "ITA", "LVA", "LTU", "LUX", "MLT", "NLD", "PRT",
@@ -126,11 +125,8 @@ def moves(observations: Observations, baseline: Baseline | None, releases: Seque
         else:
             left.append(key)
     if baseline:
-        for step in NEAREST_YEARS if left else ():
-            nearest = baseline.of([(country, year + step) for country, year in left])
-            known = {key: before for key, before in zip(left, nearest, strict=True) if before is not None}
-            found += [Move(key, figures[key], before, -step) for key, before in known.items()]
-            left = [key for key in left if key not in known]
+        nearest = baseline.nearest(left)
+        found += [Move(key, figures[key], before, -step) for key, (before, step) in nearest.items()]
     return found
 
 

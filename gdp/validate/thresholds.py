@@ -88,9 +88,7 @@ WELL_BELOW_A_ROW = 0.02  # the mean distance of a column that is one row off is 
 # Pages against the nearest release: IMF and World Bank -0.7 at least, moved ones -1.6 at most. The UN's column of June
 # 2021 has -1.95: there it is no evidence.
 YEARS_MOVED = -1.2
-LEAST_GROWTH_SPREAD = (
-    0.01  # of countries; where all grow alike, a slope by growth is chance (the IMF's: 0.028 and more)
-)
+LEAST_GROWTH_SPREAD = 0.01  # where all countries grow alike, a slope by growth is chance; the IMF's: 0.028 and more
 YEARS_MOVED_INSTITUTIONS = ("IMF", "World Bank")
 CHANGE_CAP = 0.15  # larger changes and growths count as this, so that no country decides
 SHORTEST_GROWTH = 0.01  # of the median country, by which years can be distinguished

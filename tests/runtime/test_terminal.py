@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -11,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from gdp.places import Place
+from load import load
 from tests.conftest import PROJECT, Answer, Run, Server
 from tests.looked_at import make_past
 from tests.make_data import make_records
 from tests.page_builder import SHIPPED
+from tests.store.loading import DATABASE
 from tests.terminal import at_terminal, plain
 
 SCRIPTS = ("extract.py", "transform.py", "load.py", "report.py", "etl_process.py")
@@ -53,9 +57,18 @@ def test_what_has_no_room_is_named_the_least_wanted_first_with_how_to_see_it(
     assert heading == [name for name in every if name not in hidden.split(", ")]
 
 
-def test_a_figure_with_a_note_is_marked_also_as_what_was_before(home: Path) -> None:
+def test_a_flagged_figure_is_marked_and_the_mark_explained(home: Path) -> None:
     make_past(home)
+    clean = home / "results" / "Countries_by_GDP_Processed.json"
+    wrong = json.loads(clean.read_text(encoding="utf-8"))
+    for record in wrong:
+        record["As_of"] = record["As_of"].replace("2025-12-30", "2025-12-31")
+        if record["ISO3"] == "FRA" and record["Institution"] == "IMF":
+            record |= {"GDP_USD_billion": 6500.0, "GDP_USD_million": 6_500_000}
+    clean.write_text(json.dumps(wrong), encoding="utf-8")
+    load(clean, Place(home / DATABASE))
     screens, _ = at_terminal(120, "load.py", "--as-of", "2026-01-01")
+    assert re.search(r"^ *\d+ +France\*", plain(screens), re.MULTILINE)
     assert re.search(r"^ *\d+ +\S.*\*", plain(screens), re.MULTILINE)
     assert "* flagged by a check" in plain(screens)
     assert re.search(r"United States .* 30,615\.74 ", plain(screens))

@@ -278,7 +278,7 @@ def as_cron(command: str, home: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_crontab_line_of_the_readme_works_and_is_quiet_when_all_is_well(home: Path) -> None:
     (line,) = re.findall(r"^15 6 \* \* \* (.*)$", README, re.MULTILINE)
-    line = line.replace("/path/to/.venv/bin/python", shlex.quote(sys.executable)).replace("/path/to", str(PROJECT))
+    line = line.replace("/path/.venv/bin/python", shlex.quote(sys.executable)).replace("/path/", f"{PROJECT}/")
     stale = as_cron(line, home)
     assert stale.returncode == 69
     assert "over --max-age" in stale.stderr
@@ -289,8 +289,9 @@ def test_the_crontab_line_of_the_readme_works_and_is_quiet_when_all_is_well(home
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
 
 
-def test_the_systemd_unit_of_the_readme_names_the_same_command() -> None:
-    (unit,) = re.findall(r"^ExecStart=(.*)$", README, re.MULTILINE)
-    assert re.search(r"^OnCalendar=", README, re.MULTILINE)
-    assert unit.split()[:2] == ["/path/to/.venv/bin/python", "/path/to/etl_process.py"]
+def test_the_systemd_unit_of_the_documents_names_the_same_command() -> None:
+    operations = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (unit,) = re.findall(r"^ExecStart=(.*)$", operations, re.MULTILINE)
+    assert re.search(r"^OnCalendar=", operations, re.MULTILINE)
+    assert unit.split()[:2] == ["/path/.venv/bin/python", "/path/etl_process.py"]
     assert "--quiet" in unit
