@@ -15,7 +15,7 @@ from utils import first_few
 Row = dict[str, Any]
 
 
-def one_figure_each(part: Observations, baseline: Baseline) -> Observations:
+def one_figure_each(part: Observations, baseline: Baseline | None) -> Observations:
     """Return a vintage's observations of an institution with one figure a country and year.
 
     Of several, one that has a source: the nearest to the baseline, for the year or the nearest one, else the lowest. A
@@ -24,7 +24,7 @@ def one_figure_each(part: Observations, baseline: Baseline) -> Observations:
     if part.has_each_once:
         return part
     several = [key for key, figures in figures_by_key(part).items() if len(figures) > 1]
-    before = {key: figure for key, (figure, _) in baseline.nearest(several).items()}
+    before = {key: figure for key, (figure, _) in (baseline.nearest(several) if baseline else {}).items()}
     chosen: dict[Key, Row] = {}
     for row in part.rows():
         key = row["Country"], row["Year"]

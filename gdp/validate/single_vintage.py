@@ -36,7 +36,7 @@ from gdp.validate.consistency import (
     of_statement,
 )
 from gdp.validate.cross_source import check_alike, check_columns_apart, check_outliers, check_unsourced
-from gdp.validate.duplicates import check_twice
+from gdp.validate.duplicates import check_twice, one_figure_each
 from gdp.validate.findings import NO_FLAGS, FigureFlags, Finding, fatal_on, finding_on
 from gdp.validate.observations import Key, Observations, Statement, Statements, median
 from gdp.validate.single_figures import check_moves, moves
@@ -45,12 +45,14 @@ from utils import first_few, percent
 
 def check_vintage(parts: Iterable[Observations], around: Surroundings) -> list[Finding]:
     """Return all findings on one vintage: one publisher's observations at one As_of, by institution."""
-    vintage = {one.institution: one for one in sorted(parts, key=attrgetter("institution"))}
+    published = sorted(parts, key=attrgetter("institution"))
+    vintage = {one.institution: one_figure_each(one, around.baselines.get(one.institution)) for one in published}
     last = around.earlier[0] if around.earlier else {}
     loaded = [release_of(statement) for statement in around.releases]
     releases = [of_release(release) for release in nearest_releases(next(iter(vintage.values())).as_of, loaded)]
     verdicts = _verdicts(vintage, around, releases)
-    findings = [finding for one in vintage.values() for check in CHECKS_OF_A_LIST for finding in check(one)]
+    findings = [finding for one in published for finding in check_twice(one)]
+    findings += [finding for one in vintage.values() for check in CHECKS_OF_A_LIST for finding in check(one)]
     for name, one in vintage.items():
         findings += [*check_come_and_gone(one, last.get(name)), *verdicts[name].findings]
     if "IMF" in vintage:
@@ -280,7 +282,7 @@ def check_same_figure(one: Observations) -> Iterable[Finding]:
 
 
 CHECKS_OF_A_LIST: tuple[Callable[[Observations], Iterable[Finding]], ...] = (
-    check_number, check_twice, check_years, check_large_economies, check_outside, check_scale, check_same_figure,
+    check_number, check_years, check_large_economies, check_outside, check_scale, check_same_figure,
 )  # fmt: skip
 
 
