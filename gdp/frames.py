@@ -35,7 +35,10 @@ COLUMNS = (*HEADLINE_FIELDS, "Subregion", "Institution", "Publisher")
 
 
 def latest(institution: str | None = "IMF", database: Database = None, millions: bool = False) -> pd.DataFrame:
-    """Return the newest figure of each country: the IMF's headlines, another institution's, or of None all of them."""
+    """Return the newest figure of each country: the IMF's headlines, another institution's, or of None all of them.
+
+    Raises StageError (66) where nothing is loaded, or the database is of an older version.
+    """
     where = "WHERE Institution = :institution" if institution else ""
     values = {"institution": institution} if institution else {}
     question = f"SELECT {', '.join(COLUMNS)} FROM GDP_Latest {where} ORDER BY GDP_USD_billion DESC, Country"

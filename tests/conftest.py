@@ -183,20 +183,20 @@ class Server:
 @pytest.fixture
 def server() -> Iterator[Server]:
     """Yield a server on 127.0.0.1."""
-    told = Server("", [], [], [], [])
+    server = Server("", [], [], [], [])
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            told.posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            server.posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.do_GET()
 
         def do_GET(self) -> None:
-            told.user_agents.append(self.headers["User-Agent"])
-            told.paths.append(self.path)
-            if told.route:
-                answer = told.route(self.path)
+            server.user_agents.append(self.headers["User-Agent"])
+            server.paths.append(self.path)
+            if server.route:
+                answer = server.route(self.path)
             else:
-                answer = told.answers.pop(0) if len(told.answers) > 1 else told.answers[0]
+                answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
             self.send_response(answer.status)
             for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
                 self.send_header(name, value)
@@ -208,8 +208,8 @@ def server() -> Iterator[Server]:
 
     listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=listening.serve_forever, daemon=True).start()
-    told.url = f"http://127.0.0.1:{listening.server_address[1]}/wiki/List"
-    yield told
+    server.url = f"http://127.0.0.1:{listening.server_address[1]}/wiki/List"
+    yield server
     listening.shutdown()
     listening.server_close()
 

@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--pages", type=int, metavar="N")
     parser.add_argument("--records", type=int, metavar="N")
     parser.add_argument(
-        "--distinct", action="store_true", help="records of which no page repeats the last one's figure"
+        "--distinct", action="store_true", help="records that never repeat the figure of the page before"
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True, help="a folder for pages, a .jsonl for records")

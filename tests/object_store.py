@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.cluster import free_port, wait_for_port
 
-Told = Callable[..., Any]
+StartResponse = Callable[..., Any]
 ERROR = "<?xml version='1.0' encoding='UTF-8'?><Error><Code>{0}</Code><Message>{0}</Message></Error>"
 
 
@@ -34,7 +34,7 @@ class Store:
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def __call__(self, asked: dict[str, Any], start: Told) -> Iterable[bytes]:
+    def __call__(self, asked: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         method, path = asked["REQUEST_METHOD"], asked["PATH_INFO"]
         if path == "/requests":
             return self._answer(method, start, "200 OK", json.dumps(self._counts))
@@ -54,7 +54,7 @@ class Store:
             self._counts["bytes out"] += sum(map(len, found))
         return found
 
-    def _answer(self, method: str, start: Told, status: str, body: str) -> list[bytes]:
+    def _answer(self, method: str, start: StartResponse, status: str, body: str) -> list[bytes]:
         start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
         return [body.encode() * (method != "HEAD")]
 

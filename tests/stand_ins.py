@@ -200,7 +200,7 @@ def dbnomics(releases: Sequence[str], figures: dict[str, Any] | None = None) -> 
 def wdi_archive(versions: dict[str, str], wrong: str = "") -> Route:
     """Return the routes of the World Bank's archives: versions by number with their labels, page by page.
 
-    The order of the concepts changes from row to row, and Andorra stands there twice, without figures under ADO.
+    The order of the concepts changes from row to row, and Andorra is there twice, without figures under ADO.
     """
     countries = {country.iso3: country.name for country in reference().countries.values()}
     codes = bank_codes()

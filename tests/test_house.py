@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import PROJECT
 
 SCRIPTS = ("etl_process", "extract", "transform", "load", "report")
-# Imports point downwards: what stands here may import what stands behind it, and its own folder.
+# Imports point downwards: a module may import those of later folders, and of its own.
 LAYERS = (
     ("options",), ("option_types",), ("report",), ("store",), ("validate",), ("scale",), ("transform", "sources"),
     ("runtime",), ("remote_files",), ("places",), ("record_files",), ("model",), ("utils",),
@@ -41,7 +41,7 @@ def imported(name: str) -> set[str]:
 
 
 def rank(name: str) -> int:
-    """Return how high a module stands: a script highest, utils lowest."""
+    """Return how high a module is: a script highest, utils lowest."""
     if name in (*SCRIPTS, "gdp.frames"):
         return len(LAYERS) + 1
     room = name.removeprefix("gdp").lstrip(".").split(".")[0]
@@ -116,9 +116,9 @@ def test_what_others_call_tells_what_it_returns_and_raises(name: str) -> None:
             getattr(one.exc.func, "id", "") for one in ast.walk(node)
             if isinstance(one, ast.Raise) and isinstance(one.exc, ast.Call)
         }  # fmt: skip
-        said = ast.get_docstring(node) or ""
+        text = ast.get_docstring(node) or ""
         ours = raised & {"StageError", "Refused", "Unreachable", "ArgumentTypeError"}
-        if ours and not re.search("raise|StageError", said, re.IGNORECASE):
+        if ours and not re.search("raise|StageError", text, re.IGNORECASE):
             silent.append(node.name)
     assert silent == []
 

@@ -22,7 +22,7 @@ class Unreachable(Exception):
     host: str | None = None  # that was asked, where it was one
 
 
-class NotFound(Unreachable):
+class Missing(Unreachable):
     """A source answered, and does not have what it was asked for."""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from gdp.sources import SIZE_LIMIT_BYTES, NotFound, Unreachable
+from gdp.sources import SIZE_LIMIT_BYTES, Missing, Unreachable
 
 if TYPE_CHECKING:  # imported where it is used: it takes 0.13 s, and a local page needs none of it
     import requests
@@ -143,7 +143,7 @@ def _download(url: str, patient: bool = False) -> Download:
     ):
         _check_redirect(url, answer)
         if answer.status_code in GONE_STATUSES:
-            raise NotFound(f"it answered {answer.status_code} {answer.reason}".rstrip())
+            raise Missing(f"it answered {answer.status_code} {answer.reason}".rstrip())
         if answer.status_code != OK_STATUS:
             raise Unreachable(f"it answered {answer.status_code} {answer.reason}".rstrip())
         return Download(answer.url, _read_body(answer), answer.headers.get("Last-Modified"))

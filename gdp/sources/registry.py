@@ -10,7 +10,7 @@ from pathlib import Path
 from gdp.places import without_credentials
 from gdp.runtime.run_log import run_log
 from gdp.runtime.terminal import progress
-from gdp.sources import Answer, Month, NotFound, Page, Reading, Refused, Releases, Source, Span, Unreachable
+from gdp.sources import Answer, Missing, Month, Page, Reading, Refused, Releases, Source, Span, Unreachable
 from gdp.sources.cache import cache_page, cached_name, cached_pages
 from gdp.sources.http import paced
 from gdp.sources.imf.source import SOURCE as IMF_SOURCE
@@ -125,7 +125,7 @@ def _fetch_missing(source: Source, missing: list[Month], pause_s: float | None) 
                 paths[release] = _cache(source, release, source.fetch(release))
                 silent = 0
             except (Unreachable, Refused) as reason:
-                silent = 0 if isinstance(reason, NotFound | Refused) else min(silent + 1, MAX_SILENT)
+                silent = 0 if isinstance(reason, Missing | Refused) else min(silent + 1, MAX_SILENT)
                 if answer := _releases_of(source).bundled(release):
                     run_log.detail(f"{release}: read {answer.sender}, as it could not be fetched: {reason}")
                     paths[release] = _cache(source, release, answer)

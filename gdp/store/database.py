@@ -22,7 +22,7 @@ _AS_WRITTEN = {name.lower(): name for name in (*ESTIMATE_FIELDS, *LOAD_FIELDS, *
 
 @contextlib.contextmanager
 def opened(place: Place) -> Iterator[Connection]:
-    """Yield a connection; raises StageError with the code and remedy of whatever the database reports."""
+    """Yield a connection; raises StageError with the code and remedy of what the database reports."""
     if place.path is None:
         from gdp.store import postgres
 

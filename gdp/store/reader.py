@@ -168,7 +168,7 @@ def _unpack(packed: Packed) -> Observations:
 def without_repeats(parts: list[Observations]) -> list[Observations]:
     """Return parts with each figure that a vintage has twice, with the same value, once and flagged.
 
-    Where a country has several figures of a year, all figures come highest first, whatever the kind of file: of two
+    Where a country has several figures of a year, all figures come highest first, in any kind of file: of two
     different ones, which --force loads, the same one is then the last.
     """
     if all(part.has_each_once for part in parts):

@@ -27,7 +27,7 @@ _YEARS = re.compile(r"(?<!\d)((?:19|20)\d\d)(?:\s?[-–—/]\s?((?:19|20)?\d\d)(
 _SHORT_YEAR = re.compile(r"(?:\bFY\s?|(?<!\w)['’])(\d\d)(?!\d)", re.IGNORECASE)  # FY25, '25
 _LAST_SHORT_YEAR = 49  # '49 is 2049 and '50 is 1950: no list projects so far or begins so early
 _ESTIMATED = re.compile(r"^(?:FY\s?)?(.*?)\s*(?:\(?(?:est\.?|estimates?|[efp])\)?)?$", re.IGNORECASE)
-# "2024 or latest available": the year of some figures, and nobody knows of which.
+# "2024 or latest available": the year of some figures, and nobody knows which ones.
 _VAGUE_YEAR = re.compile(
     r"\b(?:latest|most recent|nearest|closest|last available|or (?:earlier|later|before))\b", re.IGNORECASE
 )

@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, nargs="+", default=[1_000_000, 10_000_000])
     parser.add_argument("--pages", type=int, default=1000)
     parser.add_argument(
-        "--load-pages", type=int, nargs="+", default=[3240, 9700], help="vintages, of which half is new"
+        "--load-pages", type=int, nargs="+", default=[3240, 9700], help="vintages; half of them are new"
     )
     parser.add_argument("--only", nargs="+", default=["transform", "extract", "load", "spark"])
     parser.add_argument("--folder", type=Path, help="where the data goes (default: a temporary folder)")
@@ -253,7 +253,7 @@ def extract(folder: Path, options: argparse.Namespace) -> list[str]:
 
 
 def load(folder: Path, options: argparse.Namespace) -> list[str]:
-    """Clean lines to SQLite: figures of which most repeat and such of which none does, into an empty database and on.
+    """Clean lines to SQLite: figures that mostly repeat, and figures that never do, into an empty database and on.
 
     On, as an archive grows: after the older half was loaded, which is not timed.
     """

@@ -106,9 +106,7 @@ def test_a_place_is_shown_without_its_credentials(text: str, shown: str) -> None
 @example("Secret", " 1")
 @example("Secret", "@")
 @example("Secret", "/")
-@example(
-    "Aaaa", '"%'
-)  # %Aa is no sign of UTF-8: the password comes back as neither of what stood there nor what it means
+@example("Aaaa", '"%')  # %Aa is no sign of UTF-8: the password comes back as neither what was there nor what it means
 def test_no_password_with_any_signs_is_shown_of_a_database(secret: str, signs: str) -> None:
     url = f"postgresql://me:{secret}{signs}{secret}@h:5432/db"
     try:

@@ -82,7 +82,7 @@ def the_store() -> Any:
 
 
 def put_pages(folder: Path, number: int) -> None:
-    """Make pages, one of which is none, and put them into the store too."""
+    """Make pages, and one that is none, and put them into the store too."""
     make_pages(number, folder, seed=5)
     (folder / BAD).write_bytes(b"no page")
     system = the_store()

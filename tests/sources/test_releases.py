@@ -159,7 +159,7 @@ def test_a_gateway_that_refuses_everybody_is_unreachable_in_one_line(
 
 
 def v2_answer(**changes: Any) -> bytes:
-    """Return version 2's answer: it tells of the indicator itself, and has a stray entry and groups among countries."""
+    """Return version 2's answer: it has the indicator itself, a stray entry, and groups among countries."""
     figures: dict[str, Any] = {"KOR": {"2025": 1790, "2026": 1936.209}, "KOS": {"2025": 12.1}, "UVK": {"2025": 12.1},
                                "ATI": {"2025": 7}, "COG": {"2025": 15.5}, "AFQ": {"2025": 1.0}}  # fmt: skip
     about = {"unit": "Billions of U.S. dollars", "source": "World Economic Outlook (April 2026)",

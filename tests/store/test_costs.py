@@ -23,7 +23,7 @@ from tests.store.vintages import archive, made_up_list, write
 Statements = list[str]
 STATEMENTS_A_VINTAGE = 20  # of a vintage that is new, at most
 STATEMENTS_AGAIN = 5  # of a vintage that is loaded already, at most
-STATEMENTS_A_LOAD = 60  # that look at the tables, the views and Loads, whatever is loaded
+STATEMENTS_A_LOAD = 60  # that look at the tables, the views and Loads, however much is loaded
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def shuffled(vintages: list[Vintage]) -> list[Vintage]:
 
 
 def some_twice(vintages: list[Vintage]) -> Batches:
-    """Return single loads in a random order, of which some come again later."""
+    """Return single loads in a random order; some come again later."""
     order = shuffled(vintages)
     half = len(order) // 2
     return one_by_one([*order[:half], *order[:half:3], *order[half:], *order[::5]])

@@ -53,7 +53,7 @@ def observed_twice(
     source: str = PAGE,
     flags: Mapping[Key, str] | None = None,
 ) -> Observations:
-    """Return figures, of which a name and year may have several, as an institution's observations."""
+    """Return figures, of a name and year perhaps several, as an institution's observations."""
     rows = list(some)
     columns: dict[str, list[object]] = {name: [None] * len(rows) for name in VARYING}
     columns["Country"] = columns["ISO3"] = [name for (name, _), _ in rows]

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from gdp.model import IMF
-from gdp.sources import Answer, Month, NotFound, Page, Reading, Refused, Releases, Source, Unreachable
+from gdp.sources import Answer, Missing, Month, Page, Reading, Refused, Releases, Source, Unreachable
 from gdp.sources.imf import datamapper, dbnomics, sdmx, weo_files
 from gdp.sources.imf.bundled import bundled_answer
 from gdp.sources.imf.releases import WITHOUT_GDP, possible_days, release_on, releases_between
@@ -44,10 +44,10 @@ PROBED_BYTES = 2000
 def fetch(release: Month | None = None) -> Answer:
     """Return the current release, or a past one, from the first API that has it.
 
-    Raises NotFound, with the reason of each API, when none has it, Unreachable when none answers at all.
+    Raises Missing, with the reason of each API, when none has it, Unreachable when none answers at all.
     """
     if release == WITHOUT_GDP:
-        raise NotFound(f"the release of {release} came without {INDICATOR}, as it was cut to six series")
+        raise Missing(f"the release of {release} came without {INDICATOR}, as it was cut to six series")
     reasons: list[str] = []
     is_silent, without_release = True, None
     for sender, request in _requests_for_past(release) if release else _requests_for_current():
@@ -58,10 +58,10 @@ def fetch(release: Month | None = None) -> Answer:
             without_release = without_release or answer
         except (Unreachable, Refused) as reason:
             reasons.append(f"{sender}: {reason}")
-            is_silent &= not isinstance(reason, NotFound | Refused)
+            is_silent &= not isinstance(reason, Missing | Refused)
     if without_release:  # no API names the release: reading the answer raises what is missing
         return without_release
-    raise (Unreachable if is_silent else NotFound)("; ".join(reasons) or "none of the addresses that are set has it")
+    raise (Unreachable if is_silent else Missing)("; ".join(reasons) or "none of the addresses that are set has it")
 
 
 Requests = list[tuple[str, Callable[[str], Answer]]]

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from gdp.model import WIKIPEDIA, is_as_of
 from gdp.runtime.run_log import run_log
 from gdp.runtime.terminal import progress
-from gdp.sources import NotFound, Refused, Unreachable
+from gdp.sources import Missing, Refused, Unreachable
 from gdp.sources.cache import cache_page, cached_name, cached_revisions, open_page
 from gdp.sources.http import paced
 from gdp.sources.payloads import fetch_json
@@ -198,7 +198,7 @@ def _fetch_last(period: list[PastRevision], cached: set[int], wait: Wait) -> lis
         except (Unreachable, Refused) as reason:
             reasons.append(f"{revision.number} of {revision.saved[:10]} ({reason})")
             run_log.detail(f"could not fetch revision {reasons[-1]}")
-            if not isinstance(reason, NotFound | Refused):
+            if not isinstance(reason, Missing | Refused):
                 break
     return reasons[:1]
 
@@ -208,7 +208,7 @@ def _fetch_twice(revision: PastRevision, wait: Wait) -> bytes:
     wait()
     try:
         return fetch_revision(revision)
-    except NotFound:
+    except Missing:
         raise
     except Unreachable:
         wait()
