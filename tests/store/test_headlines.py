@@ -1,4 +1,4 @@
-"""Which figure is a country's headline: chosen once, the same for the table, the view, every question and the checks."""
+"""Which figure is a country's headline: one choice for the table, the view, every question and the checks."""
 
 from __future__ import annotations
 
