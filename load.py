@@ -43,7 +43,7 @@ from gdp.store.restore import restore
 from gdp.store.schema import create_tables
 from gdp.store.seed import load_bundled_history
 from gdp.store.vintages import Vintage, vintage_of
-from gdp.transform.countries import reference
+from gdp.transform.countries import country_asked_for, reference
 from gdp.validate.findings import Finding, checks_file_of, shown
 from utils import Exit, StageError, checks_file, clean_file, home, log_file, read_bytes, which_file, write_whole
 
@@ -124,7 +124,7 @@ def form_of(options: argparse.Namespace) -> tables.Form:
 
 def confirm_figure(options: argparse.Namespace, database: Place) -> None:
     """Record that a person checked a flagged figure; raises StageError where there is none, or several."""
-    country = reference().find(options.confirm)
+    country = country_asked_for(options.confirm)
     if country is None:
         near = ", ".join(reference().nearest(options.confirm)) or "none"
         raise StageError(Exit.USAGE, f"no country is called {options.confirm!r}; similar names: {near}")

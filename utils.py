@@ -53,6 +53,7 @@ class StageError(Exception):
 
 PROJECT = Path(__file__).resolve().parent
 COUNTRY_TABLE = PROJECT / "data" / "country_region_table.json"
+COUNTRY_NAMES = PROJECT / "data" / "country_names.json"
 HISTORY_FILE = PROJECT / "data" / "history.jsonl.gz"  # the bundled vintages, as clean records
 WORLD_MAP = PROJECT / "data" / "world_map.txt"
 SHIPPED_PAGES = PROJECT / "data" / "pages"

@@ -108,11 +108,11 @@ def country_named(connection: Connection, name: str) -> tuple[str, str]:
 
     Raises StageError (2) for any other name.
     """
-    from gdp.transform.countries import reference
+    from gdp.transform.countries import country_asked_for, reference
 
     if any("\ud800" <= letter <= "\udfff" for letter in name):  # bytes that are no text, which no database takes
         raise StageError(Exit.USAGE, f"{name!r} is no name; give a country's name, or its code, such as KOR")
-    if country := reference().find(name):
+    if country := country_asked_for(name):
         return country.iso3, country.name
     if rows_of(connection, "SELECT 1 FROM GDP_Estimates WHERE Country = :name LIMIT 1", name=name):
         return name, name

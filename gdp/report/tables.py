@@ -11,7 +11,7 @@ import enum
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from gdp.model import CURRENT, FORMULA_SIGNS, IMF, PUBLISHERS, WIKIPEDIA, is_flagged_by_check
@@ -289,7 +289,10 @@ def _ranks(row: Row) -> str:
 
 
 def show_findings(connection: Connection, form: Form) -> Show:
-    """Return what prints the findings on the newest vintage with IMF figures, and the figures that are flagged."""
+    """Return what prints the findings on the newest vintage with IMF figures, and the figures that are flagged.
+
+    The most unusual figures come first.
+    """
     vintage = vintage_at(History(connection), None)
     found = connection.execute(
         "SELECT Findings FROM Loads WHERE Publisher = :publisher AND As_of = :as_of"
@@ -305,10 +308,22 @@ def show_findings(connection: Connection, form: Form) -> Show:
         publisher=vintage.publisher,
         current=CURRENT,
     )
+    ranks = _unusual(findings)
     flagged = [row for row in flagged if is_flagged_by_check(row["Flags"])]
+    flagged.sort(key=lambda row: -ranks.get((row["Institution"], row["Country"], row["Year"]), 0.0))
     if form is Form.JSON:
         return lambda: print_json({"As_of": vintage.as_of, "Findings": findings, "Flagged": flagged})
     return lambda: print_csv(flagged) if form is Form.CSV else _show_findings(vintage, findings, flagged)
+
+
+def _unusual(findings: Iterable[Row]) -> dict[tuple[str, str, int], float]:
+    """Return by institution, country and year how unusual each figure is that was found."""
+    ranks: dict[tuple[str, str, int], float] = {}
+    for one in findings:
+        for country, year, rank in one.get("figures", ()):
+            key = one["institution"], country, year
+            ranks[key] = max(rank, ranks.get(key, rank))
+    return ranks
 
 
 def _show_findings(vintage: Vintage, findings: list[Row], flagged: list[Row]) -> None:

@@ -14,7 +14,7 @@ import unicodedata
 from functools import cache
 from typing import Any, NamedTuple
 
-from utils import COUNTRY_TABLE, PROJECT, Exit, StageError
+from utils import COUNTRY_NAMES, COUNTRY_TABLE, PROJECT, Exit, StageError
 
 _NOT_A_LETTER = re.compile(r"[\W_]+")
 # "1 United States", "1. United States" (no list has 300 ranks); "India 1", a footnote's digit; "Georgia (country)".
@@ -63,6 +63,30 @@ class Reference(NamedTuple):
         """Return up to three known names that look like this one, for a message; they assign nothing."""
         close = difflib.get_close_matches(fold(name), self.countries, n=3, cutoff=0.6)
         return list(dict.fromkeys(self.countries[known].name for known in close))
+
+
+def country_asked_for(name: str) -> Country | None:
+    """Return the country that a person means: by a name or code, a two-letter code, or a name in another language.
+
+    Figures are never assigned so. Raises StageError as `reference` does.
+    """
+    if country := reference().find(name):
+        return country
+    code = name.strip().upper()
+    by_alpha2 = (one for one in reference().countries.values() if one.alpha2 == code)
+    return next(by_alpha2, None) or _in_other_languages().get(fold(name))
+
+
+@cache
+def _in_other_languages() -> dict[str, Country]:
+    """Return countries by their folded names in the languages of the IMF and the UN."""
+    try:
+        names: dict[str, list[str]] = json.loads(COUNTRY_NAMES.read_bytes())
+    except (OSError, ValueError) as error:
+        raise StageError(
+            Exit.NO_INPUT, f"cannot read {COUNTRY_NAMES}: {error}; restore it from the repository"
+        ) from None
+    return {fold(name): reference().countries[fold(iso3)] for iso3, known in names.items() for name in known}
 
 
 def visible(text: str) -> str:

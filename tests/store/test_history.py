@@ -285,3 +285,21 @@ def last_changes(home: Path) -> tuple[str | None, int, int]:
         history = History(connection)
         changes = last_refresh(connection, history, history.newest_imf())
     return changes.since, changes.count(OTHER_YEAR), changes.count(REVISED)
+
+
+def test_findings_list_the_most_unusual_figure_first(home: Path) -> None:
+    records = json.loads(clean_file_of(SHIPPED).read_text(encoding="utf-8"))
+    factors = {"TCD": 1.4, "FRA": 3.0, "KOR": 1.25}  # the smallest economy is not last, the largest not first
+    for record in records:
+        if record["Institution"] == "IMF" and record["ISO3"] in factors:
+            million = round(record["GDP_USD_million"] * factors[record["ISO3"]])
+            record |= {"GDP_USD_million": million, "GDP_USD_billion": round(million / 1000, 2)}
+    path = home / "altered.json"
+    path.write_text(json.dumps(records), encoding="utf-8")
+    load_file(path, Place(home / DATABASE))
+    answer = ask("--findings", "--json").json
+    ranks = {(one["institution"], *figure[:2]): figure[2] for one in answer["Findings"] for figure in one["figures"]}
+    listed = [(one["Institution"], one["Country"], one["Year"]) for one in answer["Flagged"]]
+    assert [country for _, country, _ in listed[:3]] == ["France", "Chad", "South Korea"]
+    found = [ranks.get(one, 0.0) for one in listed]
+    assert found == sorted(found, reverse=True)
