@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,13 +10,11 @@ from typing import Any, NamedTuple
 
 from gdp.model import ESTIMATE, IMF, PROJECTION, PUBLISHERS
 from gdp.sources.imf.bundled import day_of_release, last_actual_years
+from gdp.sources.imf.releases import year_of
 from gdp.store.database import Connection
 from gdp.store.vintages import Vintage
 
 Row = dict[str, Any]
-
-# Fiscal years that begin in March or April; the IMF numbers all others by their last year.
-NUMBERED_BY_FIRST_YEAR = ("AFG", "IND", "IRN", "LSO", "MMR")
 
 
 class Attribution(NamedTuple):
@@ -103,13 +100,7 @@ def _last_actual_years() -> dict[str, tuple[list[str], list[int]]]:
     releases = last_actual_years()
     days = [day_of_release(release) for release in releases.releases]
     for row in releases.rows:
-        stated = [(day, year_of(text, row.iso3)) for day, text in zip(days, row.cells, strict=True) if text]
+        years = [(day, year_of(text, row.iso3)) for day, text in zip(days, row.cells, strict=True)]
+        stated = [(day, year) for day, year in years if year]
         found[row.iso3] = [day for day, _ in stated], [year for _, year in stated]
     return found
-
-
-def year_of(text: str, iso3: str) -> int:
-    """Return the year of a text such as "2024", or of a fiscal year such as "FY2024/25", as the IMF numbers it."""
-    first, *rest = re.findall(r"\d+", text)
-    last = rest[0] if rest and iso3 not in NUMBERED_BY_FIRST_YEAR else first
-    return int(first[: len(first) - len(last)] + last)

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from gdp.model import CURRENT, IMF, INSTITUTIONS, PUBLISHERS, is_flagged_by_check
-from gdp.report.attribution import is_projection, year_of
+from gdp.report.attribution import is_projection
 from gdp.report.svg import institution_colour
 from gdp.sources.imf.bundled import LAST_ACTUAL, WHOLE_RELEASE, bundle, day_of_release
+from gdp.sources.imf.releases import year_of
 from gdp.store.database import Connection
 from gdp.transform.countries import reference
 
@@ -176,5 +177,4 @@ def newest_whole_release() -> tuple[str, dict[tuple[str, str], str]] | None:
 
 def _in_a_row(years: dict[int, float], last_actual: str | None, iso3: str) -> Figures:
     first, last = min(years), max(years)
-    actual = year_of(last_actual, iso3) if last_actual else None
-    return [first, actual, *(years.get(year) for year in range(first, last + 1))]
+    return [first, year_of(last_actual, iso3), *(years.get(year) for year in range(first, last + 1))]

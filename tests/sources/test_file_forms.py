@@ -32,9 +32,9 @@ XML = stand_ins.sdmx_xml(
 
 @pytest.mark.parametrize(
     ("year", "code", "status"),
-    [("2024", "KOR", "estimate"), ("2025", "KOR", "projection"), ("2024", "IND", "estimate")],
+    [("2024", "KOR", "estimate"), ("2025", "KOR", "projection"), ("2024", "IND", "projection")],
 )
-def test_the_last_actual_year_is_the_countrys_own_and_a_fiscal_years_is_the_one_it_ends_in(
+def test_the_last_actual_year_is_the_countrys_own_and_indias_fiscal_year_is_numbered_by_its_first(
     year: str, code: str, status: str
 ) -> None:
     found = {(r["Country"], r["Year"]): r["Status"] for r in read_as("imf", XML.encode()).records}

@@ -27,6 +27,19 @@ PUBLISHED = {
     "2023-10": 10, "2024-04": 16, "2024-10": 22, "2025-04": 22, "2025-10": 14, "2026-04": 14,
 }  # fmt: skip
 
+# Fiscal years that begin in March or April; the IMF numbers all others by their last year.
+NUMBERED_BY_FIRST_YEAR = ("AFG", "IND", "IRN", "LSO", "MMR")
+_YEAR = re.compile(r"(?:FY)?\s*((?:19|20)\d\d)(?:\s*[/-]\s*(\d{4}|\d\d))?(?:\.0)?")
+
+
+def year_of(text: str | None, iso3: str) -> int | None:
+    """Return the year of a text such as "2024", or of a fiscal year such as "FY2024/25", as the IMF numbers it."""
+    found = _YEAR.fullmatch((text or "").strip())
+    if not found:
+        return None
+    first, last = found[1], found[2] if iso3 not in NUMBERED_BY_FIRST_YEAR else None
+    return int(first[: 4 - len(last)] + last) if last else int(first)
+
 
 def known_day(release: Month) -> str | None:
     """Return the day on which a release was published, where that is known."""

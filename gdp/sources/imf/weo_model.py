@@ -6,14 +6,13 @@ Outlook.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gdp.model import ESTIMATE, IMF, PROJECTION, RawRecord
 from gdp.sources import Month, Reading, Refused
-from gdp.sources.imf.releases import known_day, of_day
+from gdp.sources.imf.releases import known_day, of_day, year_of
 from gdp.sources.payloads import checked_as_of, is_absent, last_day, plain, today
 
 INDICATOR = "NGDPD"
@@ -85,7 +84,7 @@ class _Records:
 
     def add(self, series: Series, name: str) -> None:
         """Add a country's figures under a name."""
-        actual = _end_year(series.last_actual)
+        actual = year_of(series.last_actual, series.code)
         for year, figure in series.figures.items():
             key = (SAME_COUNTRY.get(series.code, name), year)
             if figure is None or is_absent(figure):
@@ -99,18 +98,6 @@ class _Records:
                 self.found.append({"Country": name, "GDP": plain(figure), "Year": year, "Column": None, **self._shared})
                 if actual and year.isdecimal() and len(year) == 4:
                     self.found[-1]["Status"] = ESTIMATE if int(year) <= actual else PROJECTION
-
-
-_LAST_ACTUAL = re.compile(r"(?:FY)?\s*((?:19|20)\d\d)(?:\s*[/-]\s*(\d{4}|\d\d))?(?:\.0)?")
-
-
-def _end_year(text: str | None) -> int | None:
-    """Return the last year that is no projection: of a fiscal year ("FY2023/24") the one that it ends in."""
-    found = _LAST_ACTUAL.fullmatch((text or "").strip())
-    if not found:
-        return None
-    first, last = found[1], found[2] or found[1]
-    return int(first[: 4 - len(last)] + last)
 
 
 def _as_of(outlook: Outlook, wanted: Month | None) -> str:
