@@ -198,9 +198,10 @@ def test_a_scale_that_nobody_knows_is_refused() -> None:
 
 
 def test_an_xlsx_without_openpyxl_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = workbook()
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(StageError, match=r"pip install -r requirements/xlsx\.txt"):
-        read_as("imf", workbook())
+        read_as("imf", file)
 
 
 CSV_OF_SITE = """\ufeff"Data Source","World Development Indicators",
