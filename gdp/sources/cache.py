@@ -14,7 +14,7 @@ from pathlib import Path
 from gdp.model import PUBLISHERS, WIKIPEDIA
 from gdp.remote_files import Where
 from gdp.sources import FILE_LIMIT_BYTES, Page
-from utils import SHIPPED_PAGES, Exit, StageError, pages_folder, read_bytes, write_whole
+from utils import SHIPPED_PAGES, Exit, StageError, open_to_read, pages_folder, read_bytes, write_whole
 
 GZIP_MAGIC, ZIP_MAGIC = b"\x1f\x8b", b"PK\x03\x04"
 # A page of Wikipedia by its revision, or by its bytes if it states none; another source's answer by release and bytes.
@@ -96,7 +96,7 @@ def _bulk_content(path: Path) -> bytes | None:
     """Return what is read of a file that is too large to be read whole; None for any other file."""
     try:
         is_large = path.stat().st_size > FILE_LIMIT_BYTES or _unpacked_size(path) > FILE_LIMIT_BYTES
-    except OSError:  # which reading it explains
+    except (OSError, zipfile.BadZipFile):  # which reading it explains
         return None
     if not is_large:
         return None
@@ -107,7 +107,7 @@ def _bulk_content(path: Path) -> bytes | None:
 
 def _unpacked_size(path: Path) -> int:
     """Return the size of a packed file as it states it itself; 0 for any other file."""
-    with path.open("rb") as file:
+    with open_to_read(path) as file:  # a pipe has no end
         magic = file.read(4)
         if magic.startswith(GZIP_MAGIC):
             file.seek(-4, os.SEEK_END)
