@@ -15,6 +15,7 @@ from typing import NoReturn
 # descriptors: the pipe on which the stage waits for its turn, the pipe that takes its facts, and the lock.
 DESCRIPTORS_VARIABLE = "GDP_ETL_STAGE_FDS"
 SIGNALS = ("SIGHUP", "SIGINT", "SIGTERM")
+_caught: list[int] = []  # of this process
 PACKAGES = "pip install -r requirements.txt, then run again"
 WINDOWS = "it runs on Linux and macOS; on Windows, run it in WSL: https://learn.microsoft.com/windows/wsl/install"
 WITH_PASSWORD = r"(?i)\s*postgres(?:ql)?:(?://[^/?#]*:[^/?#]*@|.*[?&][^=]*password=)"
@@ -86,14 +87,16 @@ def catch_signals() -> None:
         raise Interruption(number)
 
     for name in SIGNALS:
-        if signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
-            signal.signal(getattr(signal, name), stop)
+        number = getattr(signal, name)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
+            _caught.append(number)
 
 
 def ignore_signals() -> None:
-    """Ignore SIGHUP, SIGINT and SIGTERM from now on."""
-    for name in SIGNALS:
-        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    """Ignore from now on the signals that are caught; in a process that only calls a stage they are its own."""
+    for number in _caught:
+        signal.signal(number, signal.SIG_IGN)
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import pytest
 from tests.conftest import PROJECT, Answer, Run, Server
 from tests.page_builder import SHIPPED
 from tests.runtime.watching import is_gone, log_of, runs, started
+from tests.store.loading import DATABASE, ask, clean_file_of
 
 SIGNALS = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
 each_signal = pytest.mark.parametrize(("number", "code"), SIGNALS.items(), ids=[one.name for one in SIGNALS])
@@ -153,3 +154,10 @@ def wait_for(is_so: object, process: subprocess.Popen[str] | subprocess.Popen[by
     while not is_so():  # type: ignore[operator]
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_stage_that_is_called_leaves_the_signals_of_its_caller_alone(home: Path) -> None:
+    before = [signal.getsignal(one) for one in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)]
+    assert ask("--input", clean_file_of(SHIPPED), "--no-history").code == 0
+    assert [signal.getsignal(one) for one in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)] == before
+    assert (home / DATABASE).exists()
