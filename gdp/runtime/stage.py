@@ -63,8 +63,11 @@ def run_stage(work: Callable[[], None], wait_s: float = 0) -> int:
     """Run a stage's work under the lock, between its start and end lines in the log; return its exit code."""
     open_standard_streams()
     handed = handed_descriptors()
-    if handed and not wait_for_turn(handed):
-        return Exit.TERMINATED
+    try:
+        if handed and not wait_for_turn(handed):
+            return Exit.TERMINATED
+    except Interruption as stopped:  # of a stage that has had no turn there is nothing to record
+        return stopped.code
     if handed and os.environ.pop(LIVE_VARIABLE, None):
         run_log.send_progress_to(handed.facts)
     started, began = datetime.now(timezone.utc), time.monotonic()
