@@ -27,14 +27,6 @@ MAX_SILENT = 2  # releases in a row that get no answer at all: then there is no 
 PAUSE_S = 1.0  # neither the IMF nor DBnomics publishes a limit; a release is up to four requests
 
 
-def source_named(text: str) -> Source:
-    """Return the source of a name in any case ("IMF", "World Bank"); raises ValueError with the names there are."""
-    name = text.strip().casefold().replace(" ", "_").replace("-", "_")
-    if name not in SOURCES:
-        raise ValueError(f"{text!r} is none of {', '.join(SOURCES)}")
-    return SOURCES[name]
-
-
 def sources_with_releases() -> list[str]:
     """Return the names of the sources that have past releases."""
     return [name for name, source in SOURCES.items() if source.releases]

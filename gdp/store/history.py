@@ -24,13 +24,13 @@ from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import HEADLINE_COLUMNS, HEADLINES, newest_vintages, of_vintage
 from gdp.store.vintages import Vintage, Vintages, changed_by_hand
 from gdp.validate.observations import (
-    MILLIONS_A_BILLION,
     VARYING,
     Columns,
     Key,
     Observations,
     Statement,
     is_left_out,
+    million_of,
 )
 
 COLUMNS = ", ".join(ESTIMATE_FIELDS)
@@ -147,17 +147,11 @@ class History:
 
 def figures_of(rows: Iterable[Estimate]) -> dict[Key, float]:
     """Return the figures of rows that have a source and a known country, in millions of USD."""
-    return {(row.Country, row.Year): million_of(row) for row in rows if not is_left_out(row.Flags)}
-
-
-def million_of(row: Estimate) -> float:
-    """Return a row's figure in millions of USD; of a row from before they were kept, from its billions."""
-    return row.GDP_USD_billion * MILLIONS_A_BILLION if row.GDP_USD_million is None else row.GDP_USD_million
-
-
-def figures(state: State) -> dict[Key, float]:
-    """Return the figures of a state, in millions of USD."""
-    return {key: million_of(row) for key, row in state.items()}
+    return {
+        (row.Country, row.Year): million_of(row.GDP_USD_million, row.GDP_USD_billion)
+        for row in rows
+        if not is_left_out(row.Flags)
+    }
 
 
 def is_baseline(row: Estimate) -> bool:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from gdp.model import CURRENT, IMF, PUBLISHERS, WIKIPEDIA, Estimate
 from gdp.store.database import Connection
 from gdp.store.dialect import ESTIMATES_KEY
-from gdp.store.history import History, State, is_baseline, million_of, observations_of
+from gdp.store.history import History, State, is_baseline, observations_of
 from gdp.store.open_intervals import OpenIntervals, Writes, key_of
 from gdp.store.outcome import LoadOutcome, short_json, vintage_fingerprint
 from gdp.store.schema import index_estimates
@@ -25,7 +25,7 @@ from gdp.store.vintages import COMPARABLE, Vintage, vintage_of
 from gdp.validate.consistency import LOOK_BACK, Surroundings
 from gdp.validate.duplicates import one_figure_each
 from gdp.validate.findings import Finding, Reported, doubt_of, marked, new_among
-from gdp.validate.observations import Baseline, Key, Observations, Statement
+from gdp.validate.observations import Baseline, Key, Observations, Statement, million_of
 from gdp.validate.single_vintage import check_vintage
 
 World = Mapping[tuple[str, str], Mapping[int, float]]  # by institution and As_of: World rows by year, in millions
@@ -373,7 +373,7 @@ class _Series:
         doubts = self._history.vintages.doubts
         for row in rows:
             if is_baseline(row) and doubts.get((self._publisher, row.As_of)) is None:
-                yield (row.Country, row.Year), million_of(row)
+                yield (row.Country, row.Year), million_of(row.GDP_USD_million, row.GDP_USD_billion)
 
     # --- what the database has ---
 

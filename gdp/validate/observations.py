@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import groupby
 from math import log
-from operator import eq, itemgetter
+from operator import itemgetter
 from typing import Any
 
 from gdp.model import (
@@ -176,19 +176,11 @@ class Statement:
 
     def __init__(self, as_of: str, figures: Mapping[Key, float]) -> None:
         self.as_of, self.figures = as_of, figures
-        self._alike: tuple[Mapping[Key, float], int] | None = None  # the last comparison
 
     @property
     def day(self) -> str:
         """The day of the vintage, for a message."""
         return self.as_of[:10]
-
-    def number_alike(self, other: Statement) -> int:
-        """Return how many figures are the very same in another statement."""
-        if self._alike is None or self._alike[0] is not other.figures:
-            others = map(other.figures.get, self.figures)
-            self._alike = other.figures, sum(map(eq, others, self.figures.values()))
-        return self._alike[1]
 
     @cached_property
     def headlines(self) -> dict[str, tuple[int, float]]:

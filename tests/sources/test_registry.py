@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import io
 import json
@@ -16,9 +17,10 @@ import load
 import report
 import transform
 from gdp.model import PUBLISHERS, Publisher
+from gdp.option_types import source_names
 from gdp.sources import Answer, Month, Page, Reading, Refused, Source
 from gdp.sources.payloads import page_of_download
-from gdp.sources.registry import SOURCES, read_any, source_named, source_of
+from gdp.sources.registry import SOURCES, read_any, source_of
 from tests.conftest import query, records
 from tests.page_builder import SHIPPED
 from tests.sources.conftest import released_lock
@@ -109,9 +111,9 @@ def test_a_source_has_its_publisher_its_addresses_and_no_other_name(name: str) -
 
 @pytest.mark.parametrize(("text", "name"), [("IMF", "imf"), ("World Bank", "world_bank"), ("WIKIPEDIA", "wikipedia")])
 def test_a_source_is_named_in_any_case(text: str, name: str) -> None:
-    assert source_named(text).name == name
-    with pytest.raises(ValueError, match="is none of wikipedia, imf, world_bank"):
-        source_named("oecd")
+    assert source_names(text) == [name]
+    with pytest.raises(argparse.ArgumentTypeError, match="write one of wikipedia, imf, world_bank"):
+        source_names("oecd")
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\0", b"some words", b"a;b\n1;2", b"%PDF-1.7", b"{}", b'{"x": 1}', b"[]"])
