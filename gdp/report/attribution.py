@@ -54,7 +54,7 @@ def attribution_of(connection: Connection, vintage: Vintage, rows: Sequence[Row]
     kinds = Counter(row["Kind"] for row in rows if row["Year"] == year)
     kind, other = sorted((PROJECTION, ESTIMATE), key=lambda one: -kinds[one])
     exceptions = [f"{len(rows) - years[year]} of {len(rows)} for another year"] * (len(years) > 1)
-    exceptions += [f"{kinds[other]} {other}s"] * bool(kinds[other])
+    exceptions += [f"{kinds[other]} {other}{'s' * (kinds[other] != 1)}"] * bool(kinds[other])
     return Attribution(vintage.publisher, vintage.as_of, kind, year, tuple(exceptions))
 
 
