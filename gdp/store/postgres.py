@@ -32,12 +32,12 @@ DIALECT = Dialect(
 )
 # By SQLSTATE, the longest beginning that fits: https://www.postgresql.org/docs/current/errcodes-appendix.html
 CODES = {
-    "08": Exit.UNREACHABLE, "57P0": Exit.UNREACHABLE,
-    "55P03": Exit.LOCKED, "57014": Exit.LOCKED, "40001": Exit.LOCKED, "40P01": Exit.LOCKED, "53300": Exit.LOCKED,
+    "08": Exit.UNREACHABLE, "57P": Exit.UNREACHABLE,
+    "40": Exit.LOCKED, "55P03": Exit.LOCKED, "55006": Exit.LOCKED, "57014": Exit.LOCKED, "25P03": Exit.LOCKED,
+    "25P04": Exit.LOCKED, "53300": Exit.LOCKED, "53400": Exit.LOCKED,
     "28": Exit.NOT_ALLOWED, "42501": Exit.NOT_ALLOWED, "25006": Exit.NOT_ALLOWED,
     "3D000": Exit.NO_INPUT, "3F000": Exit.NO_INPUT,
-    "53200": Exit.NO_RESOURCES, "53100": Exit.CANNOT_WRITE, "58": Exit.CANNOT_WRITE,
-    "42": Exit.BAD_DATA, "23": Exit.BAD_DATA, "22": Exit.BAD_DATA, "P0": Exit.BAD_DATA, "XX": Exit.BAD_DATA,
+    "53": Exit.NO_RESOURCES, "53100": Exit.CANNOT_WRITE, "58": Exit.CANNOT_WRITE,
 }  # fmt: skip
 REMEDIES = {
     Exit.UNREACHABLE: "see that the server is running and the URL is right, then run again, which does no harm",
@@ -48,12 +48,15 @@ REMEDIES = {
     Exit.CANNOT_WRITE: "see that the server's disk has room, or name another with --database",
     Exit.BAD_DATA: "the tables are not as the suite makes them: restore them, or name another with --database",
 }
-# libpq reports these before there is a session, and so without a SQLSTATE
+# libpq reports these before there is a session, and so without a SQLSTATE; the first that fits. Whatever else a server
+# answers, perhaps in another language, is a refusal: it has been reached.
 _BEFORE_A_SESSION = (
-    (re.compile(r"password authentication failed|no pg_hba\.conf entry|no password supplied"), Exit.NOT_ALLOWED),
-    (re.compile(r"role \".*\" does not exist"), Exit.NOT_ALLOWED),
     (re.compile(r"database \".*\" does not exist"), Exit.NO_INPUT),
-    (re.compile(r"too many (?:clients|connections)|remaining connection slots|is starting up"), Exit.LOCKED),
+    (re.compile(r"too many (?:clients|connections)|remaining connection slots"), Exit.LOCKED),
+    (re.compile(r"out of (?:shared )?memory"), Exit.NO_RESOURCES),
+    (re.compile(r"No space left on device|could not (?:write|extend)"), Exit.CANNOT_WRITE),
+    (re.compile(r"the database system is|terminating connection"), Exit.UNREACHABLE),
+    (re.compile(r"no password supplied|failed: \w+:  "), Exit.NOT_ALLOWED),
 )  # fmt: skip
 
 
