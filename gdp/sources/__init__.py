@@ -98,6 +98,7 @@ class Source(NamedTuple):
     detect: Callable[[bytes], bool]
     read: Callable[[Page, Month | None], Reading]
     releases: Releases | None = None
+    mark: str = ""  # by what a table of this source names its quantity and unit, for a message
 
     @property
     def name(self) -> str:

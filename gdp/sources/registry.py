@@ -15,7 +15,7 @@ from gdp.sources.cache import cache_page, cached_name, cached_pages
 from gdp.sources.http import paced
 from gdp.sources.imf.source import SOURCE as IMF_SOURCE
 from gdp.sources.payloads import check_whole, is_json, read_json, refuse_gateway
-from gdp.sources.tabular_files import tables_of
+from gdp.sources.tabular_files import kind_of_table, tables_of
 from gdp.sources.wikipedia.page import SOURCE as WIKIPEDIA_SOURCE
 from gdp.sources.wikipedia.unwrap import is_page, kind_of
 from gdp.sources.world_bank.api import SOURCE as WORLD_BANK_SOURCE
@@ -48,6 +48,10 @@ def source_of(content: bytes) -> Source:
     elif not is_page(content):
         tables_of(content)  # and a broken workbook or archive, or unclear decimal commas, with the fault
     labels = ", ".join(source.publisher.label for source in SOURCES.values())
+    if table := kind_of_table(content):
+        marks = " or ".join(source.mark for source in SOURCES.values() if source.mark)
+        unnamed = f"its quantity and unit are not named, as by {marks}"
+        raise Refused(f"it is {table}, and no page or file of {labels}: {unnamed}")
     raise Refused(f"it is {kind_of(content)}, and no page or file of {labels}")
 
 

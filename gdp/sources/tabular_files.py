@@ -8,11 +8,13 @@ from __future__ import annotations
 import csv
 import functools
 import io
+import itertools
 import re
 import zipfile
 import zlib
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from gdp.sources import Refused
 from gdp.sources.payloads import BYTE_ORDER_MARK, is_json, refuse_web_page
@@ -62,16 +64,32 @@ def tables_of(content: bytes) -> list[Table]:
 
 
 def _delimiter_of(text: str) -> str:
-    """Return what separates the cells: tabs, semicolons as in a European Excel, or commas."""
+    """Return what separates the cells: tabs, semicolons as in a European Excel, upright lines, or commas."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     if "\t" in first:
         return "\t"
+    if first.count("|") > max(1, first.count(",")):
+        return "|"
     return ";" if first.count(";") > first.count(",") or (";" in first and first.count(";") > 1) else ","
 
 
-_DECIMAL_COMMA = re.compile(r"[-+]?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+")
+MAX_ROWS_BEFORE_HEADER, SHOWN_CELLS = 20, 6
+_FIGURE = re.compile(r"[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?")
+
+
+def kind_of_table(content: bytes) -> str | None:
+    """Return what a file with a table of figures is, for a message: "a table with the columns …"; None for another."""
+    for table in tables_in(content):
+        for header, row in itertools.pairwise(table[: MAX_ROWS_BEFORE_HEADER + 1]):
+            if len(header) == len(row) > 1 and any(map(_FIGURE.fullmatch, row[1:])):
+                shown = [f'"{cell[:60]}"' for cell in header[:SHOWN_CELLS]]
+                return f"a table with the columns {', '.join([*shown, '…'] if len(header) > SHOWN_CELLS else shown)}"
+    return None
+
+
+_DECIMAL_COMMA = re.compile(r"[-+]?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+(?:[eE][-+]?\d+)?")
 # What cannot be a comma between thousands: one or two digits after it, more than three, or more than three before it.
-_SURELY_DECIMAL = re.compile(r"\d+,(?:\d{1,2}|\d{4,})|\d{4,},\d+|\d{1,3}(?:\.\d{3})+,\d+|0,\d+")
+_SURELY_DECIMAL = re.compile(r"\d+,\d+[eE][-+]?\d+|\d+,(?:\d{1,2}|\d{4,})|\d{4,},\d+|\d{1,3}(?:\.\d{3})+,\d+|0,\d+")
 _SURELY_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+\.\d+|\d{1,3}(?:,\d{3}){2,}")
 
 
@@ -92,22 +110,26 @@ def _with_point(cell: str) -> str:
     return cell.replace(".", "").replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell
 
 
+def encoding_of(head: bytes) -> str:
+    """Return the encoding that the first bytes of a text show: UTF-16 or UTF-32 with a mark or without, else UTF-8."""
+    if head.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "utf-32"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    zeros = {place: head[place:PROBED_BYTES:2].count(0) for place in (0, 1)}
+    if max(zeros.values()) <= len(head[:PROBED_BYTES]) // 4:
+        return "utf-8-sig"
+    return "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
+
+
 def decoded(content: bytes) -> str:
-    """Return a file as text: UTF-16 with a mark or without, UTF-8, else Latin-1 as Windows has it; raises Refused."""
-    head = content[:PROBED_BYTES]
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding = "utf-16"
-    elif head[1::2].count(0) > len(head) // 4:
-        encoding = "utf-16-le"
-    elif head[0::2].count(0) > len(head) // 4:
-        encoding = "utf-16-be"
-    else:
-        encoding = "utf-8-sig"
+    """Return a file as text: as its first bytes show, or else Latin-1 as Windows has it; raises Refused."""
+    encoding = encoding_of(content[:PROBED_BYTES])
     try:
         return content.decode(encoding)
     except UnicodeError:
-        if encoding.startswith("utf-16"):
-            raise Refused("it is cut short, or not the text in UTF-16 that it begins as") from None
+        if encoding != "utf-8-sig":
+            raise Refused(f"it is cut short, or not the text in {encoding[:6].upper()} that it begins as") from None
     return content.decode("cp1252", "replace")
 
 
@@ -156,10 +178,20 @@ def _tables_of_old_workbook(content: bytes) -> list[Table]:
         remedy = "pip install -r requirements/xlsx.txt"
         raise StageError(Exit.BAD_DATA, f"xlrd is not installed, which a binary .xls needs; {remedy}") from None
     try:
-        sheets = xlrd.open_workbook(file_contents=content).sheets()[:MAX_SHEETS]
+        book = xlrd.open_workbook(file_contents=content)
+        return [
+            [[_text(_old_value(cell, book.datemode)) for cell in row] for row in sheet.get_rows()]
+            for sheet in book.sheets()[:MAX_SHEETS]
+        ]
     except Exception as error:  # a broken workbook makes xlrd raise anything
         raise Refused(f"it is a broken binary workbook (.xls): {error}"[:200]) from None
-    return [[_texts(sheet.row_values(number)) for number in range(sheet.nrows)] for sheet in sheets]
+
+
+def _old_value(cell: Any, datemode: int) -> object:
+    """Return the value of a cell of a binary workbook, where a day is a number."""
+    import xlrd
+
+    return xlrd.xldate_as_datetime(cell.value, datemode) if cell.ctype == xlrd.XL_CELL_DATE else cell.value
 
 
 def _texts(row: Iterable[object]) -> list[str]:

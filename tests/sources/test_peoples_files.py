@@ -151,7 +151,7 @@ def test_a_row_a_year_is_read_if_its_columns_say_what_they_are(content: str, rel
     assert not {name for name, _ in got} - {"France", "FRA", "Korea"}
 
 
-def archive(*members: tuple[str, str]) -> bytes:
+def archive(*members: tuple[str, str | bytes]) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as made:
         for name, text in members:

@@ -124,17 +124,22 @@ def export_header(table: Table) -> int | None:
     """Return the row number of the header of an export of the DataMapper, or None for another table."""
     for number, row in enumerate(table[:MAX_ROWS_BEFORE_HEADER]):
         years = [cell for cell in row[1:] if cell]
-        if len(years) > 1 and all(map(_YEAR.fullmatch, years)) and _EXPORT.fullmatch(row[0]):
+        if years and all(map(_YEAR.fullmatch, years)) and _EXPORT.fullmatch(row[0]):
             return number
     return None
 
 
+def is_nominal_gdp(table: Table) -> bool:
+    """Return whether an export is of nominal GDP in billions of US dollars."""
+    found = _EXPORT.fullmatch(table[export_header(table) or 0][0])
+    return found is not None and (found["subject"], found["unit"]) == (SUBJECT, BILLIONS)
+
+
 def outlook_of_export(table: Table) -> Outlook:
     """Return the outlook in an export; raises Refused for another indicator or unit, or a short row."""
-    start = export_header(table)
-    found = _EXPORT.fullmatch(table[start][0]) if start is not None else None
-    if start is None or found is None or found["subject"] != SUBJECT or found["unit"] != BILLIONS:
-        raise Refused(f'it has "{table[start or 0][0][:80]}", not "{SUBJECT} ({BILLIONS})"')
+    start = export_header(table) or 0
+    if not is_nominal_gdp(table):
+        raise Refused(f'it has "{table[start][0][:80]}", not "{SUBJECT} ({BILLIONS})"')
     years = {cell: place for place, cell in enumerate(table[start]) if place and cell}
     series = []
     for row in table[start + 1 :]:

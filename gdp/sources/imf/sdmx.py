@@ -13,7 +13,7 @@ import re
 from gdp.sources import Month, Refused
 from gdp.sources.http import download
 from gdp.sources.imf.releases import named_in
-from gdp.sources.imf.weo_model import INDICATOR, WHOLE_DOLLARS, Outlook, Series
+from gdp.sources.imf.weo_model import BILLIONS, INDICATOR, WHOLE_DOLLARS, Outlook, Series
 from gdp.sources.payloads import day_of
 from gdp.sources.tabular_files import Table
 from utils import MONTHS
@@ -58,9 +58,10 @@ class _Observations:
         self.others: set[str] = set()
         self.published: str | None = None
         self.flow = CURRENT
+        self.unit = WHOLE_DOLLARS
 
     def add(self, of: dict[str, str], year: str, value: str | None) -> None:
-        if of.get("INDICATOR") == INDICATOR and of.get("FREQUENCY", "A") == "A":
+        if of.get("INDICATOR") == INDICATOR and of.get("FREQUENCY", "A")[:1] == "A":
             self.figures.setdefault(of.get(COUNTRY, ""), {})[year] = value
         else:
             self.others.add(of.get("INDICATOR", "nothing named"))
@@ -75,7 +76,7 @@ class _Observations:
             for code, figures in self.figures.items()
         ]
         outlook = Outlook(
-            series, WHOLE_DOLLARS, data_url(API_URL, self.flow), published=day_of(self.published or ""),
+            series, self.unit, data_url(API_URL, self.flow), published=day_of(self.published or ""),
             release=named_in(self.flow) if self.flow != CURRENT else None,
         )  # fmt: skip
         outlook.dropped.update({f"series of {code}, another indicator": 1 for code in self.others})
@@ -135,6 +136,19 @@ def is_sdmx_table(table: Table) -> bool:
     return bool(table) and {COUNTRY, YEAR, VALUE} <= set(table[0])
 
 
+_SERIES = re.compile(r"(\w+)\.(\w+)\.A")
+_SCALES = {"billions": BILLIONS, "millions": "Millions of U.S. dollars", "units": WHOLE_DOLLARS}
+
+
+def _unit_of(scale: str) -> str:
+    """Return the unit of a value: SDMX has an exponent beside whole dollars, the portal's export a word."""
+    if not scale or scale.isdecimal():
+        return WHOLE_DOLLARS
+    if scale.casefold() not in _SCALES:
+        raise Refused(f"the scale of its figures is {scale[:40]!r}, not one of {', '.join(_SCALES)} or an exponent")
+    return _SCALES[scale.casefold()]
+
+
 def outlook_of_rows(table: Table) -> Outlook:
     """Return the outlook in SDMX's CSV; raises Refused if a row is cut short, or it has only other indicators."""
     header = table[0]
@@ -145,6 +159,10 @@ def outlook_of_rows(table: Table) -> Outlook:
         if len(row) < len(header):
             raise Refused(f"row {number} is cut short: {row[:4]}")
         of = dict(zip(header, row, strict=False))
+        if codes := _SERIES.fullmatch(of.get("SERIES_CODE", "")):
+            of |= {COUNTRY: codes[1], "INDICATOR": codes[2]}  # the portal has names there
+        if of.get("INDICATOR") == INDICATOR:
+            found.unit = _unit_of(of.get("SCALE", ""))
         found.add(of, of[YEAR], of[VALUE])
         found.flow = _flow_in(of.get("STRUCTURE_ID") or of.get("DATAFLOW") or CURRENT)
         found.published = of.get("PUBLICATION_DATE") or found.published

@@ -15,10 +15,10 @@ from typing import Any
 
 from gdp.model import IMF
 from gdp.sources import Answer, Missing, Month, Page, Reading, Refused, Releases, Source, Unreachable
-from gdp.sources.imf import datamapper, dbnomics, sdmx, weo_files
+from gdp.sources.imf import datamapper, dbnomics, sdmx, weo_files, weo_model
 from gdp.sources.imf.bundled import bundled_answer
 from gdp.sources.imf.releases import WITHOUT_GDP, possible_days, release_on, releases_between
-from gdp.sources.imf.weo_model import INDICATOR, INSTITUTION, Outlook, reading_of
+from gdp.sources.imf.weo_model import BILLIONS, INDICATOR, INSTITUTION, Outlook, reading_of
 from gdp.sources.payloads import (
     BYTE_ORDER_MARK,
     day_of,
@@ -30,12 +30,13 @@ from gdp.sources.payloads import (
     refuse_web_page,
     today,
 )
-from gdp.sources.tabular_files import Table, tables_in, tables_of
+from gdp.sources.tabular_files import Table, kind_of_table, tables_in, tables_of
 
 ADDRESSES = {
     sdmx.VARIABLE: sdmx.API_URL, datamapper.VARIABLE: datamapper.API_URL, dbnomics.VARIABLE: dbnomics.API_URL
 }  # fmt: skip
 PROBED_BYTES = 2000
+MARK = f'the heading "{datamapper.SUBJECT} ({BILLIONS})" or {INDICATOR} in a column, with its scale (IMF)'
 
 
 # --- fetching ---------------------------------------------------------------------------------------------------------
@@ -117,7 +118,14 @@ def detect(content: bytes) -> bool:
     if head.startswith(b"<"):
         return head.startswith(b"<?xml") and b"sdmx" in head
     match json_in(content):
-        case {"values": _} | {"api": _} | {"series": {"docs": _}} | {"data": _} | {"status": _, "message": _}:
+        case (
+            {weo_model.INDICATOR: _}
+            | {"values": _}
+            | {"api": _}
+            | {"series": {"docs": _}}
+            | {"data": _}
+            | {"status": _, "message": _}
+        ):
             return True
         case [{"SERIES_CODE": _}, *_]:
             return True
@@ -161,16 +169,20 @@ def outlook_of(content: bytes) -> Outlook:
         return sdmx.outlook_of_rows(tables[0])
     if any(map(weo_files.layout_of, tables)):
         return weo_files.outlook_of_tables(tables)
-    for table in tables:
-        if datamapper.export_header(table) is not None:
-            return datamapper.outlook_of_export(table)
-    raise Refused("it is no answer of the IMF and no file of its World Economic Outlook")
+    exports = [table for table in tables if datamapper.export_header(table) is not None]
+    if exports:  # a sheet for each indicator
+        return datamapper.outlook_of_export(next(filter(datamapper.is_nominal_gdp, exports), exports[0]))
+    table = kind_of_table(content)
+    unnamed = f": it is {table}, and its quantity and unit are not named, as by {MARK}" if table else ""
+    raise Refused(f"it is no answer of the IMF and no file of its World Economic Outlook{unnamed}")
 
 
 def _outlook_of_json(parsed: Any) -> Outlook:
     match parsed:
         case dict() if "values" in parsed:
             return datamapper.outlook_of(parsed)
+        case {weo_model.INDICATOR: _}:  # the values alone
+            return datamapper.outlook_of({"values": parsed})
         case dict() if dbnomics.is_dbnomics(parsed):
             return dbnomics.outlook_of(parsed)
         case {"data": {"dataSets": _} | {"dataflows": _} | {"structures": _} | {"dataStructures": _}}:
@@ -196,4 +208,5 @@ SOURCE = Source(
         f"one each April and October, in 2011 September, and in {WITHOUT_GDP} none with nominal GDP",
         bundled_answer, {WITHOUT_GDP: "the IMF published six series then, and no nominal GDP"},
     ),
+    mark=MARK,
 )  # fmt: skip

@@ -21,21 +21,22 @@ DATABASE_URL = "https://www.imf.org/en/Publications/WEO/weo-database"
 DESCRIBED = "gross domestic product, current prices"
 MAX_ROWS_BEFORE_HEADER = 20
 WORLD_NAME = "World"  # the control total, which the file of groups has
-# What a column is for, by the names that it has had. The portal names "COUNTRY.Name", and in its exports "COUNTRY.ID".
+# What a column is for, by the names that it has had. The portal names "COUNTRY.Name", in its exports "COUNTRY.ID"; R
+# writes points for spaces.
 COLUMNS = {
     "code": ("iso", "country.id", "weo country group code"),
     "name": ("country", "country.name", "country group name"),
     "series": ("series_code",),
-    "subject": ("weo subject code", "indicator.id"),
-    "described": ("subject descriptor", "indicator", "indicator.name"),
+    "subject": ("weo subject code", "weo.subject.code", "indicator.id"),
+    "described": ("subject descriptor", "subject.descriptor", "indicator", "indicator.name"),
     "units": ("units", "unit", "unit.name"),
     "scale": ("scale", "scale.name"),
-    "last_actual": ("estimates start after", "latest_actual_annual_data"),
+    "last_actual": ("estimates start after", "estimates.start.after", "latest_actual_annual_data"),
     "published": ("publication_date",),
 }
 WHOLE_UNITS = "units"
 SCALES = ("billions", "millions", "thousands", WHOLE_UNITS)
-_YEAR = re.compile(r"(?:19|20)\d\d")
+_YEAR = re.compile(r"X?((?:19|20)\d\d)")  # R puts an X before a number
 _COPYRIGHT = re.compile(r"World Economic Outlook Database\b", re.IGNORECASE)
 _A_COUNTRY = re.compile(r"[A-Z]{3}")
 
@@ -57,10 +58,16 @@ def layout_of(table: Table) -> _Layout | None:
     """Return a table's layout, or None if it is no file of the World Economic Outlook."""
     for number, row in enumerate(table[:MAX_ROWS_BEFORE_HEADER]):
         names = [cell.lstrip("\ufeff").strip('"').casefold() for cell in row]
-        years = {cell: place for place, cell in enumerate(row) if _YEAR.fullmatch(cell)}
+        years = {found[1]: place for place, cell in enumerate(row) if (found := _YEAR.fullmatch(cell))}
         columns = {what: names.index(name) for what, known in COLUMNS.items() for name in reversed(known)
                    if name in names}  # fmt: skip
-        if years and columns.keys() & {"name", "code", "series"} and columns.keys() & {"subject", "described"}:
+        is_ours = "country.code" not in names  # the World Bank's in R
+        if (
+            is_ours
+            and years
+            and columns.keys() & {"name", "code", "series"}
+            and columns.keys() & {"subject", "described"}
+        ):
             return _Layout(number, columns, years)
     return None
 

@@ -28,13 +28,17 @@ from gdp.sources.payloads import (
     shaped,
     today,
 )
-from gdp.sources.tabular_files import tables_in, tables_of
+from gdp.sources.tabular_files import kind_of_table, tables_in, tables_of
 from gdp.sources.world_bank import files
 from utils import MONTHS
 
 VARIABLE = "GDP_ETL_WORLD_BANK_URL"
 API_URL = "https://api.worldbank.org/v2"
 INDICATOR = "NY.GDP.MKTP.CD"
+MARK = (
+    f"{INDICATOR} in a column or as the name of one (World Bank; wbgapi: "
+    f"DataFrame('{INDICATOR}', index=['economy', 'series'], columns='time'))"
+)
 UNIT = "GDP (current US$)"  # the API's own words, for a row without them
 WORLD = "World"  # read like a country: the control total
 ROWS_A_PAGE = 1000  # larger pages have timed out
@@ -118,7 +122,7 @@ def _groups(base: str) -> list[str]:
 def detect(content: bytes) -> bool:
     """Return whether a content is an answer of the World Bank, or one of its files."""
     match json_in(content):
-        case [{"message": _}] | [{"page": _}, *_] | {"rows": _} | {"source": _}:
+        case [{"message": _}] | [{"page": _}, *_] | {"rows": _} | {"source": _} | [{"indicator": _, "country": _}, *_]:
             return True
     return files.is_xml(content) or any(files.layout_of(table) for table in tables_in(content))
 
@@ -126,13 +130,18 @@ def detect(content: bytes) -> bool:
 def read(page: Page, release: Month | None = None) -> Reading:
     """Return the records of an answer or a file; raises Refused for anything else, and for what is cut short."""
     if is_json(page.content):
-        return parse(read_json(page.content))
+        answer = read_json(page.content)
+        if isinstance(answer, list) and answer and isinstance(answer[0], dict) and "indicator" in answer[0]:
+            answer = {"lastupdated": _day_of_file(None, release), "rows": answer}  # without the part before its rows
+        return parse(answer)
     if files.is_xml(page.content):
         return parse(files.answer_of_xml(page.content))
     for table in tables_of(page.content):
         if answer := files.answer_of(table):
             return parse({**answer, "lastupdated": _day_of_file(answer["lastupdated"], release)})
-    raise Refused("it is no answer of the World Bank and none of its files")
+    kind = kind_of_table(page.content)
+    unnamed = f": it is {kind}, and its quantity and unit are not named, as by {MARK}" if kind else ""
+    raise Refused(f"it is no answer of the World Bank and none of its files{unnamed}")
 
 
 def _day_of_file(stated: str | None, release: Month | None) -> str:
@@ -310,4 +319,5 @@ def _day_of_version(number: str, label: str) -> str:
 SOURCE = Source(
     WORLD_BANK, WORLD_BANK.label, {VARIABLE: API_URL}, fetch, detect, read,
     Releases(versions_between, lambda version: {last_day(version)}, "those that /v2/sources/57/version lists"),
+    mark=MARK,
 )  # fmt: skip

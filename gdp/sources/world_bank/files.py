@@ -7,6 +7,7 @@ Columns say what they are: a country, an indicator, and a year a column; or a ye
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import zipfile
 import zlib
@@ -15,49 +16,76 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from gdp.sources import FILE_LIMIT_BYTES, Refused
-from gdp.sources.country_names import name_or_code
-from gdp.sources.payloads import day_of
-from gdp.sources.tabular_files import Table
+from gdp.sources.country_names import is_country, name_or_code
+from gdp.sources.payloads import day_of, is_absent
+from gdp.sources.tabular_files import PROBED_BYTES, Table, encoding_of
 from utils import Exit, StageError
 
 INDICATOR = "NY.GDP.MKTP.CD"
 NAME = "GDP (current US$)"
 ROWS_BEFORE_HEADER = 10
 NOTE_CELLS = 2  # of a line of notes: "Last Updated: 06/28/2024"
+TIME_COLUMN = f"{INDICATOR}:T"  # wbgapi's year beside a figure
+# What a column is for, by its names in files and libraries. Points and underscores in them are spaces here.
 COLUMNS = {
-    "country": ("country name", "country", "economy"),
-    "iso": ("country code", "iso3c"),
-    "code": ("indicator code", "series code", "series"),
-    "name": ("indicator name", "series name"),
-    "year": ("year", "date", "time"),
-    "value": ("value", INDICATOR.casefold()),
+    "country": ("country name", "country value", "country", "economy", "entity", "ref area"),
+    "iso": ("country code", "iso3c", "countryiso3code", "code", "economy"),
+    "code": ("indicator code", "series code", "indicatorid", "indicator id", "series"),
+    "name": ("indicator name", "series name", "indicator value"),
+    "year": ("year", "date", "time", "time period", "variable", "ny gdp mktp cd:t"),
+    "value": ("value", "obs value"),
+    "indicator": ("indicator",),  # a name, a code, or both as pandas writes an object
+    "power": ("unit mult",),  # of ten, in SDMX
+    "updated": ("lastupdated", "last updated"),
 }
-_YEAR = re.compile(r"(?:YR)?((?:19|20)\d\d)(?:\s*\[YR\1\])?(?:\.0)?")
+_VALUE = re.compile(r"(?:GDP \(current US\$\) ?)?\[?NY\.GDP\.MKTP\.CD\]?|GDP \(current US\$\)", re.IGNORECASE)
+_YEAR = re.compile(r"(?:X|YR)?((?:19|20)\d\d)(?:\s*\[YR\1\]|\.\.YR\1\.)?(?:\.0|-(?:01-01|12-31)(?:[T ]00:00:00)?)?")
+_ECONOMY = re.compile(r"(?:.+ \[)?([A-Z]{3})\]?")  # "FRA", or DataBank's "France [FRA]"
+_OBJECT = re.compile(r"\{'id': '(?P<id>[^']*)', 'value': (['\"])(?P<value>.*)\2\}")
 _UPDATED = re.compile(r"last\s+updated(?:\s+date)?\s*:?\s*", re.IGNORECASE)
 
 
 class Layout(NamedTuple):
-    """A table's layout: the row of its header, its columns by what they hold, and its columns of figures by year."""
+    """A table's layout: the row of its header, its columns by what they hold, by year and by country."""
 
     header: int
     columns: dict[str, int]
     years: dict[str, int]
+    countries: dict[str, int]
     is_of_one_indicator: bool  # its column of values is named by the indicator
 
 
 def layout_of(table: Table) -> Layout | None:
     """Return a table's layout, or None if it is no file of the World Bank."""
-    for number, row in enumerate(table[:ROWS_BEFORE_HEADER]):
-        names = [cell.strip().casefold() for cell in row]
-        columns = {
-            what: names.index(name) for what, known in COLUMNS.items() for name in reversed(known) if name in names
-        }
-        years = {found[1]: place for place, cell in enumerate(row) if (found := _YEAR.fullmatch(cell))}
-        is_named = INDICATOR.casefold() in names
-        has_figures = bool(years) or {"year", "value"} <= columns.keys()
-        if "country" in columns and has_figures and (is_named or columns.keys() & {"code", "name"}):
-            return Layout(number, columns, years, is_named)
+    return next((found for place in enumerate(table[:ROWS_BEFORE_HEADER]) if (found := _layout(*place))), None)
+
+
+def _layout(number: int, row: list[str]) -> Layout | None:
+    """Return the layout of a header, None for any other row."""
+    names = [re.sub(r"[._ ]+", " ", cell).strip().casefold() for cell in row]
+    columns = {what: names.index(name) for what, known in COLUMNS.items() for name in reversed(known) if name in names}
+    years = {found[1]: place for place, cell in enumerate(row) if (found := _YEAR.fullmatch(cell))}
+    named = next((place for place, cell in enumerate(row) if _VALUE.fullmatch(cell)), None)
+    if named is not None:
+        columns["value"] = named
+    if "obs value" in names and "ref area" not in names:
+        return None  # the IMF's SDMX
+    if years:
+        columns.pop("indicator", None)  # the IMF has it beside years
+    countries = _country_columns(row, columns) if not years and "country" not in columns else {}
+    has_figures = bool(years) or bool(countries) or ((named is not None or "year" in columns) and "value" in columns)
+    is_named = named is not None or bool(columns.keys() & {"code", "name", "indicator"})
+    if has_figures and is_named and (countries or "country" in columns):
+        return Layout(number, columns, years, countries, named is not None and not years)
     return None
+
+
+def _country_columns(row: list[str], columns: dict[str, int]) -> dict[str, int]:
+    """Return the columns that are named by a country, where a row is a year."""
+    rest = {cell: place for place, cell in enumerate(row) if place not in columns.values()}
+    codes = {found[1]: place for cell, place in rest.items() if (found := _ECONOMY.fullmatch(cell))}
+    named = codes | {cell: place for cell, place in rest.items() if place not in codes.values() and is_country(cell)}
+    return named if "year" in columns and any(map(is_country, named)) else {}
 
 
 def answer_of(table: Table) -> dict[str, Any] | None:
@@ -68,41 +96,64 @@ def answer_of(table: Table) -> dict[str, Any] | None:
     layout = layout_of(table)
     if layout is None:
         return None
-    other = 0
+    if not (layout.years or "year" in layout.columns):
+        raise Refused(f"it has {INDICATOR} of a year that nothing in it states; with wbgapi, ask for timeColumns=True")
+    others = 0
     rows: list[dict[str, Any]] = []
+    days = {_day_of(table)}
     for row in table[layout.header + 1 :]:
         if sum(map(bool, row)) <= NOTE_CELLS and len(row) <= NOTE_CELLS + len(layout.columns):
             continue  # blank, or a note at the end
-        if len(row) <= max([*layout.columns.values(), *layout.years.values()]):
+        if len(row) <= max([*layout.columns.values(), *layout.years.values(), *layout.countries.values()]):
             raise Refused(f"the row of {row[0][:40]} is cut short; fetch it again")
         found = list(_rows_of(row, layout))
         rows += found
-        other += not found
+        others += not found
+        if found and "updated" in layout.columns:
+            days.add(day_of(row[layout.columns["updated"]]))
     if not rows:
         raise Refused(f"it has {_others(table, layout)}, not {INDICATOR}")
-    return {"lastupdated": _day_of(table), "rows": rows, "others": other}
+    return {"lastupdated": max(filter(None, days), default=None), "rows": rows, "others": others}
 
 
 def _rows_of(row: list[str], layout: Layout) -> Iterator[dict[str, Any]]:
     """Yield the figures of a row of the indicator as the API has them."""
     cell = {what: row[place] for what, place in layout.columns.items()}
-    code = INDICATOR if layout.is_of_one_indicator else cell.get("code") or _code_of(cell.get("name", ""))
-    if code != INDICATOR:
+    named = cell.get("code") or cell.get("name") or cell.get("indicator", "")
+    if not layout.is_of_one_indicator and _code_of(named) != INDICATOR:
         return
-    country = name_or_code(cell["country"], cell.get("iso", ""))
-    about = {"country": {"value": country}, "indicator": {"value": cell.get("name") or NAME, "id": code}}
-    for year, place in layout.years.items():
-        yield {**about, "date": year, "value": row[place]}
-    if not layout.years and (found := _YEAR.fullmatch(cell["year"])):
-        yield {**about, "date": found[1], "value": cell["value"]}
+    about = {"indicator": {"value": cell.get("name") or NAME, "id": INDICATOR}}
+    year = _YEAR.fullmatch(cell.get("year", ""))
+    if cell.get("power", "0") not in ("", "0"):
+        raise Refused(f"its figures are in 10^{cell['power'][:9]} US dollars (UNIT_MULT); export it in whole dollars")
+    if year:
+        for country, place in layout.countries.items():
+            yield {**about, "country": {"value": country}, "date": year[1], "value": row[place]}
+    if layout.countries:
+        return
+    about["country"] = {"value": name_or_code(_part(cell["country"], "value"), cell.get("iso", ""))}
+    for of_year, place in layout.years.items():
+        yield {**about, "date": of_year, "value": row[place]}
+    if not layout.years and year:
+        yield {**about, "date": year[1], "value": cell["value"]}
+    elif not layout.years and cell["country"] and not is_absent(cell["value"]):
+        raise Refused(f"the row of {cell['country'][:40]} is of {cell['year'][:20]!r}, which is no year")
 
 
-def _code_of(name: str) -> str:
-    return INDICATOR if name == NAME else name
+def _part(cell: str, name: str) -> str:
+    """Return the id or the value in a cell with an object of the API, {'id': 'FR', 'value': 'France'}; or the cell."""
+    found = _OBJECT.fullmatch(cell)
+    return found[name] if found else cell
+
+
+def _code_of(named: str) -> str:
+    """Return an indicator's code: WB_WDI_NY_GDP_MKTP_CD is its name in SDMX."""
+    code = _part(named, "id")
+    return INDICATOR if code == NAME else code.removeprefix("WB_WDI_").replace("_", ".")
 
 
 def _others(table: Table, layout: Layout) -> str:
-    place = layout.columns.get("code", layout.columns.get("name", 0))
+    place = next((layout.columns[what] for what in ("code", "name", "indicator") if what in layout.columns), 0)
     names = dict.fromkeys(row[place] for row in table[layout.header + 1 :] if len(row) > place and row[place])
     return ", ".join(list(names)[:3]) or "no figure"
 
@@ -152,8 +203,8 @@ def answer_of_xml(content: bytes) -> list[Any]:
 # --- bulk files -------------------------------------------------------------------------------------------------------
 
 GZIP_MAGIC, ZIP_MAGIC = b"\x1f\x8b", b"PK\x03\x04"
-LINE_LIMIT_BYTES = 1_000_000  # a line of a bulk file has 1 kB
-STREAM_LIMIT_BYTES = 4_000_000_000  # unpacked; the World Development Indicators have 200 MB
+LINE_LIMIT = 1_000_000  # characters; a line of a bulk file has a thousand
+STREAM_LIMIT = 4_000_000_000  # characters, unpacked; the World Development Indicators have 200 million
 FEWEST_LINES = 100  # of the indicator: one a country
 
 
@@ -173,6 +224,8 @@ def bulk_content(path: Path) -> bytes | None:
         if magic.startswith(GZIP_MAGIC):  # it is cut short, so that its last bytes are not its size
             return None
         raise StageError(Exit.BAD_DATA, f"{path} is broken or locked: {error}; fetch it again") from None
+    except Refused as reason:
+        raise StageError(Exit.BAD_DATA, f"{path} is refused: {reason}; fetch it again, or save it in UTF-8") from None
 
 
 def _from_archive(path: Path) -> bytes | None:
@@ -186,25 +239,32 @@ def _from_archive(path: Path) -> bytes | None:
 
 def _lines_of_indicator(file: IO[bytes]) -> bytes | None:
     """Return the first lines of a stream, and those with the indicator; None if it has too few, or is no text."""
-    code = INDICATOR.encode()
-    kept: list[bytes] = []
+    kept: list[str] = []
     size = found = 0
-    for number, line in enumerate(_lines(file)):
-        has_code = code in line
-        if has_code or number < ROWS_BEFORE_HEADER:
-            kept.append(line)
-            found += has_code
-            size += len(line)
-        if size > FILE_LIMIT_BYTES:
-            return None
-    return b"".join(kept) if found >= FEWEST_LINES else None
+    file = io.BufferedReader(file)  # type: ignore[type-var]
+    encoding = encoding_of(file.peek(PROBED_BYTES))
+    if encoding == "utf-8-sig":
+        encoding = "latin-1"  # keeps the bytes as they are
+    try:
+        for number, line in enumerate(_lines(io.TextIOWrapper(file, encoding, newline="\n"))):
+            has_code = INDICATOR in line
+            if has_code or number < ROWS_BEFORE_HEADER:
+                kept.append(line)
+                found += has_code
+                size += len(line)
+            if size > FILE_LIMIT_BYTES:
+                return None
+    except UnicodeError:
+        if found:
+            raise Refused(f"it is cut short, or not the text in {encoding[:6].upper()} that it begins as") from None
+    return "".join(kept).encode("latin-1" if encoding == "latin-1" else "utf-8") if found >= FEWEST_LINES else None
 
 
-def _lines(file: IO[bytes]) -> Iterator[bytes]:
+def _lines(file: IO[str]) -> Iterator[str]:
     """Yield the lines of a stream, up to the first one that no bulk file has."""
     total = 0
-    while (line := file.readline(LINE_LIMIT_BYTES)) and total < STREAM_LIMIT_BYTES:
+    while (line := file.readline(LINE_LIMIT)) and total < STREAM_LIMIT:
         total += len(line)
-        if len(line) == LINE_LIMIT_BYTES:
+        if len(line) == LINE_LIMIT:
             return
         yield line
