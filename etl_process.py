@@ -31,8 +31,7 @@ from gdp.runtime import supervisor
 from gdp.runtime.run_log import record_run, run_log
 from gdp.runtime.script import Interruption, end
 from gdp.runtime.stage import answer, run_stage
-from gdp.runtime.supervisor import Account, Process
-from gdp.runtime.terminal import Viewer, shown_run
+from gdp.runtime.supervisor import Account, Process, Viewer, shown_run
 from utils import (
     Exit,
     StageError,
@@ -181,21 +180,21 @@ class Runner:
                     self._viewer.end(stage.name, self.outcomes[-1].words)
         finally:
             for process in self._processes.values():
-                supervisor.end(process)
+                supervisor.close_stage(process)
 
     def _started(self, stage: Stage) -> Process:
         assert run_log.lock is not None
         url = (self._options.database or default_database()).url
         secrets = {DATABASE_VARIABLE: url} if url else {}
-        return supervisor.start(stage.name, stage.arguments, run_log.lock, self._viewer, secrets)
+        return supervisor.start_stage(stage.name, stage.arguments, run_log.lock, self._viewer, secrets)
 
     def _take_turn(self, stage: Stage) -> None:
         process = self._processes[stage.name]
         self._viewer.begin(process)
         try:
-            account = supervisor.take_turn(process, self._options.timeout, self._options.monitor_interval)
+            account = supervisor.give_turn(process, self._options.timeout, self._options.monitor_interval)
         except Interruption as stopped:
-            self._record(stage, supervisor.stop(process, stopped.number))
+            self._record(stage, supervisor.stop_stage(process, stopped.number))
             raise
         self._record(stage, account)
 

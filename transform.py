@@ -21,7 +21,7 @@ from collections.abc import Callable
 from gdp.options import TRANSFORM, holds_lines, limits_of, parse, partition_maker
 from gdp.record_files import is_stream
 from gdp.remote_files import Where, check_folder, stands_for
-from gdp.runtime.rejects import rejected_file
+from gdp.runtime.output import rejected_file
 from gdp.runtime.run_log import run_log
 from gdp.runtime.script import end
 from gdp.runtime.stage import run_stage

@@ -37,8 +37,7 @@ from gdp.option_types import (
 from gdp.places import DATABASE_VARIABLE, database_named, file_named, without_credentials
 from gdp.record_files import STREAMS, is_stream
 from gdp.remote_files import PARTS, Where
-from gdp.runtime.machine import usable_cores
-from gdp.runtime.rejects import MAX_REJECTED_SHARE, Limits
+from gdp.runtime.output import MAX_REJECTED_SHARE, Limits, usable_cores
 
 if TYPE_CHECKING:
     from gdp.scale.partitioned_output import Run

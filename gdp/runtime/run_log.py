@@ -13,10 +13,10 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from gdp.remote_files import Where
-from gdp.runtime.machine import own_peak_memory_mb
 from utils import Exit, StageError, append_line, append_log, from_here, printable, read_bytes, runs_file
 
 MOST_WARNINGS, MOST_CHARACTERS = 100, 500  # of a run in log/runs.jsonl, and of each warning
@@ -35,21 +35,21 @@ class RunLog:
 
     def begin(self, stage: str, quiet: bool = False) -> None:
         """Start the log of a stage; `quiet` keeps steps off the screen."""
-        self.stage = stage
-        self.quiet = quiet
+        self.stage, self.quiet = stage, quiet
         self.warnings: list[str] = []
         self.facts: dict[str, Any] = {"warnings": self.warnings}
         self.lock: int | None = None
         self.settled = False
+        self.progress_descriptor: int | None = None  # of the process that started this one, where it shows progress
         self._previous_warnings: list[str] | None = None
-        self._progress_descriptor: int | None = None
 
     def detail(self, message: str) -> None:
         """Write a line to the log only; raises StageError (74) until the output is in place."""
+        line = f"[{self.stage}] {message}"
         if self.settled:
-            self.attempt(lambda: append_log(f"[{self.stage}] {message}"))
+            self.attempt(lambda: append_log(line))
         else:
-            append_log(f"[{self.stage}] {message}")
+            append_log(line)
 
     def attempt(self, work: Callable[[], None]) -> None:
         """Do optional work after the output is in place; its failure is a warning."""
@@ -78,7 +78,7 @@ class RunLog:
 
     def _is_repeated(self, message: str) -> bool:
         if self._previous_warnings is None:
-            self._previous_warnings = warnings_of_last_run(self.stage)
+            self._previous_warnings = _warnings_of_last_run(self.stage)
         return message[:MOST_CHARACTERS] in self._previous_warnings
 
     def _print(self, text: str) -> None:
@@ -97,37 +97,21 @@ class RunLog:
         """Mark the output as in place: nothing undoes it any more, so a line that cannot be logged is a warning."""
         self.settled = True
 
-    @property
-    def sends_progress(self) -> bool:
-        """Return whether the process that started this one shows its progress."""
-        return self._progress_descriptor is not None
-
-    def send_progress_to(self, descriptor: int) -> None:
-        """Send progress to an open descriptor from now on."""
-        self._progress_descriptor = descriptor
-
-    def send_progress(self, done: int, total: int, what: str, seconds_left: float) -> None:
-        """Send the progress to the process that shows it, if there is one."""
-        if self._progress_descriptor is not None:
-            progress = json.dumps({"progress": [done, total, what, seconds_left]}).encode() + b"\n"
-            with contextlib.suppress(OSError):
-                os.write(self._progress_descriptor, progress)
-
     def stop(self, number: int) -> int:
         """Report that a signal ends this run; return the exit code."""
         name = signal.Signals(number).name
-        self.facts |= {"signal": name, "error": f"{_ENDINGS.get(name, 'ended')} by {name}"}
-        self._print(self.facts["error"])
-        with contextlib.suppress(StageError):
-            self.detail(self.facts["error"])
-        return 128 + number
+        self.facts["signal"] = name
+        return self._end(128 + number, f"{_ENDINGS.get(name, 'ended')} by {name}")
 
     def fail(self, code: int, message: str) -> int:
         """Report a failure, also where the log cannot be written; return the exit code."""
+        return self._end(code, message, "error: ")
+
+    def _end(self, code: int, message: str, before: str = "") -> int:
         self.facts["error"] = message
-        self._print(f"error: {printable(message)}")
+        self._print(before + printable(message))
         with contextlib.suppress(StageError):
-            self.detail(f"error: {message}")
+            self.detail(before + message)
         return code
 
 
@@ -137,6 +121,9 @@ run_log = RunLog()
 # --- log/runs.jsonl ---------------------------------------------------------------------------------------------------
 
 
+KIB_IN_MIB, MIB = 1024, 2**20
+
+
 class Usage(NamedTuple):
     """What a process used: its start, its wall time, its CPU times, and its peak memory."""
 
@@ -144,6 +131,23 @@ class Usage(NamedTuple):
     wall_s: float
     usage: resource.struct_rusage
     peak_memory_mb: float
+
+
+def peak_memory_mb(usage: resource.struct_rusage) -> float:
+    """Return the peak memory in a usage, in MiB: macOS counts bytes, others KiB."""
+    return usage.ru_maxrss / (MIB if sys.platform == "darwin" else KIB_IN_MIB)
+
+
+def _own_peak_memory_mb(usage: resource.struct_rusage) -> float:
+    """Return the most memory that this program has had, in MiB.
+
+    Linux's getrusage counts the memory of the program that started it, too; /proc, where there is one, does not.
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return int(status.partition("VmHWM:")[2].split()[0]) / KIB_IN_MIB
+    except (OSError, ValueError, IndexError):
+        return peak_memory_mb(usage)
 
 
 def record_run(stage: str, used: Usage, code: int, facts: dict[str, Any]) -> None:
@@ -164,8 +168,8 @@ def record_run(stage: str, used: Usage, code: int, facts: dict[str, Any]) -> Non
 def record_own_run(started: datetime, wall_s: float, code: int) -> None:
     """Record this process's run in log/runs.jsonl, if that can be written."""
     with contextlib.suppress(StageError):
-        usage = Usage(started, wall_s, resource.getrusage(resource.RUSAGE_SELF), own_peak_memory_mb())
-        record_run(run_log.stage, usage, code, run_log.facts)
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        record_run(run_log.stage, Usage(started, wall_s, usage, _own_peak_memory_mb(usage)), code, run_log.facts)
 
 
 def read_runs() -> tuple[list[Run], int]:
@@ -193,7 +197,7 @@ def _run_in(line: bytes) -> Run | None:
     return run if is_run else None
 
 
-def warnings_of_last_run(stage: str) -> list[str]:
+def _warnings_of_last_run(stage: str) -> list[str]:
     """Return the warnings of a stage's last run; none where no run is recorded or the file cannot be read."""
     try:
         with runs_file().open("rb") as file:

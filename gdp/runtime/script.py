@@ -1,4 +1,4 @@
-"""How a script begins and ends: before its imports, at a signal, and at its exit.
+"""How a script begins and ends: before its imports, at a signal, where memory is refused, and at its exit.
 
 `start` is called before a script's other imports, and so this module imports almost nothing itself.
 """
@@ -22,16 +22,11 @@ WITH_PASSWORD = r"(?i)\s*postgres(?:ql)?:(?://[^/?#]*:[^/?#]*@|.*[?&][^=]*passwo
 
 
 class Interruption(BaseException):
-    """A signal has arrived: the program is to end, and its end to be recorded."""
+    """A signal: the program is to end, and its end to be recorded. `code` is 128 and the signal's number."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
-        self.number = number
-
-    @property
-    def code(self) -> int:
-        """Return the exit code: 128 and the signal's number, as shells count."""
-        return 128 + self.number
+        self.number, self.code = number, 128 + number
 
 
 # --- the beginning ----------------------------------------------------------------------------------------------------
@@ -41,45 +36,12 @@ def start() -> None:
     """Prepare a script whose imports are still to come: they may fail, or be interrupted."""
     if sys.platform == "win32":
         sys.exit(f"error: cannot start {sys.argv[0]}: {WINDOWS}")
-    catch_signals()
+    _catch_signals()
     sys.excepthook = _end_in_one_line
-    hide_password()
+    _hide_password()
 
 
-def hide_password() -> None:
-    """Start again with the database's URL in the environment if it has a password, as `ps` shows all arguments."""
-    arguments, url = without_database(sys.argv[1:])
-    if url and is_secret(url):
-        from gdp.places import DATABASE_VARIABLE
-
-        command = [*sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1], *arguments]
-        os.execve(sys.executable, command, {**os.environ, DATABASE_VARIABLE: url})
-
-
-def is_secret(url: str) -> bool:
-    """Return whether a database's URL has a password."""
-    import re
-
-    return re.match(WITH_PASSWORD, url) is not None
-
-
-def without_database(arguments: list[str]) -> tuple[list[str], str]:
-    """Return the arguments without --database, and its value; "" where it is not given."""
-    others, value, is_next = [], "", False
-    for argument in arguments:
-        name, equals, text = argument.partition("=")
-        if is_next:
-            value, is_next = argument, False
-        elif name != "--database":
-            others.append(argument)
-        elif equals:
-            value = text
-        else:
-            is_next = True
-    return others, value
-
-
-def catch_signals() -> None:
+def _catch_signals() -> None:
     """Let SIGHUP, SIGINT and SIGTERM raise Interruption, unless one is ignored already, as by nohup."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -97,6 +59,65 @@ def ignore_signals() -> None:
     """Ignore from now on the signals that are caught; in a process that only calls a stage they are its own."""
     for number in _caught:
         signal.signal(number, signal.SIG_IGN)
+
+
+def _hide_password() -> None:
+    """Start again with the database's URL in the environment if it has a password, as `ps` shows all arguments."""
+    import re
+
+    url, others, arguments = "", [], iter(sys.argv[1:])
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if name == "--database":
+            url = value if equals else next(arguments, url)
+        else:
+            others.append(argument)
+    if re.match(WITH_PASSWORD, url):
+        from gdp.places import DATABASE_VARIABLE
+
+        command = [*sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1], *others]
+        os.execve(sys.executable, command, {**os.environ, DATABASE_VARIABLE: url})
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+MIB = 2**20
+CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+NO_LIMIT_BYTES = 2**60  # what version 1 of cgroups shows where there is none is a little less than 2**63
+# in the words of the loader of shared libraries, of threading, and of libraries that wrap an error
+_NO_MEMORY = ("failed to map segment", "annot allocate memory", "can't start new thread")
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Return whether the system refused memory: by the kind or the words of an error, or of what caused it."""
+    import errno
+
+    while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            return True
+        if any(words in str(error) for words in _NO_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def memory_problem() -> str:
+    """Return the message where the system refused memory: which limit there is, and how to raise it."""
+    import contextlib
+    import resource
+
+    limits = {
+        "`ulimit -v`": resource.getrlimit(resource.RLIMIT_AS)[0],
+        "`ulimit -d`": resource.getrlimit(resource.RLIMIT_DATA)[0],
+    }
+    for path in CGROUP_LIMITS:
+        with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii") as file:  # "max" is no number
+            limits["the cgroup"] = int(file.read())
+    known = {name: limit for name, limit in limits.items() if 0 <= limit < NO_LIMIT_BYTES}
+    if not known:
+        return "not enough memory; end other programs, or use --workers 1, then run again"
+    name, limit = min(known.items(), key=lambda item: item[1])
+    return f"not enough memory: {name} allows {limit / MIB:,.0f} MiB; raise it, or use --workers 1, then run again"
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------
@@ -118,29 +139,27 @@ def _end_in_one_line(kind: type[BaseException], error: BaseException, traceback:
 
     name = os.path.basename(sys.argv[0]).removesuffix(".py")  # noqa: PTH119 - pathlib may be what is missing
     if isinstance(error, Interruption):
-        end(_record_stop(name, error))
-    if isinstance(error, MemoryError | ImportError):
-        from gdp.runtime.machine import is_out_of_memory, memory_problem
+        _record_stop(name, error)
+        end(error.code)
+    if not isinstance(error, MemoryError | ImportError):
+        sys.__excepthook__(kind, error, traceback)
+        return
+    if is_out_of_memory(error):
+        code, problem = Exit.NO_RESOURCES, memory_problem()
+    else:
+        other = "" if isinstance(error, ModuleNotFoundError) else "another version may be in the way: "
+        code, problem = Exit.BAD_DATA, f"{error}; {other}{PACKAGES}"
+    sys.stderr.write(f"[{name}] error: cannot start: {problem}\n")
+    end(code)
 
-        if is_out_of_memory(error):
-            sys.stderr.write(f"[{name}] error: cannot start: {memory_problem()}\n")
-            end(Exit.NO_RESOURCES)
-        remedy = PACKAGES if issubclass(kind, ModuleNotFoundError) else f"another version may be in the way: {PACKAGES}"
-        sys.stderr.write(f"[{name}] error: cannot start: {error}; {remedy}\n")
-        end(Exit.BAD_DATA)
-    sys.__excepthook__(kind, error, traceback)
 
-
-def _record_stop(name: str, stopped: Interruption) -> int:
-    """Record that a signal ended this script before its work began; return the exit code."""
+def _record_stop(name: str, stopped: Interruption) -> None:
+    """Record that a signal ended this script before its work began, unless it is a stage that has had no turn."""
     from datetime import datetime, timezone
 
     from gdp.runtime.run_log import record_own_run, run_log
 
-    if (
-        DESCRIPTORS_VARIABLE not in os.environ
-    ):  # else it is a stage that has had no turn, and there is nothing to record
+    if DESCRIPTORS_VARIABLE not in os.environ:
         run_log.begin(name.removesuffix("_process"))
         run_log.stop(stopped.number)
         record_own_run(datetime.now(timezone.utc), 0.0, stopped.code)
-    return stopped.code

@@ -14,16 +14,19 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import NamedTuple, TextIO
 
-from gdp.runtime.machine import is_out_of_memory, memory_problem
 from gdp.runtime.run_log import record_own_run, run_log
-from gdp.runtime.script import DESCRIPTORS_VARIABLE, PACKAGES, Interruption, ignore_signals
+from gdp.runtime.script import (
+    DESCRIPTORS_VARIABLE,
+    PACKAGES,
+    Interruption,
+    ignore_signals,
+    is_out_of_memory,
+    memory_problem,
+)
 from utils import Exit, StageError, file_problem, log_file, take_lock
 
 LIVE_VARIABLE = "GDP_ETL_LIVE"  # set where the progress is to be sent along with the facts, as somebody watches
 STDIN_DESCRIPTOR, STDOUT_DESCRIPTOR, STDERR_DESCRIPTOR = 0, 1, 2
-
-
-# --- its turn ---------------------------------------------------------------------------------------------------------
 
 
 class Descriptors(NamedTuple):
@@ -34,71 +37,60 @@ class Descriptors(NamedTuple):
     lock: int
 
 
-def handed_descriptors() -> Descriptors | None:
-    """Return what etl_process.py handed to this stage, or None where a person or cron started it."""
-    descriptors = os.environ.pop(DESCRIPTORS_VARIABLE, None)
-    return Descriptors(*map(int, descriptors.split(","))) if descriptors else None
-
-
-def wait_for_turn(handed: Descriptors) -> bool:
-    """Wait for the turn, and return whether it came; if etl_process.py ends later, so does this process."""
-    try:
-        if os.read(handed.turn, 1) != b"\n":
-            return False
-    except Interruption:
-        return False
-
-    def leave_when_alone() -> None:
-        os.read(handed.turn, 1)
-        os._exit(Exit.TERMINATED)  # as safe as any kill, and the next run need not wait for this process
-
-    threading.Thread(target=leave_when_alone, daemon=True).start()
-    return True
-
-
-# --- a run ------------------------------------------------------------------------------------------------------------
-
-
 def run_stage(work: Callable[[], None], wait_s: float = 0) -> int:
     """Run a stage's work under the lock, between its start and end lines in the log; return its exit code."""
-    open_standard_streams()
-    handed = handed_descriptors()
+    _open_standard_streams()
+    text = os.environ.pop(DESCRIPTORS_VARIABLE, None)
+    handed = Descriptors(*map(int, text.split(","))) if text else None  # none where a person or cron started it
     try:
-        if handed and not wait_for_turn(handed):
+        if handed and not _wait_for_turn(handed.turn):
             return Exit.TERMINATED
     except Interruption as stopped:  # of a stage that has had no turn there is nothing to record
         return stopped.code
     if handed and os.environ.pop(LIVE_VARIABLE, None):
-        run_log.send_progress_to(handed.facts)
+        run_log.progress_descriptor = handed.facts
     started, began = datetime.now(timezone.utc), time.monotonic()
 
     def begin() -> None:
         run_log.lock = handed.lock if handed else take_lock(wait_s)
         run_log.detail("start")
 
-    code = outcome(begin, work)
+    code = _outcome(begin, work)
     ignore_signals()  # what is left is to record the end
     seconds = time.monotonic() - began
     if code == Exit.DONE:
-        code = outcome(lambda: run_log.detail(f"end: done after {seconds:.2f} s"))
+        code = _outcome(lambda: run_log.detail(f"end: done after {seconds:.2f} s"))
     else:
         with contextlib.suppress(StageError):  # the log itself may be what cannot be written
             run_log.detail(f"end: failed, exit {code:d}, after {seconds:.2f} s")
     if handed:
         with contextlib.suppress(OSError):
-            os.write(handed.facts, json.dumps(run_log.facts).encode())
+            os.write(handed.facts, json.dumps(run_log.facts).encode() + b"\n")
     else:
         record_own_run(started, seconds, code)
     return code
 
 
+def _wait_for_turn(turn: int) -> bool:
+    """Wait for the turn, and return whether it came; if etl_process.py ends later, so does this process."""
+    if os.read(turn, 1) != b"\n":
+        return False
+
+    def leave_when_alone() -> None:
+        os.read(turn, 1)
+        os._exit(Exit.TERMINATED)  # as safe as any kill, and the next run need not wait for this process
+
+    threading.Thread(target=leave_when_alone, daemon=True).start()
+    return True
+
+
 def answer(work: Callable[[], None]) -> int:
     """Answer a question, which changes nothing and so needs no lock and no lines in the log; return the exit code."""
-    open_standard_streams()
-    return outcome(work)
+    _open_standard_streams()
+    return _outcome(work)
 
 
-def outcome(*steps: Callable[[], None]) -> int:
+def _outcome(*steps: Callable[[], None]) -> int:
     """Take the steps; return the exit code, after the one line that explains a failure."""
     try:
         for step in steps:
@@ -124,8 +116,8 @@ def _explained(error: Exception) -> StageError:
         return file_problem(error.filename or "to standard output", error, "use" if error.filename else "write")
     import traceback
 
-    for line in "".join(traceback.format_exception(error)).splitlines():
-        with contextlib.suppress(StageError):
+    with contextlib.suppress(StageError):
+        for line in "".join(traceback.format_exception(error)).splitlines():
             run_log.detail(line)
     return StageError(Exit.FAULT, f"this is a bug: {error!r}; please report it with {log_file()}")
 
@@ -136,7 +128,7 @@ def _explained(error: Exception) -> StageError:
 class _ForgivingStream(io.TextIOWrapper):
     """A standard stream whose reader may go away: what is written later goes nowhere, and nothing fails."""
 
-    def __init__(self, descriptor: int, forgiven: tuple[type[OSError], ...], like: TextIO | None) -> None:
+    def __init__(self, descriptor: int, forgiven: type[OSError], like: TextIO | None) -> None:
         raw = open(descriptor, "wb", closefd=False)  # noqa: SIM115 - it lasts as long as the process
         encoding = like.encoding if like else "utf-8"
         # a name that the locale cannot write must not fail a run
@@ -144,7 +136,6 @@ class _ForgivingStream(io.TextIOWrapper):
         self._descriptor, self._forgiven = descriptor, forgiven
 
     def write(self, text: str) -> int:
-        """Write a text."""
         try:
             return super().write(text)
         except self._forgiven:
@@ -152,7 +143,6 @@ class _ForgivingStream(io.TextIOWrapper):
             return len(text)
 
     def flush(self) -> None:
-        """Write what is still in the buffer."""
         try:
             super().flush()
         except self._forgiven:
@@ -165,7 +155,7 @@ class _ForgivingStream(io.TextIOWrapper):
         super().flush()
 
 
-def open_standard_streams() -> None:
+def _open_standard_streams() -> None:
     """Make the standard streams safe to write to, and open those that were closed when this process was started.
 
     A message that nobody reads is in the log; a result that nobody reads is no failure, but one for a full disk is.
@@ -176,6 +166,6 @@ def open_standard_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one, and no later file does
     if sys.stdout is sys.__stdout__ and not isinstance(sys.stdout, _ForgivingStream):
-        sys.stdout = sys.__stdout__ = _ForgivingStream(STDOUT_DESCRIPTOR, (BrokenPipeError,), sys.stdout)  # type: ignore[misc]
+        sys.stdout = sys.__stdout__ = _ForgivingStream(STDOUT_DESCRIPTOR, BrokenPipeError, sys.stdout)  # type: ignore[misc]
     if sys.stderr is sys.__stderr__ and not isinstance(sys.stderr, _ForgivingStream):
-        sys.stderr = sys.__stderr__ = _ForgivingStream(STDERR_DESCRIPTOR, (OSError,), sys.stderr)  # type: ignore[misc]
+        sys.stderr = sys.__stderr__ = _ForgivingStream(STDERR_DESCRIPTOR, OSError, sys.stderr)  # type: ignore[misc]

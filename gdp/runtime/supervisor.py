@@ -1,4 +1,4 @@
-"""A stage's process under supervision: started ahead, given its turn, sampled, ended when it hangs, accounted for."""
+"""A run's stages as processes: started ahead, given their turn, sampled, ended when they hang, and shown at work."""
 
 from __future__ import annotations
 
@@ -10,71 +10,78 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
-from typing import Any, NamedTuple, Protocol
+from resource import struct_rusage
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from gdp.runtime.machine import peak_memory_mb
-from gdp.runtime.run_log import Usage, run_log
+from gdp.runtime.run_log import Usage, peak_memory_mb, run_log
 from gdp.runtime.script import DESCRIPTORS_VARIABLE
-from utils import PROJECT, Exit, StageError, home
+from gdp.runtime.stage import LIVE_VARIABLE
+from utils import PROJECT, Exit, StageError, home, percent, printable
+
+if TYPE_CHECKING:
+    import psutil
+    from rich.console import Console
+    from rich.table import Table
 
 FIRST_SAMPLE_S = 1.0  # a run of one page is shorter; sampling must not cost it anything
 GRACE_S = 5.0  # between SIGTERM and SIGKILL
+LAST_WORDS_S = 1.0  # how long to wait for the last lines of a stage that has ended, if a child of it lives on
 LOW_DISK_MB = 200  # a year of pages takes 20 MB, the database as much; SQLite wants room for a copy
 LOW_MEMORY_MB = 300  # transform with pandas takes 100 MB
 MB = 1_000_000
-PROGRESS = b'{"progress":'
 
 
 class Process:
-    """A stage's process, our ends of its pipes, and what came through the pipe of its facts.
+    """A stage's process, our end of the pipe of its turn, and what it sent or printed so far.
 
-    Whoever shows its progress reads that pipe in another thread.
+    `progress` is how many of how many, of what, and the seconds left. The last that it sends is its facts.
     """
 
-    def __init__(self, name: str, popen: subprocess.Popen[bytes], turn: int, facts: int) -> None:
+    def __init__(self, name: str, popen: subprocess.Popen[bytes], turn: int) -> None:
         self.name, self.popen, self.turn = name, popen, turn
-        self.facts: int | None = facts
-        self.received = bytearray()
-        self.lock = threading.RLock()
-        self.over = threading.Event()
+        self.progress: tuple[int, int, str, float] | None = None
+        self.facts: dict[str, Any] = {}
+        self.printed = bytearray()
+        self.over, self.timed_out = threading.Event(), False
         self.started, self.began = datetime.now(timezone.utc), time.monotonic()
+        self._readers: list[threading.Thread] = []
+        self._ended: tuple[int, int, struct_rusage] | None = None
 
-    def lines(self) -> list[bytes]:
-        """Return the lines received so far: progress, and at the end the facts."""
-        with self.lock, contextlib.suppress(OSError):
-            if self.facts is not None:
-                os.set_blocking(self.facts, False)  # a child that a killed stage left behind may hold the other end
-                while more := os.read(self.facts, 65_536):
-                    self.received.extend(more)
-        return bytes(self.received).splitlines()
+    def read(self, stream: IO[bytes] | None, take: Callable[[bytes], Any]) -> None:
+        """Let a thread take each line of a stream, if there is one."""
 
-    def progress(self) -> tuple[int, int, str, float] | None:
-        """Return the stage's progress: how many of how many, of what, and the seconds left."""
-        with self.lock:
-            lines = [line for line in self.lines() if line.startswith(PROGRESS)]
-            if not lines:
-                return None
-            self.received[:] = lines[-1] + b"\n" + bytes(self.received).rpartition(lines[-1] + b"\n")[2]
-        done, total, what, seconds_left = json.loads(lines[-1])["progress"]
-        return done, total, what, seconds_left
+        def take_all(lines: IO[bytes]) -> None:
+            with lines:
+                for line in lines:
+                    take(line)
 
-    def close(self) -> None:
-        """Close our end of the facts' pipe."""
-        with self.lock:
-            if self.facts is not None:
-                os.close(self.facts)
-            self.facts = None
+        if stream:
+            self._readers.append(threading.Thread(target=take_all, args=(stream,), daemon=True))
+            self._readers[-1].start()
 
+    def receive(self, line: bytes) -> None:
+        """Take a line of the pipe that is for progress and facts."""
+        with contextlib.suppress(ValueError):  # a kill cut it short
+            sent = json.loads(line)
+            if sent.keys() == {"progress"}:
+                self.progress = tuple(sent["progress"])
+            else:
+                self.facts = sent
 
-class Viewer(Protocol):
-    """Whoever shows what a stage's process prints."""
-
-    def streams(self) -> dict[str, Any]:
-        """Return the arguments of Popen that name the process's standard streams and its environment."""
-
-    def follow(self, process: Process) -> None:
-        """Read what a process prints."""
+    def account(self) -> Account:
+        """Wait for its end and its last words, and return how it ended."""
+        self._ended = self._ended or os.wait4(self.popen.pid, 0)
+        self.over.set()
+        _, status, rusage = self._ended
+        code = self.popen.returncode = os.waitstatus_to_exitcode(status)
+        for reader in self._readers:
+            reader.join(LAST_WORDS_S)
+        usage = Usage(self.started, time.monotonic() - self.began, rusage, peak_memory_mb(rusage))
+        killed_by = -code if code < 0 else None
+        # 128 and the signal's number, as shells count
+        return Account(128 - code if killed_by else code, killed_by, usage, self.facts, self.timed_out)
 
 
 class Account(NamedTuple):
@@ -87,87 +94,68 @@ class Account(NamedTuple):
     timed_out: bool
 
 
-def start(name: str, arguments: list[str], lock: int, viewer: Viewer, secrets: dict[str, str]) -> Process:
+def start_stage(name: str, arguments: list[str], lock: int, viewer: Viewer, secrets: dict[str, str]) -> Process:
     """Start a stage's process in a group of its own; it waits for its turn. Raises StageError (71) when it cannot.
 
     `secrets` go into its environment, as everybody may see its arguments.
     """
-    handed: list[int] = []
-    ours: list[int] = []
+    pipes: list[int] = []  # of its turn: to read, to write; of its facts: to read, to write
     try:
-        for mine in (1, 0):  # of the first pipe we keep the end to write, of the second the end to read
-            pipe = os.pipe()
-            ours.append(pipe[mine])
-            handed.append(pipe[1 - mine])
+        pipes += os.pipe()
+        pipes += os.pipe()
+        handed = [pipes[0], pipes[3], lock]
         streams = viewer.streams()
         environment = {
             "OPENBLAS_NUM_THREADS": "1",  # numpy's threads are of no use to 600 figures, and cost their start
             **os.environ, **streams.pop("env", {}), **secrets,
-            DESCRIPTORS_VARIABLE: ",".join(map(str, [*handed, lock])),
+            DESCRIPTORS_VARIABLE: ",".join(map(str, handed)),
         }  # fmt: skip
-        popen = subprocess.Popen(
-            [sys.executable, str(PROJECT / f"{name}.py"), *arguments],
-            env=environment, pass_fds=[*handed, lock], process_group=0, **streams,
-        )  # fmt: skip
+        command = [sys.executable, str(PROJECT / f"{name}.py"), *arguments]
+        popen = subprocess.Popen(command, env=environment, pass_fds=handed, process_group=0, **streams)
     except OSError as error:
-        for descriptor in ours:
+        for descriptor in pipes:
             os.close(descriptor)
         problem = f"cannot start {name}.py: {error.strerror}; end other programs, or raise `ulimit -n` and `ulimit -u`"
         raise StageError(Exit.NO_RESOURCES, f"{problem}, then run again") from error
-    finally:
-        for descriptor in handed:
-            os.close(descriptor)
-    process = Process(name, popen, ours[0], ours[1])
-    viewer.follow(process)
+    os.close(pipes[0])
+    os.close(pipes[3])
+    process = Process(name, popen, pipes[1])
+    process.read(os.fdopen(pipes[2], "rb"), process.receive)
+    process.read(popen.stderr, viewer.show)
+    process.read(popen.stdout, process.printed.extend)
     return process
 
 
-def take_turn(process: Process, timeout_s: float | None, interval_s: float) -> Account:
+def give_turn(process: Process, timeout_s: float | None, interval_s: float) -> Account:
     """Give a stage its turn and wait for its end, sampling its resources; end its group after `timeout_s`."""
     process.started, process.began = datetime.now(timezone.utc), time.monotonic()
-    timed_out = threading.Event()
 
     def end_at_timeout() -> None:
         if timeout_s is not None and not process.over.wait(timeout_s):
-            timed_out.set()
-            end_group(process, signal.SIGTERM)
+            process.timed_out = True
+            _end_group(process, signal.SIGTERM)
 
     for watcher in (end_at_timeout, lambda: _sample(process, interval_s)):
         threading.Thread(target=watcher, daemon=True).start()
     with contextlib.suppress(BrokenPipeError):  # it ended before its turn, and its exit code shows why
         os.write(process.turn, b"\n")
-    return _account(process, timed_out)
+    return process.account()
 
 
-def stop(process: Process, number: int) -> Account:
-    """End a stage at work and its group, by the signal that is to end the run; return how it ended."""
-    threading.Thread(target=end_group, args=(process, number), daemon=True).start()
-    return _account(process, threading.Event())
+def stop_stage(process: Process, number: int) -> Account:
+    """End a stage and its group by a signal; return how it ended."""
+    threading.Thread(target=_end_group, args=(process, number), daemon=True).start()
+    return process.account()
 
 
-def _account(process: Process, timed_out: threading.Event) -> Account:
-    """Wait for a process, and return how it ended."""
-    _, status, rusage = os.wait4(process.popen.pid, 0)
-    process.over.set()
-    returncode = process.popen.returncode = os.waitstatus_to_exitcode(status)
-    usage = Usage(process.started, time.monotonic() - process.began, rusage, peak_memory_mb(rusage))
-    killed_by = -returncode if returncode < 0 else None
-    # 128 and the signal's number, as shells count
-    return Account(
-        returncode if returncode >= 0 else 128 - returncode, killed_by, usage, _facts_of(process), timed_out.is_set()
-    )
+def close_stage(process: Process) -> None:
+    """End a stage that may still be there, and close our end of its pipe."""
+    os.close(process.turn)
+    if process.popen.returncode is None:
+        stop_stage(process, signal.SIGTERM)
 
 
-def _facts_of(process: Process) -> dict[str, Any]:
-    lines = process.lines()
-    try:
-        facts: dict[str, Any] = json.loads(lines[-1]) if lines and not lines[-1].startswith(PROGRESS) else {}
-    except ValueError:
-        return {}
-    return facts
-
-
-def end_group(process: Process, number: int) -> None:
+def _end_group(process: Process, number: int) -> None:
     """Send a signal to a stage and all that it started, and SIGKILL when they have not ended within GRACE_S."""
     # a suspended process gets a signal only when it continues
     for numbers, patience_s in (((number, signal.SIGCONT), GRACE_S), ((signal.SIGKILL,), 0.0)):
@@ -176,16 +164,6 @@ def end_group(process: Process, number: int) -> None:
                 os.killpg(process.popen.pid, one)
         if process.over.wait(patience_s):
             return
-
-
-def end(process: Process) -> None:
-    """End a stage's process that may still be there, and wait for it; close our ends of its pipes."""
-    os.close(process.turn)
-    if process.popen.returncode is None:
-        threading.Thread(target=end_group, args=(process, signal.SIGTERM), daemon=True).start()
-        process.popen.wait()
-        process.over.set()
-    process.close()
 
 
 # --- resources --------------------------------------------------------------------------------------------------------
@@ -201,16 +179,21 @@ def _sample(process: Process, interval_s: float) -> None:
         stage = psutil.Process(process.popen.pid)
         stage.cpu_percent()
         while not process.over.wait(interval_s):
-            group = [stage, *stage.children(recursive=True)]
-            memory = sum(one.memory_info().rss for one in group) / MB
+            memory, count = _memory_mb(stage)
             free = psutil.virtual_memory().available / MB
-            used = f"cpu {stage.cpu_percent():.0f} %, memory {memory:.0f} MB in {len(group)} processes"
+            used = f"cpu {stage.cpu_percent():.0f} %, memory {memory:.0f} MB in {count} processes"
             run_log.detail(
                 f"resources: {process.name} {used}; free: memory {free:.0f} MB, disk {free_disk_mb():.0f} MB"
             )
             if free < LOW_MEMORY_MB:
                 run_log.warn(f"only {free:.0f} MB of memory are free, under {LOW_MEMORY_MB}; end other programs")
             warn_of_low_disk()
+
+
+def _memory_mb(stage: psutil.Process) -> tuple[float, int]:
+    """Return the memory of a stage and its children, in MB, and their number."""
+    group = [stage, *stage.children(recursive=True)]
+    return sum(one.memory_info().rss for one in group) / MB, len(group)
 
 
 def free_disk_mb() -> float:
@@ -231,3 +214,184 @@ def log_usage(name: str, used: Usage) -> None:
     cpu = f"user {used.usage.ru_utime:.2f} s, system {used.usage.ru_stime:.2f} s"
     peak = f"peak memory {used.peak_memory_mb:.0f} MB"
     run_log.detail(f"resources: {name} wall {used.wall_s:.2f} s, {cpu}, {peak}; free disk {free_disk_mb():.0f} MB")
+
+
+# --- what people see --------------------------------------------------------------------------------------------------
+
+NARROW_COLUMNS, BAR_COLUMNS = 80, 20  # under the first a progress bar has no room
+REFRESHES_A_SECOND = 5
+HELD_BACK_S = 10.0  # so long a run in a pipe may turn out to change nothing
+STYLES = {"waiting": "dim", "at work": "bold cyan", "done": "green"}
+
+
+class Viewer:
+    """Shows a run's stages where there is no terminal: each stage writes to the run's own streams."""
+
+    is_seen = False  # whether a person at a terminal has seen how the stages ended
+
+    def streams(self) -> dict[str, Any]:
+        """Return the arguments of Popen that name the streams of a stage's process and its environment."""
+        return {}
+
+    def show(self, message: bytes) -> None:
+        """Show a message of a stage, or not."""
+
+    def begin(self, process: Process) -> None:
+        """Show that a stage is at work."""
+
+    def end(self, name: str, state: str, account: Account | None = None) -> None:
+        """Show how a stage ended."""
+
+
+class _Line:
+    """What is known of one stage."""
+
+    state = "waiting"
+    process: Process | None = None  # while it is at work
+    seconds: float | None = None
+    rows: int | None = None
+    peak_mb = 0.0
+
+
+class _LiveViewer(Viewer):
+    """Shows a run's stages at a terminal: one line a stage, kept up to date.
+
+    Of a stage's messages only errors are shown, and the number of warnings at the end; the log has all of them. What a
+    stage prints is shown when it has ended.
+    """
+
+    is_seen = True
+
+    def __init__(self, names: list[str], console: Console) -> None:
+        self._console = console
+        self._lines = {name: _Line() for name in names}
+
+    def streams(self) -> dict[str, Any]:
+        stdout = subprocess.PIPE if sys.stdout.isatty() else None
+        shape = {"FORCE_COLOR": "1", "COLUMNS": str(self._console.width)} if stdout else {}
+        return {"stderr": subprocess.PIPE, "stdout": stdout, "env": {**shape, LIVE_VARIABLE: "1"}}
+
+    def show(self, message: bytes) -> None:
+        from rich.text import Text
+
+        text = message.decode(errors="replace").rstrip("\n")
+        if "] error: " in text:
+            self._console.print(Text(printable(text), style="red"), soft_wrap=True)
+
+    def begin(self, process: Process) -> None:
+        line = self._lines[process.name]
+        line.state, line.process = "at work", process
+
+    def end(self, name: str, state: str, account: Account | None = None) -> None:
+        from rich.text import Text
+
+        line = self._lines[name]
+        if account:
+            line.seconds, line.rows = account.usage.wall_s, account.facts.get("rows_out")
+            line.peak_mb = max(line.peak_mb, account.usage.peak_memory_mb)
+        if line.process and line.process.printed:
+            self._console.print(Text.from_ansi(line.process.printed.decode(errors="replace")), soft_wrap=True)
+        line.state, line.process = state, None
+
+    def table(self) -> Table:
+        """Return the lines as they are now."""
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for name in ("stage", "state", "elapsed", "rows", "memory"):
+            table.add_column(name, justify="left" if name in ("stage", "state") else "right", no_wrap=True)
+        cells = {name: self._cells(line) for name, line in self._lines.items()}
+        shown = 4 if any(progress for *_, progress in cells.values()) else 3
+        if shown == 4:
+            table.add_column("progress")
+        for name, line in self._lines.items():
+            table.add_row(name, Text(line.state, style=STYLES.get(line.state, "red")), *cells[name][:shown])
+        return table
+
+    def _cells(self, line: _Line) -> tuple[str, str, str, str]:
+        progress = ""
+        if line.process:
+            line.seconds = time.monotonic() - line.process.began
+            with contextlib.suppress(Exception):  # a statistic must not fail a run: a system may have no /proc
+                import psutil
+
+                line.peak_mb = _memory_mb(psutil.Process(line.process.popen.pid))[0]
+            if line.process.progress:
+                line.rows, total, what, seconds_left = line.process.progress
+                share = line.rows / total if total else 0.0
+                bar = f"{'━' * round(share * BAR_COLUMNS):<{BAR_COLUMNS}} " * (self._console.width >= NARROW_COLUMNS)
+                progress = f"{bar}{percent(100 * share, '.0f')} of {total:,} {what}, {seconds_left:,.0f} s left"
+        return (
+            "" if line.seconds is None else f"{line.seconds:.1f} s",
+            "" if line.rows is None else f"{line.rows:,}",
+            f"{line.peak_mb:.0f} MB" if line.peak_mb else "",
+            progress,
+        )
+
+
+class _HoldingViewer(Viewer):
+    """Shows a run of one page where there is no terminal: one that changes nothing shows warnings and errors only.
+
+    So a stage's messages are held back until it is known what the run changed, though for no more than HELD_BACK_S.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[bytes] | None = []
+        self._is_unchanged = False
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(HELD_BACK_S, self.release)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def streams(self) -> dict[str, Any]:
+        return {"stderr": subprocess.PIPE}
+
+    def show(self, message: bytes) -> None:
+        with self._lock:
+            if self._held is None:
+                self._write([message])
+            else:
+                self._held.append(message)
+
+    def end(self, name: str, state: str, account: Account | None = None) -> None:
+        """Show everything after a failure, or when the load has changed something."""
+        if account and name == "load":
+            self._is_unchanged = bool(account.facts.get("unchanged_since"))
+        if state != "done" or (name == "load" and not self._is_unchanged):
+            self.release()
+
+    def release(self) -> None:
+        """Show everything that was held back, and hold back nothing any more."""
+        self._timer.cancel()
+        with self._lock:
+            held, self._held = self._held or [], None
+            self._write(held)
+
+    def _write(self, lines: list[bytes]) -> None:
+        shown = (line for line in lines if not self._is_unchanged or b"] warning: " in line or b"] error: " in line)
+        sys.stderr.write(b"".join(shown).decode(errors="replace"))
+        sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def shown_run(names: list[str], is_short: bool) -> Iterator[Viewer]:
+    """Yield what shows the stages of a run meanwhile; a short run is that of one page."""
+    if run_log.quiet or not (is_short or sys.stderr.isatty()):
+        yield Viewer()
+    elif sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(stderr=True, highlight=False)
+        viewer = _LiveViewer(names, console)
+        often, table = REFRESHES_A_SECOND, viewer.table
+        with Live(console=console, refresh_per_second=often, get_renderable=table, redirect_stdout=False):
+            yield viewer
+    else:
+        holding = _HoldingViewer()
+        try:
+            yield holding
+        finally:
+            holding.release()

@@ -16,13 +16,11 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import cycle, islice
 from mmap import mmap
 from multiprocessing.connection import Connection, Pipe, wait
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from gdp.runtime.machine import keep_memory
 from gdp.runtime.run_log import run_log
 from utils import Exit, StageError
 
@@ -30,39 +28,47 @@ IN_FLIGHT = 2  # chunks a worker: one at work, one waiting
 BUFFER_BYTES = 16 * 2**20  # five times a chunk of raw lines; memory that is not touched costs nothing
 MAX_DEATHS = 3  # of workers over the same chunk; then it is the chunk that kills them
 FREE_BYTES_KEPT = 32_000_000  # of memory: several times a chunk, so that the next chunk need not request it again
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
 
-Chunk = TypeVar("Chunk")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Failure(NamedTuple):
+class _Failure(NamedTuple):
     """An exception that a worker's work raised."""
 
     error: BaseException
 
 
-@dataclass
-class _Job(Generic[Chunk, Result]):
+class _Job:
     """A chunk in flight, its result once that is there, and how many workers have died over it."""
 
-    chunk: Chunk
-    result: Result | Failure | None = None
-    is_done: bool = False
-    deaths: int = 0
+    def __init__(self, chunk: Any) -> None:
+        self.chunk = chunk
+        self.result: Any = None
+        self.is_done, self.deaths = False, 0
 
 
-@dataclass
-class _Worker:
+class _Worker(NamedTuple):
     """A worker process, our end of its pipe, and the jobs that it has, the one at work first."""
 
     pid: int
     pipe: Connection
-    jobs: deque[_Job[Any, Any]] = field(default_factory=deque)
+    jobs: deque[_Job]
+
+    def send(self, job: _Job) -> None:
+        with contextlib.suppress(OSError):  # it is dead, which `receive` finds out
+            self.pipe.send(job.chunk)
+
+    def end(self) -> None:
+        self.pipe.close()
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
 
 
 def results_in_order(
-    work: Callable[[Chunk], Result], chunks: Iterable[Chunk], workers: int
-) -> Iterator[tuple[Chunk, Result]]:
+    work: Callable[[Item], Result], chunks: Iterable[Item], workers: int
+) -> Iterator[tuple[Item, Result]]:
     """Yield each chunk with the result of `work`, in order, done by `workers` processes.
 
     When a worker is killed, its chunks are done again; raises StageError (1) when one chunk has killed MAX_DEATHS.
@@ -70,22 +76,23 @@ def results_in_order(
     if workers == 1:
         yield from ((chunk, work(chunk)) for chunk in chunks)
         return
-    todo, jobs, pool = iter(chunks), deque[_Job[Chunk, Result]](), _Pool(work, workers)
+    todo, jobs, pool = iter(chunks), deque[_Job](), _Pool(work, workers)
     try:
         while True:
-            new = [_Job[Chunk, Result](chunk) for chunk in islice(todo, workers * IN_FLIGHT - len(jobs))]
-            jobs.extend(new)
-            pool.send(new)
+            for chunk in islice(todo, workers * IN_FLIGHT - len(jobs)):
+                jobs.append(_Job(chunk))
+                pool.send(jobs[-1])
             if not jobs:
                 return
             while not jobs[0].is_done:
                 pool.receive()
             job = jobs.popleft()
-            if isinstance(job.result, Failure):
+            if isinstance(job.result, _Failure):
                 raise job.result.error
-            yield job.chunk, job.result  # type: ignore[misc]
+            yield job.chunk, job.result
     finally:
-        pool.end()
+        for worker in pool.workers:
+            worker.end()
 
 
 class _Pool:
@@ -93,43 +100,38 @@ class _Pool:
 
     def __init__(self, work: Callable[[Any], Any], count: int) -> None:
         self._work = work
-        self._workers: list[_Worker] = []
+        self.workers: list[_Worker] = []
         for _ in range(count):
-            self._workers.append(self._new_worker())
+            self._add_worker(deque())
 
-    def _new_worker(self) -> _Worker:
+    def _add_worker(self, jobs: deque[_Job]) -> None:
         """Fork a worker; raises StageError (71) where the system allows no more processes."""
         ours, theirs = Pipe()
         try:
             pid = os.fork()
         except OSError as error:
             remedy = "end other programs, raise `ulimit -u`, or use --workers 1"
-            raise StageError(
-                Exit.NO_RESOURCES, f"cannot start a worker process: {error.strerror}; {remedy}, then run again"
-            ) from error
+            problem = f"cannot start a worker process: {error.strerror}; {remedy}, then run again"
+            raise StageError(Exit.NO_RESOURCES, problem) from error
         if not pid:
-            ours.close()
-            for other in self._workers:
-                other.pipe.close()
+            for pipe in (ours, *(other.pipe for other in self.workers)):
+                pipe.close()
             _be_worker(theirs, self._work)
         theirs.close()
-        return _Worker(pid, ours)
-
-    def send(self, jobs: Iterable[_Job[Any, Any]]) -> None:
-        """Give each job to the worker that has fewest."""
+        self.workers.append(_Worker(pid, ours, jobs))
         for job in jobs:
-            worker = min(self._workers, key=lambda one: len(one.jobs))
-            worker.jobs.append(job)
-            self._send(worker, job)
+            self.workers[-1].send(job)
 
-    def _send(self, worker: _Worker, job: _Job[Any, Any]) -> None:
-        with contextlib.suppress(OSError):  # it is dead, which `receive` finds out
-            worker.pipe.send(job.chunk)
+    def send(self, job: _Job) -> None:
+        """Give a job to the worker that has fewest."""
+        worker = min(self.workers, key=lambda one: len(one.jobs))
+        worker.jobs.append(job)
+        worker.send(job)
 
     def receive(self) -> None:
         """Wait for results, and put them into their jobs; replace workers that have died."""
-        for pipe in wait([worker.pipe for worker in self._workers]):
-            worker = next(one for one in self._workers if one.pipe is pipe)
+        for pipe in wait([worker.pipe for worker in self.workers]):
+            worker = next(one for one in self.workers if one.pipe is pipe)
             try:
                 result = worker.pipe.recv()
             except (EOFError, OSError):
@@ -139,33 +141,16 @@ class _Pool:
             job.result, job.is_done = result, True
 
     def _replace(self, worker: _Worker) -> None:
-        self._workers.remove(worker)
-        self._end(worker)
+        self.workers.remove(worker)
+        worker.end()
         if worker.jobs:
-            _report_death(worker.jobs[0])
-        new = self._new_worker()
-        self._workers.append(new)
-        new.jobs = worker.jobs
-        for job in new.jobs:
-            self._send(new, job)
-
-    def end(self) -> None:
-        """End all workers."""
-        for worker in self._workers:
-            self._end(worker)
-
-    def _end(self, worker: _Worker) -> None:
-        worker.pipe.close()
-        os.kill(worker.pid, signal.SIGKILL)
-        os.waitpid(worker.pid, 0)
-
-
-def _report_death(job: _Job[Any, Any]) -> None:
-    job.deaths += 1
-    if job.deaths >= MAX_DEATHS:
-        remedy = "see whether memory runs out, or run with --workers 1"
-        raise StageError(Exit.FAULT, f"{job.deaths} worker processes were killed over {job.chunk}; {remedy}")
-    run_log.warn(f"a worker process was killed; its work is done again, from {job.chunk} on")
+            job = worker.jobs[0]
+            job.deaths += 1
+            if job.deaths >= MAX_DEATHS:
+                remedy = "see whether memory runs out, or run with --workers 1"
+                raise StageError(Exit.FAULT, f"{job.deaths} worker processes were killed over {job.chunk}; {remedy}")
+            run_log.warn(f"a worker process was killed; its work is done again, from {job.chunk} on")
+        self._add_worker(worker.jobs)
 
 
 # --- a worker ---------------------------------------------------------------------------------------------------------
@@ -178,45 +163,45 @@ def _be_worker(pipe: Connection, work: Callable[[Any], Any]) -> None:
     """
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):  # the parent's to answer
         signal.signal(number, signal.SIG_IGN)
-    keep_memory(FREE_BYTES_KEPT)
+    _keep_memory()
     chunks: queue.SimpleQueue[Any] = queue.SimpleQueue()
     results: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
-    def take() -> None:
+    def repeat(step: Callable[[], None]) -> None:
         try:
             while True:
-                chunks.put(pipe.recv())
+                step()
         except (EOFError, OSError):  # the parent is gone
             os._exit(Exit.TERMINATED)
 
-    def send() -> None:
-        try:
-            while True:
-                pipe.send_bytes(results.get())
-        except OSError:
-            os._exit(Exit.TERMINATED)
-
     try:
-        for thread in (take, send):
-            threading.Thread(target=thread, daemon=True).start()
+        for step in (lambda: chunks.put(pipe.recv()), lambda: pipe.send_bytes(results.get())):
+            threading.Thread(target=repeat, args=(step,), daemon=True).start()
         while True:
-            results.put(_pickled(_result_of(work, chunks.get())))
+            results.put(_pickled_result(work, chunks.get()))
     finally:
         os._exit(Exit.FAULT)  # no code of the parent's may run here in any case
 
 
-def _result_of(work: Callable[[Any], Any], chunk: Any) -> Any:
+def _keep_memory() -> None:
+    """Let this process keep memory when it is free: returning it and requesting it again takes time."""
+    import ctypes
+
+    with contextlib.suppress(AttributeError, OSError):  # another C library than glibc
+        libc = ctypes.CDLL(None)
+        for threshold in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
+            libc.mallopt(threshold, FREE_BYTES_KEPT)
+
+
+def _pickled_result(work: Callable[[Any], Any], chunk: Any) -> bytes:
     try:
-        return work(chunk)
+        result = work(chunk)
     except BaseException as error:
-        return Failure(error)
-
-
-def _pickled(result: Any) -> bytes:
+        result = _Failure(error)
     try:
         return pickle.dumps(result, pickle.HIGHEST_PROTOCOL)
     except Exception as error:
-        return pickle.dumps(Failure(RuntimeError(f"a result cannot leave its process: {error!r}")))
+        return pickle.dumps(_Failure(RuntimeError(f"a result cannot leave its process: {error!r}")))
 
 
 # --- results that are large -------------------------------------------------------------------------------------------
@@ -232,7 +217,7 @@ class SharedBuffers:
     def __init__(self) -> None:
         self._buffers: list[mmap] = []  # the workers inherit it when they are forked
 
-    def assigned(self, chunks: Iterable[Chunk], workers: int) -> Iterator[tuple[Chunk, int]]:
+    def assigned(self, chunks: Iterable[Item], workers: int) -> Iterator[tuple[Item, int]]:
         """Return each chunk with the number of the buffer for its result; a single worker needs no buffer."""
         count = workers * IN_FLIGHT if workers > 1 else 0
         self._buffers[:] = [mmap(-1, BUFFER_BYTES) for _ in range(count)]

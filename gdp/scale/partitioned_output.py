@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from gdp.remote_files import MANIFEST, Facts, RemotePath, Where, ahead
-from gdp.runtime.rejects import SPOOLED_BYTES, put_rejected
+from gdp.runtime.output import SPOOLED_BYTES, put_rejected
 from gdp.runtime.run_log import run_log
 from gdp.runtime.terminal import progress
 from gdp.runtime.worker_pool import results_in_order

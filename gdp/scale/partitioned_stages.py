@@ -8,8 +8,7 @@ from typing import Any
 from gdp.record_files import is_stream
 from gdp.remote_files import RemotePath, Where, ahead
 from gdp.runtime.chunks import RAW_CHUNK_BYTES, Range, is_packed, ranges_of, read_ahead
-from gdp.runtime.rejects import Limits, rejected_lines
-from gdp.runtime.resumable import fingerprint_of
+from gdp.runtime.output import Limits, fingerprint_of, rejected_lines
 from gdp.scale.partitioned_output import ChunkOutput, PartitionedOutput, Run, parts_in
 from gdp.sources.folder_of_pages import (
     NOTHING_YET,

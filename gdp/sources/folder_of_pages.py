@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 from gdp.model import RAW_FIELDS, RawRecord
 from gdp.remote_files import Where
 from gdp.runtime.chunks import packed
-from gdp.runtime.rejects import Limits, Reject, rejected_file, rejected_lines
-from gdp.runtime.resumable import ResumableOutput, fingerprint_of
+from gdp.runtime.output import Limits, Reject, ResumableOutput, fingerprint_of, rejected_file, rejected_lines
 from gdp.runtime.run_log import run_log
 from gdp.runtime.terminal import progress
 from gdp.runtime.worker_pool import results_in_order

@@ -18,8 +18,8 @@ import orjson
 
 from gdp.model import RAW_FIELDS
 from gdp.record_files import BYTE_ORDER_MARK, LINE_LIMIT_BYTES, length_problem, record_problem
-from gdp.runtime.rejects import BYTE_OFFSET, Reject
-from gdp.runtime.rejects import MAX_TEXT_CHARACTERS as MAX_REJECT_CHARACTERS
+from gdp.runtime.output import BYTE_OFFSET, Reject
+from gdp.runtime.output import MAX_TEXT_CHARACTERS as MAX_REJECT_CHARACTERS
 from gdp.transform.amounts import CACHED_VALUES, hundredths, millions, texts_of, texts_of_billions, whole_numbers
 from gdp.transform.rules import (
     CACHED_COLUMNS,

@@ -15,8 +15,7 @@ from typing import Any
 from gdp.record_files import is_stream, joined, lines_of_array
 from gdp.remote_files import Where
 from gdp.runtime.chunks import Chunk, Range, chunks_or_ranges_of, packed
-from gdp.runtime.rejects import RECORD, Limits, Reject, put_rejected, rejected_lines
-from gdp.runtime.resumable import ResumableOutput, fingerprint_of
+from gdp.runtime.output import RECORD, Limits, Reject, ResumableOutput, fingerprint_of, put_rejected, rejected_lines
 from gdp.runtime.run_log import run_log
 from gdp.runtime.terminal import progress
 from gdp.runtime.worker_pool import results_in_order, shared_buffers

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gdp.runtime import machine
+from gdp.runtime import output, run_log, script
 from tests.conftest import PROJECT, Run, records, snapshot
 from tests.page_builder import SHIPPED
 from utils import StageError, make_folder, write_whole, writing
@@ -95,15 +95,15 @@ def test_a_file_system_without_locks_is_named_with_the_remedy(error: str, home: 
 
 def test_cores_are_counted_where_affinity_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity")
-    assert machine.usable_cores() == os.cpu_count()
+    assert output.usable_cores() == os.cpu_count()
 
 
 def test_peak_memory_is_in_bytes_on_macos(monkeypatch: pytest.MonkeyPatch) -> None:
     usage = resource.struct_rusage([0.0, 0.0, 50 * 2**20, *[0] * 13])
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert machine.peak_memory_mb(usage) == 50
+    assert run_log.peak_memory_mb(usage) == 50
     monkeypatch.setattr(sys, "platform", "linux")
-    assert machine.peak_memory_mb(usage) == 50 * 1024
+    assert run_log.peak_memory_mb(usage) == 50 * 1024
 
 
 STAND_IN = """
@@ -160,8 +160,8 @@ MEMORY_IS_THERE = [OSError(28, "No space left on device"), ImportError("No modul
 
 
 def test_memory_that_was_refused_is_recognised_in_any_error() -> None:
-    assert [machine.is_out_of_memory(error) for error in NO_MEMORY] == [True] * len(NO_MEMORY)
-    assert [machine.is_out_of_memory(error) for error in MEMORY_IS_THERE] == [False] * len(MEMORY_IS_THERE)
+    assert [script.is_out_of_memory(error) for error in NO_MEMORY] == [True] * len(NO_MEMORY)
+    assert [script.is_out_of_memory(error) for error in MEMORY_IS_THERE] == [False] * len(MEMORY_IS_THERE)
 
 
 @pytest.mark.parametrize("kilobytes", [30_720, 51_200])

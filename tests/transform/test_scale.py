@@ -21,9 +21,9 @@ import zstandard
 
 from gdp.places import Place
 from gdp.remote_files import MANIFEST
-from gdp.runtime import resumable
+from gdp.runtime import output
 from gdp.runtime.chunks import chunks_of
-from gdp.runtime.rejects import Limits
+from gdp.runtime.output import Limits
 from gdp.runtime.run_log import run_log
 from gdp.runtime.worker_pool import results_in_order
 from gdp.sources.folder_of_pages import extract_pages, pages_in
@@ -217,7 +217,7 @@ def test_a_chunk_that_kills_every_worker_ends_the_run_and_is_named(tmp_path: Pat
 HOLD = """
 import sys
 from pathlib import Path
-from gdp.runtime.rejects import Limits
+from gdp.runtime.output import Limits
 from gdp.runtime.run_log import run_log
 from gdp.remote_files import MANIFEST
 from gdp.runtime.worker_pool import results_in_order
@@ -267,7 +267,7 @@ def wait_for(note: Path, done: int, what: str) -> None:
 def test_an_interrupted_transform_continues_where_it_stopped(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0)
+    monkeypatch.setattr(output, "SAVE_EVERY_S", 0)
     make_records(30_000, tmp_path / "raw.jsonl")
     content = (tmp_path / "raw.jsonl").read_bytes()
     half = content.rfind(b"\n", 0, 6_000_000) + 1
@@ -295,7 +295,7 @@ def interrupt(*_: object) -> None:
 def test_an_interrupted_extract_continues_with_the_next_page(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0)
+    monkeypatch.setattr(output, "SAVE_EVERY_S", 0)
     make_pages(6, tmp_path / "pages", seed=2)
     paths = pages_in(tmp_path / "pages")
     (tmp_path / "pages" / paths[4].name).write_bytes(b"no page")
