@@ -35,13 +35,10 @@ from gdp.store.database import Connection, asked, loading, sound
 from gdp.store.headlines import put_latest_view, replace_countries
 from gdp.store.history import History
 from gdp.store.ingest import World, ingest
-from gdp.store.integrity import check_stored
-from gdp.store.loads import Remarks, record_loads
-from gdp.store.outcome import LoadOutcome
+from gdp.store.outcome import LoadOutcome, Remarks, check_stored, record_loads
 from gdp.store.reader import CleanFile, OutOfOrder
-from gdp.store.restore import restore
 from gdp.store.schema import create_tables
-from gdp.store.seed import load_bundled_history
+from gdp.store.seed import load_bundled_history, restore
 from gdp.store.vintages import Vintage, vintage_of
 from gdp.transform.countries import country_asked_for, reference
 from gdp.validate.findings import Finding, checks_file_of, shown

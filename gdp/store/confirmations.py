@@ -10,7 +10,7 @@ from gdp.store.database import Connection
 from gdp.store.headlines import replace_countries
 from gdp.store.history import COLUMNS, History
 from gdp.store.ingest import check_again
-from gdp.store.loads import update_checked
+from gdp.store.outcome import update_checked
 from gdp.store.vintages import Vintage
 from utils import Exit, StageError
 

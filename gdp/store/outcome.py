@@ -1,4 +1,4 @@
-"""What became of the vintages of a load: stored, refused or unchanged, and what the checks found on them."""
+"""What became of the vintages of a load and what the checks found: recorded in Loads, compared with what is stored."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import hashlib
 import json
 import marshal
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
 from functools import cache
+from typing import NamedTuple
 
-from gdp.store.history import History, State
+from gdp.store.database import Connection, rows_of
+from gdp.store.headlines import HEADLINE_COLUMNS, HEADLINES, of_vintage
+from gdp.store.history import EstimateTotals, History, State
 from gdp.store.vintages import Vintage
 from gdp.validate.findings import Finding
 from gdp.validate.observations import Observations
-from utils import PROJECT, pages_folder
+from utils import PROJECT, Exit, StageError, pages_folder
 
 # the columns of what was published; flags are apart, as the checks add to them
 PUBLISHED = ("Country", "Year", "GDP_USD_billion", "GDP_USD_million", "Status")
@@ -103,3 +107,80 @@ def _rules() -> str:
     for file in files:
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+# --- Loads -----------------------------------------------------------------------------------------------------------
+
+
+class Remarks(NamedTuple):
+    """What Loads has of a vintage as JSON: what transform left out, and what the checks found."""
+
+    left_out: str | None = None
+    findings: str | None = None
+
+
+def record_loads(outcome: LoadOutcome, file: str, sha256: str, remarks: Callable[[Vintage], Remarks]) -> None:
+    """Write into Loads what a load did: a row for each vintage that is new or has other figures."""
+    now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+    history = outcome.history
+    rows = []
+    known = history.vintages.fingerprints
+    for vintage, (number, fingerprint) in outcome.loaded.items():
+        key = (vintage.publisher, vintage.as_of)
+        left_out, findings = remarks(vintage)
+        doubt, before = outcome.doubts.get(key), known.get(key)
+        if before and before.partition(":")[0] == fingerprint.partition(":")[0]:  # checked by other rules
+            history.update_load(vintage, Findings=findings, Doubt=doubt, Fingerprint=fingerprint)
+            continue
+        published = (vintage.as_of, number, vintage.publisher, ", ".join(vintage.institutions), vintage.source)
+        totals = outcome.control_totals[vintage]
+        rows.append((now, file, sha256, *published, left_out, findings, doubt, fingerprint, totals))
+    history.add_loads(rows)
+    update_checked(outcome)
+
+
+def update_checked(outcome: LoadOutcome) -> None:
+    """Write into Loads what was found on vintages that were loaded before, where it changed."""
+    for vintage, findings in outcome.checked_again.items():
+        outcome.history.update_load(
+            vintage, Doubt=outcome.doubts.get((vintage.publisher, vintage.as_of)), Findings=findings
+        )
+
+
+# --- what was written, read back -------------------------------------------------------------------------------------
+
+
+def check_stored(connection: Connection, outcome: LoadOutcome, newest: Vintage | None) -> None:
+    """Raise StageError (65) where the database has something else than a load wrote.
+
+    `newest` is the vintage whose headlines it wrote.
+    """
+    history, before = outcome.history, outcome.totals_before
+    expected = EstimateTotals(before.rows + outcome.rows, before.cents + outcome.cents)
+    if history.totals() != expected or not all(_is_stored(history, outcome, *one) for one in outcome.states):
+        raise _changed_by_trigger(connection, "GDP_Estimates")
+    if newest and not _has_headlines(connection, newest):
+        raise _changed_by_trigger(connection, "Countries_by_GDP")
+
+
+def _is_stored(history: History, outcome: LoadOutcome, publisher: str, institution: str) -> bool:
+    """Return whether the rows of the last vintage that a load passed are in the database as they were written."""
+    as_of, rows = outcome.states[publisher, institution]
+    stored = history.state(publisher, institution, as_of)
+    return {key: row._replace(Until="") for key, row in stored.items()} == {
+        key: row._replace(Until="") for key, row in rows.items()
+    }
+
+
+def _has_headlines(connection: Connection, newest: Vintage) -> bool:
+    stored = rows_of(connection, f"SELECT {HEADLINE_COLUMNS} FROM Countries_by_GDP ORDER BY Country")
+    chosen = f"WITH Headlines AS ({HEADLINES}) SELECT {HEADLINE_COLUMNS} FROM Headlines ORDER BY Country"
+    return stored == rows_of(connection, chosen, **of_vintage(newest))
+
+
+def _changed_by_trigger(connection: Connection, table: str) -> StageError:
+    return StageError(
+        Exit.BAD_DATA,
+        f"{connection.place} changes what is written to {table}: a trigger or a rule is on it; nothing was loaded:"
+        " remove it, or name another database with --database",
+    )
