@@ -1,4 +1,4 @@
-"""The command lines of all scripts: every option is defined once, with what it may be combined with.
+"""The command lines of all scripts: every option is defined once, with its type and what it may be combined with.
 
 etl_process.py parses its options by the same definitions and rules as the stages, so a wrong one ends the run before
 any stage starts, in one line.
@@ -11,38 +11,110 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from urllib.parse import quote
 
 from gdp import __version__
-from gdp.model import IMF, INSTITUTIONS, PUBLISHERS, WIKIPEDIA, WORLD_BANK
-from gdp.option_types import (
-    count,
-    day,
-    days,
-    folder_named,
-    institution,
-    months,
-    one_of,
-    page_named,
-    past_day,
-    positive_seconds,
-    seconds,
-    share,
-    source_names,
-    span_of_days,
-    stream_named,
-)
+from gdp.model import IMF, INSTITUTIONS, PUBLISHERS, WIKIPEDIA, WORLD_BANK, is_in_future
 from gdp.places import DATABASE_VARIABLE, database_named, file_named, without_credentials
 from gdp.record_files import STREAMS, is_stream
-from gdp.remote_files import PARTS, Where
+from gdp.remote_files import PARTS, Where, folder_named, page_named, stream_named
 from gdp.runtime.output import MAX_REJECTED_SHARE, Limits, usable_cores
 
 if TYPE_CHECKING:
     from gdp.scale.partitioned_output import Run
+    from gdp.sources import Span
 
 STAGES = ("extract", "transform", "load", "report")
+
+# --- types: each turns a text into a value, or raises ArgumentTypeError with what is wrong ----------------------------
+
+
+def number(kind: type[int] | type[float], least: float, most: float | None = None) -> Callable[[str], float]:
+    """Return a type that takes a number from `least` to `most`."""
+
+    def read(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
+        if most is None and value < least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+        if most is not None and not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not between {least} and {most}")
+        return value
+
+    return read
+
+
+MAX_SECONDS = 1_000_000  # more than a week and a half is no timeout, and overflows a lock's
+seconds, positive_seconds = number(float, 0, MAX_SECONDS), number(float, 0.1, MAX_SECONDS)
+count, days = number(int, 1), number(int, 0)
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """Return a type that takes one of these words; its error names the nearest one, or all."""
+
+    def read(text: str) -> str:
+        if text in words:
+            return text
+        import difflib
+
+        near = difflib.get_close_matches(text, words, 1)
+        hint = f"did you mean {near[0]}?" if near else f"write one of {', '.join(words)}"
+        raise argparse.ArgumentTypeError(f"{text!r} is unknown; {hint}")
+
+    return read
+
+
+def institution(text: str) -> str:
+    """Return an institution's name, in its own case; raises ArgumentTypeError."""
+    names = {name.casefold(): name for name in INSTITUTIONS}
+    return names.get(text.casefold()) or one_of(*INSTITUTIONS)(text)
+
+
+def source_names(text: str) -> list[str]:
+    """Return the names of sources, separated by commas, in any case; raises ArgumentTypeError."""
+    names = (name.strip().casefold().replace(" ", "_").replace("-", "_") for name in text.split(","))
+    return [one_of(*PUBLISHERS)(name) for name in names]
+
+
+def day(text: str) -> str:
+    """Return a day as YYYY-MM-DD; raises ArgumentTypeError for a day that no calendar has."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date().isoformat()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no day; write it as 2024-07-01") from None
+
+
+def past_day(text: str) -> str:
+    """Return a day that is not in the future; raises ArgumentTypeError."""
+    if is_in_future(day(text)):
+        raise argparse.ArgumentTypeError(f"{text} is in the future; name a day that is over")
+    return day(text)
+
+
+def span_of_days(text: str) -> tuple[str, str]:
+    """Return the two days of FROM..TO; raises ArgumentTypeError."""
+    first, dots, last = text.partition("..")
+    if not dots or day(first) > day(last):
+        raise argparse.ArgumentTypeError(f"{text} is not FROM..TO; write it as 2015-01-01..2026-11-01")
+    return day(first), day(last)
+
+
+def months(text: str) -> Span:
+    """Return the first and last month of MONTH or MONTH..MONTH; raises ArgumentTypeError."""
+    from gdp.sources.payloads import month_span
+
+    try:
+        return month_span(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no month; write 2013-04, or 2007-10..2026-04") from None
+
 
 # --- the options ------------------------------------------------------------------------------------------------------
 
@@ -81,12 +153,9 @@ ARCHIVE = Option("--archive", "read everything in data/pages/")
 PAGES = Option("--pages", "read every page in a folder", folder_named, "FOLDER")
 REVISIONS = Option("--revisions", "fetch the page's revisions of these days into data/pages/", span_of_days, "FROM..TO")
 EVERY = Option(
-    "--every",
-    "with --revisions: the last one of each month (default), quarter or release",
-    one_of("month", "quarter", "release"),
-    "PERIOD",
-    default="month",
-)
+    "--every", "with --revisions: the last one of each month (default), quarter or release",
+    one_of("month", "quarter", "release"), "PERIOD", default="month",
+)  # fmt: skip
 REFETCH = Option("--refetch", "with --revisions: fetch again what is cached but unreadable", old_name="--anew")
 PAUSE = Option("--pause", "between requests (default: as the source's policy asks)", positive_seconds, "SECONDS")
 MAX_AGE = Option("--max-age", "fail where the data is older: a cached page, without network, or --status", days, "DAYS")
@@ -105,11 +174,9 @@ CLEAN_OUTPUT = Option("--output", "where clean records go (default: load's input
 EXPORT_OUTPUT = Option("--output", "with --export: where to (default: results)", file_named, "FOLDER")
 REPORT_OUTPUT = Option("--output", "the page (default: results/report.html), with plots/ beside it", file_named, "FILE")
 DATABASE = Option(
-    "--database",
-    f"a file or postgresql://… (default: ${DATABASE_VARIABLE}, else sqliteDB/World_Economies.db)",
-    database_named,
-    "FILE_OR_URL",
-)
+    "--database", f"a file or postgresql://… (default: ${DATABASE_VARIABLE}, else sqliteDB/World_Economies.db)",
+    database_named, "FILE_OR_URL",
+)  # fmt: skip
 EXPORT = Option("--export", "write the tables as CSV, and as Parquet with pyarrow")
 JSON = Option("--json", "print the results as one JSON object")
 CSV = Option("--csv", "print the answer as CSV")
@@ -156,7 +223,10 @@ NOTIFY = Option("--notify", "a chat's webhook: changes are posted there", str, "
 # more than fits in memory
 WORKERS = Option("--workers", "processes (default: the cores that may be used)", count, "N")
 MAX_REJECTED = Option(
-    "--max-rejected", f"fail when a larger share is rejected (default: {MAX_REJECTED_SHARE})", share, "SHARE"
+    "--max-rejected",
+    f"fail when a larger share is rejected (default: {MAX_REJECTED_SHARE})",
+    number(float, 0, 1),
+    "SHARE",
 )
 ENGINE = Option("--engine", "local (default) or spark", one_of("local", "spark"), "ENGINE")
 MASTER = Option("--master", "with --engine spark: its master (default: local[*])", str, "URL")
@@ -168,7 +238,7 @@ OF_EXTRACT = (PAGE, SOURCE, RELEASE, VERIFY, AS_OF_PAGE, ARCHIVE, PAGES)
 # --- what may be combined ---------------------------------------------------------------------------------------------
 
 Options = argparse.Namespace
-Rule = Callable[[Options], str | None]  # returns what is wrong, or None
+Rule = Callable[[Options], Iterable[str | None]]  # yields what is wrong; the first one is shown
 GOES_WITH = {
     EVERY: (REVISIONS,), REFETCH: (REVISIONS,), PAUSE: (REVISIONS, RELEASE), EXPORT_OUTPUT: (EXPORT,),
     SITE_URL: (SITE,), YEAR: (CONFIRM,), INSTITUTION: (CONFIRM,), BECAUSE: (CONFIRM,),
@@ -184,89 +254,70 @@ def is_given(options: Options, *some: Option) -> bool:
     return any(value is not None and value is not False and value != [] for value in values)
 
 
-def _one_kind_of_input(options: Options) -> str | None:
+def _check_input(options: Options) -> Iterator[str]:
     kinds = ((PAGE, SOURCE, RELEASE), (ARCHIVE,), (PAGES,), (REVISIONS,))
     if sum(is_given(options, *kind) for kind in kinds) > 1:
-        return "--page or --source, --archive, --pages and --revisions read different things: give one of them"
+        yield "--page or --source, --archive, --pages and --revisions read different things: give one of them"
     if options.page is not None and len(options.source) > 1:
-        return "--page is one source's: name one with --source, or none"
+        yield "--page is one source's: name one with --source, or none"
     if isinstance(options.page, str) and options.source not in ([], [WIKIPEDIA.name]):
-        return f"--page {options.page} is an address; name a file of {options.source[0]}"
-    return None
+        yield f"--page {options.page} is an address; name a file of {options.source[0]}"
+    if options.release and options.source not in ([IMF.name], [WORLD_BANK.name]):
+        yield f"--release is of one source: add --source {IMF.name}, or --source {WORLD_BANK.name}"
+    if options.release and options.page is not None and options.release[0] != options.release[1]:
+        yield "--page is of one release: name it as --release 2025-10"
 
 
-def _release_of_a_source(options: Options) -> str | None:
-    if not is_given(options, RELEASE):
-        return None
-    first, last = options.release
-    if options.source not in ([IMF.name], [WORLD_BANK.name]):
-        return f"--release is of one source: add --source {IMF.name}, or --source {WORLD_BANK.name}"
-    if options.page is not None and first != last:
-        return "--page is of one release: name it as --release 2025-10"
-    return None
+def _check_output(options: Options) -> Iterator[str]:
+    is_of_lines = options.output is None or is_stream(options.output) or options.output.name.endswith(PARTS)
+    if is_given(options, ARCHIVE, PAGES) and options.engine != "spark" and not is_of_lines:
+        yield f"--archive and --pages write a record a line: name an --output that ends in {STREAMS[0]}"
 
 
-def _lines_for_many_pages(options: Options) -> str | None:
-    output = getattr(options, "output", None)
-    if not is_given(options, ARCHIVE, PAGES) or options.engine == "spark" or output is None:
-        return None
-    if is_stream(output) or output.name.endswith(PARTS):
-        return None
-    return f"--archive and --pages write a record a line: name an --output that ends in {STREAMS[0]}"
+def _check_inputs(options: Options) -> Iterator[str]:
+    if len(options.input or ()) > 1 and not makes_partitions(options):
+        for place in (*options.input, options.output):
+            if place is not None and not holds_lines(place):
+                yield f"{place}: several inputs must be {', '.join(STREAMS)}, and the output too"
 
 
-def _several_inputs_are_streams(options: Options) -> str | None:
-    if len(options.input or ()) < 2 or makes_partitions(options):
-        return None
-    others = [place for place in (*options.input, options.output) if place is not None and not holds_lines(place)]
-    return f"{others[0]}: several inputs must be {', '.join(STREAMS)}, and the output too" if others else None
-
-
-def _spark_can_run(options: Options) -> str | None:
+def _check_spark(options: Options) -> Iterator[str | None]:
     if options.engine != "spark":
-        return "--master goes with --engine spark" if is_given(options, MASTER) else None
+        if is_given(options, MASTER):
+            yield "--master goes with --engine spark"
+        return
+    is_read = ARCHIVE.attribute in options and (FROM.attribute not in options or STAGES[0] in stage_names(options))
+    if is_read and not is_given(options, ARCHIVE, PAGES):
+        yield "--engine spark is for many pages: add --pages or --archive"
     from gdp.scale.spark import usage_problem
 
-    return usage_problem(options.master or "local[*]")
+    yield usage_problem(options.master or "local[*]")
 
 
-def _spark_is_for_many_pages(options: Options) -> str | None:
-    is_read = FROM.attribute not in options or STAGES[0] in stage_names(options)  # by extract itself, or in a run of it
-    if options.engine == "spark" and is_read and not is_given(options, ARCHIVE, PAGES):
-        return "--engine spark is for many pages: add --pages or --archive"
-    return None
-
-
-def _one_question(options: Options) -> str | None:
+def _check_questions(options: Options) -> Iterator[str]:
     asked = {option for option in QUESTIONS if is_given(options, option)}
     if len(asked) > 1 and asked not in MAY_BE_ASKED_TOGETHER:
-        return f"ask one thing at a time: {' or '.join(option.name for option in QUESTIONS if option in asked)}"
+        yield f"ask one thing at a time: {' or '.join(option.name for option in QUESTIONS if option in asked)}"
     if options.export and asked - {AS_OF}:
-        return f"--export goes with --as-of alone, and not with {min(option.name for option in asked - {AS_OF})}"
+        yield f"--export goes with --as-of alone, and not with {min(option.name for option in asked - {AS_OF})}"
     loads = [option.name for option in FOR_LOADING if is_given(options, option)]
     if loads and (asked or (options.export and not options.input)):
-        return f"{loads[0]} is for loading, and a question loads nothing"
+        yield f"{loads[0]} is for loading, and a question loads nothing"
     if options.csv and (not asked or options.json):
-        return "--csv prints an answer: it goes with a question, and not with --json"
-    return None
+        yield "--csv prints an answer: it goes with a question, and not with --json"
 
 
-def _stages_fit(options: Options) -> str | None:
+def _check_stages(options: Options) -> Iterator[str]:
     if sum(is_given(options, option) for option in (FROM, ONLY, STATUS)) > 1:
-        return "--from, --only and --status exclude each other: give one of them"
+        yield "--from, --only and --status exclude each other: give one of them"
     if options.no_report and STAGES[-1] in (options.only, options.first):
-        return "--no-report leaves out the stage that is asked for"
+        yield "--no-report leaves out the stage that is asked for"
     asked = [] if options.status else stage_names(options)
-    of_stages = {
-        "extract": OF_EXTRACT,
-        "load": (EXPORT, FORCE, NO_HISTORY, CHANGES_ONLY),
-    }
-    for stage, some in of_stages.items():
+    for stage, some in (("extract", OF_EXTRACT), ("load", (EXPORT, FORCE, NO_HISTORY, CHANGES_ONLY))):
         for option in some:
             names_files = option in (ARCHIVE, PAGES) and not options.status  # of the later stages: streams
             if is_given(options, option) and stage not in asked and not names_files:
-                return f"{option.name} is for {stage}, which is not asked for"
-    return None
+                yield f"{option.name} is for {stage}, which is not asked for"
 
 
 def stage_names(options: Options) -> list[str]:
@@ -307,7 +358,7 @@ ETL = Script(
         **BULK,
     },
     ("python etl_process.py", f"python etl_process.py --page {SHIPPED_PAGE}", "python etl_process.py --status"),
-    (_stages_fit, _one_kind_of_input, _release_of_a_source, _spark_is_for_many_pages, _spark_can_run),
+    (_check_stages, _check_input, _check_spark),
 )  # fmt: skip
 EXTRACT = Script(
     "extract.py", "Read nominal GDP by country from Wikipedia's list, the IMF or the World Bank, as published.",
@@ -321,7 +372,7 @@ EXTRACT = Script(
         "python extract.py", f"python extract.py --page {SHIPPED_PAGE}",
         "python extract.py --source imf --release 2025-10",
     ),
-    (_one_kind_of_input, _release_of_a_source, _lines_for_many_pages, _spark_is_for_many_pages, _spark_can_run),
+    (_check_input, _check_output, _check_spark),
 )  # fmt: skip
 TRANSFORM = Script(
     "transform.py", "Turn raw GDP figures into billions of US dollars with years, ISO codes and regions.",
@@ -330,7 +381,7 @@ TRANSFORM = Script(
         "python transform.py", "python transform.py --input results/Countries_by_GDP.json --output /tmp/clean.json",
         "python transform.py --max-rejected 0.1",
     ),
-    (_several_inputs_are_streams, _spark_can_run),
+    (_check_inputs, _check_spark),
 )  # fmt: skip
 LOAD = Script(
     "load.py", "Load clean GDP figures into a database and print the large economies; or answer a question from it.",
@@ -341,7 +392,7 @@ LOAD = Script(
         "results": (EXPORT, EXPORT_OUTPUT, JSON, CSV, QUIET, WAIT),
     },
     ("python load.py", "python load.py --country KOR JPN", "python load.py --as-of 2026-01-01"),
-    (_one_question,),
+    (_check_questions,),
 )  # fmt: skip
 REPORT = Script(
     "report.py", "Write the report on what is loaded: a page, plots, and what changed as a feed and as release notes.",
@@ -374,12 +425,14 @@ def parse(script: Script, arguments: list[str] | None = None) -> Options:
     options, unknown = parser.parse_known_args(parser.arguments)
     if unknown:
         parser.error(_unknown(unknown[0], script.options))
-    for option in script.options:
-        if option is SOURCE:
-            options.source = list(dict.fromkeys(name for names in options.source or () for name in names))
-        if option is DATABASE and options.database is None and os.environ.get(DATABASE_VARIABLE):
-            options.database = _database_of_environment(parser)
-    if problem := next(filter(None, _problems(script, options)), None):
+    if SOURCE in script.options:
+        options.source = list(dict.fromkeys(chain.from_iterable(options.source or ())))
+    if DATABASE in script.options and options.database is None and os.environ.get(DATABASE_VARIABLE):
+        try:
+            options.database = database_named(os.environ[DATABASE_VARIABLE])
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"{DATABASE_VARIABLE}: {error}")
+    for problem in filter(None, _problems(script, options)):
         parser.error(problem)
     for option in script.options:
         if getattr(options, option.attribute) is None:
@@ -427,18 +480,12 @@ def _unknown(word: str, options: Iterable[Option]) -> str:
     return f"there is no option {name}" + (f"; did you mean {near[0]}?" if near else "")
 
 
-def _database_of_environment(parser: _Parser) -> Any:
-    try:
-        return database_named(os.environ[DATABASE_VARIABLE])
-    except argparse.ArgumentTypeError as error:
-        parser.error(f"{DATABASE_VARIABLE}: {error}")
-
-
 def _problems(script: Script, options: Options) -> Iterator[str | None]:
     for option, others in GOES_WITH.items():
         if option in script.options and is_given(options, option) and not is_given(options, *others):
             yield f"{option.name} goes with {' or '.join(other.name for other in others)}"
-    yield from (rule(options) for rule in script.rules)
+    for rule in script.rules:
+        yield from rule(options)
 
 
 # --- what the options mean --------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ It raises each library's own errors, so that the mapping below would stay, and i
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import functools
 import io
@@ -20,8 +21,9 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
-from gdp.places import without_credentials
+from gdp.places import HOSTS_AND_PORTS, WEB, as_typed, file_named, split_scheme, unknown_scheme, without_credentials
 from utils import Exit, StageError, make_folder, open_to_read
 
 if TYPE_CHECKING:
@@ -338,3 +340,51 @@ def ahead(work: Callable[[Item], Result], items: Iterable[Item], at_once: int) -
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+# --- what an option names ---------------------------------------------------------------------------------------------
+
+
+def page_named(text: str) -> str | Where:
+    """Return the http(s):// address, or the file, at which a page is read; raises ArgumentTypeError."""
+    scheme, rest = split_scheme(text)
+    if scheme not in WEB:
+        return stream_named(text)
+    address = f"{scheme}:{rest}"
+    with contextlib.suppress(ValueError):  # whose message may quote a password
+        if urlsplit(address).hostname:
+            return address
+    raise argparse.ArgumentTypeError(f"{without_credentials(address)} is no address: write https://HOST/PAGE")
+
+
+def stream_named(text: str) -> Where:
+    """Return the file, or folder of partitions, of a path or a store's URL; raises ArgumentTypeError."""
+    place = folder_named(text)
+    if isinstance(place, RemotePath) and not place.folder:
+        raise argparse.ArgumentTypeError(f"{place} names no file: write {place}/NAME")
+    return place
+
+
+def folder_named(text: str) -> Where:
+    """Return the folder, or whole bucket, of a path or a store's URL; raises ArgumentTypeError."""
+    scheme, rest = split_scheme(text)
+    if scheme in ("", "file"):
+        return file_named(text)
+    shown = without_credentials(f"{scheme}:{rest}")
+    try:
+        if not is_store(scheme):
+            raise unknown_scheme(rest, scheme, "a path, file://, or what fsspec opens, as s3://BUCKET/NAME")
+    except ImportError as error:
+        raise argparse.ArgumentTypeError(f"{shown} cannot be opened here: {error}") from None
+    if _may_hold_a_password(scheme, rest):
+        raise argparse.ArgumentTypeError(f"{shown}: credentials come from the environment, and not from a URL")
+    if not rest.startswith("//") or not rest.strip("/"):
+        raise argparse.ArgumentTypeError(f"{shown} names nothing: write {scheme}://BUCKET/NAME")
+    return RemotePath(f"{scheme}:{as_typed(rest).rstrip('/')}")
+
+
+def _may_hold_a_password(scheme: str, rest: str) -> bool:
+    authority, _, path = rest.removeprefix("//").partition("/")
+    user, _, host = authority.rpartition("@")
+    is_port = scheme in FILE_SERVERS and HOSTS_AND_PORTS.fullmatch(host) and "@" not in path
+    return ":" in user or (":" in host and not is_port)

@@ -17,9 +17,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gdp.option_types import folder_named, page_named, stream_named
 from gdp.places import Place, database_named, file_named, without_credentials
-from gdp.remote_files import RemotePath
+from gdp.remote_files import RemotePath, folder_named, page_named, stream_named
 from tests.conftest import PROJECT, Answer, Run, Server, snapshot
 from tests.page_builder import SHIPPED
 

@@ -17,7 +17,7 @@ import load
 import report
 import transform
 from gdp.model import PUBLISHERS, Publisher
-from gdp.option_types import source_names
+from gdp.options import source_names
 from gdp.sources import Answer, Month, Page, Reading, Refused, Source
 from gdp.sources.payloads import page_of_download
 from gdp.sources.registry import SOURCES, read_any, source_of
