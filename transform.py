@@ -18,8 +18,8 @@ import argparse
 import json
 from collections.abc import Callable
 
-from gdp.options import TRANSFORM, holds_lines, limits_of, parse, partition_maker
-from gdp.record_files import is_stream
+from gdp.options import TRANSFORM, limits_of, parse, partition_maker
+from gdp.record_files import holds_lines, is_stream
 from gdp.remote_files import Where, check_folder, stands_for
 from gdp.runtime.output import rejected_file
 from gdp.runtime.run_log import run_log

@@ -13,15 +13,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from urllib.parse import quote
 
 from gdp import __version__
 from gdp.model import IMF, INSTITUTIONS, PUBLISHERS, WIKIPEDIA, WORLD_BANK, is_in_future
 from gdp.places import DATABASE_VARIABLE, database_named, file_named, without_credentials
-from gdp.record_files import STREAMS, is_stream
-from gdp.remote_files import PARTS, Where, folder_named, page_named, stream_named
+from gdp.record_files import STREAMS, holds_lines, is_stream
+from gdp.remote_files import PARTS, folder_named, page_named, stream_named
 from gdp.runtime.output import MAX_REJECTED_SHARE, Limits, usable_cores
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def number(kind: type[int] | type[float], least: float, most: float | None = Non
 
 MAX_SECONDS = 1_000_000  # more than a week and a half is no timeout, and overflows a lock's
 seconds, positive_seconds = number(float, 0, MAX_SECONDS), number(float, 0.1, MAX_SECONDS)
-count, days = number(int, 1), number(int, 0)
+share, count, days = number(float, 0, 1), number(int, 1), number(int, 0)
 
 
 def one_of(*words: str) -> Callable[[str], str]:
@@ -140,12 +139,9 @@ class Option(NamedTuple):
 # what to read
 PAGE = Option("--page", "a saved page or file, or an address (default: the live page)", page_named, "FILE_OR_URL")
 SOURCE = Option(
-    "--source",
-    f"one or more of {', '.join(PUBLISHERS)} (default: {WIKIPEDIA.name})",
-    source_names,
-    "NAME",
+    "--source", f"one or more of {', '.join(PUBLISHERS)} (default: {WIKIPEDIA.name})", source_names, "NAME",
     is_list=True,
-)
+)  # fmt: skip
 RELEASE = Option("--release", "with --source: a past release, or all of a span of months", months, "MONTH[..MONTH]")
 VERIFY = Option("--verify", "ask the IMF for its current release too, and compare the page with it")
 AS_OF_PAGE = Option("--as-of", "when the page was published, if it states no date itself", past_day, "DAY")
@@ -160,12 +156,9 @@ REFETCH = Option("--refetch", "with --revisions: fetch again what is cached but 
 PAUSE = Option("--pause", "between requests (default: as the source's policy asks)", positive_seconds, "SECONDS")
 MAX_AGE = Option("--max-age", "fail where the data is older: a cached page, without network, or --status", days, "DAYS")
 RAW_INPUT = Option(
-    "--input",
-    f"raw records (default: extract's output); several must be {STREAMS[0]}",
-    stream_named,
-    "FILE",
+    "--input", f"raw records (default: extract's output); several must be {STREAMS[0]}", stream_named, "FILE",
     is_list=True,
-)
+)  # fmt: skip
 CLEAN_INPUT = Option("--input", "clean records (default: transform's output)", stream_named, "FILE")
 
 # where results go
@@ -204,13 +197,11 @@ SITE = Option(
 )
 SITE_URL = Option("--site-url", "with --site: the address at which it is published", str, "URL", default="")
 
-# which stages
+# which stages, and an unattended run
 FROM = Option("--from", "begin with this stage", one_of(*STAGES), "STAGE", dest="first")
 ONLY = Option("--only", "run this stage alone", one_of(*STAGES), "STAGE")
 NO_REPORT = Option("--no-report", "end with load: write no page and no plots")
 STATUS = Option("--status", "print how each stage ended last, and how old the data is")
-
-# an unattended run
 QUIET = Option("--quiet", "print only warnings and errors, and no tables")
 WAIT = Option("--wait", "wait for another run to end", seconds, "SECONDS", default=0.0)
 TIMEOUT = Option("--timeout", "end a stage that takes longer", positive_seconds, "SECONDS")
@@ -223,14 +214,10 @@ NOTIFY = Option("--notify", "a chat's webhook: changes are posted there", str, "
 # more than fits in memory
 WORKERS = Option("--workers", "processes (default: the cores that may be used)", count, "N")
 MAX_REJECTED = Option(
-    "--max-rejected",
-    f"fail when a larger share is rejected (default: {MAX_REJECTED_SHARE})",
-    number(float, 0, 1),
-    "SHARE",
+    "--max-rejected", f"fail when a larger share is rejected (default: {MAX_REJECTED_SHARE})", share, "SHARE"
 )
 ENGINE = Option("--engine", "local (default) or spark", one_of("local", "spark"), "ENGINE")
 MASTER = Option("--master", "with --engine spark: its master (default: local[*])", str, "URL")
-
 BULK_OPTIONS = (WORKERS, MAX_REJECTED, ENGINE, MASTER)
 BULK = {"for more than fits in memory": BULK_OPTIONS}
 OF_EXTRACT = (PAGE, SOURCE, RELEASE, VERIFY, AS_OF_PAGE, ARCHIVE, PAGES)
@@ -238,14 +225,12 @@ OF_EXTRACT = (PAGE, SOURCE, RELEASE, VERIFY, AS_OF_PAGE, ARCHIVE, PAGES)
 # --- what may be combined ---------------------------------------------------------------------------------------------
 
 Options = argparse.Namespace
-Rule = Callable[[Options], Iterable[str | None]]  # yields what is wrong; the first one is shown
+Rule = Callable[[Options], Iterable[str]]  # yields what is wrong; the first one is shown
 GOES_WITH = {
     EVERY: (REVISIONS,), REFETCH: (REVISIONS,), PAUSE: (REVISIONS, RELEASE), EXPORT_OUTPUT: (EXPORT,),
     SITE_URL: (SITE,), YEAR: (CONFIRM,), INSTITUTION: (CONFIRM,), BECAUSE: (CONFIRM,),
 }  # fmt: skip
 QUESTIONS = (COUNTRY, AS_OF, CHANGES, SINCE, COMPARE, FINDINGS, REVISION_STATS, CONFIRM, RESTORE)
-FOR_LOADING = (CLEAN_INPUT, FORCE, NO_HISTORY, CHANGES_ONLY)
-MAY_BE_ASKED_TOGETHER = ({CHANGES, SINCE}, {AS_OF, COMPARE})
 
 
 def is_given(options: Options, *some: Option) -> bool:
@@ -281,7 +266,7 @@ def _check_inputs(options: Options) -> Iterator[str]:
                 yield f"{place}: several inputs must be {', '.join(STREAMS)}, and the output too"
 
 
-def _check_spark(options: Options) -> Iterator[str | None]:
+def _check_spark(options: Options) -> Iterator[str]:
     if options.engine != "spark":
         if is_given(options, MASTER):
             yield "--master goes with --engine spark"
@@ -291,16 +276,17 @@ def _check_spark(options: Options) -> Iterator[str | None]:
         yield "--engine spark is for many pages: add --pages or --archive"
     from gdp.scale.spark import usage_problem
 
-    yield usage_problem(options.master or "local[*]")
+    if problem := usage_problem(options.master or "local[*]"):
+        yield problem
 
 
 def _check_questions(options: Options) -> Iterator[str]:
     asked = {option for option in QUESTIONS if is_given(options, option)}
-    if len(asked) > 1 and asked not in MAY_BE_ASKED_TOGETHER:
+    if len(asked) > 1 and asked not in ({CHANGES, SINCE}, {AS_OF, COMPARE}):
         yield f"ask one thing at a time: {' or '.join(option.name for option in QUESTIONS if option in asked)}"
     if options.export and asked - {AS_OF}:
         yield f"--export goes with --as-of alone, and not with {min(option.name for option in asked - {AS_OF})}"
-    loads = [option.name for option in FOR_LOADING if is_given(options, option)]
+    loads = [option.name for option in (CLEAN_INPUT, FORCE, NO_HISTORY, CHANGES_ONLY) if is_given(options, option)]
     if loads and (asked or (options.export and not options.input)):
         yield f"{loads[0]} is for loading, and a question loads nothing"
     if options.csv and (not asked or options.json):
@@ -332,7 +318,7 @@ def stage_names(options: Options) -> list[str]:
 
 
 class Script(NamedTuple):
-    """A script's command line: its options by group, the most used first, three examples, and its rules."""
+    """A script's command line: its options by group, the most used first, arguments of three examples, rules."""
 
     name: str
     description: str
@@ -357,7 +343,7 @@ ETL = Script(
         "an unattended run": (QUIET, CHANGES_ONLY, MAX_AGE, WAIT, TIMEOUT, PING, NOTIFY, MONITOR_INTERVAL),
         **BULK,
     },
-    ("python etl_process.py", f"python etl_process.py --page {SHIPPED_PAGE}", "python etl_process.py --status"),
+    ("", f"--page {SHIPPED_PAGE}", "--status"),
     (_check_stages, _check_input, _check_spark),
 )  # fmt: skip
 EXTRACT = Script(
@@ -368,19 +354,13 @@ EXTRACT = Script(
         "the run": (RAW_OUTPUT, QUIET, MAX_AGE, WAIT),
         **BULK,
     },
-    (
-        "python extract.py", f"python extract.py --page {SHIPPED_PAGE}",
-        "python extract.py --source imf --release 2025-10",
-    ),
+    ("", f"--page {SHIPPED_PAGE}", "--source imf --release 2025-10"),
     (_check_input, _check_output, _check_spark),
 )  # fmt: skip
 TRANSFORM = Script(
     "transform.py", "Turn raw GDP figures into billions of US dollars with years, ISO codes and regions.",
     {"the run": (RAW_INPUT, CLEAN_OUTPUT, QUIET, WAIT), **BULK},
-    (
-        "python transform.py", "python transform.py --input results/Countries_by_GDP.json --output /tmp/clean.json",
-        "python transform.py --max-rejected 0.1",
-    ),
+    ("", "--input results/Countries_by_GDP.json --output /tmp/clean.json", "--max-rejected 0.1"),
     (_check_inputs, _check_spark),
 )  # fmt: skip
 LOAD = Script(
@@ -391,13 +371,13 @@ LOAD = Script(
         "corrections, instead of loading": (CONFIRM, YEAR, INSTITUTION, BECAUSE, RESTORE),
         "results": (EXPORT, EXPORT_OUTPUT, JSON, CSV, QUIET, WAIT),
     },
-    ("python load.py", "python load.py --country KOR JPN", "python load.py --as-of 2026-01-01"),
+    ("", "--country KOR JPN", "--as-of 2026-01-01"),
     (_check_questions,),
 )  # fmt: skip
 REPORT = Script(
     "report.py", "Write the report on what is loaded: a page, plots, and what changed as a feed and as release notes.",
     {"what to write": (DATABASE, REPORT_OUTPUT, SITE, SITE_URL), "the run": (QUIET, WAIT)},
-    ("python report.py", "python report.py --output /tmp/report.html", "python report.py --site results/site"),
+    ("", "--output /tmp/report.html", "--site results/site"),
 )  # fmt: skip
 
 
@@ -432,8 +412,12 @@ def parse(script: Script, arguments: list[str] | None = None) -> Options:
             options.database = database_named(os.environ[DATABASE_VARIABLE])
         except argparse.ArgumentTypeError as error:
             parser.error(f"{DATABASE_VARIABLE}: {error}")
-    for problem in filter(None, _problems(script, options)):
-        parser.error(problem)
+    for option, others in GOES_WITH.items():
+        if option in script.options and is_given(options, option) and not is_given(options, *others):
+            parser.error(f"{option.name} goes with {' or '.join(other.name for other in others)}")
+    for rule in script.rules:
+        for problem in rule(options):
+            parser.error(problem)
     for option in script.options:
         if getattr(options, option.attribute) is None:
             setattr(options, option.attribute, option.default)
@@ -441,7 +425,7 @@ def parse(script: Script, arguments: list[str] | None = None) -> Options:
 
 
 def _parser(script: Script) -> _Parser:
-    examples = "".join(f"\n  {example}" for example in script.examples)
+    examples = "".join(f"\n  python {script.name} {example}".rstrip() for example in script.examples)
     parser = _Parser(
         prog=script.name, description=script.description, epilog=f"examples:{examples}", add_help=False,
         allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, usage=f"{script.name} [OPTION]...",
@@ -449,23 +433,17 @@ def _parser(script: Script) -> _Parser:
     for title, some in script.groups.items():
         group = parser.add_argument_group(title)
         for option in some:
-            _add(group, option)
+            settings: dict[str, Any] = {"dest": option.attribute, "action": "store_true"}
+            if option.type:
+                settings |= {"action": "extend" if option.is_list else "store", "type": option.type}
+                settings |= {"metavar": option.metavar, "nargs": "+" if option.is_list else None}
+            group.add_argument(option.name, help=option.help, **settings)
+            if option.old_name:
+                group.add_argument(option.old_name, help=argparse.SUPPRESS, default=argparse.SUPPRESS, **settings)
     group = parser.add_argument_group("help")
     group.add_argument("-h", "--help", action="help", help="print this")
     group.add_argument("--version", action="version", version=f"{script.name} {__version__}", help="print the version")
     return parser
-
-
-def _add(group: argparse._ArgumentGroup, option: Option) -> None:
-    settings: dict[str, Any] = {"dest": option.attribute}
-    if option.type is None:
-        settings |= {"action": "store_true"}
-    else:
-        settings |= {"type": option.type, "metavar": option.metavar}
-        settings |= {"nargs": "+", "action": "extend"} if option.is_list else {}
-    group.add_argument(option.name, help=option.help, **settings)
-    if option.old_name:
-        group.add_argument(option.old_name, help=argparse.SUPPRESS, default=argparse.SUPPRESS, **settings)
 
 
 def _unknown(word: str, options: Iterable[Option]) -> str:
@@ -480,15 +458,9 @@ def _unknown(word: str, options: Iterable[Option]) -> str:
     return f"there is no option {name}" + (f"; did you mean {near[0]}?" if near else "")
 
 
-def _problems(script: Script, options: Options) -> Iterator[str | None]:
-    for option, others in GOES_WITH.items():
-        if option in script.options and is_given(options, option) and not is_given(options, *others):
-            yield f"{option.name} goes with {' or '.join(other.name for other in others)}"
-    for rule in script.rules:
-        yield from rule(options)
-
-
 # --- what the options mean --------------------------------------------------------------------------------------------
+
+_BETWEEN: dict[type, str] = {list: ",", tuple: ".."}  # the values of an option as a text
 
 
 def as_arguments(options: Options, some: Iterable[Option]) -> list[str]:
@@ -497,16 +469,10 @@ def as_arguments(options: Options, some: Iterable[Option]) -> list[str]:
     for option in some:
         if is_given(options, option):
             value = getattr(options, option.attribute)
-            arguments.append(option.name if option.type is None else f"{option.name}={_as_text(value)}")
+            sign = _BETWEEN.get(type(value))
+            text = sign.join(map(str, value)) if sign else getattr(value, "as_argument", value)
+            arguments.append(option.name if option.type is None else f"{option.name}={text}")
     return arguments
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, list):
-        return ",".join(map(str, value))
-    if type(value) is tuple:
-        return "..".join(map(str, value))
-    return str(getattr(value, "as_argument", value))
 
 
 def limits_of(options: Options, max_rejected: float = MAX_REJECTED_SHARE) -> Limits:
@@ -522,19 +488,12 @@ def makes_partitions(options: Options) -> bool:
 
 def partition_maker(options: Options) -> Run | None:
     """Return what makes the partitions of an output; None for an output that is a file."""
-    if not makes_partitions(options):
-        return None
     if options.engine == "spark":
         from gdp.scale.spark import on_spark
 
         return on_spark(options.master or "local[*]")
-    from gdp.scale.partitioned_output import on_this_machine
+    if makes_partitions(options):
+        from gdp.scale.partitioned_output import on_this_machine
 
-    return on_this_machine(limits_of(options).workers)
-
-
-def holds_lines(place: Where) -> bool:
-    """Return whether a place has a record a line: a stream, or a folder of partitions."""
-    if isinstance(place, Path):
-        return is_stream(place) or place.is_dir()
-    return place.suffix != ".json"
+        return on_this_machine(limits_of(options).workers)
+    return None

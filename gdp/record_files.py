@@ -32,6 +32,13 @@ def is_stream(path: Path | Remote) -> bool:
     return path.name.endswith(STREAMS)
 
 
+def holds_lines(place: Path | Remote) -> bool:
+    """Return whether a place has a record a line: a stream, or a folder of partitions."""
+    if isinstance(place, Path):
+        return is_stream(place) or place.is_dir()
+    return not place.name.endswith(".json")
+
+
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 

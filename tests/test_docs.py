@@ -106,7 +106,7 @@ def test_python_of_the_documents_works(workplace: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
 def test_examples_in_the_help_of_a_script_work(script: Script, workplace: Path) -> None:
     for example in script.examples:
-        for words in commands(example.replace("/tmp/", f"{workplace}/")):
+        for words in commands(f"python {script.name} {example}".replace("/tmp/", f"{workplace}/")):
             if words[1:] not in WITH_NETWORK:
                 assert call(words) == Exit.DONE, words
 

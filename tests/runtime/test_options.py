@@ -137,7 +137,7 @@ def test_help_is_in_groups_and_ends_in_three_commands(script: Script, capsys: py
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
 def test_examples_of_the_help_are_right_usage(script: Script) -> None:
     for example in script.examples:
-        parse(script, example.split()[2:])
+        parse(script, example.split())
 
 
 def test_the_environment_names_the_database_where_no_option_does(monkeypatch: pytest.MonkeyPatch) -> None:
