@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import gzip
+import importlib
+import io
 import json
 import os
 import pickle
@@ -49,6 +51,8 @@ MISJUDGED = (
 OTHER_LISTS = ("others/NorthAmerica_per_capita_rev1003479844", "others/plwiki_nominal_rev67020310")
 # A proxy at a port where nobody listens: the network is out of reach, on a machine with internet as on one without.
 NO_NETWORK = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
+
+PATIENCE_S = 300  # against hanging for ever: a machine may be slow and busy
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Made = TypeVar("Made")
@@ -97,17 +101,68 @@ def home(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def run_process(script: str, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a script as a process of its own, from a folder that is not the project's."""
+    return subprocess.run(
+        [sys.executable, str(PROJECT / script), *map(str, arguments)], cwd=Path(os.environ["GDP_ETL_HOME"]).parent,
+        env={**os.environ, **environment}, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+    )  # fmt: skip
+
+
 @pytest.fixture
-def run(home: Path, tmp_path: Path) -> Run:
-    """Return a function that runs a script as a user would, from a folder that is not the project's."""
+def run(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a function that runs a script as a user would: a stage or the status in this process.
+
+    A run of etl_process.py, whose stages are processes, is one too, and so is whatever runs on Spark.
+    """
 
     def run_script(script: str, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(PROJECT / script), *map(str, arguments)],
-            cwd=tmp_path, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+        words = [str(argument) for argument in arguments]
+        if "spark" in words or (script == "etl_process.py" and not {"--status", "--help"} & set(words)):
+            return run_process(script, *words, **environment)
+        with monkeypatch.context() as patch:
+            patch.chdir(tmp_path)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            return called(script, words)
 
     return run_script
+
+
+def called(script: str, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    """Call the main function of a script; return what a process of it would have printed, and its exit code."""
+    out, error = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error), released_lock():
+        try:
+            code = importlib.import_module(script.removesuffix(".py")).main(arguments)
+        except SystemExit as end:  # wrong usage
+            code = int(end.code or 0)
+    return subprocess.CompletedProcess([script, *arguments], int(code), out.getvalue(), error.getvalue())
+
+
+def run_stages(
+    run: Run, *of_extract: str | Path, of_load: Sequence[str | Path] = (), **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run extract, transform and load in turn; return the first failure's exit code, and all that they printed."""
+    done = [
+        run("extract.py", *of_extract, **environment),
+        run("transform.py", **environment),
+        run("load.py", *of_load, **environment),
+    ]
+    code = next((one.returncode for one in done if one.returncode), 0)
+    printed, errors = ("".join(texts) for texts in zip(*((one.stdout, one.stderr) for one in done), strict=True))
+    return subprocess.CompletedProcess(of_extract, code, printed, errors)
+
+
+@contextlib.contextmanager
+def released_lock() -> Iterator[None]:
+    """Release the lock after a stage, as the end of its process would."""
+    try:
+        yield
+    finally:
+        if run_log.lock is not None:
+            os.close(run_log.lock)
+        run_log.begin("test", quiet=True)
 
 
 @contextlib.contextmanager

@@ -18,10 +18,9 @@ import pytest
 
 from gdp import __version__
 from gdp.options import ETL, EXTRACT, LOAD, REPORT, TRANSFORM, Script
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, released_lock
 from tests.make_docs import DOCUMENTS, PART, generated
 from tests.page_builder import SHIPPED
-from tests.sources.conftest import released_lock
 from utils import Exit
 
 SCRIPTS = {script.name: script for script in (ETL, EXTRACT, TRANSFORM, LOAD, REPORT)}

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.conftest import NO_NETWORK, PROJECT
+import pytest
+
+from tests.conftest import NO_NETWORK, PROJECT, called
 from tests.page_builder import SHIPPED
 
 PATIENCE_S = 120  # against hanging for ever, not a measure of speed
@@ -44,6 +46,15 @@ class Home:
             command, cwd=self.folder, env={**self.environment, **environment}, capture_output=True, text=True,
             errors="replace", timeout=PATIENCE_S, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
+
+    def fill(self, *options: str) -> None:
+        """Take the page that ships with the suite through all stages but the report, in this process."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            for script, arguments in (("extract.py", ["--page", str(SHIPPED)]), ("transform.py", []), ("load.py", [])):
+                done = called(script, [*arguments, *options])
+                assert done.returncode == 0, done.stderr[-400:]
 
     def shell(self, line: str) -> subprocess.CompletedProcess[str]:
         """Run a line of bash in which $PY is Python and $SUITE the project's folder."""

@@ -65,7 +65,7 @@ def stages_on_full_disk(home: Home) -> None:
 
 @attack(FAMILY, "the tables into head -1")
 def tables_into_head(home: Home) -> None:
-    assert home.shell(RUN).returncode == 0
+    home.fill()
     done = home.shell("$PY $SUITE/load.py | head -1; echo ${PIPESTATUS[0]}")
     assert done.stdout.splitlines()[-1] == "0", done
     assert "[load] error" not in done.stderr

@@ -45,7 +45,7 @@ def silent_server() -> Iterator[int]:
 @attack(FAMILY, "a server that accepts and never answers")
 def silent(home: Home) -> None:
     needs_psycopg()
-    assert home.run("etl_process", "--no-report", "--page", SHIPPED).returncode == 0
+    home.fill()
     with silent_server() as port:
         place = f"postgresql://me@127.0.0.1:{port}/db"
         for script, more in (("load", []), ("load", ["--country", "KOR"]), ("report", [])):

@@ -24,7 +24,7 @@ import pytest
 from gdp.model import ESTIMATE_FIELDS, HEADLINE_FIELDS
 from gdp.report.export import put_in_place
 from tests.cluster import free_port
-from tests.conftest import PROJECT, Run, query, records, snapshot
+from tests.conftest import PROJECT, Run, query, records, run_process, run_stages, snapshot
 from tests.looked_at import make_past
 from tests.make_datasette import metadata
 from tests.page_builder import SHIPPED
@@ -135,7 +135,7 @@ def test_without_pyarrow_there_is_csv_and_an_older_parquet_is_named(run: Run, ho
     stale = home / "results" / "GDP_Estimates.parquet"
     stale.parent.mkdir(exist_ok=True)
     stale.write_bytes(b"older")
-    done = run("load.py", "--export", PYTHONPATH=str(tmp_path))
+    done = run_process("load.py", "--export", PYTHONPATH=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert len(rows_of_csv(home / "results" / "Countries_by_GDP.csv")) == 194
     assert len(rows_of_csv(home / "results" / "GDP_Estimates.csv")) == 615
@@ -143,7 +143,8 @@ def test_without_pyarrow_there_is_csv_and_an_older_parquet_is_named(run: Run, ho
 
 
 def test_the_daily_run_exports_what_it_has_loaded(run: Run, home: Path) -> None:
-    done = run("etl_process.py", "--no-report", "--quiet", "--export", "--page", SHIPPED)
+    clean = home / "results" / "Countries_by_GDP_Processed.json"
+    done = run_stages(run, "--page", SHIPPED, of_load=["--input", clean, "--export", "--quiet"])
     assert done.returncode == 0, done.stderr
     assert rows_of_csv(home / "results" / "Countries_by_GDP.csv")[0]["GDP_USD_billion"] == "30615.74"
 

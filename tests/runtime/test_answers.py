@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+import etl_process
 import load
 import transform
+from gdp.options import ETL, parse
 from gdp.record_files import RAW_RECORD
-from tests.conftest import Run, records
+from tests.conftest import Run, records, run_stages
 from tests.page_builder import SHIPPED
 from tests.runtime.watching import runs
 
@@ -19,26 +21,27 @@ DATABASE = Path("sqliteDB", "World_Economies.db")
 
 
 @pytest.mark.usefixtures("loaded")
-@pytest.mark.parametrize("source", ["imf", "world_bank", "imf,world_bank"])
-def test_the_last_good_file_of_another_source_is_no_answer(source: str, run: Run, home: Path) -> None:
-    done = run("etl_process.py", "--source", source, GDP_ETL_IMF_URL="http://127.0.0.1:9")
+def test_the_last_good_file_of_another_source_is_no_answer(run: Run, home: Path) -> None:
+    done = run("etl_process.py", "--source", "imf", GDP_ETL_IMF_URL="http://127.0.0.1:9")
     assert (done.returncode, done.stdout) == (69, "")
+    assert "results: none" in done.stderr
     for stage in ("transform", "load", "report"):
         assert f"{stage} is not run" in done.stderr
     assert "failed; load" not in done.stderr  # it was not run, so it did not fail
     assert [one["stage"] for one in runs(home)[4:]] == ["extract", "etl"]
 
 
-@pytest.mark.usefixtures("loaded")
-def test_a_release_is_not_replaced_by_another_one(run: Run, home: Path) -> None:
-    done = run("etl_process.py", "--source", "imf", "--release", "2007-04", "--no-report")
-    assert (done.returncode, done.stdout) == (69, "") and "transform is not run" in done.stderr
-
-
-@pytest.mark.usefixtures("loaded")
-def test_a_failed_run_names_no_results_of_an_earlier_one(run: Run, home: Path) -> None:
-    done = run("etl_process.py", "--source", "imf", "--no-report")
-    assert "results: none" in done.stderr
+@pytest.mark.parametrize(
+    ("asked", "is_in_it"),
+    [
+        ("", True), ("--source wikipedia", True), ("--source imf", False), ("--source world_bank", False),
+        ("--source imf,world_bank", False), ("--source imf --release 2007-04", False),
+    ],
+)  # fmt: skip
+def test_a_file_of_another_source_or_release_is_not_what_was_asked_for(
+    asked: str, is_in_it: bool, first_run: Path
+) -> None:
+    assert etl_process.holds_what_was_asked(first_run / RAW, parse(ETL, asked.split())) is is_in_it
 
 
 @pytest.mark.usefixtures("loaded")
@@ -59,7 +62,7 @@ def test_the_status_of_another_database_knows_nothing_of_runs_into_this_one(run:
 
 @pytest.mark.usefixtures("loaded")
 def test_the_status_shows_what_the_database_holds_and_which_host_was_not_reached(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--no-report").returncode == 0  # without network
+    assert run_stages(run).returncode == 0  # without network
     status = run("etl_process.py", "--status")
     assert "194 countries" in status.stdout and "could not reach en.wikipedia.org" in status.stdout
     assert json.loads(run("etl_process.py", "--status", "--json").stdout)["countries"] == 194
@@ -120,4 +123,4 @@ def test_a_rejected_record_is_listed_without_credentials(
 def test_a_first_run_without_a_file_to_go_on_with_stops(run: Run, home: Path) -> None:
     done = run("etl_process.py", "--source", "imf", "--no-report")
     assert (done.returncode, done.stdout) == (69, "")
-    assert run("etl_process.py", "--page", SHIPPED, "--no-report").returncode == 0
+    assert run_stages(run, "--page", SHIPPED).returncode == 0

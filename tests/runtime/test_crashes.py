@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.conftest import PROJECT, Run, query, snapshot
+from tests.conftest import PROJECT, Run, query, run_stages, snapshot
 from tests.page_builder import SHIPPED
 
 THOROUGH = os.environ.get("CRASHES") == "thorough"
@@ -196,7 +196,7 @@ def test_a_full_disk_ends_in_74_with_one_line_and_the_old_output(
 ) -> None:
     first, second = pages
     home = str(small_disk)
-    assert run("etl_process.py", "--no-report", "--page", first, GDP_ETL_HOME=home).returncode == 0
+    assert run_stages(run, "--page", first, GDP_ETL_HOME=home).returncode == 0
     before = snapshot(small_disk)
     free = os.statvfs(small_disk)
     (small_disk / "fill").write_bytes(b"\0" * (free.f_bavail * free.f_frsize))
@@ -215,7 +215,7 @@ def test_a_read_only_disk_ends_in_74_with_one_line_and_the_old_output(
     stage: str, pages: tuple[Path, Path], run: Run, small_disk: Path
 ) -> None:
     first, second = pages
-    assert run("etl_process.py", "--no-report", "--page", first, GDP_ETL_HOME=str(small_disk)).returncode == 0
+    assert run_stages(run, "--page", first, GDP_ETL_HOME=str(small_disk)).returncode == 0
     before = snapshot(small_disk)
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     done = run(*commands(second)[stage], GDP_ETL_HOME=str(small_disk))

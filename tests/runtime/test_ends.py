@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.conftest import PROJECT, Answer, Run, Server
+from tests.conftest import PROJECT, Answer, Run, Server, run_stages
 from tests.page_builder import SHIPPED
 from tests.runtime.watching import is_gone, log_of, runs, started
 from tests.store.loading import DATABASE, ask, clean_file_of
@@ -135,7 +135,7 @@ def test_a_stopped_run_is_in_the_status(run: Run, home: Path, unanswered: str) -
     process = started("--page", unanswered)
     process.terminate()
     process.communicate(timeout=20)
-    assert run("etl_process.py", "--page", SHIPPED, "--no-report").returncode == 0
+    assert run_stages(run, "--page", SHIPPED).returncode == 0
     assert "[etl] exit 143, terminated by SIGTERM" in run("etl_process.py", "--status").stdout
 
 

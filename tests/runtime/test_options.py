@@ -155,14 +155,14 @@ def test_a_wrong_database_of_the_environment_is_wrong_usage_and_quotes_no_secret
 
 
 def test_a_run_hands_the_stages_what_it_parsed() -> None:
-    line = "--source IMF --release 2020-10..2021-04 --workers 2 --force --quiet --database /tmp/x.db"
+    line = "--source IMF --release 2020-10..2021-04 --workers 2 --force --quiet --export --database /tmp/x.db"
     stages = {stage.name: stage.arguments for stage in etl_process.stages_to_run(parse(ETL, line.split()))}
     for name, script in (("extract", EXTRACT), ("transform", TRANSFORM), ("load", LOAD), ("report", REPORT)):
         assert parse(script, stages[name]).quiet is True
     extracting = parse(EXTRACT, stages["extract"])
     assert extracting.source == ["imf"] and extracting.workers == 2
     assert [str(month) for month in extracting.release] == ["2020-10", "2021-04"]
-    assert parse(LOAD, stages["load"]).force is True
+    assert parse(LOAD, stages["load"]).force is True and parse(LOAD, stages["load"]).export is True
     assert parse(REPORT, stages["report"]).database == Place(Path("/tmp/x.db"))
 
 

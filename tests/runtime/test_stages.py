@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Answer, Run, Server, query, records, snapshot
+from tests.conftest import Answer, Run, Server, query, records, run_stages, snapshot
 from tests.page_builder import SHIPPED
+from tests.runtime.watching import runs
 
 STAMP = re.compile(r"^\d{4}-[A-Z][a-z]+-\d\d-\d\d-\d\d-\d\d, \S")
 DATABASE = Path("sqliteDB") / "World_Economies.db"
@@ -98,7 +99,7 @@ def test_one_stage_alone_and_the_rest_from_one_on(run: Run, home: Path) -> None:
 
 
 def test_loading_the_same_file_twice_changes_nothing(run: Run, home: Path) -> None:
-    assert run("etl_process.py", "--no-report", "--no-history", "--page", SHIPPED).returncode == 0
+    assert run_stages(run, "--page", SHIPPED, of_load=["--no-history"]).returncode == 0
     before = dump(home)
     assert run("load.py").returncode == 0
     assert dump(home) == before
@@ -135,8 +136,8 @@ def test_json_gives_both_screens_to_a_machine(run: Run, home: Path) -> None:
     assert found["As_of"] == "2025-12-30T20:09:00Z"
 
 
-def test_a_quiet_run_repeats_no_warning_of_the_run_before(run: Run, home: Path) -> None:
-    assert "warning: " in run("etl_process.py", "--no-report", "--page", SHIPPED, "--quiet").stderr
+def test_a_quiet_run_repeats_no_warning_of_the_run_before(run: Run, loaded: Path) -> None:
+    assert [one["warnings"] for one in runs(loaded) if one["stage"] == "load"] != [[]]
     done = run("etl_process.py", "--no-report", "--page", SHIPPED, "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -180,7 +181,8 @@ def test_jsonl_goes_from_stage_to_stage_as_json_does(run: Run, home: Path, tmp_p
     assert run("load.py", "--input", clean).returncode == 0
     assert len(raw.read_text().splitlines()) == 666
     by_jsonl = dump(home)
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
+    (home / DATABASE).unlink()
+    assert run_stages(run, "--page", SHIPPED).returncode == 0
     assert dump(home) == by_jsonl
 
 

@@ -16,10 +16,11 @@ from typing import Any
 
 import psutil
 import pytest
+import requests
 
 from gdp.remote_files import MANIFEST
 from tests import cluster, object_store
-from tests.conftest import PROJECT, Run, query
+from tests.conftest import PROJECT, Run, query, run_process
 from tests.make_data import make_pages
 
 pytestmark = pytest.mark.skipif(
@@ -95,12 +96,26 @@ def use(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let there be a store, and the environment name it."""
+@pytest.fixture(scope="session")
+def started_store() -> Iterator[dict[str, str]]:
+    """Yield the environment of a store that was started for these tests."""
     with object_store.started() as environment:
-        use(environment, monkeypatch)
-        yield
+        yield environment
+
+
+@pytest.fixture(autouse=True)
+def new_connections() -> None:
+    """Forget the connections of this process to the stores of the tests before."""
+    import fsspec
+
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+
+
+@pytest.fixture
+def store(started_store: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let there be an empty store, and the environment name it."""
+    use(started_store, monkeypatch)
+    requests.post(f"{started_store['AWS_ENDPOINT_URL']}/moto-api/reset", timeout=60).raise_for_status()
 
 
 # --- the same, to the byte --------------------------------------------------------------------------------------------
@@ -259,19 +274,17 @@ def test_what_cannot_be_written_is_one_line(
     assert ("there is no bucket" in done.stderr) == ("nobucket" in place)
 
 
-def test_a_store_that_is_not_there_is_unreachable(run: Run, home: Path) -> None:
+def test_a_store_that_is_not_there_is_unreachable(home: Path) -> None:
     nowhere = {"AWS_ENDPOINT_URL": "http://me:hunter2@127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
     keys = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "hunter2"}
-    done = run("load.py", "--input", "s3://gdp/clean.jsonl", **nowhere, **keys)
+    done = run_process("load.py", "--input", "s3://gdp/clean.jsonl", **nowhere, **keys)
     assert done.returncode == 69 and "Traceback" not in done.stderr
     assert "cannot be reached" in done.stderr.splitlines()[-1] and "hunter2" not in done.stderr
 
 
 @pytest.mark.parametrize("missing", ["fsspec", "s3fs"])
-def test_what_is_not_installed_is_named_with_how_to_install_it(
-    missing: str, run: Run, home: Path, tmp_path: Path
-) -> None:
+def test_what_is_not_installed_is_named_with_how_to_install_it(missing: str, home: Path, tmp_path: Path) -> None:
     (tmp_path / f"{missing}.py").write_text("raise ImportError('not there')")
-    done = run("transform.py", "--input", "s3://gdp/raw.jsonl", PYTHONPATH=str(tmp_path))
+    done = run_process("transform.py", "--input", "s3://gdp/raw.jsonl", PYTHONPATH=str(tmp_path))
     assert done.returncode == 2 and "pip install -r requirements/s3.txt" in done.stderr.splitlines()[-1]
     assert not (home / "log").exists()

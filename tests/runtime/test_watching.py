@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.conftest import NO_NETWORK, PROJECT, Answer, Run, Server
+from tests.conftest import NO_NETWORK, PROJECT, Answer, Run, Server, run_stages
 from tests.page_builder import SHIPPED
 from tests.runtime.watching import ETL, is_gone, runs, started
 
@@ -51,7 +51,7 @@ def test_of_twenty_starts_at_once_exactly_one_works_and_the_others_name_it(
             assert process.returncode == 75
             assert re.search(rf"another run is at work in .*: process {holder.pid}, started 20\d\d-\d\d-\d\d ", output)
     assert [run["exit_code"] for run in runs(home)].count(75) == 19
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
+    assert run("extract.py", "--page", SHIPPED).returncode == 0
 
 
 @pytest.mark.usefixtures("loaded")
@@ -98,8 +98,8 @@ def test_a_stage_that_hangs_is_ended_with_its_group_and_the_run_goes_on(run: Run
 
 
 def test_a_stage_that_ignores_sigterm_is_killed(run: Run, home: Path, unanswered: str) -> None:
-    process = started("--page", unanswered, "--timeout", "2")
-    (extract, *_) = psutil.Process(process.pid).children()
+    process = started("--page", unanswered, "--timeout", "6")
+    (extract,) = (one for one in psutil.Process(process.pid).children() if "extract.py" in " ".join(one.cmdline()))
     extract.suspend()
     process.communicate(timeout=20)
     assert not extract.is_running()
@@ -167,7 +167,7 @@ def test_the_logs_rotate_by_size_and_lose_no_line_between_processes(home: Path) 
 
 def test_status_shows_success_age_and_failure_and_fails_past_max_age(run: Run, home: Path) -> None:
     assert run("etl_process.py", "--no-report", "--status").returncode == 66
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED).returncode == 0
+    assert run_stages(run, "--page", SHIPPED).returncode == 0
     assert run("etl_process.py", "--no-report", "--page", "/no/such/page").returncode == 66
     output = run("etl_process.py", "--no-report", "--status")
     assert output.returncode == 0
@@ -194,10 +194,13 @@ def test_an_unchanged_page_and_one_that_cannot_be_fetched_are_distinguished_ever
     server: Server, page_bytes: bytes, run: Run, home: Path
 ) -> None:
     server.answers = [Answer(body=page_bytes.replace(b"1330326028", b"1330326029"))]
-    output = {}
-    for name, arguments in {"new": ["--page", server.url], "same": ["--page", server.url], "none": []}.items():
-        output[name] = run("etl_process.py", "--no-report", *arguments).stderr
-        output[name] += run("etl_process.py", "--no-report", "--status").stdout
+
+    def status() -> str:
+        return run("etl_process.py", "--no-report", "--status").stdout
+
+    output = {"new": run_stages(run, "--page", server.url).stderr + status()}
+    output["same"] = run("etl_process.py", "--no-report", "--page", server.url).stderr + status()
+    output["none"] = run_stages(run).stderr + status()
     assert output["new"].count("fetched, new") + output["new"].count("which is new") == 2
     assert output["same"].count("fetched, and nothing changed") == 1  # in the status: an unchanged run is one line
     assert output["none"].count("could not reach en.wikipedia.org") == 2
@@ -207,10 +210,11 @@ def test_an_unchanged_page_and_one_that_cannot_be_fetched_are_distinguished_ever
 
 def test_a_dead_mans_switch_is_called_at_start_and_end_and_never_fails_the_run(server: Server, run: Run) -> None:
     server.answers = [Answer(body=b"OK")]
-    assert run("etl_process.py", "--no-report", "--page", SHIPPED, "--ping", server.url).returncode == 0
+    extracting = ("etl_process.py", "--only", "extract", "--page", SHIPPED)
+    assert run(*extracting, "--ping", server.url).returncode == 0
     assert run("etl_process.py", "--no-report", "--page", "/no/such", "--ping", server.url).returncode == 66
     assert [path.removeprefix("/wiki/List") for path in server.paths] == ["/start", "/0", "/start", "/66"]
-    done = run("etl_process.py", "--no-report", "--page", SHIPPED, "--ping", "http://127.0.0.1:9/none")
+    done = run(*extracting, "--ping", "http://127.0.0.1:9/none")
     assert done.returncode == 0
     assert "could not call the address of --ping: no connection could be made" in done.stderr
 
@@ -246,9 +250,13 @@ def test_a_quiet_run_prints_what_changed_for_cron_to_mail_and_nothing_when_nothi
     assert (again.stdout, again.stderr) == ("", "")
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_closed_standard_streams_are_no_fault(closed: str, run: Run, home: Path) -> None:
-    for script, arguments in (("etl_process.py", f"--page {SHIPPED}"), ("load.py", "")):
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize(
+    ("closed", "stages"),
+    [("<&-", "--only extract"), (">&-", "--only extract"), ("2>&-", "--only extract"), ("<&- >&- 2>&-", "")],
+)
+def test_closed_standard_streams_are_no_fault(closed: str, stages: str, home: Path) -> None:
+    for script, arguments in (("etl_process.py", f"--page {SHIPPED} {stages}"), ("load.py", "")):
         line = f"exec {shlex.quote(sys.executable)} {PROJECT / script} {arguments} {closed}"
         done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr

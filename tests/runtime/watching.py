@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from tests.conftest import PROJECT
+from tests.conftest import PATIENCE_S, PROJECT
 
 ETL = str(PROJECT / "etl_process.py")
 
@@ -22,18 +23,20 @@ def runs(home: Path) -> list[dict[str, Any]]:
 
 
 def log_of(home: Path) -> str:
-    """Return the text log."""
-    return (home / "log" / "etl_project_with_sql_log.txt").read_text(encoding="utf-8")
+    """Return the text log, or nothing where there is none."""
+    path = home / "log" / "etl_project_with_sql_log.txt"
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def started(*arguments: str | Path) -> subprocess.Popen[str]:
     """Return a run whose first stage is at work."""
     command = [sys.executable, ETL, "--no-report", *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 30
-    while len(psutil.Process(process.pid).children()) < 2 and time.monotonic() < deadline:
+    home = Path(os.environ["GDP_ETL_HOME"])
+    deadline = time.monotonic() + PATIENCE_S
+    while len(psutil.Process(process.pid).children()) < 2 or "[extract] start" not in log_of(home):
+        assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
-    time.sleep(0.7)  # extract has its turn by now
     return process
 
 

@@ -14,7 +14,18 @@ import pytest
 from gdp.sources import Reading, Refused
 from gdp.sources.wikipedia import page as wikipedia
 from gdp.transform.rules import clean, name_of
-from tests.conftest import MISJUDGED, OTHER_LISTS, PAGES, SHARED_PAGES, Run, page_of, query, records, shared_pages
+from tests.conftest import (
+    MISJUDGED,
+    OTHER_LISTS,
+    PAGES,
+    SHARED_PAGES,
+    Run,
+    page_of,
+    query,
+    records,
+    run_stages,
+    shared_pages,
+)
 from tests.page_builder import SHIPPED, page_of_facts, shipped_page
 
 FACTS = SHARED_PAGES.parent / "facts" / "gdp_2025-12-30.csv"
@@ -82,7 +93,7 @@ def test_raw_values_stay_as_the_source_has_them() -> None:
 def test_a_real_page_goes_through_all_stages_to_the_cent_and_nothing_is_dropped_without_a_count(
     page: Path, run: Run, home: Path
 ) -> None:
-    done = run("etl_process.py", "--no-report", "--page", page)
+    done = run_stages(run, "--page", page)
     assert done.returncode == 0, done.stderr
     raw = records(home / "results" / "Countries_by_GDP.json")
     clean = records(home / "results" / "Countries_by_GDP_Processed.json")

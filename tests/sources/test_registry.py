@@ -21,9 +21,8 @@ from gdp.options import source_names
 from gdp.sources import Answer, Month, Page, Reading, Refused, Source
 from gdp.sources.payloads import page_of_download
 from gdp.sources.registry import SOURCES, read_any, source_of
-from tests.conftest import query, records
+from tests.conftest import query, records, released_lock
 from tests.page_builder import SHIPPED
-from tests.sources.conftest import released_lock
 from tests.stand_ins import PUBLISHED, billions
 
 # --- a made-up source: its publisher, its module, and its line in the registry ----------------------------------------

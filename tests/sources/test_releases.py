@@ -15,7 +15,7 @@ from gdp.sources.imf.releases import named_in, of_day, releases_between
 from gdp.sources.imf.weo_model import Outlook, Series, reading_of
 from gdp.sources.payloads import day_of, month_span
 from tests import stand_ins
-from tests.conftest import Answer, Run, Server, query, records
+from tests.conftest import Answer, Run, Server, query, records, run_stages
 from tests.sources.reading import read_as
 from tests.store.loading import ask
 
@@ -121,7 +121,7 @@ def test_sdmx_is_asked_first_and_its_whole_dollars_are_dated_by_their_publicatio
     run: Run, server: Server, home: Path
 ) -> None:
     server.route = servers(sdmx=stand_ins.sdmx(), imf=stand_ins.imf())
-    done = run("etl_process.py", "--no-report", "--source", "imf", **environment(server))
+    done = run_stages(run, "--source", "imf", **environment(server))
     assert done.returncode == 0, done.stderr
     assert "imf: SDMX answered" in done.stderr and not [path for path in server.paths if path.startswith("/imf")]
     raw = records(home / RAW)
@@ -321,17 +321,14 @@ def test_nobody_is_reported_what_was_published_after_the_day_that_they_ask_about
     run: Run, server: Server, home: Path
 ) -> None:
     server.route = past()
-    done = run(
-        "etl_process.py",
-        "--no-report",
-        "--no-history",
-        "--source",
-        "imf",
-        "--release",
-        "2025-04..2026-04",
-        **environment(server),
-    )
-    assert done.returncode == 0, done.stderr
+    raw, clean = home / "raw.jsonl", home / "clean.jsonl"
+    span = ("--source", "imf", "--release", "2025-04..2026-04", "--output", raw)
+    for command in (
+        ("extract.py", *span), ("transform.py", "--input", raw, "--output", clean),
+        ("load.py", "--input", clean, "--no-history"),
+    ):  # fmt: skip
+        done = run(*command, **environment(server))
+        assert done.returncode == 0, done.stderr
     for day, before in (("2025-10-14", "2025-04-22"), ("2026-04-14", "2025-10-14")):
         eve = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
         assert ask("--as-of", eve, "--json").json["As_of"] == before

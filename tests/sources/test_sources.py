@@ -11,7 +11,7 @@ from gdp.sources import Month, Refused
 from gdp.transform.amounts import figure_of, unit_factor
 from gdp.transform.rules import Fate, clean
 from tests import stand_ins
-from tests.conftest import PROJECT, Answer, Run, Server, query, records
+from tests.conftest import PROJECT, Answer, Run, Server, query, records, run_stages
 from tests.sources.reading import read_as
 
 REAL_ANSWER = PROJECT.parent / "shared" / "api" / "imf_datamapper_v1_NGDPD_2025-01.json.gz"
@@ -39,17 +39,8 @@ def test_the_real_answer_of_january_2025_is_the_release_of_october_2024_without_
 ) -> None:
     done = run("extract.py", "--source", "imf", "--page", REAL_ANSWER)
     assert done.returncode == 65 and "nothing in it names its release" in done.stderr and not (home / RAW).exists()
-    done = run(
-        "etl_process.py",
-        "--no-report",
-        "--no-history",
-        "--source",
-        "imf",
-        "--page",
-        REAL_ANSWER,
-        "--release",
-        "2024-10",
-    )
+    answer = ("--source", "imf", "--page", REAL_ANSWER, "--release", "2024-10")
+    done = run_stages(run, *answer, of_load=["--no-history"])
     assert done.returncode == 0, done.stderr
     raw = records(home / RAW)
     assert {(r["Column"], r["Unit"], r["As_of"]) for r in raw} == {(None, "Billions of U.S. dollars", "2024-10-22")}
@@ -97,7 +88,7 @@ def test_both_apis_write_the_same_raw_records_with_the_sources_own_words(run: Ru
 
 def test_kosovo_palestine_and_taiwan_come_out_right(run: Run, server: Server, home: Path) -> None:
     server.route = both(stand_ins.imf(), stand_ins.world_bank())
-    done = run("etl_process.py", "--no-report", "--source", "imf,world_bank", **environment(server))
+    done = run_stages(run, "--source", "imf,world_bank", **environment(server))
     assert done.returncode == 0, done.stderr
     found = set(query(home / DATABASE, "SELECT DISTINCT Institution, ISO3, Country, Region FROM GDP_Estimates"))
     assert {

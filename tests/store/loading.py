@@ -5,20 +5,19 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
+
 from gdp.places import Place
 from gdp.runtime.run_log import run_log
 from gdp.store.database import opened
 from gdp.store.dialect import ESTIMATES_KEY
-from load import load, main
-from tests.conftest import PROJECT
+from load import load
+from tests.conftest import called
 from tests.page_builder import SHIPPED
 
 DATABASE = Path("sqliteDB") / "World_Economies.db"
@@ -34,19 +33,21 @@ def _folders() -> tempfile.TemporaryDirectory[str]:
 def clean_file_of(page: Path, source: str = "wikipedia") -> Path:
     """Return the clean file of a saved page or answer, its Checks.json beside it."""
     folder = Path(tempfile.mkdtemp(dir=_folders().name))
-    environment = {**os.environ, "GDP_ETL_HOME": str(folder)}
     release = ("--release", "2024-10") if source == "imf" else ()  # the one answer that there is does not name it
-    for script in (("extract.py", "--source", source, "--page", str(page), *release), ("transform.py",)):
-        command = [sys.executable, str(PROJECT / script[0]), *script[1:], "--quiet"]
-        subprocess.run(command, env=environment, check=True, capture_output=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GDP_ETL_HOME", str(folder))
+        for script, arguments in (("extract.py", ["--source", source, "--page", page, *release]), ("transform.py", [])):
+            done = called(script, [str(argument) for argument in (*arguments, "--quiet")])
+            assert done.returncode == 0, done.stderr
     return folder / "results" / "Countries_by_GDP_Processed.json"
 
 
 def load_page(place: Place | Path, page: Path, source: str = "wikipedia", quiet: bool = True) -> Any:
     """Load a saved page or answer; return what load returns."""
     place = place if isinstance(place, Place) else Place(place)
+    clean = clean_file_of(page, source)
     run_log.begin("load", quiet=quiet)
-    return load(clean_file_of(page, source), place)
+    return load(clean, place)
 
 
 Rows = list[tuple[Any, ...]]
@@ -109,14 +110,5 @@ class Answer(NamedTuple):
 
 def ask(*arguments: str | Path) -> Answer:
     """Call load.py with arguments, in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as end:
-            code = int(end.code or 0)
-        finally:
-            if run_log.lock is not None:  # as the end of a process releases it
-                os.close(run_log.lock)
-                run_log.begin("test", quiet=True)
-    return Answer(code, out.getvalue(), err.getvalue())
+    done = called("load.py", [str(argument) for argument in arguments])
+    return Answer(done.returncode, done.stdout, done.stderr)

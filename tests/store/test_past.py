@@ -12,7 +12,7 @@ import pytest
 from gdp.model import CLEAN_FIELDS, has_flag
 from gdp.record_files import record_problem
 from gdp.transform.rules import name_of
-from tests.conftest import MISJUDGED, PAGES, SHARED_PAGES, Run, query
+from tests.conftest import MISJUDGED, PAGES, SHARED_PAGES, Run, query, run_stages
 from tests.page_builder import SHIPPED
 from tests.store.loading import ask, clean_file_of
 from utils import HISTORY_FILE
@@ -47,7 +47,7 @@ def test_every_bundled_figure_is_that_of_the_facts(page: str) -> None:
 
 
 def test_a_first_run_shows_what_changed_and_a_country_has_its_years(home: Path, run: Run) -> None:
-    done = run("etl_process.py", "--no-report", "--page", SHIPPED)
+    done = run_stages(run, "--page", SHIPPED)
     assert done.returncode == 0, done.stderr
     assert "loaded 7 bundled vintages of the page, 2018-09-26 to 2025-01-08" in done.stderr
     assert "changed between 2025-01-08 and 2025-12-30" in done.stderr
@@ -56,7 +56,7 @@ def test_a_first_run_shows_what_changed_and_a_country_has_its_years(home: Path, 
     years = {row["As_of"][:4] for row in ask("--country", "KOR", "--json").json["Estimates"]}
     assert {"2018", "2021", "2023", "2024", "2025"} <= years
     assert query(home / DATABASE, "SELECT DISTINCT substr(As_of, 1, 10) FROM Countries_by_GDP") == [("2025-12-30",)]
-    again = run("etl_process.py", "--no-report", "--page", SHIPPED)
+    again = run_stages(run, "--page", SHIPPED)
     assert "bundled" not in again.stderr
 
 
@@ -71,7 +71,7 @@ def test_no_bundled_vintage_is_newer_than_what_is_loaded(home: Path) -> None:
 
 
 def test_without_history_the_database_has_only_what_was_loaded(home: Path, run: Run) -> None:
-    done = run("etl_process.py", "--no-report", "--no-history", "--page", SHIPPED)
+    done = run_stages(run, "--page", SHIPPED, of_load=["--no-history"])
     assert done.returncode == 0 and "bundled" not in done.stderr
     assert query(home / DATABASE, "SELECT count(*) FROM Loads") == [(1,)]
 

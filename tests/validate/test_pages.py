@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT, Run, page_of, query, records, shared_pages
+from tests.conftest import PROJECT, Run, page_of, query, records, run_stages, shared_pages
 from tests.loading import clean_file_of, load_page
 from tests.page_builder import SHIPPED
 from utils import StageError
@@ -257,7 +257,7 @@ def test_forced_figures_are_loaded_and_carry_the_flag(home: Path) -> None:
 def test_all_findings_are_on_screen_in_the_log_and_in_the_file(run: Run, home: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text(edited(lambda p: united_states_missing(tenth_gone(p))))
-    done = run("etl_process.py", "--no-report", "--page", page)
+    done = run_stages(run, "--page", page)
     log = (home / "log" / "etl_project_with_sql_log.txt").read_text(encoding="utf-8")
     found = findings(home)
     names = {str(finding["check"]) for finding in found}
