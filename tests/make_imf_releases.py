@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from gdp.sources.imf.bundled import LAST_ACTUAL, RELEASES_FILE, WHOLE_RELEASE
+from gdp.sources.imf.releases import LAST_ACTUAL, RELEASES_FILE, WHOLE_RELEASE
 from utils import write_whole
 
 YEARS_BEFORE, YEARS_AFTER = 10, 2

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from gdp.sources.imf.bundled import bundle
+from gdp.sources.imf.releases import bundle
 from gdp.transform.countries import reference
 from tests.conftest import Answer
 from tests.page_builder import Layout, build, page_of_facts

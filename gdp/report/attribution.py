@@ -9,8 +9,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from gdp.model import ESTIMATE, IMF, PROJECTION, PUBLISHERS
-from gdp.sources.imf.bundled import day_of_release, last_actual_years
-from gdp.sources.imf.releases import year_of
+from gdp.sources.imf.releases import LAST_ACTUAL, bundle, day_of_release, year_of
 from gdp.store.database import Connection
 from gdp.store.vintages import Vintage
 
@@ -97,7 +96,7 @@ def last_actual_year(iso3: str | None, as_of: str) -> int | None:
 def _last_actual_years() -> dict[str, tuple[list[str], list[int]]]:
     """Return by country the days of the releases that state a last actual year, and those years."""
     found: dict[str, tuple[list[str], list[int]]] = {}
-    releases = last_actual_years()
+    releases = bundle(LAST_ACTUAL)
     days = [day_of_release(release) for release in releases.releases]
     for row in releases.rows:
         years = [(day, year_of(text, row.iso3)) for day, text in zip(days, row.cells, strict=True)]

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 from gdp.model import CURRENT, IMF, INSTITUTIONS, PUBLISHERS, is_flagged_by_check
 from gdp.report.attribution import is_projection
 from gdp.report.svg import institution_colour
-from gdp.sources.imf.bundled import LAST_ACTUAL, WHOLE_RELEASE, bundle, day_of_release
-from gdp.sources.imf.releases import year_of
+from gdp.sources.imf.releases import LAST_ACTUAL, WHOLE_RELEASE, bundle, day_of_release, year_of
 from gdp.store.database import Connection
 from gdp.transform.countries import reference
 

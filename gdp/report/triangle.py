@@ -11,7 +11,7 @@ from typing import Any
 
 from gdp.model import CURRENT, ESTIMATE_FIELDS, Field
 from gdp.report.revisions import Row, confirmed_sql, is_baseline, revised_percent
-from gdp.sources.imf.bundled import LAST_ACTUAL, bundle
+from gdp.sources.imf.releases import LAST_ACTUAL, bundle
 from gdp.store.database import Connection
 from gdp.store.vintages import END_OF_DAY
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from gdp.model import Publisher, RawRecord
 
+GZIP_MAGIC, ZIP_MAGIC = b"\x1f\x8b", b"PK\x03\x04"
 SIZE_LIMIT_BYTES = 10_000_000  # of a download: twenty-five times the page of 2025
 FILE_LIMIT_BYTES = 60_000_000  # of a file, unpacked: three times the largest release of the World Economic Outlook
 

@@ -13,10 +13,9 @@ from pathlib import Path
 
 from gdp.model import PUBLISHERS, WIKIPEDIA
 from gdp.remote_files import Where
-from gdp.sources import FILE_LIMIT_BYTES, Page
+from gdp.sources import FILE_LIMIT_BYTES, GZIP_MAGIC, ZIP_MAGIC, Page
 from utils import SHIPPED_PAGES, Exit, StageError, open_to_read, pages_folder, read_bytes, write_whole
 
-GZIP_MAGIC, ZIP_MAGIC = b"\x1f\x8b", b"PK\x03\x04"
 # A page of Wikipedia by its revision, or by its bytes if it states none; another source's answer by release and bytes.
 _NAME = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)_(?:(?:enwiki_rev(?P<revision>\d+)|page_[0-9a-f]{8})\.html"
@@ -48,16 +47,13 @@ def cache_page(name: str, content: bytes) -> Path:
 
 def cached_pages(source: str = WIKIPEDIA.name) -> list[Path]:
     """Return the cached pages of a source, oldest As_of and revision first; the page that ships is one of them."""
-    found: dict[str, Path] = {}
+    found: dict[str, tuple[str, int, Path]] = {}
     for folder in (SHIPPED_PAGES, pages_folder()):
-        found |= {path.name: path for path in folder.glob("*.gz") if _source_of(path) == source}
-    return sorted(found.values(), key=_as_of_and_revision)
-
-
-def _source_of(path: Path) -> str | None:
-    name = _NAME.fullmatch(path.name)
-    source = (name["source"] or WIKIPEDIA.name) if name else None
-    return source if source in PUBLISHERS else None
+        for path in folder.glob("*.gz"):
+            name = _NAME.fullmatch(path.name)
+            if name and source in PUBLISHERS and source == (name["source"] or WIKIPEDIA.name):
+                found[path.name] = name["day"], int(name["revision"] or 0), path
+    return [path for *_, path in sorted(found.values())]
 
 
 def cached_revisions() -> dict[int, Path]:
@@ -74,35 +70,34 @@ def everything_cached() -> list[Path]:
     return sorted((*cached_pages(), *last_of_release.values()), key=lambda path: path.name)
 
 
-def _as_of_and_revision(path: Path) -> tuple[str, int]:
-    name = _NAME.fullmatch(path.name)
-    assert name
-    return name["day"], int(name["revision"] or 0)
-
-
 # --- opening ----------------------------------------------------------------------------------------------------------
 
 
 def open_page(path: Where) -> Page:
     """Return a saved page; raises StageError: 66 when it is missing, 65 when it cannot be unpacked.
 
-    If it does not state when it was saved, a day in its name is used, else the file's own date.
+    If it does not state when it was saved, a day in its name is used, else the file's own date. Of a bulk file, which
+    is too large to be read whole, the lines of nominal GDP are read.
     """
-    content = (_bulk_content(path) if isinstance(path, Path) else None) or read_bytes(path, FILE_LIMIT_BYTES)
-    return page_of(str(path), content, datetime.fromtimestamp(path.stat().st_mtime, timezone.utc))
+    content = None
+    if isinstance(path, Path) and _is_large(path):
+        from gdp.sources.tabular_files import lines_with  # a page needs none of it
+        from gdp.sources.world_bank import INDICATOR
+
+        content = lines_with(INDICATOR, path)
+    if content is None:
+        content = read_bytes(path, FILE_LIMIT_BYTES)
+    if content.startswith(GZIP_MAGIC):
+        content = decompressed(content, str(path))
+    return Page(content, str(path), _day_in(path.name) or datetime.fromtimestamp(path.stat().st_mtime, timezone.utc))
 
 
-def _bulk_content(path: Path) -> bytes | None:
-    """Return what is read of a file that is too large to be read whole; None for any other file."""
+def _is_large(path: Path) -> bool:
+    """Return whether a file is over the limit, or a packed one states that it is."""
     try:
-        is_large = path.stat().st_size > FILE_LIMIT_BYTES or _unpacked_size(path) > FILE_LIMIT_BYTES
+        return path.stat().st_size > FILE_LIMIT_BYTES or _unpacked_size(path) > FILE_LIMIT_BYTES
     except (OSError, zipfile.BadZipFile):  # which reading it explains
-        return None
-    if not is_large:
-        return None
-    from gdp.sources.world_bank.files import bulk_content  # a page needs none of it
-
-    return bulk_content(path)
+        return False
 
 
 def _unpacked_size(path: Path) -> int:
@@ -116,13 +111,6 @@ def _unpacked_size(path: Path) -> int:
         with zipfile.ZipFile(path) as archive:
             return sum(member.file_size for member in archive.infolist())
     return 0
-
-
-def page_of(location: str, content: bytes, written: datetime) -> Page:
-    """Return a page of bytes that were found and written somewhere; raises StageError as open_page does."""
-    if content.startswith(GZIP_MAGIC):
-        content = decompressed(content, location)
-    return Page(content, location, _day_in(location.rpartition("/")[2]) or written)
 
 
 def _day_in(name: str) -> datetime | None:

@@ -1,4 +1,4 @@
-"""What APIs and files have in common: JSON with its numbers as text, absent figures, days and months."""
+"""What APIs and files have in common: JSON with its numbers as text, names, absent figures, days and months."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import calendar
 import functools
 import json
 import re
-from collections.abc import Sized
+import unicodedata
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from gdp.model import RawRecord, is_as_of
 from gdp.sources import Answer, Month, Page, Refused, Span, Unreachable
 from gdp.sources.http import download
+from utils import COUNTRY_TABLE
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 MIN_COUNTRIES = 100  # of a whole answer: the IMF has had over 180 members since 2000, the World Bank's list over 200
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _TITLE = re.compile(rb"<title[^>]*>\s*([^<]{1,80})", re.IGNORECASE)
 _WEB_PAGE = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|title)\b", re.IGNORECASE | re.DOTALL)
-# A gateway's refusal, saved under the name of the file; no page of Wikipedia has such a title.
-_REFUSAL = re.compile(rb"<title>\s*(?:Access Denied|Request Rejected|40[13] )", re.IGNORECASE)
 _ABSENT = frozenset({"", "n/a", "na", "n.a.", "nan", "null", "no data", "..", "...", "…", "—", "–", "-"})
 _EXPONENT = re.compile(r"\d+(?:\.\d+)?[eE][+-]?\d{1,3}")
 
@@ -94,10 +97,24 @@ def refuse_web_page(content: bytes, instead_of: str) -> None:
         raise Refused(f"it answered with a web page{named} instead of {instead_of}")
 
 
-def refuse_gateway(content: bytes) -> None:
-    """Raise Refused for the web page with which a gateway refuses, saved instead of a page or file."""
-    if _REFUSAL.search(content[:4096]):
-        refuse_web_page(content, "figures")
+# --- XML --------------------------------------------------------------------------------------------------------------
+
+
+def parsed_xml(content: bytes, kind: str) -> Element:
+    """Return the root of an XML; raises Refused for one that is broken or may be hostile."""
+    from xml.etree import ElementTree  # which other forms do not need
+
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:  # entities can make a small file fill the memory
+        raise Refused(f"it has a document type of its own, which {kind} never has")
+    try:
+        return ElementTree.fromstring(content)
+    except (ElementTree.ParseError, ValueError) as error:
+        raise Refused(f"it is cut short, or no XML: {error}"[:160]) from None
+
+
+def local_name(tag: str) -> str:
+    """Return an element's name without its namespace."""
+    return tag.rpartition("}")[2]
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------
@@ -115,14 +132,55 @@ def plain(figure: str) -> str:
 
 def country_count(records: list[RawRecord]) -> int:
     """Return how many countries and aggregates the records name."""
-    countries: Sized = {record["Country"] for record in records}
-    return len(countries)
+    return len({record["Country"] for record in records})
 
 
 def check_whole(records: list[RawRecord]) -> None:
     """Raise Refused when the answer to a request for every country has too few countries."""
     if country_count(records) < MIN_COUNTRIES:
         raise Refused(f"it has figures of {country_count(records)} countries, fewer than {MIN_COUNTRIES}")
+
+
+# --- names of countries -----------------------------------------------------------------------------------------------
+
+_MARKS = re.compile(r"\[[^\[\]]*\]|[⁰¹²³⁴-⁹]")
+_RANK_OR_BRACKETS = re.compile(r"^#?\d{1,3}[.)]?\s+|\s\([^()]*\)")
+
+
+@functools.lru_cache(8192)  # pages of an archive have the same names
+def is_country(name: str) -> bool:
+    """Return whether a name or code is a country's in the reference table, without a rank, notes and brackets."""
+    return not {_letters(_MARKS.sub(" ", name)), bare_name(name)}.isdisjoint(_known_names()[0])
+
+
+@functools.lru_cache(8192)
+def bare_name(name: str) -> str:
+    """Return the letters of a name without a rank, notes and brackets, to compare two tables' names."""
+    return _letters(_RANK_OR_BRACKETS.sub(" ", _MARKS.sub(" ", name)))
+
+
+@functools.lru_cache(8192)
+def is_aggregate(name: str) -> bool:
+    """Return whether a name is known as a group of countries."""
+    return _letters(name) in _known_names()[1]
+
+
+def name_or_code(name: str, code: str) -> str:
+    """Return a name, or the code beside it if only that is a country's: an encoding may have broken the name."""
+    return code if code and not is_country(name) and not is_aggregate(name) and is_country(code) else name
+
+
+def _letters(name: str) -> str:
+    plain = unicodedata.normalize("NFKD", name.replace("&", "and"))
+    return "".join(character for character in plain.casefold() if character.isalpha())
+
+
+@functools.cache
+def _known_names() -> tuple[frozenset[str], frozenset[str]]:
+    """Return the letters of the names and codes of countries, and of the names of groups."""
+    table = json.loads(COUNTRY_TABLE.read_text(encoding="utf-8"))
+    countries = [[code, one["name"], *one["aliases"]] for code, one in table["countries"].items()]
+    return frozenset(map(_letters, chain(*countries))), frozenset(map(_letters, table["aggregates"]))
 
 
 # --- days and months --------------------------------------------------------------------------------------------------
@@ -159,15 +217,9 @@ def last_day(month: Month) -> str:
 
 def month_span(text: str) -> Span:
     """Return the first and last month of "2013-04" or "2007-10..2026-04"; raises ValueError for anything else."""
-    first, dots, last = text.partition("..")
-    span = _month(first), _month(last if dots else first)
-    if span[0] > span[1]:
+    if not re.fullmatch(r"\d{4}-\d\d(?:\.\.\d{4}-\d\d)?", text):
         raise ValueError(text)
-    return span
-
-
-def _month(text: str) -> Month:
-    if not re.fullmatch(r"\d{4}-\d\d", text):
+    months = [Month(day.year, day.month) for part in text.split("..") for day in [date.fromisoformat(f"{part}-01")]]
+    if months[0] > months[-1]:
         raise ValueError(text)
-    day = date.fromisoformat(f"{text}-01")
-    return Month(day.year, day.month)
+    return months[0], months[-1]

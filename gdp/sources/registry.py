@@ -5,6 +5,7 @@ To add a source: its `Publisher` in gdp/model.py, its module with a `SOURCE`, an
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from gdp.places import without_credentials
@@ -14,15 +15,17 @@ from gdp.sources import Answer, Missing, Month, Page, Reading, Refused, Releases
 from gdp.sources.cache import cache_page, cached_name, cached_pages
 from gdp.sources.http import paced
 from gdp.sources.imf.source import SOURCE as IMF_SOURCE
-from gdp.sources.payloads import check_whole, is_json, read_json, refuse_gateway
+from gdp.sources.payloads import check_whole, is_json, read_json, refuse_web_page
 from gdp.sources.tabular_files import kind_of_table, tables_of
 from gdp.sources.wikipedia.page import SOURCE as WIKIPEDIA_SOURCE
 from gdp.sources.wikipedia.unwrap import is_page, kind_of
-from gdp.sources.world_bank.api import SOURCE as WORLD_BANK_SOURCE
+from gdp.sources.world_bank import SOURCE as WORLD_BANK_SOURCE
 from utils import Exit, StageError, first_few
 
 SOURCES = {source.name: source for source in (WIKIPEDIA_SOURCE, IMF_SOURCE, WORLD_BANK_SOURCE)}
 
+# A gateway's refusal, saved under the name of the file; no page of Wikipedia has such a title.
+_REFUSAL = re.compile(rb"<title>\s*(?:Access Denied|Request Rejected|40[13] )", re.IGNORECASE)
 MAX_SILENT = 2  # releases in a row that get no answer at all: then there is no network
 PAUSE_S = 1.0  # neither the IMF nor DBnomics publishes a limit; a release is up to four requests
 
@@ -37,7 +40,8 @@ def sources_with_releases() -> list[str]:
 
 def source_of(content: bytes) -> Source:
     """Return the source of a content, by what is in it; raises Refused if it is of none, or of two."""
-    refuse_gateway(content)
+    if _REFUSAL.search(content[:4096]):
+        refuse_web_page(content, "figures")
     found = [source for source in SOURCES.values() if source.detect(content)]
     if len(found) == 1:
         return found[0]

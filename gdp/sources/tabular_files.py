@@ -7,28 +7,38 @@ from __future__ import annotations
 
 import csv
 import functools
+import gzip
 import io
-import itertools
 import re
 import zipfile
 import zlib
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
-from gdp.sources import Refused
+from gdp.sources import FILE_LIMIT_BYTES, GZIP_MAGIC, ZIP_MAGIC, Refused
 from gdp.sources.payloads import BYTE_ORDER_MARK, is_json, refuse_web_page
 from utils import Exit, StageError
 
 Table = list[list[str]]
 
 OLE_MAGIC = b"\xd0\xcf\x11\xe0"
-ZIP_MAGIC = b"PK\x03\x04"
-WORKBOOK = "xl/workbook.xml"
 UNPACKED_LIMIT_BYTES = 200_000_000  # ten times the largest release in .xlsx, unpacked
 MAX_SHEETS = 20  # the IMF's have three
 CELL_LIMIT = 1_000_000  # characters; notes to a series have run to some thousands
 PROBED_BYTES = 400  # the header line: ASCII, so that every second byte is 0 in UTF-16
+MAX_ROWS_BEFORE_HEADER, SHOWN_CELLS = 20, 6
+REMEDY = "pip install -r requirements/xlsx.txt"
+_IS_NO_DATA = re.compile(r"/$|(?:^|/)(?:__MACOSX/|\._|\.DS_Store)|\.(?:html?|pdf|docx?|png|jpe?g)$", re.IGNORECASE)
+_FIGURE = re.compile(r"[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?")
+_DECIMAL_COMMA = re.compile(r"[-+]?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+(?:[eE][-+]?\d+)?")
+# What cannot be a comma between thousands: one or two digits after it, more than three, or more than three before it.
+_SURELY_DECIMAL = re.compile(
+    r"\d+,\d+[eE][-+]?\d+|\d+,(?:\d{1,2}|\d{4,})|\d{4,},\d+|\d{1,3}(?:\.\d{3})+,\d+|0,\d+"
+)  # fmt: skip
+_SURELY_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+\.\d+|\d{1,3}(?:,\d{3}){2,}")
 
 
 def tables_in(content: bytes) -> list[Table]:
@@ -45,7 +55,7 @@ def tables_in(content: bytes) -> list[Table]:
 def tables_of(content: bytes) -> list[Table]:
     """Return the tables of a file: each sheet of a workbook, each text in an archive, or the one text.
 
-    Raises Refused if there is none, StageError (65) for a workbook if openpyxl is not installed.
+    Raises Refused if there is none, StageError (65) for a workbook if openpyxl or xlrd is not installed.
     """
     refuse_web_page(content, "figures")
     if content.startswith(ZIP_MAGIC):
@@ -54,60 +64,26 @@ def tables_of(content: bytes) -> list[Table]:
         return _tables_of_old_workbook(content)
     text = decoded(content)
     delimiter = _delimiter_of(text)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    csv.field_size_limit(CELL_LIMIT)
     try:
-        csv.field_size_limit(CELL_LIMIT)
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         table = [[cell.strip() for cell in row] for row in rows]
     except csv.Error as error:
         raise Refused(f"it is no table: {error}") from None
     return [_with_decimal_points(table) if delimiter == ";" else table]
 
 
-def _delimiter_of(text: str) -> str:
-    """Return what separates the cells: tabs, semicolons as in a European Excel, upright lines, or commas."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    if "\t" in first:
-        return "\t"
-    if first.count("|") > max(1, first.count(",")):
-        return "|"
-    return ";" if first.count(";") > first.count(",") or (";" in first and first.count(";") > 1) else ","
-
-
-MAX_ROWS_BEFORE_HEADER, SHOWN_CELLS = 20, 6
-_FIGURE = re.compile(r"[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?")
-
-
 def kind_of_table(content: bytes) -> str | None:
     """Return what a file with a table of figures is, for a message: "a table with the columns …"; None for another."""
     for table in tables_in(content):
-        for header, row in itertools.pairwise(table[: MAX_ROWS_BEFORE_HEADER + 1]):
+        for header, row in pairwise(table[: MAX_ROWS_BEFORE_HEADER + 1]):
             if len(header) == len(row) > 1 and any(map(_FIGURE.fullmatch, row[1:])):
-                shown = [f'"{cell[:60]}"' for cell in header[:SHOWN_CELLS]]
-                return f"a table with the columns {', '.join([*shown, '…'] if len(header) > SHOWN_CELLS else shown)}"
+                shown = [f'"{cell[:60]}"' for cell in header[:SHOWN_CELLS]] + ["…"] * (len(header) > SHOWN_CELLS)
+                return f"a table with the columns {', '.join(shown)}"
     return None
 
 
-_DECIMAL_COMMA = re.compile(r"[-+]?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+(?:[eE][-+]?\d+)?")
-# What cannot be a comma between thousands: one or two digits after it, more than three, or more than three before it.
-_SURELY_DECIMAL = re.compile(r"\d+,\d+[eE][-+]?\d+|\d+,(?:\d{1,2}|\d{4,})|\d{4,},\d+|\d{1,3}(?:\.\d{3})+,\d+|0,\d+")
-_SURELY_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+\.\d+|\d{1,3}(?:,\d{3}){2,}")
-
-
-def _with_decimal_points(table: Table) -> Table:
-    """Return a table of a European Excel with decimal points instead of commas; raises Refused if that is unclear."""
-    cells = [cell for row in table for cell in row if "," in cell]
-    is_decimal = any(_SURELY_DECIMAL.fullmatch(cell) for cell in cells)
-    if is_decimal and any(_SURELY_THOUSANDS.fullmatch(cell) for cell in cells):
-        raise Refused("its cells are separated by ';', and its commas are both decimal and between thousands")
-    if not is_decimal:
-        if any(re.fullmatch(r"\d{1,3},\d{3}", cell) for cell in cells):
-            raise Refused("its cells are separated by ';', and whether its commas are decimal is unclear; use tabs")
-        return table
-    return [[_with_point(cell) for cell in row] for row in table]
-
-
-def _with_point(cell: str) -> str:
-    return cell.replace(".", "").replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell
+# --- text -------------------------------------------------------------------------------------------------------------
 
 
 def encoding_of(head: bytes) -> str:
@@ -116,8 +92,8 @@ def encoding_of(head: bytes) -> str:
         return "utf-32"
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
-    zeros = {place: head[place:PROBED_BYTES:2].count(0) for place in (0, 1)}
-    if max(zeros.values()) <= len(head[:PROBED_BYTES]) // 4:
+    zeros = [head[place:PROBED_BYTES:2].count(0) for place in (0, 1)]
+    if max(zeros) <= len(head[:PROBED_BYTES]) // 4:
         return "utf-8-sig"
     return "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
 
@@ -129,8 +105,95 @@ def decoded(content: bytes) -> str:
         return content.decode(encoding)
     except UnicodeError:
         if encoding != "utf-8-sig":
-            raise Refused(f"it is cut short, or not the text in {encoding[:6].upper()} that it begins as") from None
+            raise broken_text(encoding) from None
     return content.decode("cp1252", "replace")
+
+
+def broken_text(encoding: str) -> Refused:
+    """Return the refusal of a text that is not in the encoding that its first bytes show."""
+    return Refused(f"it is cut short, or not the text in {encoding[:6].upper()} that it begins as")
+
+
+def _delimiter_of(text: str) -> str:
+    """Return what separates the cells: tabs, semicolons as in a European Excel, upright lines, or commas."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    if "\t" in first:
+        return "\t"
+    if first.count("|") > max(1, first.count(",")):
+        return "|"
+    return ";" if first.count(";") > min(1, first.count(",")) else ","
+
+
+def _with_decimal_points(table: Table) -> Table:
+    """Return a table of a European Excel with decimal points instead of commas; raises Refused if that is unclear."""
+    cells = [cell for row in table for cell in row if "," in cell]
+    is_decimal = any(map(_SURELY_DECIMAL.fullmatch, cells))
+    if is_decimal and any(map(_SURELY_THOUSANDS.fullmatch, cells)):
+        raise Refused("its cells are separated by ';', and its commas are both decimal and between thousands")
+    if is_decimal:
+        return [[_with_point(cell) for cell in row] for row in table]
+    if any(re.fullmatch(r"\d{1,3},\d{3}", cell) for cell in cells):
+        raise Refused("its cells are separated by ';', and whether its commas are decimal is unclear; use tabs")
+    return table
+
+
+def _with_point(cell: str) -> str:
+    return cell.replace(".", "").replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell
+
+
+# --- large text -------------------------------------------------------------------------------------------------------
+
+FIRST_LINES = 10  # that are kept: the header is among them
+LINE_LIMIT = 1_000_000  # characters; a line of the World Bank's bulk files has a thousand
+STREAM_LIMIT = 4_000_000_000  # characters, unpacked; the World Development Indicators have 200 million
+FEWEST_LINES = 100  # that have the text: one a country
+
+
+def lines_with(text: str, path: Path) -> bytes | None:
+    """Return the first lines of a large file, also a packed one, and those with a text; None if too few have it.
+
+    It is read as a stream, in bounded memory. Raises StageError (65) for a file that is broken.
+    """
+    with path.open("rb") as file:
+        magic = file.read(4)
+    try:
+        if magic == ZIP_MAGIC:
+            with zipfile.ZipFile(path) as archive:
+                members = sorted(archive.infolist(), key=lambda member: member.file_size, reverse=True)
+                return next(filter(None, (_lines_with(text, archive.open(member)) for member in members)), None)
+        with gzip.open(path) if magic.startswith(GZIP_MAGIC) else path.open("rb") as file:
+            return _lines_with(text, file)
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
+        if magic.startswith(GZIP_MAGIC):  # it is cut short, so that its last bytes are not its size
+            return None
+        raise StageError(Exit.BAD_DATA, f"{path} is broken or locked: {error}; fetch it again") from None
+    except Refused as reason:
+        raise StageError(Exit.BAD_DATA, f"{path} is refused: {reason}; fetch it again, or save it in UTF-8") from None
+
+
+def _lines_with(text: str, file: Any) -> bytes | None:
+    stream = io.BufferedReader(file)
+    encoding = encoding_of(stream.peek(PROBED_BYTES))
+    encoding = "latin-1" if encoding == "utf-8-sig" else encoding  # which changes no byte
+    kept: list[str] = []
+    total = size = found = 0
+    try:
+        lines = io.TextIOWrapper(stream, encoding, newline="\n")
+        while total < STREAM_LIMIT and (line := lines.readline(LINE_LIMIT)) and len(line) < LINE_LIMIT:
+            total += len(line)
+            if text in line or len(kept) < FIRST_LINES:
+                kept.append(line)
+                found += text in line
+                size += len(line)
+            if size > FILE_LIMIT_BYTES:
+                return None
+    except UnicodeError:
+        if found:
+            raise broken_text(encoding) from None
+    return "".join(kept).encode("latin-1" if encoding == "latin-1" else "utf-8") if found >= FEWEST_LINES else None
+
+
+# --- archives and workbooks -------------------------------------------------------------------------------------------
 
 
 def _tables_of_zip(content: bytes) -> list[Table]:
@@ -139,59 +202,41 @@ def _tables_of_zip(content: bytes) -> list[Table]:
             names = archive.namelist()
             if sum(entry.file_size for entry in archive.infolist()) > UNPACKED_LIMIT_BYTES:
                 raise Refused(f"it unpacks to over {UNPACKED_LIMIT_BYTES // 1_000_000} MB, which no release does")
-            if WORKBOOK in names:
+            if "xl/workbook.xml" in names:
                 return _tables_of_workbook(content)
             texts = [archive.read(name) for name in names if not _IS_NO_DATA.search(name)]
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        OSError,
-        EOFError,
-        ValueError,
-        RuntimeError,
-    ) as error:  # RuntimeError: it has a password
-        raise Refused(f"it is a broken or locked archive: {error}") from None
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
+        raise Refused(f"it is a broken or locked archive: {error}") from None  # RuntimeError: it has a password
     return [table for text in texts if not text.startswith(ZIP_MAGIC) for table in tables_of.__wrapped__(text)]
-
-
-_IS_NO_DATA = re.compile(r"/$|(?:^|/)(?:__MACOSX/|\._|\.DS_Store)|\.(?:html?|pdf|docx?|png|jpe?g)$", re.IGNORECASE)
 
 
 def _tables_of_workbook(content: bytes) -> list[Table]:
     try:
         import openpyxl
     except ImportError:
-        remedy = "pip install -r requirements/xlsx.txt"
-        raise StageError(Exit.BAD_DATA, f"openpyxl is not installed, which .xlsx needs; {remedy}") from None
+        raise StageError(Exit.BAD_DATA, f"openpyxl is not installed, which .xlsx needs; {REMEDY}") from None
     try:
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-        sheets = [[*sheet.iter_rows(values_only=True)] for sheet in book.worksheets[:MAX_SHEETS]]
+        return [[_texts(row) for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets[:MAX_SHEETS]]
     except Exception as error:  # a broken workbook makes openpyxl raise anything
         raise Refused(f"it is a broken workbook: {type(error).__name__}: {error}"[:200]) from None
-    return [[_texts(row) for row in rows] for rows in sheets]
 
 
 def _tables_of_old_workbook(content: bytes) -> list[Table]:
     try:
         import xlrd  # type: ignore[import-untyped]
     except ImportError:
-        remedy = "pip install -r requirements/xlsx.txt"
-        raise StageError(Exit.BAD_DATA, f"xlrd is not installed, which a binary .xls needs; {remedy}") from None
+        raise StageError(Exit.BAD_DATA, f"xlrd is not installed, which a binary .xls needs; {REMEDY}") from None
+
+    def value(cell: Any) -> object:  # a day is a number there
+        is_day = cell.ctype == xlrd.XL_CELL_DATE
+        return xlrd.xldate_as_datetime(cell.value, book.datemode) if is_day else cell.value
+
     try:
         book = xlrd.open_workbook(file_contents=content)
-        return [
-            [[_text(_old_value(cell, book.datemode)) for cell in row] for row in sheet.get_rows()]
-            for sheet in book.sheets()[:MAX_SHEETS]
-        ]
+        return [[_texts(map(value, row)) for row in sheet.get_rows()] for sheet in book.sheets()[:MAX_SHEETS]]
     except Exception as error:  # a broken workbook makes xlrd raise anything
         raise Refused(f"it is a broken binary workbook (.xls): {error}"[:200]) from None
-
-
-def _old_value(cell: Any, datemode: int) -> object:
-    """Return the value of a cell of a binary workbook, where a day is a number."""
-    import xlrd
-
-    return xlrd.xldate_as_datetime(cell.value, datemode) if cell.ctype == xlrd.XL_CELL_DATE else cell.value
 
 
 def _texts(row: Iterable[object]) -> list[str]:
@@ -199,8 +244,6 @@ def _texts(row: Iterable[object]) -> list[str]:
 
 
 def _text(cell: object) -> str:
-    if cell is None:
-        return ""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
-    return cell.isoformat() if isinstance(cell, datetime) else str(cell).strip()
+    return cell.isoformat() if isinstance(cell, datetime) else str("" if cell is None else cell).strip()

@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 from gdp.model import DEPARTS_FROM_IMF, IMF
 from gdp.sources import Month, Refused
-from gdp.sources.imf.bundled import LAST_ACTUAL, bundle, day_of_release
-from gdp.sources.imf.releases import PUBLISHED, WITHOUT_GDP
+from gdp.sources.imf.releases import LAST_ACTUAL, PUBLISHED, WITHOUT_GDP, bundle, day_of_release
 from gdp.transform.countries import reference
 from gdp.validate import thresholds as at
 from gdp.validate.findings import FigureFlags, Finding, finding_on

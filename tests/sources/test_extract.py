@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gdp.sources.imf.bundled import bundle
+from gdp.sources.imf.releases import bundle
 from tests import stand_ins
 from tests.conftest import Run, Server, records
 from tests.page_builder import SHIPPED

@@ -18,7 +18,7 @@ import pytest
 
 from gdp.sources import Month, Page, Reading, Refused
 from gdp.sources.registry import read_any
-from gdp.sources.world_bank.files import bulk_content
+from gdp.sources.tabular_files import lines_with
 from tests.conftest import PROJECT
 from utils import StageError
 
@@ -276,15 +276,15 @@ def packed(form: str, text: str, folder: Path) -> Path:
 
 @pytest.mark.parametrize("form", ["csv", "csv.gz", "zip"])
 def test_of_a_bulk_file_the_lines_of_nominal_gdp_are_kept(form: str, tmp_path: Path) -> None:
-    content = bulk_content(packed(form, "".join(bulk_lines(20)), tmp_path))
+    content = lines_with("NY.GDP.MKTP.CD", packed(form, "".join(bulk_lines(20)), tmp_path))
     assert content and content.count(b"NY.GDP.MKTP.CD") == 120 and content.count(b"\n") < 140
     assert figures(read(content, JUNE_2024))["Country 7", "2023"] == 2007
 
 
 @pytest.mark.parametrize("form", ["csv", "csv.gz", "zip"])
 def test_a_large_file_of_anything_else_is_no_bulk_file(form: str, tmp_path: Path) -> None:
-    assert bulk_content(packed(form, "a,b\n" * 1000, tmp_path)) is None
-    assert bulk_content(packed(form, "x" * 3_000_000, tmp_path)) is None
+    assert lines_with("NY.GDP.MKTP.CD", packed(form, "a,b\n" * 1000, tmp_path)) is None
+    assert lines_with("NY.GDP.MKTP.CD", packed(form, "x" * 3_000_000, tmp_path)) is None
 
 
 @pytest.mark.long

@@ -11,8 +11,8 @@ import pytest
 
 from gdp.sources import Month, Refused, Unreachable
 from gdp.sources.imf import source as imf
+from gdp.sources.imf.outlook import Outlook, Series, reading_of
 from gdp.sources.imf.releases import named_in, of_day, releases_between
-from gdp.sources.imf.weo_model import Outlook, Series, reading_of
 from gdp.sources.payloads import day_of, month_span
 from tests import stand_ins
 from tests.conftest import Answer, Run, Server, query, records, run_stages

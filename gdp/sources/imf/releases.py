@@ -1,13 +1,22 @@
-"""The releases of the IMF's World Economic Outlook: their names, and the day on which each was published."""
+"""The releases of the World Economic Outlook: their names and days, and those that come with the suite.
+
+The bundled ones have nominal GDP by country, year and release, since April 2019. They are a second witness when a page
+is checked, and the answer to `extract.py --release` without network. tests/make_imf_releases.py writes the file;
+docs/data.md has its provenance.
+"""
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Iterator
+from decimal import Decimal
+from functools import cache
+from typing import NamedTuple
 
-from gdp.sources import Month
-from gdp.sources.payloads import last_day
-from utils import MONTHS
+from gdp.sources import Answer, Month
+from gdp.sources.payloads import last_day, page_of_download
+from utils import MONTHS, PROJECT, read_bytes
 
 APRIL, SEPTEMBER, OCTOBER = 4, 9, 10
 EARLY_AUTUMN = 2011  # the one year whose second release came in September
@@ -29,19 +38,22 @@ PUBLISHED = {
 
 # Fiscal years that begin in March or April; the IMF numbers all others by their last year.
 NUMBERED_BY_FIRST_YEAR = ("AFG", "IND", "IRN", "LSO", "MMR")
-_YEAR = re.compile(r"(?:FY)?\s*((?:19|20)\d\d)(?:\s*[/-]\s*(\d{4}|\d\d))?(?:\.0)?")
+_FISCAL_YEAR = re.compile(r"(?:FY)?\s*((?:19|20)\d\d)(?:\s*[/-]\s*(\d{4}|\d\d))?(?:\.0)?")
+_NAMED = re.compile(r"\b(Apr|Sep|Oct)[a-z]*\.? ?((?:19|20)\d\d)\b", re.IGNORECASE)
+_CODED = re.compile(r"\b((?:19|20)\d\d)[-_](04|09|10|APR|SEP|OCT)(?![0-9A-Z])")
+_MONTHS = {"04": APRIL, "09": SEPTEMBER, "10": OCTOBER, "apr": APRIL, "sep": SEPTEMBER, "oct": OCTOBER}
 
 
 def year_of(text: str | None, iso3: str) -> int | None:
     """Return the year of a text such as "2024", or of a fiscal year such as "FY2024/25", as the IMF numbers it."""
-    found = _YEAR.fullmatch((text or "").strip())
+    found = _FISCAL_YEAR.fullmatch((text or "").strip())
     if not found:
         return None
     first, last = found[1], found[2] if iso3 not in NUMBERED_BY_FIRST_YEAR else None
     return int(first[: 4 - len(last)] + last) if last else int(first)
 
 
-def known_day(release: Month) -> str | None:
+def known_day(release: Month | str) -> str | None:
     """Return the day on which a release was published, where that is known."""
     day = PUBLISHED.get(str(release))
     return f"{release}-{day:02}" if day else None
@@ -52,22 +64,13 @@ def possible_days(release: Month) -> set[str]:
     return {known_day(release) or last_day(release), last_day(release)}
 
 
-_NAMED = re.compile(r"\b(Apr|Sep|Oct)[a-z]*\.? ?((?:19|20)\d\d)\b", re.IGNORECASE)
-_CODED = re.compile(r"\b((?:19|20)\d\d)[-_](04|09|10|APR|SEP|OCT)(?![0-9A-Z])")
-_CODES = {"04": APRIL, "09": SEPTEMBER, "10": OCTOBER}
-
-
 def named_in(text: str) -> Month | None:
     """Return the release named in a text: "Database, October 2022", "WEO:2013-04", "WEO_2025_OCT_VINTAGE"."""
     if found := _NAMED.search(text):
-        return Month(int(found[2]), _month(found[1]))
+        return Month(int(found[2]), _MONTHS[found[1].casefold()])
     if found := _CODED.search(text.replace("WEO_", "WEO ")):
-        return Month(int(found[1]), _CODES.get(found[2]) or _month(found[2]))
+        return Month(int(found[1]), _MONTHS[found[2].casefold()])
     return None
-
-
-def _month(name: str) -> int:
-    return next(number for number, month in enumerate(MONTHS, 1) if month.startswith(name.capitalize()))
 
 
 def of_day(day: str) -> Month:
@@ -91,6 +94,71 @@ def autumn(year: int) -> int:
 def releases_between(first: Month, last: Month) -> Iterator[Month]:
     """Yield the releases from one month to another, in order."""
     for year in range(max(first.year, FIRST_YEAR), last.year + 1):
-        for month in (APRIL, autumn(year)):
-            if first <= (year, month) <= last:
-                yield Month(year, month)
+        yield from (Month(year, month) for month in (APRIL, autumn(year)) if first <= (year, month) <= last)
+
+
+def dataflow_of(release: Month) -> str:
+    """Return the name that a past release's dataflow has in SDMX, if there is one."""
+    return f"WEO_{release.year}_{MONTHS[release.month - 1][:3].upper()}_VINTAGE"
+
+
+# --- bundled releases -------------------------------------------------------------------------------------------------
+
+RELEASES_FILE = PROJECT / "data" / "imf_releases.csv.gz"
+LAST_ACTUAL = "last_actual"  # instead of a year: the last year that is no projection, in the IMF's words
+SDMX_HEADER = (
+    "STRUCTURE_ID,INDICATOR,FREQUENCY,COUNTRY,TIME_PERIOD,OBS_VALUE,PUBLICATION_DATE,LATEST_ACTUAL_ANNUAL_DATA"
+)
+WHOLE_RELEASE = 1_000  # figures; of the release of April 2026 only those of one year are known
+
+
+class Row(NamedTuple):
+    """A line of the file: a country's figures for one year, one a release, in billions of USD; "" for none."""
+
+    iso3: str
+    year: str
+    cells: list[str]
+
+
+class Bundle(NamedTuple):
+    """The file: its releases ("2019-04") from oldest to newest, and its rows."""
+
+    releases: list[str]
+    rows: list[Row]
+
+    def texts(self, release: str) -> dict[tuple[str, str], str]:
+        """Return a release's cells as published, by ISO3 and year; under LAST_ACTUAL the last year that is actual."""
+        column = self.releases.index(release)
+        return {(row.iso3, row.year): row.cells[column] for row in self.rows if row.cells[column]}
+
+    def is_whole(self, release: str) -> bool:
+        """Return whether all that the IMF published is here, within the years that the file has."""
+        return len(self.texts(release)) > WHOLE_RELEASE
+
+
+@cache
+def bundle(year: str = "") -> Bundle:
+    """Return the bundled releases, or their rows of one year; raises StageError (66) where the file is missing."""
+    first, *lines = gzip.decompress(read_bytes(RELEASES_FILE)).decode().splitlines()
+    rows = (line.split(",") for line in lines if not year or f",{year}," in line)
+    return Bundle(first.split(",")[2:], [Row(iso3, of_year, cells) for iso3, of_year, *cells in rows])
+
+
+def bundled_answer(release: Month) -> Answer | None:
+    """Return a whole bundled release in the form of SDMX's CSV; None for any other."""
+    name = str(release)
+    if name not in bundle().releases or not bundle().is_whole(name):
+        return None
+    texts = bundle().texts(name)
+    about = f"IMF.RES:{dataflow_of(release)}(1.0.0),NGDPD,A"
+    rows = [
+        f"{about},{code},{year},{Decimal(text).scaleb(9):f},{known_day(name)},{texts.get((code, LAST_ACTUAL), '')}"
+        for (code, year), text in texts.items() if year != LAST_ACTUAL
+    ]  # fmt: skip
+    content = "\n".join([SDMX_HEADER, *rows, ""]).encode()
+    return Answer(page_of_download(content, "the bundled releases"), "the bundled releases")
+
+
+def day_of_release(release: str) -> str:
+    """Return the day on which a bundled release was published."""
+    return f"{release}-{PUBLISHED[release]:02}"

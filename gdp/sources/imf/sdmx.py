@@ -2,7 +2,7 @@
 
 A version of the dataflow is not a release: version 9.0.0 had October 2025, and then April 2026. PUBLICATION_DATE states
 the release. Values are whole dollars; SCALE is how they are shown. Two forms are read: the XML that `fetch` asks for,
-and the CSV of SDMX 3.0 that people download.
+and the CSV of SDMX 3.0 that people download; the portal's CSV is like that, but in the scale that it names.
 """
 
 from __future__ import annotations
@@ -10,43 +10,30 @@ from __future__ import annotations
 import os
 import re
 
-from gdp.sources import Month, Refused
+from gdp.sources import Refused
 from gdp.sources.http import download
+from gdp.sources.imf.outlook import BILLIONS, COUNTRY_CODE, INDICATOR, WHOLE_DOLLARS, Outlook, Series
 from gdp.sources.imf.releases import named_in
-from gdp.sources.imf.weo_model import BILLIONS, INDICATOR, WHOLE_DOLLARS, Outlook, Series
-from gdp.sources.payloads import day_of
+from gdp.sources.payloads import day_of, local_name, parsed_xml
 from gdp.sources.tabular_files import Table
-from utils import MONTHS
 
 VARIABLE = "GDP_ETL_SDMX_URL"
 API_URL = "https://api.imf.org/external/sdmx/2.1"
 CURRENT = "WEO"
 COUNTRY, YEAR, VALUE, LAST_ACTUAL = "COUNTRY", "TIME_PERIOD", "OBS_VALUE", "LATEST_ACTUAL_ANNUAL_DATA"
-_A_COUNTRY = re.compile(r"[A-Z]{3}")  # groups are G001, G163 …
+UNITS = {"billions": BILLIONS, "millions": "Millions of U.S. dollars", "units": WHOLE_DOLLARS}  # by the portal's scale
 _FLOW = re.compile(r"WEO(?:_\w+)?")
-
-
-def address() -> str:
-    """Return the address of the IMF's SDMX."""
-    return os.environ.get(VARIABLE) or API_URL
-
-
-def dataflow_of(release: Month) -> str:
-    """Return the name that a past release's dataflow has, if there is one."""
-    return f"WEO_{release.year}_{MONTHS[release.month - 1][:3].upper()}_VINTAGE"
+_SERIES = re.compile(r"(\w+)\.(\w+)\.A")
 
 
 def fetch(flow: str = CURRENT) -> bytes:
     """Return a dataflow's nominal GDP of every country and year, as XML; raises Unreachable."""
-    return download(data_url(address(), flow)).content
+    return download(data_url(os.environ.get(VARIABLE) or API_URL, flow)).content
 
 
 def data_url(base: str, flow: str) -> str:
     """Return the address of a dataflow's nominal GDP; the order of the key is COUNTRY.INDICATOR.FREQUENCY."""
     return f"{base}/data/IMF.RES,{flow}/.{INDICATOR}.A"
-
-
-# --- observations -----------------------------------------------------------------------------------------------------
 
 
 class _Observations:
@@ -66,13 +53,18 @@ class _Observations:
         else:
             self.others.add(of.get("INDICATOR", "nothing named"))
 
+    def set_flow(self, text: str) -> None:
+        """Set the dataflow in "IMF.RES:WEO_2025_OCT_VINTAGE(1.0.0)"."""
+        found = _FLOW.search(text)
+        self.flow = found[0] if found else CURRENT
+
     def outlook(self) -> Outlook:
         """Return the observations as an outlook; raises Refused if they have no figure of nominal GDP."""
         if not self.figures:
             named = f"{', '.join(sorted(self.others)[:3])}, not {INDICATOR}" if self.others else "no figure"
             raise Refused(f"it has {named}")
         series = [
-            Series(code, None, figures, self.last_actual.get(code), not _A_COUNTRY.fullmatch(code))
+            Series(code, None, figures, self.last_actual.get(code), not COUNTRY_CODE.fullmatch(code))
             for code, figures in self.figures.items()
         ]
         outlook = Outlook(
@@ -83,32 +75,16 @@ class _Observations:
         return outlook
 
 
-def _flow_in(text: str) -> str:
-    """Return the dataflow in "IMF.RES:WEO_2025_OCT_VINTAGE(1.0.0)"."""
-    found = _FLOW.search(text)
-    return found[0] if found else CURRENT
-
-
-# --- XML --------------------------------------------------------------------------------------------------------------
-
-
 def outlook_of_xml(content: bytes) -> Outlook:
     """Return the outlook in StructureSpecificData; raises Refused for XML that is broken, an error or a structure."""
-    from xml.etree import ElementTree  # which other forms do not need
-
-    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:  # entities can make a small file fill the memory
-        raise Refused("it has a document type of its own, which SDMX never has")
-    try:
-        root = ElementTree.fromstring(content)
-    except (ElementTree.ParseError, ValueError) as error:
-        raise Refused(f"it is cut short, or no XML: {error}"[:160]) from None
-    if _local(root.tag) != "StructureSpecificData":
-        raise Refused(f"it is SDMX's {_local(root.tag)} and holds no figures")
+    root = parsed_xml(content, "SDMX")
+    if local_name(root.tag) != "StructureSpecificData":
+        raise Refused(f"it is SDMX's {local_name(root.tag)} and holds no figures")
     found = _Observations()
     for element in root.iter():
-        match _local(element.tag):
+        match local_name(element.tag):
             case "Ref":
-                found.flow = _flow_in(str(element.get("id")))
+                found.set_flow(str(element.get("id")))
             case "DataSet":
                 found.published = element.get("PUBLICATION_DATE")
             case "Group" if element.get("INDICATOR") == INDICATOR and element.get(LAST_ACTUAL):
@@ -118,17 +94,9 @@ def outlook_of_xml(content: bytes) -> Outlook:
                 if LAST_ACTUAL in of:
                     found.last_actual.setdefault(of.get(COUNTRY, ""), of[LAST_ACTUAL])
                 for one in element:
-                    if _local(one.tag) == "Obs":
+                    if local_name(one.tag) == "Obs":
                         found.add(of, str(one.get(YEAR)), one.get(VALUE))
     return found.outlook()
-
-
-def _local(tag: str) -> str:
-    """Return an element's name without its namespace."""
-    return tag.rpartition("}")[2]
-
-
-# --- CSV --------------------------------------------------------------------------------------------------------------
 
 
 def is_sdmx_table(table: Table) -> bool:
@@ -136,21 +104,9 @@ def is_sdmx_table(table: Table) -> bool:
     return bool(table) and {COUNTRY, YEAR, VALUE} <= set(table[0])
 
 
-_SERIES = re.compile(r"(\w+)\.(\w+)\.A")
-_SCALES = {"billions": BILLIONS, "millions": "Millions of U.S. dollars", "units": WHOLE_DOLLARS}
-
-
-def _unit_of(scale: str) -> str:
-    """Return the unit of a value: SDMX has an exponent beside whole dollars, the portal's export a word."""
-    if not scale or scale.isdecimal():
-        return WHOLE_DOLLARS
-    if scale.casefold() not in _SCALES:
-        raise Refused(f"the scale of its figures is {scale[:40]!r}, not one of {', '.join(_SCALES)} or an exponent")
-    return _SCALES[scale.casefold()]
-
-
-def outlook_of_rows(table: Table) -> Outlook:
+def outlook_of_tables(tables: list[Table]) -> Outlook:
     """Return the outlook in SDMX's CSV; raises Refused if a row is cut short, or it has only other indicators."""
+    table = next(filter(is_sdmx_table, tables))
     header = table[0]
     found = _Observations()
     for number, row in enumerate(table[1:], 2):
@@ -161,11 +117,20 @@ def outlook_of_rows(table: Table) -> Outlook:
         of = dict(zip(header, row, strict=False))
         if codes := _SERIES.fullmatch(of.get("SERIES_CODE", "")):
             of |= {COUNTRY: codes[1], "INDICATOR": codes[2]}  # the portal has names there
+        found.add(of, of[YEAR], of[VALUE])
+        found.set_flow(of.get("STRUCTURE_ID") or of.get("DATAFLOW") or CURRENT)
+        found.published = of.get("PUBLICATION_DATE") or found.published
         if of.get("INDICATOR") == INDICATOR:
             found.unit = _unit_of(of.get("SCALE", ""))
-        found.add(of, of[YEAR], of[VALUE])
-        found.flow = _flow_in(of.get("STRUCTURE_ID") or of.get("DATAFLOW") or CURRENT)
-        found.published = of.get("PUBLICATION_DATE") or found.published
-        if of.get("INDICATOR") == INDICATOR and of.get(LAST_ACTUAL):
-            found.last_actual[of[COUNTRY]] = of[LAST_ACTUAL]
+            if of.get(LAST_ACTUAL):
+                found.last_actual[of[COUNTRY]] = of[LAST_ACTUAL]
     return found.outlook()
+
+
+def _unit_of(scale: str) -> str:
+    """Return the unit of a value: SDMX has an exponent beside whole dollars, the portal's export a word."""
+    if not scale or scale.isdecimal():
+        return WHOLE_DOLLARS
+    if scale.casefold() not in UNITS:
+        raise Refused(f"the scale of its figures is {scale[:40]!r}, not one of {', '.join(UNITS)} or an exponent")
+    return UNITS[scale.casefold()]

@@ -15,10 +15,16 @@ from typing import Any
 
 from gdp.model import IMF
 from gdp.sources import Answer, Missing, Month, Page, Reading, Refused, Releases, Source, Unreachable
-from gdp.sources.imf import datamapper, dbnomics, sdmx, weo_files, weo_model
-from gdp.sources.imf.bundled import bundled_answer
-from gdp.sources.imf.releases import WITHOUT_GDP, possible_days, release_on, releases_between
-from gdp.sources.imf.weo_model import BILLIONS, INDICATOR, INSTITUTION, Outlook, reading_of
+from gdp.sources.imf import json_apis, outlook, sdmx
+from gdp.sources.imf.outlook import INDICATOR, Outlook, reading_of
+from gdp.sources.imf.releases import (
+    WITHOUT_GDP,
+    bundled_answer,
+    dataflow_of,
+    possible_days,
+    release_on,
+    releases_between,
+)
 from gdp.sources.payloads import (
     BYTE_ORDER_MARK,
     day_of,
@@ -33,10 +39,12 @@ from gdp.sources.payloads import (
 from gdp.sources.tabular_files import Table, kind_of_table, tables_in, tables_of
 
 ADDRESSES = {
-    sdmx.VARIABLE: sdmx.API_URL, datamapper.VARIABLE: datamapper.API_URL, dbnomics.VARIABLE: dbnomics.API_URL
+    sdmx.VARIABLE: sdmx.API_URL, json_apis.DATAMAPPER_VARIABLE: json_apis.DATAMAPPER_URL,
+    json_apis.DBNOMICS_VARIABLE: json_apis.DBNOMICS_URL,
 }  # fmt: skip
 PROBED_BYTES = 2000
-MARK = f'the heading "{datamapper.SUBJECT} ({BILLIONS})" or {INDICATOR} in a column, with its scale (IMF)'
+MARK = f'the heading "{json_apis.HEADING}" or {INDICATOR} in a column, with its scale (IMF)'
+_DAY_IN_NAME = re.compile(r"\bimf-dm-export-?((?:19|20)\d\d)-?(\d\d)-?(\d\d)(?!\d)")
 
 
 # --- fetching ---------------------------------------------------------------------------------------------------------
@@ -51,10 +59,13 @@ def fetch(release: Month | None = None) -> Answer:
         raise Missing(f"the release of {release} came without {INDICATOR}, as it was cut to six series")
     reasons: list[str] = []
     is_silent, without_release = True, None
-    for sender, request in _requests_for_past(release) if release else _requests_for_current():
+    for sender, request in _past_requests(release) if release else _current_requests():
         try:
             answer = request(sender)
-            if _release_of(answer, release):
+            stated = outlook_of(answer.page.content).stated_release
+            if release and stated and stated != release:
+                raise Refused(f"it is of {stated}")
+            if stated:
                 return answer
             without_release = without_release or answer
         except (Unreachable, Refused) as reason:
@@ -65,7 +76,7 @@ def fetch(release: Month | None = None) -> Answer:
     raise (Unreachable if is_silent else Missing)("; ".join(reasons) or "none of the addresses that are set has it")
 
 
-Requests = list[tuple[str, Callable[[str], Answer]]]
+Requests = list[tuple[str, Callable[[str], Answer]]]  # by the name of the API
 
 
 def _is_used(variable: str) -> bool:
@@ -73,23 +84,22 @@ def _is_used(variable: str) -> bool:
     return bool(os.environ.get(variable)) or not any(map(os.environ.get, ADDRESSES))
 
 
-def _requests_for_current() -> Requests:
-    """Return the requests for the current release, by the name of the API."""
+def _current_requests() -> Requests:
     requests: Requests = [("SDMX", partial(_from_sdmx, sdmx.CURRENT))] if _is_used(sdmx.VARIABLE) else []
-    for base in datamapper.addresses() if _is_used(datamapper.VARIABLE) else ():
-        requests.append((datamapper.name_of(base), partial(_as_json, partial(datamapper.fetch, base))))
+    if _is_used(json_apis.DATAMAPPER_VARIABLE):
+        for name, base in json_apis.datamapper_addresses().items():
+            requests.append((name, partial(_as_json, partial(json_apis.fetch_datamapper, base))))
     return requests
 
 
-def _requests_for_past(release: Month) -> Requests:
+def _past_requests(release: Month) -> Requests:
     """Return the requests for a past release: its dataflow, the current release if that is it, and DBnomics."""
-    flow = sdmx.dataflow_of(release)
+    flow = dataflow_of(release)
     since = list(releases_between(release, Month(today().year, today().month)))
-    may_be_current = len(since) <= 2  # it is the last one, or the last is not out yet
     requests: Requests = [(f"SDMX {flow}", partial(_from_sdmx, flow))] if _is_used(sdmx.VARIABLE) else []
-    requests += _requests_for_current() if may_be_current else []
-    if _is_used(dbnomics.VARIABLE):
-        requests.append(("DBnomics", partial(_as_json, partial(dbnomics.fetch, release))))
+    requests += _current_requests() if len(since) <= 2 else []  # it is the last one, or the last is not out yet
+    if _is_used(json_apis.DBNOMICS_VARIABLE):
+        requests.append(("DBnomics", partial(_as_json, partial(json_apis.fetch_dbnomics, release))))
     return requests
 
 
@@ -101,14 +111,6 @@ def _as_json(request: Callable[[], dict[str, Any]], sender: str) -> Answer:
     return json_answer(request(), sender)
 
 
-def _release_of(answer: Answer, wanted: Month | None) -> Month | None:
-    """Return the release that an answer names; raises Refused if it is not the wanted one, or cannot be read."""
-    stated = outlook_of(answer.page.content).stated_release
-    if wanted and stated and stated != wanted:
-        raise Refused(f"it is of {stated}")
-    return stated
-
-
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
@@ -118,23 +120,11 @@ def detect(content: bytes) -> bool:
     if head.startswith(b"<"):
         return head.startswith(b"<?xml") and b"sdmx" in head
     match json_in(content):
-        case (
-            {weo_model.INDICATOR: _}
-            | {"values": _}
-            | {"api": _}
-            | {"series": {"docs": _}}
-            | {"data": _}
-            | {"status": _, "message": _}
-        ):
+        case {"values": _} | {"api": _} | {"series": {"docs": _}} | {"data": _} | {"status": _, "message": _}:
             return True
-        case [{"SERIES_CODE": _}, *_]:
+        case {outlook.INDICATOR: _} | [{"SERIES_CODE": _}, *_]:
             return True
-    return any(map(_is_ours, tables_in(content)))
-
-
-def _is_ours(table: Table) -> bool:
-    is_export = datamapper.export_header(table) is not None
-    return sdmx.is_sdmx_table(table) or is_export or weo_files.layout_of(table) is not None
+    return any(is_of_form(table) for table in tables_in(content) for is_of_form, _ in _FORMS)
 
 
 def read(page: Page, release: Month | None = None) -> Reading:
@@ -142,19 +132,19 @@ def read(page: Page, release: Month | None = None) -> Reading:
 
     Raises Refused for anything else, and for what is cut short, of another indicator or of an unknown release.
     """
-    outlook = outlook_of(page.content)
-    if not (outlook.stated_release or release) and (day := _day_of_export(page)):
+    found = outlook_of(page.content)
+    in_name = _DAY_IN_NAME.search(page.location.rpartition("/")[2])  # "imf-dm-export-20241022.csv"
+    if in_name and not (found.stated_release or release) and (day := day_of("-".join(in_name.groups()))):
         release = release_on(day)
-    return reading_of(outlook, release)
+    return reading_of(found, release)
 
 
-def _day_of_export(page: Page) -> str | None:
-    """Return the day in the name of an export of the DataMapper, "imf-dm-export-20241022.csv"."""
-    found = _DAY_IN_NAME.search(page.location.rpartition("/")[2])
-    return day_of("-".join(found.groups())) if found else None
-
-
-_DAY_IN_NAME = re.compile(r"\bimf-dm-export-?((?:19|20)\d\d)-?(\d\d)-?(\d\d)(?!\d)")
+# The forms of a table, most specific first, and what reads a file that has one.
+_FORMS: tuple[tuple[Callable[[Table], object], Callable[[list[Table]], Outlook]], ...] = (
+    (sdmx.is_sdmx_table, sdmx.outlook_of_tables),
+    (outlook.layout_of, outlook.outlook_of_tables),
+    (json_apis.is_export, json_apis.outlook_of_exports),
+)
 
 
 def outlook_of(content: bytes) -> Outlook:
@@ -165,13 +155,9 @@ def outlook_of(content: bytes) -> Outlook:
     if content.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"<"):
         return sdmx.outlook_of_xml(content)
     tables = tables_of(content)
-    if sdmx.is_sdmx_table(tables[0] if tables else []):
-        return sdmx.outlook_of_rows(tables[0])
-    if any(map(weo_files.layout_of, tables)):
-        return weo_files.outlook_of_tables(tables)
-    exports = [table for table in tables if datamapper.export_header(table) is not None]
-    if exports:  # a sheet for each indicator
-        return datamapper.outlook_of_export(next(filter(datamapper.is_nominal_gdp, exports), exports[0]))
+    for is_of_form, outlook_in in _FORMS:
+        if any(map(is_of_form, tables)):
+            return outlook_in(tables)
     table = kind_of_table(content)
     unnamed = f": it is {table}, and its quantity and unit are not named, as by {MARK}" if table else ""
     raise Refused(f"it is no answer of the IMF and no file of its World Economic Outlook{unnamed}")
@@ -179,12 +165,12 @@ def outlook_of(content: bytes) -> Outlook:
 
 def _outlook_of_json(parsed: Any) -> Outlook:
     match parsed:
-        case dict() if "values" in parsed:
-            return datamapper.outlook_of(parsed)
-        case {weo_model.INDICATOR: _}:  # the values alone
-            return datamapper.outlook_of({"values": parsed})
-        case dict() if dbnomics.is_dbnomics(parsed):
-            return dbnomics.outlook_of(parsed)
+        case {"values": _}:
+            return json_apis.outlook_of_values(parsed)
+        case {outlook.INDICATOR: _}:  # the values alone
+            return json_apis.outlook_of_values({"values": parsed})
+        case {"series": {"docs": _}}:
+            return json_apis.outlook_of_docs(parsed)
         case {"data": {"dataSets": _} | {"dataflows": _} | {"structures": _} | {"dataStructures": _}}:
             raise Refused("it is SDMX as JSON, which is not read; download it as XML or CSV")
         case [{"SERIES_CODE": _}, *_]:
@@ -202,7 +188,7 @@ def _releases_between(first: Month, last: Month) -> list[Month]:
 
 
 SOURCE = Source(
-    IMF, INSTITUTION, ADDRESSES, fetch, detect, read,
+    IMF, outlook.INSTITUTION, ADDRESSES, fetch, detect, read,
     Releases(
         _releases_between, possible_days,
         f"one each April and October, in 2011 September, and in {WITHOUT_GDP} none with nominal GDP",

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from gdp.model import RawRecord
 from gdp.sources import Refused
-from gdp.sources.country_names import bare_name, is_country
-from gdp.sources.payloads import today
+from gdp.sources.payloads import bare_name, is_country, today
 from gdp.sources.wikipedia.headings import (
     MAX_PROJECTED_YEARS,
     Column,

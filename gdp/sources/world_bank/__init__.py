@@ -1,1 +1,0 @@
-"""The World Bank's World Development Indicators: the API, its archive, and its files."""
