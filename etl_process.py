@@ -356,12 +356,13 @@ def notify(options: Options) -> None:
         return
 
     def post_changes() -> None:
-        from gdp.report.notify import message
+        from gdp.report.feed import message
         from gdp.sources.http import post
         from gdp.store.database import asked
+        from gdp.store.history import History
 
         with asked(options.database or default_database()) as connection:
-            text = message(connection, None if options.no_report else report_file())
+            text = message(History(connection), None if options.no_report else report_file())
         post(options.notify, text)
 
     reach("--notify", options.notify, post_changes)

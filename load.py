@@ -25,7 +25,7 @@ from gdp.model import CONFIRMED
 from gdp.options import LOAD, QUESTIONS, is_given, parse
 from gdp.places import Place, default_database
 from gdp.remote_files import Where, stands_for
-from gdp.report import country_tables, tables
+from gdp.report import tables
 from gdp.report.revisions import Changes, Ranking, changed, ranking, summary
 from gdp.runtime.run_log import run_log
 from gdp.runtime.script import end
@@ -102,11 +102,11 @@ def ask(options: argparse.Namespace, database: Place) -> tables.Show:
         if options.changes or options.since:
             return tables.show_changes(connection, options.since, form)
         if options.country:
-            return country_tables.show_countries(connection, options.country, form)
+            return tables.show_countries(connection, options.country, form)
         if options.findings:
             return tables.show_findings(connection, form)
         if options.revision_stats:
-            return country_tables.show_revision_statistics(connection, options.revision_stats, form)
+            return tables.show_revision_statistics(connection, options.revision_stats, form)
         if options.compare:
             return tables.show_comparison(connection, options.as_of, form)
         return tables.show_as_of(connection, options.as_of, form)
@@ -187,7 +187,7 @@ def load(source: Where, database: Place, force: bool = False, with_history: bool
         if newest:
             replace_countries(connection, newest)
         check_stored(connection, outcome, newest)
-        changes = changed(connection, before, ranking(history, newest))
+        changes = changed(history, before, ranking(history, newest))
     run_log.facts |= {"as_of": newest.as_of if newest else None, "changed": len(changes.rows)}
     run_log.settle()
     run_log.record_output(database.path or str(database), sum(number for number, _ in outcome.loaded.values()))

@@ -28,6 +28,7 @@ from gdp.runtime.run_log import run_log
 from gdp.runtime.script import end
 from gdp.runtime.stage import run_stage
 from gdp.store.database import asked
+from gdp.store.history import History
 from utils import Exit, StageError, make_folder, report_file, write_whole, writing
 
 if TYPE_CHECKING:
@@ -47,20 +48,23 @@ def prepared(options: argparse.Namespace) -> Callable[[], None]:
 
     The work raises StageError: 2 where a package is missing, and as write_report does.
     """
+    missing = ""
     try:
-        from gdp.report import feed, page, summary  # noqa: F401
+        from gdp.report import page
 
         page.template()
-        missing = ""
     except ImportError as error:
         missing = str(error)
 
     def work() -> None:
         if missing:
             raise StageError(Exit.USAGE, f"cannot write the report: {missing}; pip install -r requirements.txt")
-        write_report(options.database or default_database(), options.output or report_file(), options.site)
+        database = options.database or default_database()
+        write_report(database, options.output or report_file(), options.site)
         if options.site:
-            write_site(options.database or default_database(), options.site, options.site_url)
+            with asked(database) as connection:
+                page.write_site(connection, options.site, options.site_url)
+            run_log.info(f"web site written to {options.site}")
 
     return work
 
@@ -77,7 +81,7 @@ def write_report(database: Place, target: Path, site: Path | None = None) -> Non
         make_folder(folder)
     with asked(database) as connection:
         summary = summarize(connection)
-        entries = feed.entries(connection)
+        entries = feed.entries(History(connection))
     the_map, totals, files = drawings(summary)
     files |= {"feed.xml": feed.as_atom(entries), "CHANGES.md": feed.as_release_notes(entries)}
     content = page.render(summary, the_map, totals)
@@ -101,27 +105,18 @@ def write_files(folder: Path, files: dict[str, bytes]) -> None:
         write_whole(folder / name, content)
 
 
-def write_site(database: Place, folder: Path, url: str) -> None:
-    """Write the rest of a web site beside the report in its folder."""
-    from gdp.report import site
-
-    with asked(database) as connection:
-        site.write_site(connection, folder, url)
-    run_log.info(f"web site written to {folder}")
-
-
 def drawings(summary: Summary) -> tuple[Drawing, Drawing, dict[str, bytes]]:
     """Return the map and the regions' totals for the page, and the content of every plot's file by its path."""
-    from gdp.report import svg, world_map
+    from gdp.report import svg
 
     caption = summary.caption
-    the_map = world_map.world_map(summary.countries, caption)
+    the_map = svg.world_map(summary.countries, caption)
     totals = svg.region_totals(summary.countries, [row["Region"] for row in summary.regions], caption)
     files = [
         svg.large_economies(summary.large, caption),
         svg.region_means(summary.regions, caption),
         totals,
-        world_map.with_key(the_map, "Nominal GDP by country, billion USD", caption),
+        svg.with_key(the_map, "Nominal GDP by country, billion USD", caption),
     ]
     return the_map, totals, {f"plots/{drawing.name}.svg": svg.as_file(drawing) for drawing in files}
 

@@ -18,10 +18,9 @@ import pandas as pd
 
 from gdp.model import CURRENT, ESTIMATE_FIELDS, HEADLINE_FIELDS
 from gdp.places import Place, database_named, default_database
-from gdp.report import triangle as by_vintage
 from gdp.report.attribution import kind_of
-from gdp.report.country_tables import country_named
-from gdp.report.tables import vintage_at
+from gdp.report.revisions import REVISION_FIELDS, published, revision_rows, triangle_fields, triangle_rows, vintage_days
+from gdp.report.tables import country_named, vintage_at
 from gdp.store.database import Connection, asked
 from gdp.store.headlines import HEADLINES, IN_ORDER, of_vintage
 from gdp.store.history import History
@@ -73,8 +72,8 @@ def history(
 def revisions(since: str | None = None, database: Database = None) -> pd.DataFrame:
     """Return the unflagged figures in the order of publication, with their revisions; of a day and later, if given."""
     with opened(database) as connection:
-        rows = [list(row.values()) for row in by_vintage.revisions(by_vintage.published(connection))]
-    frame = _frame(tuple(by_vintage.REVISION_FIELDS), rows, millions=True)
+        rows = list(revision_rows(published(connection)))
+    frame = _frame(tuple(REVISION_FIELDS), rows, millions=True)
     return frame[frame["Published"] >= pd.Timestamp(since, tz="UTC")].reset_index(drop=True) if since else frame
 
 
@@ -82,9 +81,9 @@ def triangle(country: str, institution: str = "IMF", database: Database = None) 
     """Return a country's figures by reference year (rows) and day of publication (columns), of each publisher."""
     with opened(database) as connection:
         where, values = _which(connection, country, institution)
-        days = by_vintage.vintage_days(connection)
-        rows = list(by_vintage.triangle(by_vintage.published(connection, where, **values), days))
-    columns = [*by_vintage.triangle_fields([]), *pd.to_datetime(days)]
+        days = vintage_days(connection)
+        rows = list(triangle_rows(published(connection, where, **values), days))
+    columns = [*triangle_fields([]), *pd.to_datetime(days)]
     frame = pd.DataFrame(rows, columns=columns).drop(columns=["Institution", "Country", "ISO3"])
     return frame.set_index(["Publisher", "Year"]).dropna(axis="columns", how="all").sort_index()
 

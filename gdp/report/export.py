@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from gdp.model import (
     CONFIRMATION_FIELDS,
@@ -28,8 +28,10 @@ from gdp.model import (
     LOAD_FIELDS,
     PUBLISHERS,
     Field,
+    is_flagged_by_check,
 )
-from gdp.report import sdmx_csv, triangle
+from gdp.report import revisions
+from gdp.report.attribution import is_projection
 from gdp.report.tables import safe_cell
 from gdp.runtime.run_log import run_log
 from gdp.store.database import Connection
@@ -39,8 +41,38 @@ from utils import make_folder, sync_folder, writing
 
 BATCH_ROWS = 10_000
 FRICTIONLESS_TYPES = {str: "string", int: "integer", float: "number"}
-EXACT = ("GDP_USD_million",)  # written with all digits; other numbers have two decimals
 STAGING_LASTS_S = 86_400  # an older staging folder is of an export that was killed
+
+DATAFLOW = "COUNTRIES_BY_GDP:GDP(1.0)"
+BILLIONS, DECIMALS = 9, 2  # the exponent of ten
+FORECAST, LOW_RELIABILITY, NORMAL = "F", "U", "A"  # of CL_OBS_STATUS, one a figure, by its precedence: F, U, A
+SDMX_FIELDS = {
+    name: Field(name, python_type, False, description, unit)
+    for name, python_type, description, unit in (
+        ("DATAFLOW", str, "The data set: agency, name and version", None),
+        ("FREQ", str, "Frequency: A, annual", None),
+        ("REF_AREA", str, "ISO 3166-1 alpha-3 code; XKX for Kosovo", None),
+        ("INDICATOR", str, "NGDPD: GDP at current prices, in US dollars", None),
+        ("INSTITUTION", str, "Whose figure it is", None),
+        ("PUBLISHER", str, "Who published it", None),
+        ("TIME_PERIOD", int, "The reference year", None),
+        ("OBS_VALUE", float, "The figure", "billion USD"),
+        (
+            "OBS_STATUS",
+            str,
+            "F forecast, U low reliability (flagged by a check), A normal: the first that is true",
+            None,
+        ),
+        ("UNIT_MEASURE", str, "USD", None),
+        ("UNIT_MULT", int, "The exponent of ten of the unit: 9, billions", None),
+        ("DECIMALS", int, "Digits after the decimal point: 2", None),
+        ("LAST_UPDATE", str, "When the source first published this figure: a day, or a moment in UTC", None),
+    )
+}
+SDMX_QUESTION = """
+    SELECT ISO3, Institution, Publisher, Year, GDP_USD_billion, As_of, Status, Flags FROM GDP_Estimates
+    WHERE Until = :current AND ISO3 IS NOT NULL ORDER BY ISO3, Institution, Publisher, Year
+"""
 
 Rows = Iterator[Sequence[Any]]
 Write = Callable[[Sequence[Sequence[Any]]], None]
@@ -100,13 +132,12 @@ def countries_table(vintage: Vintage, day: str | None = None) -> Table:
 
 def tables_of_history(connection: Connection) -> list[Table]:
     """Return the tables with everything that was ever loaded."""
-    days = triangle.vintage_days(connection)
-    published = triangle.published_question(connection)
-    estimates_key = ["As_of", "Institution", "Country", "Year", "Publisher"]
+    days = revisions.vintage_days(connection)
+    published = revisions.PUBLISHED.format(where="")
     return [
         stored_table(
             connection, "GDP_Estimates", "Every figure ever loaded, a row for as long as it was current",
-            ESTIMATE_FIELDS, estimates_key,
+            ESTIMATE_FIELDS, ["As_of", "Institution", "Country", "Year", "Publisher"],
         ),
         stored_table(
             connection, "Loads", "Every vintage that was loaded", LOAD_FIELDS, ["Loaded_at", "Publisher", "As_of"],
@@ -117,18 +148,18 @@ def tables_of_history(connection: Connection) -> list[Table]:
         ),
         Table(
             "GDP_Revisions", "The unflagged figures for each reference year in the order of publication",
-            triangle.REVISION_FIELDS, ["Publisher", "Institution", "Country", "Year", "Release_number"], published,
-            convert=lambda rows: (list(row.values()) for row in triangle.revisions(triangle.as_rows(rows))),
+            revisions.REVISION_FIELDS, ["Publisher", "Institution", "Country", "Year", "Release_number"], published,
+            convert=lambda rows: revisions.revision_rows(revisions.as_rows(rows)),
         ),
         Table(
             "GDP_Triangle", "Figures by reference year (rows) and vintage (columns, named by their days)",
-            triangle.triangle_fields(days), triangle.KEY, published,
-            convert=lambda rows: triangle.triangle(triangle.as_rows(rows), days),
+            revisions.triangle_fields(days), revisions.KEY, published,
+            convert=lambda rows: revisions.triangle_rows(revisions.as_rows(rows), days),
         ),
         Table(
-            "GDP_SDMX", "The current figures as SDMX-CSV", sdmx_csv.SDMX_FIELDS,
-            ["REF_AREA", "INSTITUTION", "PUBLISHER", "TIME_PERIOD"], sdmx_csv.QUESTION, {"current": CURRENT},
-            sdmx_csv.observations, (".csv",),
+            "GDP_SDMX", "The current figures as SDMX-CSV", SDMX_FIELDS,
+            ["REF_AREA", "INSTITUTION", "PUBLISHER", "TIME_PERIOD"], SDMX_QUESTION, {"current": CURRENT},
+            sdmx_rows, (".csv",),
         ),
     ]  # fmt: skip
 
@@ -137,12 +168,20 @@ def stored_table(
     connection: Connection, name: str, description: str, fields: Mapping[str, Field], key: Sequence[str]
 ) -> Table:
     """Return a table of the database in the order of its key; one that an older database lacks is empty."""
-    has_table = bool(connection.columns(name))
-    columns = [f"nullif(Until, '{CURRENT}') AS Until" if field == "Until" else field for field in fields]
-    source = f"FROM {name} ORDER BY {', '.join(key)}" if has_table else "WHERE 1 = 0"
-    if not has_table:
-        columns = [f"NULL AS {field}" for field in fields]
+    columns, source = [f"NULL AS {field}" for field in fields], "WHERE 1 = 0"
+    if connection.columns(name):
+        columns = [f"nullif(Until, '{CURRENT}') AS Until" if field == "Until" else field for field in fields]
+        source = f"FROM {name} ORDER BY {', '.join(key)}"
     return Table(name, description, fields, key, f"SELECT {', '.join(columns)} {source}")
+
+
+def sdmx_rows(rows: Iterable[Sequence[Any]]) -> Iterator[list[Any]]:
+    """Yield the rows of SDMX-CSV from rows of SDMX_QUESTION."""
+    for iso3, institution, publisher, year, billion, as_of, status, flags in rows:
+        reliability = LOW_RELIABILITY if is_flagged_by_check(flags) else NORMAL
+        observation = FORECAST if is_projection(status, institution, iso3, year, as_of) else reliability
+        about = DATAFLOW, "A", iso3, "NGDPD", institution, publisher, year
+        yield [*about, billion, observation, "USD", BILLIONS, DECIMALS, as_of]
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -188,17 +227,24 @@ def put_in_place(paths: Sequence[Path], folder: Path) -> None:
 
 
 @contextlib.contextmanager
+def new_file(path: Path, **options: Any) -> Iterator[IO[Any]]:
+    """Yield a new file, which is on the disk in the end; raises StageError (74)."""
+    with writing(path), open(path, **options) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
 def csv_writer(path: Path, fields: Sequence[Field]) -> Iterator[Write]:
     """Yield what writes rows to a CSV file, after its heading."""
     cells = [_cell_of(field) for field in fields]
-    with writing(path), open(path, "x", encoding="utf-8", newline="") as file:
+    with new_file(path, mode="x", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow([field.name for field in fields])
         yield lambda rows: lines.writerows(
             [cell(value) for cell, value in zip(cells, row, strict=True)] for row in rows
         )
-        file.flush()
-        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
@@ -216,17 +262,14 @@ def parquet_writer(path: Path, fields: Sequence[Field]) -> Iterator[Write]:
         columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
         parquet.write_table(pa.Table.from_arrays(columns, schema=schema))
 
-    with writing(path), open(path, "xb") as file:
-        with pq.ParquetWriter(file, schema) as parquet:
-            yield write
-        file.flush()
-        os.fsync(file.fileno())
+    with new_file(path, mode="xb") as file, pq.ParquetWriter(file, schema) as parquet:
+        yield write
 
 
 def _cell_of(field: Field) -> Callable[[Any], Any]:
-    if field.python_type is float:
-        return _exact if field.name in EXACT else _two_decimals
-    return safe_cell if field.python_type is str else lambda value: value
+    if field.python_type is not float:
+        return safe_cell
+    return _exact if field.name == "GDP_USD_million" else _two_decimals
 
 
 def _exact(value: float | None) -> str:
@@ -246,30 +289,21 @@ def as_package(connection: Connection, written: Mapping[Path, Table], vintage: V
     Its date is that of the last load, so that an export of the same database is the same to the byte.
     """
     (created,) = connection.execute("SELECT max(Loaded_at) FROM Loads").fetchone()
+    names = {vintage.publisher}
+    if any(table.name == "GDP_Estimates" for table in written.values()):
+        names = {name for (name,) in connection.execute("SELECT DISTINCT Publisher FROM GDP_Estimates")}
+    publishers = [publisher for name, publisher in PUBLISHERS.items() if name in names]
     package = {
         "name": "countries-by-gdp",
         "title": f"Countries by nominal GDP, as of {vintage.as_of[:10]}",
         "description": "Figures by country in billion USD. In CSV an apostrophe precedes a text that begins with"
         " = + - @, so that no spreadsheet takes it for a formula.",
         "created": created,
-        **_terms(_publishers(connection, written.values(), vintage)),
+        "sources": [{"title": one.title, "path": one.url} for one in publishers],
+        "licenses": [{"name": one.licence, "title": one.licence_title, "path": one.licence_url} for one in publishers],
         "resources": [_resource(path, table) for path, table in written.items()],
     }
     return json.dumps(package, ensure_ascii=False, indent=2).encode() + b"\n"
-
-
-def _publishers(connection: Connection, tables: Iterable[Table], vintage: Vintage) -> set[str]:
-    if all(table.name != "GDP_Estimates" for table in tables):
-        return {vintage.publisher}
-    return {publisher for (publisher,) in connection.execute("SELECT DISTINCT Publisher FROM GDP_Estimates")}
-
-
-def _terms(publishers: set[str]) -> dict[str, Any]:
-    known = [publisher for name, publisher in PUBLISHERS.items() if name in publishers]
-    return {
-        "sources": [{"title": one.title, "path": one.url} for one in known],
-        "licenses": [{"name": one.licence, "title": one.licence_title, "path": one.licence_url} for one in known],
-    }
 
 
 def _resource(path: Path, table: Table) -> dict[str, Any]:

@@ -1,25 +1,30 @@
-"""What changed, for feed readers and as release notes: feed.xml (Atom) and CHANGES.md.
+"""What changed, for others to read: feed.xml (Atom), CHANGES.md, and the message to a chat.
 
-Both follow from the database alone: the same figures give the same bytes.
+The feed and the release notes follow from the database alone: the same figures give the same bytes.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
 
 from markupsafe import escape
 
+from gdp.model import is_flagged_by_check
 from gdp.report.attribution import attribution_of
-from gdp.report.revisions import REVISED, Changes, Ranking, Row, changed, ranking, revision_words, summary
-from gdp.store.database import Connection
+from gdp.report.revisions import Changes, Ranking, changed, last_refresh, ranking, summary
 from gdp.store.history import History
 from gdp.store.vintages import Vintage
-from utils import printable, with_commas
+from gdp.validate.findings import Finding
+from utils import checks_file, printable
 
 MOST_LOOKED_AT = 20  # vintages without headlines of the IMF
-MOST_ENTRIES, MOST_LINES = 10, 10  # the newest vintages, and of each the largest revisions
+MOST_ENTRIES, MOST_REVISIONS = 10, 10  # the newest vintages, and of each the largest revisions
+MOST_FINDINGS = 5  # in a message
+MOST_CHARACTERS = 2_000  # of Discord
 TITLE = "GDP by country: what changed"
 
 
@@ -31,52 +36,39 @@ class Entry(NamedTuple):
     changes: Changes
 
     @property
-    def title(self) -> str:
-        """Whose figures changed."""
-        return f"GDP by country: {self.attribution}"
-
-    @property
     def lines(self) -> list[str]:
         """The numbers of changes, and the largest revisions."""
-        revised = [row for row in self.changes.rows if row["Change"] == REVISED][:MOST_LINES]
-        return [summary(self.changes), *map(_line_of, revised)]
+        return [summary(self.changes), *(line for _, line in self.changes.revisions_in_lines(MOST_REVISIONS))]
 
 
-def entries(connection: Connection) -> list[Entry]:
+def entries(history: History) -> list[Entry]:
     """Return the newest vintages of the IMF's figures that changed something, the newest first."""
-    history = History(connection)
-    return list(islice(_changing_vintages(connection, history), MOST_ENTRIES))
+    return list(islice(_changing_vintages(history), MOST_ENTRIES))
 
 
-def _changing_vintages(connection: Connection, history: History) -> Iterator[Entry]:
+def _changing_vintages(history: History) -> Iterator[Entry]:
     vintage = history.newest_imf()
     now = ranking(history, vintage)
     while vintage:
         before = _ranking_before(history, vintage)
-        changes = changed(connection, before, now)
+        changes = changed(history, before, now)
         if changes.rows:
-            yield Entry(vintage, str(attribution_of(connection, vintage, list(now.rows.values()))), changes)
+            yield Entry(vintage, str(attribution_of(vintage, list(now.rows.values()))), changes)
         vintage, now = before.vintage, before
 
 
 def _ranking_before(history: History, vintage: Vintage) -> Ranking:
     """Return the ranking of the same publisher's vintage before that has headlines, or an empty one."""
     for earlier in reversed(history.vintages.last_before(vintage.publisher, vintage.as_of, MOST_LOOKED_AT)):
-        before = ranking(history, earlier) if "IMF" in earlier.institutions else Ranking(None, {})
+        before = ranking(history, earlier if "IMF" in earlier.institutions else None)
         if before.rows:
             return before
     return Ranking(None, {})
 
 
-def _line_of(row: Row) -> str:
-    was, now = with_commas(row["Was_USD_billion"]), with_commas(row["GDP_USD_billion"])
-    revised = "" if row["Revised_percent"] is None else f", {revision_words(row['Revised_percent'])}"
-    return f"{row['Country']} {row['Year']}: {was} → {now} billion USD{revised}"
-
-
 def as_atom(found: list[Entry], link: str = "") -> bytes:
     """Return the entries as an Atom feed; `link` is the address at which the report is published, if it is."""
-    updated = _moment(found[0].vintage.as_of) if found else "1970-01-01T00:00:00Z"
+    updated = _moment(found[0].vintage) if found else "1970-01-01T00:00:00Z"
     where = f'<link href="{escape(link)}"/>' if link else ""
     text = [
         '<?xml version="1.0" encoding="utf-8"?>\n<feed xmlns="http://www.w3.org/2005/Atom">\n'
@@ -84,21 +76,17 @@ def as_atom(found: list[Entry], link: str = "") -> bytes:
         "<author><name>Countries by GDP</name></author>\n"
     ]
     for entry in found:
-        lines = "".join(f"<li>{_words(line)}</li>" for line in entry.lines)
+        vintage, lines = entry.vintage, "".join(f"<li>{escape(printable(line))}</li>" for line in entry.lines)
         text.append(
-            f"<entry><id>urn:countries-by-gdp:{entry.vintage.publisher}:{entry.vintage.as_of}</id>"
-            f"<title>{_words(entry.title)}</title><updated>{_moment(entry.vintage.as_of)}</updated>"
+            f"<entry><id>urn:countries-by-gdp:{vintage.publisher}:{vintage.as_of}</id><title>GDP by country:"
+            f" {escape(printable(entry.attribution))}</title><updated>{_moment(vintage)}</updated>"
             f'{where}<content type="html">{escape(f"<ul>{lines}</ul>")}</content></entry>\n'
         )
     return "".join([*text, "</feed>\n"]).encode()
 
 
-def _words(text: str) -> str:
-    return str(escape(printable(text)))
-
-
-def _moment(as_of: str) -> str:
-    return as_of if "T" in as_of else f"{as_of}T00:00:00Z"
+def _moment(vintage: Vintage) -> str:
+    return vintage.as_of if "T" in vintage.as_of else f"{vintage.as_of}T00:00:00Z"
 
 
 def as_release_notes(found: list[Entry]) -> bytes:
@@ -113,3 +101,32 @@ def as_release_notes(found: list[Entry]) -> bytes:
 def _markdown(text: str) -> str:
     """Return a text in which no name from a source is Markdown or HTML."""
     return "".join(f"\\{letter}" if letter in "\\`*_[]<>#|&@!" else letter for letter in printable(text))
+
+
+def message(history: History, report: Path | None) -> dict[str, str]:
+    """Return what changed for the chats' webhooks: Slack and Mattermost show `text`, Discord `content`.
+
+    It has the largest revisions, the findings of the checks, and the path of the report.
+    """
+    changes = last_refresh(history, history.newest_imf())
+    lines = [f"GDP by country (IMF): {summary(changes)}"]
+    for row, line in changes.revisions_in_lines(MOST_REVISIONS):
+        is_flagged = is_flagged_by_check(row["Flags"])
+        lines.append(f"{line} (flagged: {row['Note'] or row['Flags']})" if is_flagged else line)
+    findings = _findings()
+    lines += [f"Found: {finding}" for finding in findings[:MOST_FINDINGS]]
+    if len(findings) > MOST_FINDINGS:  # an archive has one and more a vintage
+        lines.append(f"and {len(findings) - MOST_FINDINGS:,} findings more: {checks_file()}")
+    text = "\n".join([*lines, *([f"Report: {report}"] if report else [])])
+    for sign in "<@":  # anybody can edit a page, and a name such as <!channel> or @everyone must call nobody
+        text = text.replace(sign, f"{sign}\u200b")
+    return {"text": text, "content": text[:MOST_CHARACTERS]}
+
+
+def _findings() -> list[str]:
+    """Return the findings in results/Checks.json, a line each; none where the file cannot be read."""
+    try:
+        found = json.loads(checks_file().read_bytes())["findings"]
+        return [Finding.from_json(one).in_lines()[0] for one in found]
+    except (OSError, ValueError, LookupError, TypeError):
+        return []

@@ -1,4 +1,8 @@
-"""The report as one file: the template of web/ with styles, scripts and drawings in it, and everything else escaped."""
+"""The report as one file, and the pages of a web site: templates of web/, in which everything from a source is escaped.
+
+The report's file has its styles, scripts and drawings in it. A site has an index, the newest report, a page a vintage,
+downloads and the feed.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +13,21 @@ import sys
 from functools import cache
 from importlib.util import cache_from_source
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined, Template
 from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from gdp.model import PUBLISHERS, is_flagged_by_check
-from gdp.report import world_map
-from gdp.report.revisions import COUNTED
-from gdp.report.svg import Drawing, in_page, region_colour
-from gdp.report.tables import share
-from utils import with_commas
+from gdp.report import Row, feed, svg
+from gdp.report.attribution import attribution_of
+from gdp.report.revisions import COUNTED, add_changes, changed, ranking, summary
+from gdp.report.tables import share_in_words
+from gdp.store.database import Connection
+from gdp.store.history import History
+from gdp.store.vintages import Vintage
+from utils import with_commas, write_whole, writing
 
 if TYPE_CHECKING:
     from gdp.report.summary import Summary
@@ -31,6 +38,7 @@ VIEWS = {
     "Africa": "790 205 500 560", "Asia": "1060 60 680 530", "Caribbean": "478 285 170 140", "Europe": "845 15 345 240",
     "North America": "215 0 520 450", "Oceania": "1470 340 530 490", "South America": "460 355 320 509",
 }  # fmt: skip
+MOST_VINTAGES = 200  # the newest have a page of their own on a site
 
 
 class CompiledTemplates(BytecodeCache):
@@ -64,20 +72,15 @@ def template(name: str = "report.html") -> Template:
         loader=FileSystemLoader(WEB), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         bytecode_cache=CompiledTemplates(),
     )  # fmt: skip
-    environment.filters.update(figure=with_commas, share=share, count=count, region_colour=region_colour)
+    environment.filters.update(
+        figure=with_commas, share=share_in_words, whole="{:,}".format, region_colour=svg.region_colour
+    )
     environment.tests["flagged"] = is_flagged_by_check
     environment.globals.update(
-        file=web_file, drawing=drawing_in_page, views=VIEWS, classes=world_map.classes(), counted=COUNTED,
-        publishers=PUBLISHERS,
+        file=web_file, drawing=lambda drawing: Markup(svg.in_page(drawing)), views=VIEWS, classes=svg.classes(),
+        counted=COUNTED, publishers=PUBLISHERS,
     )  # fmt: skip
     return environment.get_template(name)
-
-
-def render(summary: Summary, the_map: Drawing, totals: Drawing) -> bytes:
-    """Return the page as the content of a file."""
-    missing = world_map.without_place(summary.countries)
-    values = {"summary": summary, "map": the_map, "totals": totals, "without_place": missing}
-    return template().render(values, series=script_data(summary.series)).encode()
 
 
 def web_file(name: str) -> Markup:
@@ -85,17 +88,65 @@ def web_file(name: str) -> Markup:
     return Markup((WEB / name).read_text(encoding="utf-8"))
 
 
-def drawing_in_page(drawing: Drawing) -> Markup:
-    """Return a drawing as SVG, in which every word is escaped."""
-    return Markup(in_page(drawing))
+def render(summary: Summary, the_map: svg.Drawing, totals: svg.Drawing) -> bytes:
+    """Return the page as the content of a file."""
+    # as JSON for a script element, which no text in it can end
+    series = json.dumps(summary.series, ensure_ascii=False, separators=(",", ":"))
+    series = series.replace("&", "\\u0026").replace("<", "\\u003c")
+    values = {"map": the_map, "totals": totals, "without_place": svg.without_place(summary.countries)}
+    return template().render(values, summary=summary, series=Markup(series)).encode()
 
 
-def script_data(value: Any) -> Markup:
-    """Return JSON for a script element, which no text in it can end."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c"))
+# --- the web site -----------------------------------------------------------------------------------------------------
 
 
-def count(number: int) -> str:
-    """Return a whole number with commas between its thousands."""
-    return f"{number:,}"
+class VintagePage(NamedTuple):
+    """A page of the site: one vintage's headlines, with what changed."""
+
+    vintage: Vintage
+    attribution: str
+    changes: str
+    countries: list[Row]
+
+    @property
+    def name(self) -> str:
+        """The name of its file."""
+        return f"{self.vintage.publisher}-{self.vintage.as_of.replace(':', '')}.html"
+
+
+def write_site(connection: Connection, folder: Path, url: str) -> None:
+    """Write the site into the folder that has report.html and plots/; `url` is the address at which it is published."""
+    from gdp.report.export import export
+
+    history = History(connection)
+    newest = history.newest_imf()
+    assert newest, "there is a report"
+    with writing(folder):
+        for part in ("vintages", "data"):
+            (folder / part).mkdir(exist_ok=True)
+    export(connection, newest, folder / "data")
+    pages = vintage_pages(history)
+    for page in pages:
+        content = template("vintage.html").render(page=page, url=url).encode()
+        write_whole(folder / "vintages" / page.name, content)
+    entries = feed.entries(history)
+    write_whole(folder / "feed.xml", feed.as_atom(entries, url))  # with its address
+    downloads = sorted(path.name for path in (folder / "data").iterdir() if not path.name.startswith("."))
+    index = template("index.html").render(pages=pages, entries=entries, downloads=downloads, url=url)
+    write_whole(folder / "index.html", index.encode())
+
+
+def vintage_pages(history: History) -> list[VintagePage]:
+    """Return the pages of the newest vintages that have headlines of the IMF, the newest first."""
+    found = []
+    before = {publisher: ranking(history, None) for publisher in PUBLISHERS}
+    for vintage in history.vintages.of("IMF")[-MOST_VINTAGES - 1 :]:
+        now = ranking(history, vintage)
+        if now.rows:
+            changes = changed(history, before[vintage.publisher], now)
+            countries = list(now.rows.values())
+            attribution = str(attribution_of(vintage, countries))
+            add_changes(countries, changes)
+            found.append(VintagePage(vintage, attribution, summary(changes), countries))
+            before[vintage.publisher] = now
+    return found[::-1][:MOST_VINTAGES]

@@ -1,4 +1,4 @@
-"""What differs between two vintages: countries new and gone, figures revised by how much, moves in rank.
+"""What was revised: between two vintages, one by one, as the real-time triangle, and in statistics.
 
 A revision is a changed figure for the same country, institution and reference year. It is measured from the last
 unflagged figure: a flagged one is no baseline, unless a person confirmed it.
@@ -6,48 +6,64 @@ unflagged figure: a flagged one is no baseline, unless a person confirmed it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import combinations
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from math import fsum
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-from gdp.model import NOT_A_HEADLINE, SOURCE_FLAGS, has_flag, is_flagged_by_check, joined_flags
+from gdp.model import CURRENT, ESTIMATE_FIELDS, Field, is_flagged_by_check
+from gdp.report import Row
+from gdp.sources.imf.releases import LAST_ACTUAL, bundle
 from gdp.store.database import Connection
-from gdp.store.history import History
-from gdp.store.schema import MAY_BE_HEADLINE
+from gdp.store.history import History, is_baseline
 from gdp.store.vintages import END_OF_DAY, Vintage
-from utils import Exit, StageError, percent
-
-Row = dict[str, Any]
-Key = tuple[str, int]  # a country's name and a reference year
+from utils import percent, with_commas
 
 REVISED, OTHER_YEAR, NEW, GONE, MOVED = "revised", "other year", "new", "gone", "rank"
 COUNTED = {REVISED: "revised", OTHER_YEAR: "for another year", NEW: "new", GONE: "gone"}  # in the order of a summary
 UNCHANGED = "unchanged"  # the difference, if any, is below rounding
 PERCENT_DIGITS = 2
-_HARMLESS = [code for code in SOURCE_FLAGS if code not in NOT_A_HEADLINE]
-HARMLESS = ", ".join(
-    f"'{joined_flags(some)}'" for number in range(1, len(_HARMLESS) + 1) for some in combinations(_HARMLESS, number)
-)  # all Flags of figures that others may be compared with
-LETTERS = str.maketrans("0123456789", "abcdefghij")  # the names of a statement's values have no digits
+MOST_VINTAGES = 400  # columns of the triangle, the newest: a spreadsheet has 16,384, and nobody reads so many
+MONTHS_A_RELEASE = 6
+BUNDLED_RELEASES = "imf releases that come with the suite"
 
-BEFORE_COLUMNS = ("Country", "Year", "GDP_USD_billion", "GDP_USD_million", "As_of", "Note", "Flags", "Confirmed")
-CURRENT_BEFORE = """
-    SELECT Country, Year, GDP_USD_billion, GDP_USD_million, As_of, Note, Flags, {confirmed} AS Confirmed
-    FROM GDP_Estimates
-    WHERE Publisher = :publisher AND Institution = 'IMF' AND As_of <= :as_of AND Until > :as_of
-"""
-LAST_UNFLAGGED = """
-    SELECT Country, Year, GDP_USD_billion, GDP_USD_million, As_of, Note, Flags, Confirmed FROM (
-        SELECT Country, Year, GDP_USD_billion, GDP_USD_million, As_of, Note, Flags, {confirmed} AS Confirmed,
-               row_number() OVER (PARTITION BY Country, Year ORDER BY As_of DESC) AS place
-        FROM GDP_Estimates
-        WHERE Publisher = :publisher AND Institution = 'IMF' AND Until <= :as_of AND Country IN ({countries})
-          AND (Flags IS NULL OR Flags IN ({harmless}) OR {confirmed}) AND {may_be_headline}) AS ranked
-    WHERE place = 1
-"""
-CONFIRMED = """EXISTS (SELECT 1 FROM Confirmations WHERE Confirmations.Publisher = GDP_Estimates.Publisher
-    AND Confirmations.Institution = GDP_Estimates.Institution AND Confirmations.ISO3 = GDP_Estimates.ISO3
-    AND Confirmations.Year = GDP_Estimates.Year AND Confirmations.As_of = GDP_Estimates.As_of)"""
+KEY = ("Publisher", "Institution", "Country", "Year")  # of a series of figures for one reference year
+TRIANGLE_KEY = (*KEY[:3], "ISO3", "Year")
+NAMES = (*TRIANGLE_KEY, "As_of", "Until", "GDP_USD_billion", "GDP_USD_million", "Flags")
+PUBLISHED = f"SELECT {', '.join(NAMES)} FROM GDP_Estimates {{where}} ORDER BY {', '.join(KEY)}, As_of"
+REVISION_KEY = ("Country", "ISO3", "Year", "Institution", "Publisher")
+REVISION_FIELDS = {name: ESTIMATE_FIELDS[name] for name in REVISION_KEY} | {
+    field.name: field
+    for field in (
+        Field("Release_number", int, False, "0 for the first figure for this year, 1 for its revision"),
+        Field("Published", str, False, "When the source published this figure: a day, or a moment in UTC"),
+        ESTIMATE_FIELDS["GDP_USD_billion"],
+        Field("Revised_from_previous_percent", float, True, "The change from the figure before", "percent"),
+        Field("Revised_from_first_percent", float, True, "The change from the first figure", "percent"),
+    )
+}
+
+
+def revised_percent(before: Row, now: Row) -> float | None:
+    """Return by how many percent a figure was revised, rounded; 0.0 below rounding, None from a figure of zero.
+
+    Figures are compared as published, in millions, where both are known.
+    """
+    unit = "GDP_USD_million" if before["GDP_USD_million"] and now["GDP_USD_million"] else "GDP_USD_billion"
+    was, figure = float(before[unit]), float(now[unit])
+    if was == figure:
+        return 0.0
+    return round((figure / was - 1) * 100, PERCENT_DIGITS) + 0.0 if was and figure else None  # + 0.0: never -0.0
+
+
+def revision_words(revised: float) -> str:
+    """Return a revision in words: in percent, or that there is none."""
+    return percent(revised) if revised else UNCHANGED
+
+
+# --- between two vintages ---------------------------------------------------------------------------------------------
 
 
 class Ranking(NamedTuple):
@@ -70,9 +86,20 @@ class Changes(NamedTuple):
     rows: list[Row]
     unchanged: list[Row]  # of the same figure and rank
 
-    def count(self, kind: str) -> int:
+    def number(self, kind: str) -> int:
         """Return how many countries changed in that way."""
         return sum(row["Change"] == kind for row in self.rows)
+
+    def as_object(self) -> Row:
+        """Return the changes as one JSON object."""
+        return {"Since": self.since, "As_of": self.until, "Countries": self.rows}
+
+    def revisions_in_lines(self, most: int) -> Iterator[tuple[Row, str]]:
+        """Yield the largest revisions, each with a line about it."""
+        for row in [row for row in self.rows if row["Change"] == REVISED][:most]:
+            was, now = with_commas(row["Was_USD_billion"]), with_commas(row["GDP_USD_billion"])
+            revised = "" if row["Revised_percent"] is None else f", {revision_words(row['Revised_percent'])}"
+            yield row, f"{row['Country']} {row['Year']}: {was} → {now} billion USD{revised}"
 
 
 def ranking(history: History, vintage: Vintage | None) -> Ranking:
@@ -81,67 +108,27 @@ def ranking(history: History, vintage: Vintage | None) -> Ranking:
     return Ranking(vintage, {row["ISO3"] or row["Country"]: row for row in rows})
 
 
-def changed(connection: Connection, before: Ranking, now: Ranking) -> Changes:
-    """Return what differs between two rankings; `connection` is to look up earlier unflagged figures."""
-    wanted = [row for code, row in now.rows.items() if not _is_baseline_in(before.rows.get(code), row["Year"])]
-    baselines = _baselines(connection, before.vintage, wanted)
-    rows = []
-    for code in {**now.rows, **before.rows}:
-        was, row = before.rows.get(code), now.rows.get(code)
-        baseline = was if row and _is_baseline_in(was, row["Year"]) else None
-        if row and not baseline:
-            baseline = baselines.get((row["Country"], row["Year"]))
-        rows.append(_change(was, row, baseline))
+def changed(history: History, before: Ranking, now: Ranking) -> Changes:
+    """Return what differs between two rankings."""
+    baselines = _baselines(history, before, now)
+    rows = [_change(before.rows.get(code), now.rows.get(code), baselines.get(code)) for code in now.rows | before.rows]
     found = [row for row in rows if row["Change"]]
     found.sort(key=lambda row: (-abs(row["Revised_percent"] or 0), row["Change"], row["Country"]))
     return Changes(before.as_of, now.as_of, found, [row for row in rows if not row["Change"]])
 
 
-def _is_baseline_in(row: Row | None, year: int) -> bool:
-    return row is not None and row["Year"] == year and not is_flagged_by_check(row["Flags"])
-
-
-def _baselines(connection: Connection, before: Vintage | None, rows: Iterable[Row]) -> dict[Key, Row]:
-    """Return the figures that these rows are compared with: the current one of a vintage, or the last unflagged one."""
-    wanted = {(row["Country"], row["Year"]) for row in rows}
-    if before is None or not wanted:
-        return {}
-    current = {key: row for key, row in _before(connection, before, CURRENT_BEFORE) if key in wanted}
-    flagged = [key for key, row in current.items() if not is_baseline(row)]
-    older = _last_unflagged(connection, before, flagged)
-    return {key: row for key, row in current.items() if key not in flagged} | older
-
-
-def _last_unflagged(connection: Connection, before: Vintage, keys: list[Key]) -> dict[Key, Row]:
-    if not keys:
-        return {}
-    countries = sorted({country for country, _ in keys})
-    values = {f"country_{str(number).translate(LETTERS)}": country for number, country in enumerate(countries)}
-    question = LAST_UNFLAGGED.replace("{countries}", ", ".join(f":{name}" for name in values))
-    found = dict(_before(connection, before, question, **values))
-    return {key: found[key] for key in keys if key in found}
-
-
-def _before(connection: Connection, before: Vintage, question: str, **values: str) -> Iterator[tuple[Key, Row]]:
-    """Yield figures of a publisher from before or at a vintage, by country and year."""
-    statement = question.format(confirmed=confirmed_sql(connection), harmless=HARMLESS, may_be_headline=MAY_BE_HEADLINE)
-    values |= {"publisher": before.publisher, "as_of": before.as_of}
-    for cells in connection.execute(statement, values):
-        row = dict(zip(BEFORE_COLUMNS, cells, strict=True))
-        yield (row["Country"], row["Year"]), row
-
-
-def confirmed_sql(connection: Connection) -> str:
-    """Return the SQL of whether a person confirmed a row of GDP_Estimates; a constant where nobody confirmed any."""
-    has_table = bool(connection.columns("Confirmations"))
-    has_rows = has_table and connection.execute("SELECT 1 FROM Confirmations LIMIT 1").fetchone()
-    return CONFIRMED if has_rows else "1 = 0"
-
-
-def is_baseline(row: Row) -> bool:
-    """Return whether later figures are compared with a figure; `Confirmed` is whether a person confirmed it."""
-    is_flagged = is_flagged_by_check(row["Flags"]) and not row["Confirmed"]
-    return not is_flagged and not has_flag(row["Flags"], *NOT_A_HEADLINE)
+def _baselines(history: History, before: Ranking, now: Ranking) -> dict[str, Row]:
+    """Return by code the figures that those of a ranking are compared with."""
+    found = {
+        code: was
+        for code, row in now.rows.items()
+        if (was := before.rows.get(code)) and was["Year"] == row["Year"] and not is_flagged_by_check(was["Flags"])
+    }
+    others = {(row["Country"], row["Year"]): code for code, row in now.rows.items() if code not in found}
+    if before.vintage and others:
+        looked_up = history.baselines(before.vintage, "IMF", others)
+        found |= {others[key]: estimate._asdict() for key, estimate in looked_up.items()}
+    return found
 
 
 def _change(was: Row | None, now: Row | None, baseline: Row | None) -> Row:
@@ -170,7 +157,7 @@ def _change(was: Row | None, now: Row | None, baseline: Row | None) -> Row:
 def _kind(was: Row | None, now: Row | None, baseline: Row | None, revised: float | None) -> str | None:
     if now is None:
         return GONE
-    if baseline and (revised or revised is None):
+    if baseline and revised != 0:
         return REVISED
     if was is None:
         return NEW
@@ -179,69 +166,38 @@ def _kind(was: Row | None, now: Row | None, baseline: Row | None, revised: float
     return MOVED if was["Rank"] != now["Rank"] else None
 
 
-def revised_percent(before: Row, now: Row) -> float | None:
-    """Return by how many percent a figure was revised, rounded; 0.0 below rounding, None from a figure of zero.
-
-    Figures are compared as published, in millions, where both are known.
-    """
-    unit = "GDP_USD_million" if before["GDP_USD_million"] and now["GDP_USD_million"] else "GDP_USD_billion"
-    was, figure = float(before[unit]), float(now[unit])
-    if was == figure:
-        return 0.0
-    return round((figure / was - 1) * 100, PERCENT_DIGITS) + 0.0 if was and figure else None  # + 0.0: never -0.0
-
-
-def revision_words(revised: float) -> str:
-    """Return a revision in words: in percent, or that there is none."""
-    return percent(revised) if revised else UNCHANGED
-
-
 def summary(changes: Changes) -> str:
     """Return in one line what changed, or since when nothing did."""
+    until = (changes.until or "never")[:10]
     if changes.since is None:
-        return f"first load: {len(changes.rows)} countries and territories as of {(changes.until or 'never')[:10]}"
-    if not changes.rows and changes.since == changes.until:
-        return f"unchanged since {changes.since[:10]}"
-    span = f"between {changes.since[:10]} and {(changes.until or 'never')[:10]}"
+        return f"first load: {len(changes.rows)} countries and territories as of {until}"
+    span = f"between {changes.since[:10]} and {until}"
     if not changes.rows:
-        return f"nothing changed {span}"
+        return f"unchanged since {until}" if changes.since == changes.until else f"nothing changed {span}"
     moves = sum(row["Rank"] != row["Was_rank"] for row in changes.rows if row["Rank"] and row["Was_rank"])
-    counts = ", ".join(f"{changes.count(kind)} {words}" for kind, words in COUNTED.items())
+    counts = ", ".join(f"{changes.number(kind)} {words}" for kind, words in COUNTED.items())
     return f"changed {span}: {counts}, {moves} moved in rank"
 
 
-def earlier(history: History, newest: Vintage, since: str | None) -> Vintage | None:
-    """Return the vintage before the newest, or the newest of a day: the same publisher's if there is one.
-
-    Raises StageError (66) where nothing of that day or before is loaded.
-    """
-    before = since + END_OF_DAY if since else newest.as_of
-    found = history.newest_imf(before, newest.publisher) or history.newest_imf(before)
-    if since and not found:
-        first = history.vintages.of("IMF")[0].as_of[:10]
-        raise StageError(Exit.NO_INPUT, f"no figures of {since} or before are loaded; the first are of {first}")
-    return found
+def vintage_before(history: History, moment: str, near: Vintage | None = None) -> Vintage | None:
+    """Return the newest vintage before a moment, of the publisher of another one if it has one, else of any."""
+    return (near and history.newest_imf(moment, near.publisher)) or history.newest_imf(moment)
 
 
-def changes_between(connection: Connection, history: History, before: Vintage | None, now: Vintage | None) -> Changes:
-    """Return what differs between two vintages of the database."""
-    return changed(connection, ranking(history, before), ranking(history, now))
-
-
-def last_refresh(connection: Connection, history: History, newest: Vintage | None) -> Changes:
+def last_refresh(history: History, newest: Vintage | None) -> Changes:
     """Return what changed when the figures last changed, which may be longer ago than the newest vintage."""
     if newest is None:
         return Changes(None, None, [], [])
     now = ranking(history, newest)
-    before = history.newest_imf(newest.as_of, newest.publisher) or history.newest_imf(newest.as_of)
-    changes = changed(connection, ranking(history, before), now)
+    before = vintage_before(history, newest.as_of, newest)
+    changes = changed(history, ranking(history, before), now)
     if changes.rows or before is None or before.publisher != newest.publisher:
         return changes
     # when the year moves on, other figures become headlines, though none changed
     moments = (history.last_change(newest), newest.as_of[:4])
     candidates = {history.newest_imf(min(moment, newest.as_of), newest.publisher) for moment in moments}
-    for candidate in sorted((found for found in candidates if found), key=lambda v: v.as_of, reverse=True):
-        changes = changed(connection, ranking(history, candidate), now)
+    for candidate in sorted(filter(None, candidates), key=lambda one: one.as_of, reverse=True):
+        changes = changed(history, ranking(history, candidate), now)
         if changes.rows:
             break
     return changes
@@ -256,6 +212,126 @@ def add_changes(rows: list[Row], changes: Changes) -> None:
         row |= {name: change.get(name) for name in names}
 
 
-def as_object(changes: Changes) -> Row:
-    """Return changes as one JSON object."""
-    return {"Since": changes.since, "As_of": changes.until, "Countries": changes.rows}
+# --- one by one, and as the triangle ----------------------------------------------------------------------------------
+
+
+def published(connection: Connection, where: str = "", **values: str) -> Iterator[Row]:
+    """Return all figures by publisher, institution, country and year, from the first published to the last."""
+    return as_rows(connection.execute(PUBLISHED.format(where=where), values))
+
+
+def as_rows(cells: Iterable[Sequence[Any]]) -> Iterator[Row]:
+    """Return rows of PUBLISHED by column name."""
+    return (dict(zip(NAMES, row, strict=True)) for row in cells)
+
+
+def revision_rows(rows: Iterable[Row]) -> Iterator[list[Any]]:
+    """Yield the rows of GDP_Revisions from `published` rows; a flagged figure is left out, unless it is confirmed."""
+    for _, series in groupby(rows, itemgetter(*KEY)):
+        first: Row | None = None
+        previous: Row | None = None
+        number = 0
+        for row in series:
+            if not is_baseline(row["Flags"]):
+                continue
+            from_previous = revised_percent(previous, row) if previous else None
+            if from_previous == 0 and previous and previous["GDP_USD_billion"] == row["GDP_USD_billion"]:
+                continue
+            from_first = revised_percent(first, row) if first else None
+            figure = row["As_of"], row["GDP_USD_billion"]
+            yield [*(row[name] for name in REVISION_KEY), number, *figure, from_previous, from_first]
+            first, previous, number = first or row, row, number + 1
+
+
+def vintage_days(connection: Connection) -> list[str]:
+    """Return the newest days on which a figure was published or withdrawn, from oldest to newest."""
+    days = {
+        day
+        for name in ("As_of", "Until")
+        for (day,) in connection.execute(f"SELECT DISTINCT substr({name}, 1, 10) FROM GDP_Estimates")
+    }
+    return sorted(days - {CURRENT})[-MOST_VINTAGES:]
+
+
+def triangle_fields(days: Sequence[str]) -> dict[str, Field]:
+    """Return the columns of the triangle: the key of a series, then a column a vintage, named as ALFRED does."""
+    fields = {name: ESTIMATE_FIELDS[name] for name in TRIANGLE_KEY}
+    for day in days:
+        name = f"GDP_{day.replace('-', '')}"
+        fields[name] = Field(name, float, True, f"Nominal GDP as published at the end of {day}", "billion USD")
+    return fields
+
+
+def triangle_rows(rows: Iterable[Row], days: Sequence[str]) -> Iterator[list[Any]]:
+    """Yield the rows of the triangle from `published` rows: a figure for each day on which it was current."""
+    ends = [day + END_OF_DAY for day in days]
+    for _, series in groupby(rows, itemgetter(*KEY)):
+        cells: list[float | None] = [None] * len(days)
+        for row in series:
+            first, last = bisect_right(ends, row["As_of"]), bisect_left(ends, row["Until"])
+            cells[first:last] = [row["GDP_USD_billion"]] * (last - first)
+        if any(cell is not None for cell in cells):
+            yield [*(row[name] for name in TRIANGLE_KEY), *cells]
+
+
+# --- statistics -------------------------------------------------------------------------------------------------------
+
+
+def revision_statistics(connection: Connection, code: str) -> list[Row]:
+    """Return by publisher, institution and distance between releases how much a country's figures were revised.
+
+    A release is the last vintage of a half-year, as the IMF publishes two a year. With the figures of the database come
+    those of the IMF's releases that the suite brings along.
+    """
+    series: dict[tuple[str, str], dict[int, dict[int, float]]] = {}  # by year, then by half-year
+    newest = dict(connection.execute("SELECT Publisher, max(As_of) FROM Loads GROUP BY Publisher").fetchall())
+    for row in published(connection, "WHERE coalesce(ISO3, Country) = :code", code=code):
+        if not is_baseline(row["Flags"]):
+            continue
+        is_current = row["Until"] == CURRENT
+        begin = half_year(row["As_of"])
+        end = half_year(newest[row["Publisher"]]) + 1 if is_current else half_year(row["Until"])
+        releases = range(begin, max(end, begin + 1))  # a later figure of the last one replaces it
+        by_year = series.setdefault((row["Publisher"], row["Institution"]), {})
+        by_year.setdefault(row["Year"], {}).update(dict.fromkeys(releases, float(row["GDP_USD_billion"])))
+    bundled = _bundled_figures(code)
+    if bundled:
+        series[BUNDLED_RELEASES, "IMF"] = bundled
+    return [
+        {"Publisher": publisher, "Institution": institution, **row}
+        for (publisher, institution), by_year in series.items()
+        for row in _statistics(by_year)
+    ]
+
+
+def half_year(as_of: str) -> int:
+    """Return the number of the half-year from April or October that an As_of is in."""
+    year, month = int(as_of[:4]), int(as_of[5:7])
+    return (12 * year + month - 4) // MONTHS_A_RELEASE
+
+
+def _bundled_figures(code: str) -> dict[int, dict[int, float]]:
+    half_years = list(map(half_year, bundle().releases))
+    return {
+        int(row.year): {number: float(text) for number, text in zip(half_years, row.cells, strict=True) if text}
+        for row in bundle().rows
+        if row.iso3 == code and row.year != LAST_ACTUAL
+    }
+
+
+def _statistics(by_year: Mapping[int, Mapping[int, float]]) -> Iterator[Row]:
+    """Yield for each distance in releases the number, mean and mean absolute size of revisions in percent."""
+    found: dict[int, list[float]] = {}
+    for releases in by_year.values():
+        for earlier, was in releases.items():
+            for later, now in releases.items():
+                if later > earlier and was:
+                    found.setdefault(later - earlier, []).append((now / was - 1) * 100)
+    for distance, sizes in sorted(found.items()):
+        yield {
+            "Releases_apart": distance,
+            "Months_apart": distance * MONTHS_A_RELEASE,
+            "Figures": len(sizes),
+            "Mean_revision_percent": round(fsum(sizes) / len(sizes), 2) + 0.0,
+            "Mean_absolute_revision_percent": round(fsum(map(abs, sizes)) / len(sizes), 2),
+        }

@@ -6,16 +6,18 @@ from datetime import datetime, timezone
 from typing import Any
 
 from gdp.places import Place
+from gdp.report import Row
 from gdp.runtime.run_log import Run, read_runs
 from gdp.store.database import asked, rows_of
 from utils import Exit, StageError, printable
 
 STAGES = ("extract", "transform", "load", "report")
-_HELD = "SELECT count(*) AS Countries, max(As_of) AS As_of FROM Countries_by_GDP"
-_LOADED = "SELECT count(*) AS Countries, max(As_of) AS As_of FROM Loads"
+HELD = """
+    SELECT count(*) AS Countries, coalesce(max(As_of), (SELECT max(As_of) FROM Loads)) AS As_of FROM Countries_by_GDP
+"""
 
 
-def status(database: Place) -> dict[str, Any]:
+def status(database: Place) -> Row:
     """Return what a database holds, each stage's last success, the last failure, and what is wrong with the database.
 
     Raises StageError (66) when no run is recorded.
@@ -35,16 +37,18 @@ def status(database: Place) -> dict[str, Any]:
     }
 
 
-def _held_by(database: Place) -> dict[str, Any]:
+def _held_by(database: Place) -> Row:
     """Return how many countries a database holds, as of when, and their age; or the problem with it."""
-    held: dict[str, Any] = {"database": str(database), "countries": 0, "as_of": None, "age_days": None, "problem": None}
+    held: Row = {"database": str(database), "countries": 0, "as_of": None, "age_days": None, "problem": None}
     try:
         with asked(database) as connection:
-            (found,) = rows_of(connection, _HELD)
-            as_of = found["As_of"] or rows_of(connection, _LOADED)[0]["As_of"]
+            (found,) = rows_of(connection, HELD)
     except StageError as problem:
         return {**held, "problem": str(problem), "exit_code": int(problem.code)}
-    return {**held, "countries": found["Countries"], "as_of": as_of, "age_days": _age_days(as_of) if as_of else None}
+    as_of = found["As_of"]
+    day = datetime.fromisoformat(as_of[:10]).date() if as_of else None
+    age_days = (datetime.now(timezone.utc).date() - day).days if day else None
+    return {**held, "countries": found["Countries"], "as_of": as_of, "age_days": age_days}
 
 
 def _database_of(run: Run) -> str | None:
@@ -57,31 +61,24 @@ def _some_of(run: Run | None, *names: str) -> dict[str, Any] | None:
     return {name: run.get(name) for name in names} if run else None
 
 
-def _age_days(as_of: str) -> int:
-    return (datetime.now(timezone.utc).date() - datetime.fromisoformat(as_of[:10]).date()).days
-
-
-def as_lines(found: dict[str, Any]) -> list[str]:
+def as_lines(found: Row) -> list[str]:
     """Return the status as lines for people."""
+    lines = []
+    for name, run in found["stages"].items():
+        last = f"last done {run['started']}, {run['rows_out']} rows as of {run['as_of']}" if run else "never"
+        lines.append(f"{name:<10} {last}")
+    lines.append(
+        f"data as of {found['as_of']}, {found['age_days']} days old, {found['countries']} countries"
+        if found["as_of"]
+        else f"no data: {found['problem'] or 'nothing is loaded'}"
+    )
     fetch, failure = found["last_fetch"], found["last_failure"]
-    lines = [
-        *(f"{name:<10} {_last(run)}" for name, run in found["stages"].items()),
-        _data(found),
-        f"last fetch {fetch['started']}: {fetch['fetched']}" if fetch else "never fetched",
+    lines.append(f"last fetch {fetch['started']}: {fetch['fetched']}" if fetch else "never fetched")
+    lines.append(
         f"last failure {failure['started']}: [{failure['stage']}] exit {failure['exit_code']}, {failure['error']}"
         if failure
-        else "no failure on record",
-    ]
+        else "no failure on record"
+    )
     if found["skipped_lines"]:
         lines.append(f"{found['skipped_lines']} lines of the log for machines cannot be read and were skipped")
     return [printable(line) for line in lines]
-
-
-def _last(run: dict[str, Any] | None) -> str:
-    return f"last done {run['started']}, {run['rows_out']} rows as of {run['as_of']}" if run else "never"
-
-
-def _data(found: dict[str, Any]) -> str:
-    if found["as_of"]:
-        return f"data as of {found['as_of']}, {found['age_days']} days old, {found['countries']} countries"
-    return f"no data: {found['problem'] or 'nothing is loaded'}"

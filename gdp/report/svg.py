@@ -1,6 +1,7 @@
-"""The plots: shapes with their places, written as SVG, in the page's colours or in a file's own.
+"""The plots and the map: shapes with their places, written as SVG, in the page's colours or in a file's own.
 
-A colour has the name of a variable of web/report.css, which alone defines it for light and for dark screens.
+A colour has the name of a variable of web/report.css, which alone defines it for light and for dark screens. The map is
+Natural Earth's at 1:110 million, in Equal Earth's projection; tests/make_world_map.py makes data/world_map.txt.
 """
 
 from __future__ import annotations
@@ -8,16 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from textwrap import wrap
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from markupsafe import escape
 
 from gdp.model import INSTITUTIONS, is_flagged_by_check
-from utils import printable
-
-Row = dict[str, Any]
+from gdp.report import Row
+from gdp.transform.countries import reference
+from utils import WORLD_MAP, printable
 
 STYLE_SHEET = Path(__file__).parent / "web" / "report.css"
 REGIONS = ("Africa", "Asia", "Europe", "North America", "Oceania", "South America")
@@ -30,6 +32,12 @@ BAR_PX, REGION_PX, BAR_OF_ROW = 20, 46, 0.7
 NAME_CHARACTERS, BENEATH_CHARACTERS, CAPTION_CHARACTERS = 20, 46, 72  # what fits: left of a bar, beneath it, in a line
 THINNEST_PX = 3.0  # a segment of a bar; the thinner rest is one segment
 GAP_PX = 1.0  # between segments
+
+MAP_WIDTH, MAP_HEIGHT = 2000, 864  # units of the map, as in tests/make_world_map.py
+DOT_RADIUS = 7.0
+MAP_LETTERS = SMALL_PX * 2.2  # a file is seen at about half its units
+CLASSES_BILLION_USD = (0, 10, 30, 100, 300, 1000, 3000)  # half a power of ten each: as many countries in most
+KEY_WIDTH, KEY_BOX, KEY_HEIGHT = 245, 26, 140
 
 
 class Text(NamedTuple):
@@ -95,12 +103,12 @@ def large_economies(large: Sequence[Row], caption: str) -> Drawing:
     most = max((row["GDP_USD_billion"] for row in large), default=1.0) or 1.0
     shapes: list[Shape] = []
     for place, row in enumerate(large):
-        bar = _bar(TITLE_PX + place * BAR_PX, BAR_PX, row["GDP_USD_billion"] / most, region_colour(row["Region"]))
-        shapes += [*_named(bar, short(row["Country"])), _beside(bar, f"{row['GDP_USD_billion']:,.0f}{_mark(row)}")]
+        bar = _bar(TITLE_PX + place * BAR_PX, BAR_PX, row["GDP_USD_billion"] / most, row["Region"])
+        shapes += [_named(bar, short(row["Country"])), bar, _beside(bar, f"{row['GDP_USD_billion']:,.0f}{_star(row)}")]
     first = f", the largest {large[0]['Country']} with {most:,.0f} billion USD" if large else ""
     title = f"{len(large)} countries and territories at or above 100 billion USD", "nominal GDP, billion USD"
     words = f"Bars of {len(large)} countries' GDP{first}"
-    return _finished("gdp_over_100b", title, shapes, _with_mark(caption, large), words)
+    return _finished("gdp_over_100b", title, shapes, _with_star(caption, large), words)
 
 
 def region_means(regions: Sequence[Row], caption: str) -> Drawing:
@@ -109,50 +117,45 @@ def region_means(regions: Sequence[Row], caption: str) -> Drawing:
     shapes: list[Shape] = []
     for place, row in enumerate(regions):
         y = TITLE_PX + place * REGION_PX
-        bar = _bar(y, REGION_PX / 2, row["Mean_GDP_USD_billion"] / most, region_colour(row["Region"]))
-        shapes += [*_named(bar, row["Region"]), _beside(bar, f"{row['Mean_GDP_USD_billion']:,.0f}")]
-        shapes.append(_beneath(y, ", ".join(_marked(one) for one in row["Largest"])))
+        bar = _bar(y, REGION_PX / 2, row["Mean_GDP_USD_billion"] / most, row["Region"])
+        shapes += [_named(bar, row["Region"]), bar, _beside(bar, f"{row['Mean_GDP_USD_billion']:,.0f}")]
+        shapes.append(_beneath(y, _listed(row["Largest"])))
     each = "; ".join(f"{row['Region']} {row['Mean_GDP_USD_billion']:,.2f} billion USD" for row in regions)
     title = "Mean GDP of each region's five largest economies", "nominal, billion USD"
-    named = [one for row in regions for one in row["Largest"]]
-    return _finished("region_top5_average", title, shapes, _with_mark(caption, named), f"Bars of the means: {each}")
+    largest = [one for row in regions for one in row["Largest"]]
+    return _finished("region_top5_average", title, shapes, _with_star(caption, largest), f"Bars of the means: {each}")
 
 
 def region_totals(countries: Sequence[Row], order: Sequence[str], caption: str) -> Drawing:
     """Return each region's GDP in trillions of USD as a bar of its countries, the regions in the order of the means."""
-    by_region: dict[str, list[Row]] = {}
-    for row in countries:
+    by_region: dict[str, list[Row]] = {name: [] for name in order}
+    for row in sorted(countries, key=lambda row: row["Region"] or "unknown"):
         by_region.setdefault(row["Region"] or "unknown", []).append(row)
-    totals = {name: sum(row["GDP_USD_billion"] for row in rows) / TRILLION for name, rows in by_region.items()}
-    names = [*(name for name in order if name in totals), *sorted(name for name in totals if name not in order)]
+    totals = {name: sum(row["GDP_USD_billion"] for row in rows) / TRILLION for name, rows in by_region.items() if rows}
     world_total, most = sum(totals.values()) or 1.0, max(totals.values(), default=1.0) or 1.0
     shapes: list[Shape] = []
-    for place, name in enumerate(names):
+    for place, (name, total) in enumerate(totals.items()):
+        rows = by_region[name]
         y = TITLE_PX + place * REGION_PX
-        bar = _bar(y, REGION_PX / 2, totals[name] / most, region_colour(name))
-        parts = [row["GDP_USD_billion"] / TRILLION / (totals[name] or 1.0) for row in by_region[name]]
-        largest = ", ".join(_marked(row) for row in by_region[name][:3])
-        shapes += [*_named(bar, name)[:1], *_segments(bar, parts)]
-        shapes.append(_beside(bar, f"{totals[name]:,.1f} ({totals[name] / world_total:.0%})"))
-        shapes.append(_beneath(y, f"{len(by_region[name])}: {largest}{' …' if len(by_region[name]) > 3 else ''}"))
-    each = "; ".join(f"{name} {totals[name]:,.1f} trillion USD, {totals[name] / world_total:.0%}" for name in names)
+        bar = _bar(y, REGION_PX / 2, total / most, name)
+        parts = [row["GDP_USD_billion"] / TRILLION / (total or 1.0) for row in rows]
+        shapes += [_named(bar, name), *_segments(bar, parts), _beside(bar, f"{total:,.1f} ({total / world_total:.0%})")]
+        shapes.append(_beneath(y, f"{len(rows)}: {_listed(rows[:3])}{' …' if len(rows) > 3 else ''}"))
+    each = "; ".join(f"{name} {total:,.1f} trillion USD, {total / world_total:.0%}" for name, total in totals.items())
     title = "GDP by region, a segment for each country", "nominal, trillion USD, and the share of all regions"
-    named = [row for rows in by_region.values() for row in rows[:3]]
+    largest = [row for rows in by_region.values() for row in rows[:3]]
     words = f"Bars of each region's GDP: {each}"
-    return _finished("gdp_by_region", title, shapes, _with_mark(caption, named), words)
+    return _finished("gdp_by_region", title, shapes, _with_star(caption, largest), words)
 
 
-# --- shared --------------------------------------------------------------------------------------------------
-
-
-def _bar(y: float, row: float, part: float, colour: str) -> Box:
+def _bar(y: float, row: float, part: float, region: str | None) -> Box:
     room = WIDTH_PX - NAMES_PX - FIGURES_PX - 2 * MARGIN_PX
     height = row * BAR_OF_ROW
-    return Box(MARGIN_PX + NAMES_PX, y + (row - height) / 2, room * part, height, colour)
+    return Box(MARGIN_PX + NAMES_PX, y + (row - height) / 2, room * part, height, region_colour(region))
 
 
-def _named(bar: Box, name: str) -> list[Shape]:
-    return [Text(bar.x - MARGIN_PX, _line_of(bar), name, anchor="end"), bar]
+def _named(bar: Box, name: str) -> Text:
+    return Text(bar.x - MARGIN_PX, _line_of(bar), name, anchor="end")
 
 
 def _beside(bar: Box, figure: str) -> Text:
@@ -190,17 +193,17 @@ def _finished(name: str, title: tuple[str, str], shapes: list[Shape], caption: s
     return Drawing(name, WIDTH_PX, height, [*heading, *shapes, *source], f"{', '.join(title)}. {words}. {caption}.")
 
 
-def _mark(row: Row) -> str:
+def _star(row: Row) -> str:
     return "*" if is_flagged_by_check(row["Flags"]) else ""
 
 
-def _marked(row: Row) -> str:
-    return f"{row['Country']}{_mark(row)}"
+def _listed(rows: Iterable[Row]) -> str:
+    return ", ".join(f"{row['Country']}{_star(row)}" for row in rows)
 
 
-def _with_mark(caption: str, rows: Iterable[Row]) -> str:
-    """Return a caption that explains the mark, where there is one."""
-    return f"{caption}; * flagged by a check" if any(map(_mark, rows)) else caption
+def _with_star(caption: str, rows: Iterable[Row]) -> str:
+    """Return a caption that explains the star, where there is one."""
+    return f"{caption}; * flagged by a check" if any(map(_star, rows)) else caption
 
 
 def short(words: str, most: int = NAME_CHARACTERS) -> str:
@@ -216,6 +219,77 @@ def region_colour(region: str | None) -> str:
 def institution_colour(institution: str) -> str:
     """Return the name of an institution's colour, the same in every chart."""
     return institution.lower().replace(" ", "-") if institution in INSTITUTIONS else "unknown"
+
+
+# --- the map ----------------------------------------------------------------------------------------------------------
+
+
+@cache
+def places() -> dict[str, tuple[str, tuple[float, float] | None]]:
+    """Return by ISO code a country's outlines as SVG's path, empty where there are none, and its dot, if it has one."""
+    found: dict[str, tuple[str, tuple[float, float] | None]] = {}
+    for line in WORLD_MAP.read_text(encoding="ascii").splitlines():
+        code, rest = line.split(" ", 1)
+        if rest.startswith("M"):
+            found[code] = rest, None
+        else:
+            x, y = rest.split()
+            found[code] = found.get(code, ("", None))[0], (float(x), float(y))
+    return found
+
+
+def world_map(countries: Sequence[Row], caption: str) -> Drawing:
+    """Return the map without its key, which the page has beside it; figures in billions of USD.
+
+    A country has its outline, or a dot where it is too small for one.
+    """
+    by_code = {row["ISO3"]: row for row in countries}
+    names = {country.iso3: country.name for country in reference().countries.values()}
+    land: list[Shape] = []
+    dots: list[Shape] = []
+    for code, (outlines, dot) in places().items():
+        row = by_code.get(code)
+        colour = f"class-{class_of(row['GDP_USD_billion'])}" if row else "none"
+        words = _description(row) if row else f"{names.get(code, code)}: no figure"
+        if outlines:
+            land.append(Land(outlines, colour, code, words))
+        elif dot and row:
+            dots.append(Dot(*dot, DOT_RADIUS, colour, code, words))
+    number = sum(code in places() for code in by_code)
+    words = f"A map of the world, {number} countries shaded by GDP; the table has every figure. {caption}"
+    return Drawing("gdp_world", MAP_WIDTH, MAP_HEIGHT, [*land, *dots], words)
+
+
+def _description(row: Row) -> str:
+    flagged = f"; flagged: {row['Note']}" if _star(row) else ""
+    return f"{row['Country']}: {row['GDP_USD_billion']:,.2f} billion USD ({row['Year']}){flagged}"
+
+
+def with_key(drawing: Drawing, title: str, caption: str) -> Drawing:
+    """Return the map for a file: with its title, its key and its source beneath it."""
+    shapes = [*drawing.shapes, Text(MARGIN_PX, MAP_HEIGHT + 40, title, size=1.3 * MAP_LETTERS, bold=True)]
+    keys = [*((f"class-{place}", words) for place, words in enumerate(classes())), ("none", "no figure")]
+    for place, (colour, words) in enumerate(keys):
+        x, y = MARGIN_PX + place * KEY_WIDTH, MAP_HEIGHT + 82
+        shapes += [Box(x, y - 21, KEY_BOX, KEY_BOX, colour), Text(x + 34, y, words, size=MAP_LETTERS)]
+    shapes.append(Text(MARGIN_PX, MAP_HEIGHT + 122, caption, "faint", MAP_LETTERS))
+    return drawing._replace(height=MAP_HEIGHT + KEY_HEIGHT, shapes=shapes)
+
+
+def without_place(countries: Sequence[Row]) -> list[str]:
+    """Return the countries that the map has no place for."""
+    return [row["Country"] for row in countries if row["ISO3"] not in places()]
+
+
+def class_of(billion_usd: float) -> int:
+    """Return the class of a figure, from 0."""
+    return sum(billion_usd >= low for low in CLASSES_BILLION_USD[1:])
+
+
+def classes() -> list[str]:
+    """Return the range of each class of GDP in words, the lowest first."""
+    between = [f"{low:,}–{high:,}" for low, high in pairwise(CLASSES_BILLION_USD[1:])]
+    return [f"under {CLASSES_BILLION_USD[1]} billion", *between, f"{CLASSES_BILLION_USD[-1]:,} and more"]
 
 
 # --- as SVG -----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Answers from the database for a terminal: the two screens now and then, what changed, the findings, the IMF's own.
+"""Answers from the database for a terminal: screens, changes, findings, countries, revisions, the page beside the IMF.
 
 Every function here reads the database and returns what prints the answer, so that nobody waits for a reader with the
 database open. An answer is a table for people, one JSON object, or CSV.
@@ -15,20 +15,22 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from gdp.model import CURRENT, FORMULA_SIGNS, IMF, PUBLISHERS, WIKIPEDIA, is_flagged_by_check
-from gdp.report.attribution import attribution_of
+from gdp.report import Row
+from gdp.report.attribution import attribution_of, kind_of
 from gdp.report.revisions import (
     MOVED,
     NEW,
     OTHER_YEAR,
     Changes,
-    Row,
     add_changes,
-    as_object,
-    changes_between,
-    earlier,
+    changed,
     last_refresh,
+    ranking,
+    revised_percent,
+    revision_statistics,
     revision_words,
     summary,
+    vintage_before,
 )
 from gdp.runtime.terminal import Screen, is_for_terminal, show_table
 from gdp.store.database import Connection, rows_of
@@ -42,7 +44,6 @@ from utils import Exit, StageError, percent, with_commas
 THRESHOLD_BILLION_USD = 100
 TOP = 5
 SMALLEST_SHARE_PERCENT = 0.005  # below it two decimals would be 0.00
-STALE, UNEXPLAINED = "stale", "unexplained"  # how a figure departs from the IMF's own
 ROSE, FELL = "↑", "↓"  # by so many ranks
 FLAGGED = "*"  # before a figure, so that decimals are in line
 MOST_RELEASES = 40  # of the IMF, twenty years, among which a figure of the page is looked up
@@ -52,13 +53,12 @@ WHAT_TO_DO = (
 )
 FLAGGED_MEANS = f"{FLAGGED} flagged by a check: load.py --findings and load.py --country have the reason"
 
-LARGE_ECONOMIES = f"""
-    WITH Headlines AS ({HEADLINES}),
-    ranked AS (SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, Country, ISO3, Region, Year, GDP_USD_billion,
-                      coalesce(100 * GDP_USD_billion / nullif(sum(GDP_USD_billion) OVER (), 0), 0) AS Share_percent,
-                      Note, Flags
-               FROM Headlines)
-    SELECT * FROM ranked ORDER BY Rank, Country
+COUNTRIES = f"""
+    WITH Headlines AS ({HEADLINES})
+    SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, Country, ISO3, Region, Year, GDP_USD_billion,
+           coalesce(100 * GDP_USD_billion / nullif(sum(GDP_USD_billion) OVER (), 0), 0) AS Share_percent,
+           Note, Flags, Status
+    FROM Headlines ORDER BY Rank, Country
 """
 # Hundredths are added up as integers, so that the mean is rounded half up, exactly.
 REGION_MEANS = f"""
@@ -69,6 +69,15 @@ REGION_MEANS = f"""
     SELECT Region, CAST((2 * sum(cents) + count(*)) / (2 * count(*)) AS DOUBLE PRECISION) / 100 AS Mean_GDP_USD_billion,
            count(*) AS Countries
     FROM ranked WHERE place <= :top GROUP BY Region ORDER BY Mean_GDP_USD_billion DESC, Region
+"""
+FLAGGED_FIGURES = """
+    SELECT Institution, Country, ISO3, Year, GDP_USD_billion, Flags, Note FROM GDP_Estimates
+    WHERE Publisher = :publisher AND Until = :current AND Flags IS NOT NULL ORDER BY Institution, GDP_USD_billion DESC
+"""
+ONE_COUNTRY = """
+    SELECT Country, ISO3, Institution, Publisher, Year, As_of, Until, GDP_USD_billion, GDP_USD_million, Note, Flags,
+           Status
+    FROM GDP_Estimates WHERE coalesce(ISO3, Country) = :country ORDER BY Institution, Publisher, Year, As_of
 """
 Show = Callable[[], None]  # prints an answer
 
@@ -99,6 +108,35 @@ def safe_cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_SIGNS) else value
 
 
+def answer_in(form: Form, answer: object, rows: Sequence[Row], show: Show) -> Show:
+    """Return what prints an answer in a form: as JSON the answer, as CSV its rows, else what `show` prints."""
+    if form is Form.TABLE:
+        return show
+    return lambda: print_json(answer) if form is Form.JSON else print_csv(rows)
+
+
+def _texts(row: Row, *names: str) -> list[str]:
+    return [str(row[name] or "") for name in names]
+
+
+def figure_with_mark(billion_usd: float, flags: str | None) -> str:
+    """Return a figure for a table, with a mark where a check flagged it."""
+    return FLAGGED * is_flagged_by_check(flags) + with_commas(billion_usd)
+
+
+def share_in_words(of_all_percent: float) -> str:
+    """Return a share of all in percent."""
+    return "<0.01 %" if 0 < of_all_percent < SMALLEST_SHARE_PERCENT else percent(of_all_percent, ".2f")
+
+
+def _revised(row: Row) -> str:
+    return "" if row["Revised_percent"] is None else revision_words(row["Revised_percent"])
+
+
+def _has_flagged(row: Row) -> bool:
+    return is_flagged_by_check(row["Flags"]) or is_flagged_by_check(row.get("Was_Flags"))
+
+
 # --- the two screens --------------------------------------------------------------------------------------------------
 
 
@@ -107,13 +145,14 @@ def show_load(connection: Connection, changes: Changes, form: Form, is_quiet: bo
 
     A terminal gets both screens; a pipe also the largest changes, or one line where nothing changed. As JSON it is all.
     """
-    both = screens(connection, History(connection).newest_imf())
+    history = History(connection)
+    both = screens(connection, history, history.newest_imf())
     is_terminal = is_for_terminal()
     is_unchanged = changes.since == changes.until and not changes.rows
 
     def show() -> None:
         if form is Form.JSON:
-            print_json({**both, "Changes": as_object(changes)})
+            print_json({**both, "Changes": changes.as_object()})
             return
         if not (only_changes or is_quiet):
             if is_terminal or not is_unchanged:
@@ -126,17 +165,19 @@ def show_load(connection: Connection, changes: Changes, form: Form, is_quiet: bo
     return show
 
 
-def show_as_of(connection: Connection, day: str, form: Form) -> Show:
+def show_as_of(connection: Connection, day: str | None, form: Form) -> Show:
     """Return what prints both screens as at the end of a day; raises StageError (66) before the first load."""
-    both = screens(connection, vintage_at(History(connection), day))
-    if form is Form.CSV:
-        return lambda: print_csv(both["Countries_over_100_billion_USD"])
-    return lambda: print_json(both) if form is Form.JSON else show_screens(both)
+    history = History(connection)
+    both = screens(connection, history, vintage_at(history, day))
+    return answer_in(form, both, both["Countries_over_100_billion_USD"], lambda: show_screens(both))
 
 
-def vintage_at(history: History, day: str | None) -> Vintage:
-    """Return the newest vintage with IMF figures, or the newest at the end of a day; raises StageError (66)."""
-    vintage = history.newest_imf(day + END_OF_DAY if day else CURRENT)
+def vintage_at(history: History, day: str | None, near: Vintage | None = None) -> Vintage:
+    """Return the newest vintage with IMF figures, or the newest at the end of a day, as vintage_before does.
+
+    Raises StageError (66) where there is none.
+    """
+    vintage = vintage_before(history, day + END_OF_DAY if day else CURRENT, near)
     if vintage is None:
         first = next((v.as_of[:10] for v in history.vintages.of("IMF")), "none")
         when = f"of {day} or before are loaded; the first are of {first}" if day else "are loaded; run etl_process.py"
@@ -144,12 +185,12 @@ def vintage_at(history: History, day: str | None) -> Vintage:
     return vintage
 
 
-def screens(connection: Connection, vintage: Vintage | None) -> Row:
+def screens(connection: Connection, history: History, vintage: Vintage | None) -> Row:
     """Return both screens as one object, from Countries_by_GDP as it is as of a vintage."""
-    countries = rows_of(connection, LARGE_ECONOMIES, **of_vintage(vintage))
+    countries = rows_of(connection, COUNTRIES, **of_vintage(vintage))
     means = rows_of(connection, REGION_MEANS, top=TOP, **of_vintage(vintage))
-    changes = last_refresh(connection, History(connection), vintage)
-    attribution = str(attribution_of(connection, vintage, countries)) if vintage else "nothing is loaded"
+    changes = last_refresh(history, vintage)
+    attribution = str(attribution_of(vintage, countries)) if vintage else "nothing is loaded"
     large = [row for row in countries if row["GDP_USD_billion"] >= THRESHOLD_BILLION_USD]
     add_changes(large, changes)
     for row in large:
@@ -169,90 +210,58 @@ def screens(connection: Connection, vintage: Vintage | None) -> Row:
 
 def show_screens(both: Row) -> None:
     """Print the two tables."""
-    large, since = both["Countries_over_100_billion_USD"], both["Changed_since"]
+    large, regions, since = both["Countries_over_100_billion_USD"], both["Region_top_5_mean"], both["Changed_since"]
     columns = ["Rank", "Country", "Region", "Year", "GDP_USD_billion", "Share", *["Revised", "Moved"] * bool(since)]
     compared_with = f"; revised since {since[:10]}" if since else ""
     below = [f"Share: of the GDP of all {both['Countries_and_territories']} countries and territories together"]
     below += [FLAGGED_MEANS] * any(map(_has_flagged, large))
-    show_table(
-        Screen(
-            f"Countries and territories with a GDP of {THRESHOLD_BILLION_USD} billion USD or more: {len(large)}\n"
-            f"{both['Attribution']}{compared_with}",
-            columns,
-            [_large_economy(row)[: len(columns)] for row in large],
-            frozenset(columns) - {"Country", "Region"},
-            spare=("Share", "Moved", "Region", "Year", "Revised"),
-            below="\n".join(below),
-        )
-    )
-    _show_region_means(both["Region_top_5_mean"], both["Attribution"])
-
-
-def _show_region_means(regions: list[Row], attribution: str) -> None:
-    show_table(
-        Screen(
-            f"Mean GDP of each region's {TOP} largest economies: {len(regions)} regions\n{attribution}",
-            ["Region", "Mean_GDP_USD_billion", "Countries"],
-            [[r["Region"], with_commas(r["Mean_GDP_USD_billion"]), str(r["Countries"])] for r in regions],
-            frozenset({"Mean_GDP_USD_billion", "Countries"}),
-            spare=("Countries",),
-        )
-    )
-
-
-def _has_flagged(row: Row) -> bool:
-    return is_flagged_by_check(row["Flags"]) or is_flagged_by_check(row.get("Was_Flags"))
+    show_table(Screen(
+        f"Countries and territories with a GDP of {THRESHOLD_BILLION_USD} billion USD or more: {len(large)}\n"
+        f"{both['Attribution']}{compared_with}",
+        columns,
+        [_large_economy(row)[: len(columns)] for row in large],
+        frozenset(columns) - {"Country", "Region"},
+        spare=("Share", "Moved", "Region", "Year", "Revised"),
+        below="\n".join(below),
+    ))  # fmt: skip
+    show_table(Screen(
+        f"Mean GDP of each region's {TOP} largest economies: {len(regions)} regions\n{both['Attribution']}",
+        ["Region", "Mean_GDP_USD_billion", "Countries"],
+        [[row["Region"], with_commas(row["Mean_GDP_USD_billion"]), str(row["Countries"])] for row in regions],
+        frozenset({"Mean_GDP_USD_billion", "Countries"}),
+        spare=("Countries",),
+    ))  # fmt: skip
 
 
 def _large_economy(row: Row) -> list[str]:
     rank, was = row["Rank"], row["Was_rank"]
     moved = "" if was in (None, rank) else f"{ROSE if was > rank else FELL}{abs(was - rank)}"
-    cells = marked(row["GDP_USD_billion"], row["Flags"]), share(row["Share_percent"])
-    return [str(rank), row["Country"], row["Region"] or "?", str(row["Year"]), *cells, _revision(row), moved]
+    cells = figure_with_mark(row["GDP_USD_billion"], row["Flags"]), share_in_words(row["Share_percent"])
+    revised = FLAGGED * is_flagged_by_check(row["Was_Flags"]) + _revised(row)  # the mark is alone if all are flagged
+    if row["Revised_percent"] is None and row["Change"] in (OTHER_YEAR, NEW):
+        revised = row["Change"]
+    return [str(rank), row["Country"], row["Region"] or "?", str(row["Year"]), *cells, revised, moved]
 
 
-def _revision(row: Row) -> str:
-    """Return a revision in percent, or why there is none; the mark is alone if all figures before are flagged."""
-    mark = FLAGGED * is_flagged_by_check(row["Was_Flags"])
-    if row["Revised_percent"] is None:
-        return row["Change"] if row["Change"] in (OTHER_YEAR, NEW) else mark
-    return mark + revision_words(row["Revised_percent"])
-
-
-def marked(billion_usd: float, flags: str | None) -> str:
-    """Return a figure for a table, with a mark where a check flagged it."""
-    return FLAGGED * is_flagged_by_check(flags) + with_commas(billion_usd)
-
-
-def share(of_all_percent: float) -> str:
-    """Return a share of all in percent."""
-    return "<0.01 %" if 0 < of_all_percent < SMALLEST_SHARE_PERCENT else percent(of_all_percent, ".2f")
-
-
-# --- what changed, and what the checks found --------------------------------------------------------------------------
+# --- what changed -----------------------------------------------------------------------------------------------------
 
 
 def show_changes(connection: Connection, since: str | None, form: Form) -> Show:
     """Return what prints what the last refresh changed, or what changed since a day; raises StageError (66)."""
     history = History(connection)
     newest = vintage_at(history, None)
-    before = earlier(history, newest, since)
-    changes = changes_between(connection, history, before, newest)
+    before = vintage_at(history, since, newest) if since else vintage_before(history, newest.as_of, newest)
+    changes = changed(history, ranking(history, before), ranking(history, newest))
     last = history.last_change(newest)[:10]
 
     def show() -> None:
-        if form is Form.JSON:
-            print_json(as_object(changes))
-        elif form is Form.CSV:
-            print_csv(changes.rows)
-        else:
-            print(summary(changes))
-            if before and changes.rows:
-                show_change_table(changes, len(changes.rows))
-            elif before and not since:
-                print(f"the last change was as of {last}; --since DATE compares with an earlier day")
+        print(summary(changes))
+        if before and changes.rows:
+            show_change_table(changes, len(changes.rows))
+        elif before and not since:
+            print(f"the last change was as of {last}; --since DATE compares with an earlier day")
 
-    return show
+    return answer_in(form, changes.as_object(), changes.rows, show)
 
 
 def show_change_table(changes: Changes, most: int) -> None:
@@ -265,12 +274,9 @@ def show_change_table(changes: Changes, most: int) -> None:
         f"What changed between {(changes.since or '')[:10]} and {(changes.until or '')[:10]}{number}",
         ["Country", "Change", "Was", "GDP_USD_billion", "Revised", "Rank"],
         [
-            [
-                row["Country"], row["Change"], _for_year(row["Was_USD_billion"], row["Was_Flags"], row["Was_for_year"]),
-                _for_year(row["GDP_USD_billion"], row["Flags"], row["Year"]),
-                "" if row["Revised_percent"] is None else revision_words(row["Revised_percent"]), _ranks(row),
-            ]
-            for row in shown
+            [*_texts(row, "Country", "Change"),
+             _for_year(row["Was_USD_billion"], row["Was_Flags"], row["Was_for_year"]),
+             _for_year(row["GDP_USD_billion"], row["Flags"], row["Year"]), _revised(row), _ranks(row)] for row in shown
         ],
         frozenset({"Was", "GDP_USD_billion", "Revised", "Rank"}),
         spare=("Rank", "Change", "Was"),
@@ -279,13 +285,15 @@ def show_change_table(changes: Changes, most: int) -> None:
 
 
 def _for_year(billion_usd: float | None, flags: str | None, year: int | None) -> str:
-    return "" if billion_usd is None else f"{marked(billion_usd, flags)} ({year})"
+    return "" if billion_usd is None else f"{figure_with_mark(billion_usd, flags)} ({year})"
 
 
 def _ranks(row: Row) -> str:
-    if row["Rank"] is None or row["Was_rank"] is None or row["Rank"] == row["Was_rank"]:
-        return str(row["Rank"] or row["Was_rank"])
-    return f"{row['Was_rank']} → {row['Rank']}"
+    ranks = dict.fromkeys(str(rank) for rank in (row["Was_rank"], row["Rank"]) if rank is not None)
+    return " → ".join(ranks)
+
+
+# --- what the checks found --------------------------------------------------------------------------------------------
 
 
 def show_findings(connection: Connection, form: Form) -> Show:
@@ -293,27 +301,15 @@ def show_findings(connection: Connection, form: Form) -> Show:
 
     The most unusual figures come first.
     """
-    vintage = vintage_at(History(connection), None)
-    found = connection.execute(
-        "SELECT Findings FROM Loads WHERE Publisher = :publisher AND As_of = :as_of"
-        f" ORDER BY {connection.dialect.order_of_loads} DESC LIMIT 1",
-        {"publisher": vintage.publisher, "as_of": vintage.as_of},
-    ).fetchone()
-    findings = json.loads(found[0] or "[]") if found else []
-    flagged = rows_of(
-        connection,
-        "SELECT Institution, Country, ISO3, Year, GDP_USD_billion, Flags, Note FROM GDP_Estimates"
-        " WHERE Publisher = :publisher AND Until = :current AND Flags IS NOT NULL"
-        " ORDER BY Institution, GDP_USD_billion DESC",
-        publisher=vintage.publisher,
-        current=CURRENT,
-    )
-    ranks = _unusual(findings)
+    history = History(connection)
+    vintage = vintage_at(history, None)
+    findings = json.loads(history.findings(vintage.publisher, vintage.as_of))
+    flagged = rows_of(connection, FLAGGED_FIGURES, publisher=vintage.publisher, current=CURRENT)
     flagged = [row for row in flagged if is_flagged_by_check(row["Flags"])]
+    ranks = _unusual(findings)
     flagged.sort(key=lambda row: -ranks.get((row["Institution"], row["Country"], row["Year"]), 0.0))
-    if form is Form.JSON:
-        return lambda: print_json({"As_of": vintage.as_of, "Findings": findings, "Flagged": flagged})
-    return lambda: print_csv(flagged) if form is Form.CSV else _show_findings(vintage, findings, flagged)
+    answer = {"As_of": vintage.as_of, "Findings": findings, "Flagged": flagged}
+    return answer_in(form, answer, flagged, lambda: _show_findings(vintage, findings, flagged))
 
 
 def _unusual(findings: Iterable[Row]) -> dict[tuple[str, str, int], float]:
@@ -331,7 +327,7 @@ def _show_findings(vintage: Vintage, findings: list[Row], flagged: list[Row]) ->
     show_table(Screen(
         f"Findings on the figures of {of}: {len(findings)}",
         ["Severity", "Check", "Institution", "Seen", "Expected"],
-        [[one["severity"], one["check"], one["institution"], one["seen"], one["expected"]] for one in findings],
+        [_texts(one, "severity", "check", "institution", "seen", "expected") for one in findings],
         frozenset(),
         spare=("Institution", "Expected"),
     ))  # fmt: skip
@@ -339,11 +335,8 @@ def _show_findings(vintage: Vintage, findings: list[Row], flagged: list[Row]) ->
         f"Flagged figures: {len(flagged)}",
         ["Institution", "Country", "Year", "GDP_USD_billion", "Flags", "Note"],
         [
-            [
-                row["Institution"], row["Country"], str(row["Year"]), with_commas(row["GDP_USD_billion"]), row["Flags"],
-                row["Note"] or "",
-            ]
-            for row in flagged
+            [*_texts(row, "Institution", "Country", "Year"), with_commas(row["GDP_USD_billion"]),
+             *_texts(row, "Flags", "Note")] for row in flagged
         ],
         frozenset({"Year", "GDP_USD_billion"}),
         spare=("Flags",),
@@ -370,17 +363,19 @@ def show_comparison(connection: Connection, day: str | None, form: Form) -> Show
     rows = history.state(WIKIPEDIA.name, "IMF", page.as_of).values()
     comparison = compared(observations_of(page, "IMF", rows), releases)
     kinds = Counter(one.kind for one in comparison.by_departure)
-    answer = {
-        "Page_as_of": page.as_of,
-        "IMF_as_of": [release.day for release in releases[:2]],
-        AGREES: kinds.pop(AGREES, 0),
-        **kinds,
-        "not published by the IMF": len(rows) - len(comparison.found),
-    }
+    counts = {AGREES: kinds.pop(AGREES, 0), **kinds, "not published by the IMF": len(rows) - len(comparison.found)}
+    days = [release.day for release in releases[:2]]
     departures = [_departure(one) for one in comparison.departures]
-    if form is Form.JSON:
-        return lambda: print_json({**answer, "Departures": departures})
-    return lambda: print_csv(departures) if form is Form.CSV else _show_departures(answer, departures)
+    answer = {"Page_as_of": page.as_of, "IMF_as_of": days, **counts, "Departures": departures}
+    numbers = ", ".join(f"{number} {kind}" for kind, number in counts.items())
+    title = f"The page of {page.as_of[:10]} compared with the IMF's releases of {' and '.join(days)}: {numbers}"
+
+    def show() -> None:
+        print(title)
+        if departures:
+            _show_departures(departures)
+
+    return answer_in(form, answer, departures, show)
 
 
 def _departure(one: FigureComparison) -> Row:
@@ -395,24 +390,101 @@ def _departure(one: FigureComparison) -> Row:
     }
 
 
-def _show_departures(answer: Row, departures: list[Row]) -> None:
-    counts = [f"{number} {kind}" for kind, number in answer.items() if isinstance(number, int)]
-    releases = " and ".join(answer["IMF_as_of"])
-    print(
-        f"The page of {answer['Page_as_of'][:10]} compared with the IMF's releases of {releases}: {', '.join(counts)}"
-    )
-    if not departures:
-        return
+def _show_departures(departures: list[Row]) -> None:
     show_table(Screen(
         f"Figures that equal neither release: {len(departures)}",
         ["Country", "Year", "Page", "IMF", "Departure", "Kind", "Reason"],
         [
-            [
-                row["Country"], str(row["Year"]), with_commas(row["Page_USD_billion"]),
-                with_commas(row["IMF_USD_billion"]), percent(row["Departure_percent"]), row["Kind"], row["Reason"],
-            ]
-            for row in departures
+            [*_texts(row, "Country", "Year"), with_commas(row["Page_USD_billion"]), with_commas(row["IMF_USD_billion"]),
+             percent(row["Departure_percent"]), *_texts(row, "Kind", "Reason")] for row in departures
         ],
         frozenset({"Year", "Page", "IMF", "Departure"}),
         spare=("Kind", "Reason", "Year"),
     ))  # fmt: skip
+
+
+# --- one country, or some ---------------------------------------------------------------------------------------------
+
+
+def show_countries(connection: Connection, names: Sequence[str], form: Form) -> Show:
+    """Return what prints every estimate of some countries; raises StageError: 2 unknown country, 66 no figure."""
+    titles = dict(country_named(connection, name) for name in names)
+    estimates = {code: _estimates(connection, code, title) for code, title in titles.items()}
+    objects = [{"Country": titles[code], "Estimates": rows} for code, rows in estimates.items()]
+
+    def show() -> None:
+        for code, rows in estimates.items():
+            _show_estimates(titles[code], rows)
+
+    every = [row for rows in estimates.values() for row in rows]
+    return answer_in(form, objects[0] if len(objects) == 1 else objects, every, show)
+
+
+def _estimates(connection: Connection, code: str, title: str) -> list[Row]:
+    rows = rows_of(connection, ONE_COUNTRY, country=code)
+    if not rows:
+        raise StageError(Exit.NO_INPUT, f"no figure of {title} is loaded; run python etl_process.py first")
+    baselines: dict[tuple[str, str, int], Row] = {}  # the last unflagged figure of each institution and year
+    for row in rows:
+        key = row["Institution"], row["Publisher"], row["Year"]
+        row["Kind"] = kind_of(row)
+        row["Until"] = None if row["Until"] == CURRENT else row["Until"]
+        row["Revised_percent"] = revised_percent(baselines[key], row) if key in baselines else None
+        if not is_flagged_by_check(row["Flags"]):
+            baselines[key] = row
+    return rows
+
+
+def _show_estimates(title: str, rows: list[Row]) -> None:
+    show_table(Screen(
+        f"{title}: every estimate, from its As_of until another one followed, in billions of USD",
+        ["Institution", "Year", "Kind", "As_of", "Until", "GDP_USD_billion", "Revised", "Publisher", "Note"],
+        [
+            [*_texts(row, "Institution", "Year", "Kind"), row["As_of"][:10], (row["Until"] or "now")[:10],
+             figure_with_mark(row["GDP_USD_billion"], row["Flags"]), _revised(row), *_texts(row, "Publisher", "Note")]
+            for row in rows
+        ],
+        frozenset({"Year", "As_of", "Until", "GDP_USD_billion", "Revised"}),
+        spare=("Publisher", "Kind", "Note", "Revised", "Until"),
+        below=f"{FLAGGED} flagged by a check" if any(map(_has_flagged, rows)) else "",
+    ))  # fmt: skip
+
+
+def show_revision_statistics(connection: Connection, name: str, form: Form) -> Show:
+    """Return what prints how much a country's figures were revised; raises StageError: 2 unknown country, 66 none."""
+    code, title = country_named(connection, name)
+    rows = revision_statistics(connection, code)
+    if not rows:
+        raise StageError(Exit.NO_INPUT, f"no figure of {title} was published twice; load more vintages first")
+    answer = {"Country": title, "Revisions": rows}
+    return answer_in(form, answer, rows, lambda: _show_revision_statistics(title, rows))
+
+
+def _show_revision_statistics(title: str, rows: list[Row]) -> None:
+    headings = ["Releases apart", "Months", "Figures", "Mean", "Mean absolute"]
+    cells: dict[tuple[str, str], list[list[str]]] = {}
+    for row in rows:
+        numbers = [str(row[name]) for name in ("Releases_apart", "Months_apart", "Figures")]
+        mean, absolute = row["Mean_revision_percent"], row["Mean_absolute_revision_percent"]
+        of_series = cells.setdefault((row["Institution"], row["Publisher"]), [])
+        of_series.append([*numbers, percent(mean), percent(absolute, ".2f")])
+    for names, of_series in cells.items():
+        heading = f"{title}, {', '.join(names)}: revisions by distance between releases, in percent"
+        show_table(Screen(heading, headings, of_series, frozenset(headings)))
+
+
+def country_named(connection: Connection, name: str) -> tuple[str, str]:
+    """Return the code and the name of a country by any of its names, or by a name that only the database knows.
+
+    Raises StageError (2) for any other name.
+    """
+    from gdp.transform.countries import country_asked_for, reference
+
+    if any("\ud800" <= letter <= "\udfff" for letter in name):  # bytes that are no text, which no database takes
+        raise StageError(Exit.USAGE, f"{name!r} is no name; give a country's name, or its code, such as KOR")
+    if country := country_asked_for(name):
+        return country.iso3, country.name
+    if rows_of(connection, "SELECT 1 FROM GDP_Estimates WHERE Country = :name LIMIT 1", name=name):
+        return name, name
+    near = ", ".join(reference().nearest(name)) or "none near"
+    raise StageError(Exit.USAGE, f"no country is called {name!r}; known: {near}; or give its code, such as KOR")

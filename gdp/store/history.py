@@ -38,9 +38,12 @@ BEGUN = f"""SELECT {COLUMNS} FROM GDP_Estimates
     WHERE Publisher = ? AND Institution = ? AND As_of > ? AND As_of <= ?"""
 AT = f"SELECT {COLUMNS} FROM GDP_Estimates WHERE Publisher = ? AND Institution = ? AND As_of <= ? AND Until > ?"
 PAST = f"SELECT {COLUMNS} FROM GDP_Estimates WHERE Publisher = ? AND Institution = ? AND As_of <= ? ORDER BY As_of"
+PAST_OF = f"""SELECT {COLUMNS} FROM GDP_Estimates
+    WHERE Publisher = ? AND Institution = ? AND As_of <= ? AND Country IN ({{marks}}) ORDER BY As_of"""
 RANKED = f"""
     WITH Headlines AS ({HEADLINES})
-    SELECT {HEADLINE_COLUMNS}, rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank FROM Headlines ORDER BY Rank, Country
+    SELECT {HEADLINE_COLUMNS}, Status, rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank
+    FROM Headlines ORDER BY Rank, Country
 """
 
 TOTALS = "SELECT count(*), coalesce(sum(CAST(round(GDP_USD_billion * 100) AS BIGINT)), 0) FROM GDP_Estimates"
@@ -88,6 +91,23 @@ class History:
         """Yield the rows that began at an As_of or before, oldest first."""
         yield from self._rows(PAST, (publisher, institution, as_of))
 
+    def baselines(self, vintage: Vintage, institution: str, keys: Iterable[Key]) -> State:
+        """Return the rows that figures of a later vintage are compared with, by country and year.
+
+        Each is the one that is current in this vintage, or the last one before that nothing was found against.
+        """
+        state = self.state(vintage.publisher, institution, vintage.as_of)
+        current = {key: state[key] for key in keys if key in state}
+        found = {key: row for key, row in current.items() if is_baseline(row.Flags)}
+        flagged = current.keys() - found.keys()
+        if flagged:
+            countries = {country for country, _ in flagged}
+            question = PAST_OF.format(marks=", ".join("?" * len(countries)))
+            past = self._rows(question, (vintage.publisher, institution, vintage.as_of, *countries))
+            older = {(row.Country, row.Year): row for row in past if is_baseline(row.Flags)}
+            found |= {key: older[key] for key in flagged if key in older}
+        return found
+
     def _rows(self, question: str, values: tuple[str, ...]) -> list[Estimate]:
         """Return rows of GDP_Estimates; raises StageError (65) for what no load writes."""
         rows = [Estimate._make(row) for row in self._connection.execute(question, values)]
@@ -112,7 +132,8 @@ class History:
 
     def findings(self, publisher: str, as_of: str) -> str:
         """Return what was found on a vintage, as JSON."""
-        question = "SELECT Findings FROM Loads WHERE Publisher = ? AND As_of = ? ORDER BY Loaded_at DESC LIMIT 1"
+        newest = f"ORDER BY {self._connection.dialect.order_of_loads} DESC LIMIT 1"
+        question = f"SELECT Findings FROM Loads WHERE Publisher = ? AND As_of = ? {newest}"
         found = self._connection.execute(question, (publisher, as_of)).fetchone()
         return str(found[0]) if found and found[0] else "[]"
 
@@ -154,9 +175,9 @@ def figures_of(rows: Iterable[Estimate]) -> dict[Key, float]:
     }
 
 
-def is_baseline(row: Estimate) -> bool:
-    """Return whether nothing was found against a row's figure, so that later ones are compared with it."""
-    return row.Flags is None or not (is_left_out(row.Flags) or is_flagged_by_check(row.Flags))
+def is_baseline(flags: str | None) -> bool:
+    """Return whether nothing was found against a figure with these Flags, so that later ones are compared with it."""
+    return flags is None or not (is_left_out(flags) or is_flagged_by_check(flags))
 
 
 def observations_of(vintage: Vintage, institution: str, rows: Iterable[Estimate]) -> Observations:

@@ -362,7 +362,7 @@ class _Series:
         self.baseline = Baseline(self._older_baseline)
         self.is_joined = True  # the database's rows after this point go on as they are
         self.pending: dict[Key, float | None] = {}  # figures with another baseline than before, and that one
-        self._flagged = {key for key, row in self.intervals.rows.items() if not is_baseline(row)}
+        self._flagged = {key for key, row in self.intervals.rows.items() if not is_baseline(row.Flags)}
         self.baseline.add(self._baseline_of(self.intervals.rows.values()))
 
     def _older_baseline(self) -> Iterator[tuple[Key, float]]:
@@ -372,7 +372,7 @@ class _Series:
     def _baseline_of(self, rows: Iterable[Estimate]) -> Iterator[tuple[Key, float]]:
         doubts = self._history.vintages.doubts
         for row in rows:
-            if is_baseline(row) and doubts.get((self._publisher, row.As_of)) is None:
+            if is_baseline(row.Flags) and doubts.get((self._publisher, row.As_of)) is None:
                 yield (row.Country, row.Year), million_of(row.GDP_USD_million, row.GDP_USD_billion)
 
     # --- what the database has ---
@@ -419,7 +419,7 @@ class _Series:
         begun = self.intervals.advance(arrival.vintage, part, *marks)
         self._flagged -= begun.keys()
         if marks[0].count(None) < len(part):
-            self._flagged |= {key for key, row in begun.items() if not is_baseline(row)}
+            self._flagged |= {key for key, row in begun.items() if not is_baseline(row.Flags)}
         self.is_joined = not arrival.is_new
         return begun
 
@@ -443,7 +443,7 @@ class _Series:
         for key, million, before in zip(keys, part.millions, self.baseline.of(keys), strict=True):
             old = self.pending.get(key, before)
             row = self._stored.get(key) if stored_doubt is None else None
-            old = million if row and is_baseline(row) else old
+            old = million if row and is_baseline(row.Flags) else old
             new = million if doubt is None and key not in self._flagged else before
             if new == old:
                 self.pending.pop(key, None)

@@ -17,24 +17,26 @@ from xml.etree import ElementTree
 
 import pytest
 
+from gdp.model import is_flagged_by_check
 from gdp.places import Place
 from gdp.report.attribution import last_actual_year
 from gdp.report.revisions import Changes, last_refresh
+from gdp.report.summary import bundled_release
 from gdp.report.tables import Form, show_load
-from gdp.report.time_series import bundled_release
 from gdp.sources.imf.releases import year_of
 from gdp.store.database import asked
 from gdp.store.history import History
 from load import load
 from tests.conftest import PROJECT, query, records
-from tests.page_builder import FACTS
+from tests.page_builder import FACTS, SHIPPED
 from tests.report.conftest import REPORT, Seen, needs_chromium, opened, write
-from tests.store.loading import DATABASE, ask
+from tests.store.loading import DATABASE, ask, clean_file_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 RELEASE = "2025-10"  # the newest whole release that comes with the suite
+FRANCE_NOW = "SELECT Flags FROM GDP_Estimates WHERE ISO3 = 'FRA' AND Institution = 'IMF' AND Until = '9999-12-31'"
 SMALLEST_CHANGE_PERCENT = 0.005  # below it two decimals are 0.00
 
 
@@ -292,19 +294,25 @@ def test_revised_is_measured_from_the_last_unflagged_figure_and_counted_once(pas
 
 
 def test_a_confirmed_figure_is_a_baseline_again(past: Path) -> None:
-    (confirmed,) = query(
-        past / DATABASE,
-        "SELECT Year, As_of, GDP_USD_billion FROM GDP_Estimates"
-        " WHERE ISO3 = 'FRA' AND Institution = 'IMF' AND As_of LIKE '2025-10-15%'",
-    )
-    with sqlite3.connect(past / DATABASE) as database:
-        database.execute(
-            "INSERT INTO Confirmations (Publisher, Institution, ISO3, Year, As_of, Confirmed_at)"
-            " VALUES ('wikipedia', 'IMF', 'FRA', ?, ?, '2026-01-01T00:00:00Z')",
-            confirmed[:2],
-        )
+    shipped = records(clean_file_of(SHIPPED))
+
+    def load_france(as_of: str, factor: float) -> float:
+        """Load the shipped figures again for another day, with another one for France; return that."""
+        changed = [{**one, "As_of": as_of, "Source": f"https://example.org/{as_of}"} for one in shipped]
+        (france,) = (one for one in changed if (one["ISO3"], one["Institution"]) == ("FRA", "IMF"))
+        france |= {name: round(france[name] * factor, 2) for name in ("GDP_USD_billion", "GDP_USD_million")}
+        (past / "again.json").write_text(json.dumps(changed))
+        load(past / "again.json", Place(past / DATABASE))
+        return float(france["GDP_USD_billion"])
+
+    confirmed = load_france("2026-01-15", 1.3)
+    (flags,) = query(past / DATABASE, FRANCE_NOW)
+    assert is_flagged_by_check(flags[0])
+    assert ask("--confirm", "FRA", "--because", "the office revised all years").code == 0
+    assert query(past / DATABASE, FRANCE_NOW) == [("confirmed",)]
+    load_france("2026-02-15", 1.31)
     (france,) = (row for row in ask("--changes", "--json").json["Countries"] if row["ISO3"] == "FRA")
-    assert france["Was_USD_billion"] == confirmed[2]
+    assert france["Was_USD_billion"] == confirmed
 
 
 # --- the results of a load --------------------------------------------------------------------------------------------
@@ -330,7 +338,7 @@ def test_quiet_prints_no_tables_and_changes_only_prints_the_changes(past: Path) 
 def loaded_changes(home: Path) -> tuple[Path, Changes]:
     with asked(Place(home / DATABASE)) as connection:
         history = History(connection)
-        return home / DATABASE, last_refresh(connection, history, history.newest_imf())
+        return home / DATABASE, last_refresh(history, history.newest_imf())
 
 
 def printed(database: Path, changes: Changes, form: Form, is_quiet: bool = False, only_changes: bool = False) -> str:

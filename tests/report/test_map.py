@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gdp.report.svg import STYLE_SHEET
-from gdp.report.world_map import CLASSES_BILLION_USD, class_of, places
+from gdp.report.svg import CLASSES_BILLION_USD, STYLE_SHEET, class_of, places
 from gdp.transform.countries import reference
 from tests.conftest import query
 from tests.report.conftest import needs_chromium, opened

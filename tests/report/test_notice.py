@@ -8,9 +8,10 @@ import pytest
 
 from etl_process import reach
 from gdp.places import Place
-from gdp.report.notify import MOST_FINDINGS, message
+from gdp.report.feed import MOST_FINDINGS, message
 from gdp.sources import Unreachable
 from gdp.store.database import asked
+from gdp.store.history import History
 from gdp.validate.findings import Finding, checks_file_of
 from tests.page_builder import SHIPPED
 from tests.store.loading import load_page
@@ -23,7 +24,7 @@ def test_a_few_findings_are_named_and_the_rest_counted_and_no_name_calls_anybody
     checks_file().parent.mkdir(exist_ok=True)
     checks_file().write_bytes(checks_file_of(found, "x", {}))
     with asked(Place(home / "x.db")) as connection:
-        text = message(connection, None)["text"]
+        text = message(History(connection), None)["text"]
     assert text.count("Found: ") == MOST_FINDINGS and f"and {9 - MOST_FINDINGS} findings more" in text
     assert "check 0" in text and "<!" not in text and "@everyone" not in text
 

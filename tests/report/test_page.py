@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gdp.places import Place
+from gdp.report.page import write_site
+from gdp.store.database import asked
 from gdp.transform.countries import fold, reference
-from report import write_report, write_site
+from report import write_report
 from tests.conftest import query
 from tests.looked_at import make_past
 from tests.report.conftest import REPORT, Seen, needs_chromium, opened, write
@@ -253,7 +255,8 @@ def test_the_pages_of_the_site_fit_have_no_errors_and_axe_finds_nothing(
 
     site = past / "site"
     write_report(Place(past / DATABASE), past / REPORT, site)
-    write_site(Place(past / DATABASE), site, "https://me.github.io/gdp/")
+    with asked(Place(past / DATABASE)) as connection:
+        write_site(connection, site, "https://me.github.io/gdp/")
     pages = [site / "index.html", *sorted((site / "vintages").iterdir())[:1]]
     assert len(list((site / "vintages").iterdir())) == 5
     for page in pages:

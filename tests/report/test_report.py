@@ -15,7 +15,7 @@ import report
 from gdp.model import ESTIMATE_FIELDS, is_flagged_by_check
 from gdp.places import Place
 from gdp.report import page
-from gdp.report.time_series import time_series
+from gdp.report.summary import time_series
 from gdp.store.database import asked
 from load import load
 from tests.conftest import Run, query, records

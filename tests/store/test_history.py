@@ -283,8 +283,8 @@ def last_changes(home: Path) -> tuple[str | None, int, int]:
     """Return since when the last changes are, and how many countries are for another year or revised."""
     with opened(Place(home / DATABASE)) as connection:
         history = History(connection)
-        changes = last_refresh(connection, history, history.newest_imf())
-    return changes.since, changes.count(OTHER_YEAR), changes.count(REVISED)
+        changes = last_refresh(history, history.newest_imf())
+    return changes.since, changes.number(OTHER_YEAR), changes.number(REVISED)
 
 
 def test_findings_list_the_most_unusual_figure_first(home: Path) -> None:
