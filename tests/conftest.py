@@ -15,6 +15,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -54,8 +55,30 @@ NO_NETWORK = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.
 
 PATIENCE_S = 300  # against hanging for ever: a machine may be slow and busy
 
+# Files whose tests take longest, of those that are not `long`.
+LONGEST = ("test_refresh", "test_spark", "test_crashes", "test_hostile_server", "test_order_of_loading")
+NO_SHARED = "../shared is not beside the project"
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Made = TypeVar("Made")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker is alone with it at the end."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List by name what was passed over, below what is missing here for it."""
+    passed_over: dict[str, Counter[str]] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = str(report.longrepr[2]).removeprefix("Skipped: ")
+        missing = NO_SHARED if reason.startswith("got empty parameter set") else reason
+        passed_over.setdefault(missing, Counter())[report.nodeid.partition("[")[0]] += 1
+    for missing, tests in sorted(passed_over.items()):
+        terminalreporter.section(f"{tests.total()} tests passed over: {missing}", sep="-")
+        for name, number in sorted(tests.items()):
+            terminalreporter.write_line(name + f", {number} times" * (number > 1))
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Made]) -> Made:

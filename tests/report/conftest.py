@@ -31,9 +31,17 @@ def write(target: Path, database: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def started_browser() -> Iterator[Browser]:
     with chromium() as one:
         yield one
+
+
+@pytest.fixture
+def browser(started_browser: Browser) -> Iterator[Browser]:
+    """Yield the browser; what a test opens is closed after it, as open pages go on drawing."""
+    yield started_browser
+    for context in started_browser.contexts:
+        context.close()
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +94,11 @@ class Seen:
         page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", lambda request: self.requests.append(request.url))
+
+    def go(self, address: str) -> None:
+        """Change the address of the open page to another one of the same page, and wait until it is shown."""
+        shown = "addEventListener('hashchange', () => setTimeout(done), {once: true})"
+        self.page.evaluate(f"address => new Promise(done => {{ {shown}; location.hash = address }})", address)
 
     def texts(self, selector: str) -> list[str]:
         texts: list[str] = self.page.eval_on_selector_all(selector, "cells => cells.map(c => c.textContent)")

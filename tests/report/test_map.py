@@ -58,13 +58,13 @@ def test_the_map_describes_a_country_to_a_mouse_and_a_finger(browser: Browser, m
 
 
 @needs_chromium
-@pytest.mark.parametrize(("code", "name"), [("GRL", "Greenland"), ("CUB", "Cuba"), ("YEM", "Yemen")])
-def test_a_country_without_a_figure_is_named_as_such(browser: Browser, made: Path, code: str, name: str) -> None:
+def test_a_country_without_a_figure_is_named_as_such(browser: Browser, made: Path) -> None:
     seen = opened(browser, made)
-    seen.page.hover("#map path[data-code=BRA]")
-    shape = seen.page.locator(f"#map path[data-code={code}]")
-    shape.dispatch_event("pointermove", {"bubbles": True, "pointerType": "mouse"})
-    assert seen.page.inner_text("#map-description") == f"{name}: no figure"
+    for code, name in (("GRL", "Greenland"), ("CUB", "Cuba"), ("YEM", "Yemen")):
+        seen.page.hover("#map path[data-code=BRA]")
+        shape = seen.page.locator(f"#map path[data-code={code}]")
+        shape.dispatch_event("pointermove", {"bubbles": True, "pointerType": "mouse"})
+        assert seen.page.inner_text("#map-description") == f"{name}: no figure"
 
 
 @needs_chromium

@@ -67,6 +67,8 @@ class Runner(NamedTuple):
         work = self.folder / "work"
         shutil.rmtree(work, ignore_errors=True)
         subprocess.run(["git", "clone", "-q", self.folder / "remote.git", work], check=True)
+        for path in work.rglob("*.py"):  # so that what was compiled of it before is used again
+            os.utime(path, (1, 1))
         failed: list[str] = []
         (job,) = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"].values()
         own = {name: EXPRESSIONS.get(value, value) for name, value in job["env"].items()}
@@ -106,6 +108,7 @@ def runner(tmp_path: Path, server: Server) -> Runner:
     environment = {
         **os.environ, **NO_NETWORK, "PATH": f"{programs}:{os.environ['PATH']}", "GH_STATE": str(state),
         "GITHUB_REPOSITORY": "me/gdp", "GDP_ETL_WIKIPEDIA_URL": server.base, "PIP_NO_INDEX": "1",
+        "PYTHONPYCACHEPREFIX": str(tmp_path / "compiled"),
     }  # fmt: skip
     return Runner(tmp_path, environment)
 

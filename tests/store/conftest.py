@@ -19,7 +19,8 @@ from tests.cluster import free_port
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib/postgresql").exists() else []
 HAS_POSTGRES = importlib.util.find_spec("psycopg") is not None and bool(PROGRAMS)
 REASON = "psycopg (requirements/postgres.txt) or PostgreSQL (apt-get install postgresql) is not installed"
-BACKENDS = ("sqlite", pytest.param("postgresql", marks=pytest.mark.skipif(not HAS_POSTGRES, reason=REASON)))
+needs_postgres = pytest.mark.skipif(not HAS_POSTGRES, reason=REASON)
+BACKENDS = ("sqlite", pytest.param("postgresql", marks=needs_postgres))
 
 
 def run_as_server(*command: str | Path) -> None:

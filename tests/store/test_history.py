@@ -72,7 +72,7 @@ def test_fifty_vintages_in_any_order_equal_a_replay_on_every_day(seed: int, home
         assert {c: r["GDP_USD_billion"] for c, r in ranked.items()} == {c: imf[c, y] for c, y in best.items()}
 
 
-@pytest.mark.parametrize("seed", [4, 5])
+@pytest.mark.parametrize("seed", [4, pytest.param(5, marks=pytest.mark.long)])
 def test_any_order_gives_the_same_tables_with_the_imfs_own_vintages_among_pages(seed: int, home: Path) -> None:
     vintages = [Vintage(as_of, figures) for as_of, figures in random_vintages(16, seed).items()]
     for n, figures in enumerate(random_vintages(3, seed + 100).values()):

@@ -36,7 +36,7 @@ from tests.make_data import made_file, make_pages, make_records, records_a_page
 from utils import StageError
 
 CLEAN = Path("results") / "Countries_by_GDP_Processed.jsonl"
-RECORDS = 97 * records_a_page()
+RECORDS = 41 * records_a_page()  # of 8 MB: three chunks
 
 
 @pytest.fixture(scope="module")
