@@ -35,7 +35,7 @@ from gdp.store.database import Connection, asked, loading, sound
 from gdp.store.headlines import put_latest_view, replace_countries
 from gdp.store.history import History
 from gdp.store.ingest import World, ingest
-from gdp.store.outcome import LoadOutcome, Remarks, check_stored, record_loads
+from gdp.store.outcome import LoadOutcome, check_stored, record_loads
 from gdp.store.reader import CleanFile, OutOfOrder
 from gdp.store.schema import create_tables
 from gdp.store.seed import load_bundled_history, restore
@@ -61,55 +61,53 @@ def main(arguments: list[str] | None = None) -> int:
     database = options.database or default_database()
     if options.export and not options.input:
         return answer(partial(export_tables, options, database))
-    if options.confirm or options.restore:
-        change = confirm_figure if options.confirm else restore_tables
-        return run_stage(partial(change, options, database), options.wait)
+    if options.confirm:
+        return run_stage(partial(confirm_figure, options, database), options.wait)
+    if options.restore:
+        return run_stage(partial(restore_tables, options, database), options.wait)
     if is_given(options, *QUESTIONS):
         return answer(partial(answer_question, options, database))
+    return run_stage(partial(load_and_show, options, database), options.wait)
 
-    def work() -> None:
-        source = options.input or clean_file()
-        loaded = load(source, database, force=options.force, with_history=not options.no_history)
-        with asked(database) as connection:
-            form = form_of(options)
-            show = tables.show_load(connection, loaded.changes, form, options.quiet, options.changes_only)
-        show()
-        if options.export and loaded.changes.until is None:
-            run_log.warn("nothing is exported: no IMF figure is loaded")
-        elif options.export:
-            export_tables(options, database)
-        refuse_newest(loaded.refused)
 
-    return run_stage(work, options.wait)
+def load_and_show(options: argparse.Namespace, database: Place) -> None:
+    """Load, print the results and export them; raises StageError (65) where a newest vintage was refused."""
+    source = options.input or clean_file()
+    loaded = load(source, database, force=options.force, with_history=not options.no_history)
+    with asked(database) as connection:
+        show = tables.show_load(connection, loaded.changes, form_of(options), options.quiet, options.changes_only)
+    show()
+    if options.export and loaded.changes.until is None:
+        run_log.warn("nothing is exported: no IMF figure is loaded")
+    elif options.export:
+        export_tables(options, database)
+    if loaded.refused:
+        named = ", ".join(f"{vintage.publisher} as of {vintage.as_of[:10]}" for vintage in loaded.refused)
+        raise StageError(Exit.BAD_DATA, f"not loaded: {named}; see {checks_file()}, and --force to load it anyway")
 
 
 def answer_question(options: argparse.Namespace, database: Place) -> None:
-    """Answer the question that was asked; raises StageError where the database has no answer."""
-    show = ask(options, database)
-    if options.quiet and form_of(options) is tables.Form.TABLE:
-        return
-    with sound(database):
-        show()
-
-
-def ask(options: argparse.Namespace, database: Place) -> tables.Show:
-    """Return what prints the answer, with the database closed: nobody waits for a reader.
-
-    Raises StageError where the database has no answer.
-    """
+    """Print the answer to the question that was asked; raises StageError where the database has none."""
     form = form_of(options)
     with asked(database) as connection:
-        if options.changes or options.since:
-            return tables.show_changes(connection, options.since, form)
-        if options.country:
-            return tables.show_countries(connection, options.country, form)
-        if options.findings:
-            return tables.show_findings(connection, form)
-        if options.revision_stats:
-            return tables.show_revision_statistics(connection, options.revision_stats, form)
-        if options.compare:
-            return tables.show_comparison(connection, options.as_of, form)
-        return tables.show_as_of(connection, options.as_of, form)
+        show = ask(connection, options, form)
+    if not options.quiet or form is not tables.Form.TABLE:
+        with sound(database):  # and closed: nobody waits for a reader
+            show()
+
+
+def ask(connection: Connection, options: argparse.Namespace, form: tables.Form) -> tables.Show:
+    """Return what prints the answer; raises StageError where the database has none."""
+    if options.changes or options.since:
+        return tables.show_changes(connection, options.since, form)
+    if options.country:
+        return tables.show_countries(connection, options.country, form)
+    if options.findings:
+        return tables.show_findings(connection, form)
+    if options.revision_stats:
+        return tables.show_revision_statistics(connection, options.revision_stats, form)
+    show = tables.show_comparison if options.compare else tables.show_as_of
+    return show(connection, options.as_of, form)
 
 
 def form_of(options: argparse.Namespace) -> tables.Form:
@@ -175,13 +173,12 @@ def load(source: Where, database: Place, force: bool = False, with_history: bool
         outcome, before = ingest_file(connection, clean, force, with_history, before)
         run_log.record_input(source, clean.count, clean.sha256)
         run_log.info(f"{clean.count:,} clean records read from {source}")
-        left_out = transform_results(source, clean.sha256).left_out
-        show_findings(outcome)
+        _, left_out = transform_results(source, clean.sha256)
+        report_findings(outcome)
         checks = checks_file_of(outcome.findings, which_file(source, clean.sha256), left_out or {})
         if outcome.refused and not (outcome.loaded or outcome.outdated or outcome.unchanged):
             refuse_all(checks, outcome.findings)
-        remarks = partial(remarks_on, outcome=outcome, left_out=left_out)
-        record_loads(outcome, relative_to_home(source), clean.sha256, remarks)
+        record_loads(outcome, relative_to_home(source), clean.sha256, left_out)
         history = History(connection)  # with the vintages that were just recorded
         newest = history.newest_imf()
         if newest:
@@ -216,9 +213,11 @@ def ingest_file(
         try:
             first = next(vintages)
             if with_history and (bundled := load_bundled_history(connection, vintage_of(first))):
-                report_bundled(bundled)
+                days = f"{min(bundled.loaded).as_of[:10]} to {max(bundled.loaded).as_of[:10]}"
+                found = f"loaded {len(bundled.loaded)} bundled vintages of the page, {days} (--no-history skips them)"
+                run_log.info(f"new database: {found}")
                 before = ranking_now(History(connection))
-            world = transform_results(clean.source, clean.sha256).world
+            world, _ = transform_results(clean.source, clean.sha256)
             return ingest(connection, chain([first], vintages), force, world), before
         except OutOfOrder:
             connection.execute("ROLLBACK TO before_reading")
@@ -235,33 +234,22 @@ def relative_to_home(source: Where) -> str:
 # --- findings ---------------------------------------------------------------------------------------------------------
 
 
-class TransformResults(NamedTuple):
-    """What transform recorded about a clean file: World rows, in millions, and what it left out; None if nothing."""
+def transform_results(source: Where, sha256: str) -> tuple[World, dict[str, int] | None]:
+    """Return what transform recorded about this very file in Checks.json: World rows, and what it left out.
 
-    world: World
-    left_out: dict[str, int] | None = None
-
-
-def transform_results(source: Where, sha256: str) -> TransformResults:
-    """Return what transform recorded about this very file in Checks.json; nothing where that is about another."""
-    path = source.with_name(checks_file().name)
+    Nothing and None where Checks.json is missing, broken, or about another file.
+    """
+    world: dict[tuple[str, str], dict[int, float]] = {}
     try:
-        checks = json.loads(read_bytes(path))
+        checks = json.loads(read_bytes(source.with_name(checks_file().name)))
         if checks["clean_file"] not in (which_file(source, sha256), which_file(stands_for(source))):
-            return TransformResults({})
-        world: dict[tuple[str, str], dict[int, float]] = {}
+            return {}, None
         for total in checks.get("control_totals", ()):
             by_year = world.setdefault((str(total["Institution"]), str(total["As_of"])), {})
             by_year[int(total["Year"])] = float(total["GDP_USD_million"])
-        return TransformResults(world, dict(checks["left_out"]))
+        return world, dict(checks["left_out"])
     except (StageError, OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return TransformResults({})
-
-
-def remarks_on(vintage: Vintage, outcome: LoadOutcome, left_out: dict[str, int] | None) -> Remarks:
-    """Return what Loads has of a vintage: what was found on it, and what was left out, if its file has it alone."""
-    is_alone = outcome.number == 1 and left_out is not None
-    return Remarks(json.dumps(left_out) if is_alone else None, outcome.found_in_short[vintage])
+        return {}, None
 
 
 def warn_of_unsourced(history: History, newest: Vintage | None, outcome: LoadOutcome) -> None:
@@ -303,17 +291,8 @@ def report_loaded(outcome: LoadOutcome, database: Place, changes: Changes) -> No
     run_log.info(summary(changes))
 
 
-def report_bundled(bundled: LoadOutcome) -> None:
-    """Report what was loaded into an empty database before the file."""
-    first, last = (vintage.as_of[:10] for vintage in (min(bundled.loaded), max(bundled.loaded)))
-    run_log.info(
-        f"new database: loaded {len(bundled.loaded)} bundled vintages of the page, {first} to {last}"
-        " (--no-history skips them)"
-    )
-
-
-def show_findings(outcome: LoadOutcome) -> None:
-    """Show what was found on the newest vintages and not reported before; the findings on older ones as numbers."""
+def report_findings(outcome: LoadOutcome) -> None:
+    """Report what was found on the newest vintages and not reported before; the findings on older ones as numbers."""
     new = [one for found in outcome.new_findings.values() for one in found if one.flag != CONFIRMED]
     for finding, lines in zip(new, shown(new), strict=True):
         run_log.warn(str(finding), lines)
@@ -334,13 +313,6 @@ def refuse_all(checks: bytes, findings: list[Finding]) -> None:
         Exit.BAD_DATA,
         f"not loaded, the database is unchanged: {', '.join(fatal)}; see {checks_file()}; --force loads it anyway",
     )
-
-
-def refuse_newest(refused: list[Vintage]) -> None:
-    """Raise StageError (65) where a publisher's newest vintage was refused, though others were loaded."""
-    if refused:
-        named = ", ".join(f"{vintage.publisher} as of {vintage.as_of[:10]}" for vintage in refused)
-        raise StageError(Exit.BAD_DATA, f"not loaded: {named}; see {checks_file()}, and --force to load it anyway")
 
 
 if __name__ == "__main__":

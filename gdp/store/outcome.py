@@ -6,10 +6,9 @@ import hashlib
 import json
 import marshal
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from functools import cache
-from typing import NamedTuple
 
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import HEADLINE_COLUMNS, HEADLINES, of_vintage
@@ -112,29 +111,26 @@ def _rules() -> str:
 # --- Loads -----------------------------------------------------------------------------------------------------------
 
 
-class Remarks(NamedTuple):
-    """What Loads has of a vintage as JSON: what transform left out, and what the checks found."""
+def record_loads(outcome: LoadOutcome, file: str, sha256: str, left_out: dict[str, int] | None = None) -> None:
+    """Write into Loads what a load did: a row for each vintage that is new or has other figures.
 
-    left_out: str | None = None
-    findings: str | None = None
-
-
-def record_loads(outcome: LoadOutcome, file: str, sha256: str, remarks: Callable[[Vintage], Remarks]) -> None:
-    """Write into Loads what a load did: a row for each vintage that is new or has other figures."""
+    `left_out` is what transform left out of the file; Loads has it of a vintage that its file has alone.
+    """
     now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
     history = outcome.history
     rows = []
+    left_out_json = json.dumps(left_out) if outcome.number == 1 and left_out is not None else None
     known = history.vintages.fingerprints
     for vintage, (number, fingerprint) in outcome.loaded.items():
         key = (vintage.publisher, vintage.as_of)
-        left_out, findings = remarks(vintage)
+        findings = outcome.found_in_short[vintage]
         doubt, before = outcome.doubts.get(key), known.get(key)
         if before and before.partition(":")[0] == fingerprint.partition(":")[0]:  # checked by other rules
             history.update_load(vintage, Findings=findings, Doubt=doubt, Fingerprint=fingerprint)
             continue
         published = (vintage.as_of, number, vintage.publisher, ", ".join(vintage.institutions), vintage.source)
         totals = outcome.control_totals[vintage]
-        rows.append((now, file, sha256, *published, left_out, findings, doubt, fingerprint, totals))
+        rows.append((now, file, sha256, *published, left_out_json, findings, doubt, fingerprint, totals))
     history.add_loads(rows)
     update_checked(outcome)
 

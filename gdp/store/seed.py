@@ -18,7 +18,7 @@ from gdp.model import CURRENT, FORMULA_SIGNS, Field
 from gdp.store.database import Connection
 from gdp.store.history import History
 from gdp.store.ingest import ingest
-from gdp.store.outcome import LoadOutcome, Remarks, record_loads
+from gdp.store.outcome import LoadOutcome, record_loads
 from gdp.store.schema import TABLES, index_estimates
 from gdp.store.vintages import Vintage
 from gdp.validate.observations import Observations, observations_in
@@ -41,13 +41,7 @@ def load_bundled_history(connection: Connection, first: Vintage) -> LoadOutcome 
         return None
     content = read_bytes(HISTORY_FILE)
     outcome = ingest(connection, _vintages_before(first.as_of, content), force=True)
-    sha256 = hashlib.sha256(content).hexdigest()
-    record_loads(
-        outcome,
-        str(HISTORY_FILE.relative_to(PROJECT)),
-        sha256,
-        lambda one: Remarks(None, outcome.found_in_short[one]),
-    )
+    record_loads(outcome, str(HISTORY_FILE.relative_to(PROJECT)), hashlib.sha256(content).hexdigest())
     return outcome if outcome.loaded else None
 
 
