@@ -32,21 +32,7 @@ from gdp.runtime.run_log import record_run, run_log
 from gdp.runtime.script import Interruption, end
 from gdp.runtime.stage import answer, run_stage
 from gdp.runtime.supervisor import Account, Process, Viewer, shown_run
-from utils import (
-    Exit,
-    StageError,
-    clean_file,
-    clean_parts,
-    clean_stream,
-    escaped,
-    from_here,
-    log_file,
-    raw_file,
-    raw_parts,
-    raw_stream,
-    read_bytes,
-    report_file,
-)
+from utils import Exit, StageError, clean_file, escaped, from_here, log_file, raw_file, read_bytes, report_file
 
 RULE = "=" * 24
 SIGNAL_CODES = (Exit.HUNG_UP, Exit.INTERRUPTED, Exit.KILLED, Exit.TERMINATED)
@@ -61,7 +47,7 @@ class Stage(NamedTuple):
     arguments: list[str]
 
 
-class Outcome(NamedTuple):
+class StageEnd(NamedTuple):
     """How a stage ended: its exit code, or None when it was not run, and after how long."""
 
     stage: str
@@ -87,13 +73,13 @@ def main(arguments: list[str] | None = None) -> int:
     if options.status:
         return answer(lambda: print_status(options))
     ping(options.ping, "/start")
-    code = run_stage(lambda: run(options), options.wait)
+    code = run_stage(lambda: run_stages(options), options.wait)
     ping(options.ping, f"/{code:d}")
     notify(options)
     return code
 
 
-def run(options: Options) -> None:
+def run_stages(options: Options) -> None:
     """Run the stages; raises StageError: 66 for a page that is not there, and with the first failed stage's code."""
     run_log.facts["run"] = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}, process {os.getpid()}"
     run_log.facts["database"] = str(options.database or default_database())
@@ -120,20 +106,21 @@ def stages_to_run(options: Options) -> list[Stage]:
     page = as_arguments(options, our.OF_EXTRACT)
     page += as_arguments(options, (our.MAX_AGE,)) if is_one_page(options) else [f"--output={raw}", *bulk]
     loading = as_arguments(options, (our.JSON, our.FORCE, our.EXPORT, our.NO_HISTORY, our.CHANGES_ONLY))
-    stages = {
-        "extract": Stage("extract", None, [*page, *quiet]),
-        "transform": Stage("transform", raw, [f"--input={raw}", f"--output={clean}", *bulk, *quiet]),
-        "load": Stage("load", clean, [f"--input={clean}", *database, *loading, *quiet]),
-        REPORT: Stage(REPORT, place.path, [*database, *quiet]),
-    }
-    return [stages[name] for name in our.stage_names(options)]
+    stages = (
+        Stage("extract", None, [*page, *quiet]),
+        Stage("transform", raw, [f"--input={raw}", f"--output={clean}", *bulk, *quiet]),
+        Stage("load", clean, [f"--input={clean}", *database, *loading, *quiet]),
+        Stage(REPORT, place.path, [*database, *quiet]),
+    )
+    return [stage for stage in stages if stage.name in our.stage_names(options)]
 
 
 def files_between_stages(options: Options) -> tuple[Path, Path]:
     """Return where raw and clean records are: of one page, of many, or on Spark."""
+    ending = ".json" if is_one_page(options) else ".jsonl"
     if options.engine == "spark":
-        return raw_parts(), clean_parts()
-    return (raw_file(), clean_file()) if is_one_page(options) else (raw_stream(), clean_stream())
+        ending = ".parts"
+    return raw_file(ending), clean_file(ending)
 
 
 def is_one_page(options: Options) -> bool:
@@ -144,12 +131,11 @@ def is_one_page(options: Options) -> bool:
 
 def refuse_missing(options: Options) -> None:
     """Raise StageError where a page or folder that the user named is not there (66), or the database's folder (74)."""
-    if isinstance(options.page, Path) and not options.page.exists():
-        raise StageError(
-            Exit.NO_INPUT, f"{options.page} is not there; name another with --page, or none: the live page"
-        )
-    if options.pages is not None and not options.pages.is_dir():
-        raise StageError(Exit.NO_INPUT, f"{options.pages} is no folder of pages; name another with --pages")
+    page, pages = options.page, options.pages
+    if isinstance(page, Path) and not page.exists():
+        raise StageError(Exit.NO_INPUT, f"{page} is not there; name another with --page, or none: the live page")
+    if pages is not None and not pages.is_dir():
+        raise StageError(Exit.NO_INPUT, f"{pages} is no folder of pages; name another with --pages")
     if options.database and options.database.path:
         check_folder(options.database.path)
 
@@ -162,7 +148,7 @@ class Runner:
 
     def __init__(self, options: Options, viewer: Viewer) -> None:
         self._options, self._viewer = options, viewer
-        self.outcomes: list[Outcome] = []
+        self.ends: list[StageEnd] = []
         self.warnings = 0  # of the stages
         self._processes: dict[str, Process] = {}
 
@@ -172,65 +158,60 @@ class Runner:
             for number, stage in enumerate(stages):
                 # transform is started before extract: pandas takes longest to import
                 for ahead in reversed(stages[len(self._processes) : number + 2]):
-                    self._processes[ahead.name] = self._started(ahead)
-                if may_run(stage, self.outcomes, self._options):
-                    self._take_turn(stage)
+                    self._processes[ahead.name] = self._start(ahead)
+                if may_run(stage, self.ends, self._options):
+                    self._give_turn(stage)
                 else:
-                    self.outcomes.append(Outcome(stage.name, None))
-                    self._viewer.end(stage.name, self.outcomes[-1].words)
+                    self.ends.append(StageEnd(stage.name, None))
+                    self._viewer.end(stage.name, self.ends[-1].words)
         finally:
             for process in self._processes.values():
                 supervisor.close_stage(process)
 
-    def _started(self, stage: Stage) -> Process:
+    def _start(self, stage: Stage) -> Process:
         assert run_log.lock is not None
         url = (self._options.database or default_database()).url
         secrets = {DATABASE_VARIABLE: url} if url else {}
         return supervisor.start_stage(stage.name, stage.arguments, run_log.lock, self._viewer, secrets)
 
-    def _take_turn(self, stage: Stage) -> None:
+    def _give_turn(self, stage: Stage) -> None:
         process = self._processes[stage.name]
         self._viewer.begin(process)
         try:
             account = supervisor.give_turn(process, self._options.timeout, self._options.monitor_interval)
         except Interruption as stopped:
-            self._record(stage, supervisor.stop_stage(process, stopped.number))
+            self._record(stage.name, supervisor.stop_stage(process, stopped.number))
             raise
-        self._record(stage, account)
+        self._record(stage.name, account)
 
-    def _record(self, stage: Stage, account: Account) -> None:
+    def _record(self, name: str, account: Account) -> None:
         """Record a stage's end in the text log and in log/runs.jsonl."""
         facts = run_log.facts | account.facts
         number = account.signal or (account.code - 128 if account.code in SIGNAL_CODES else None)
+        problem = None
         if number:
             facts["signal"] = signal.Signals(number).name
-        if problem := self._problem(stage, account, number):
+        if account.timed_out:
+            problem = f"{name} took longer than --timeout {self._options.timeout:g} s and was ended"
+        elif number and "error" not in account.facts:  # it could not explain its end itself
+            hint = "; memory may have run out: end other programs, or use --workers 1" * (number == signal.SIGKILL)
+            problem = f"{name} was ended by {facts['signal']}{hint}"
+        if problem:
             facts["error"] = problem
             run_log.warn(problem)
-        for name in ("changed", "unchanged_since"):
-            run_log.facts[name] = account.facts.get(name, run_log.facts.get(name))
+        for fact in ("changed", "unchanged_since"):
+            run_log.facts[fact] = account.facts.get(fact, run_log.facts.get(fact))
         self.warnings += len(account.facts.get("warnings", ()))
-        supervisor.log_usage(stage.name, account.usage)
-        record_run(stage.name, account.usage, account.code, facts)
-        outcome = Outcome(stage.name, account.code, account.usage.wall_s)
-        run_log.detail(str(outcome))
-        self.outcomes.append(outcome)
-        self._viewer.end(stage.name, outcome.words, account)
-
-    def _problem(self, stage: Stage, account: Account, number: int | None) -> str | None:
-        """Return why a stage ended that could not explain it itself, or None; `number` is that of a signal."""
-        if account.timed_out:
-            return f"{stage.name} took longer than --timeout {self._options.timeout:g} s and was ended"
-        if number is None or "error" in account.facts:
-            return None
-        name = signal.Signals(number).name
-        hint = "; memory may have run out: end other programs, or use --workers 1" * (name == "SIGKILL")
-        return f"{stage.name} was ended by {name}{hint}"
+        supervisor.log_usage(name, account.usage)
+        record_run(name, account.usage, account.code, facts)
+        self.ends.append(StageEnd(name, account.code, account.usage.wall_s))
+        run_log.detail(str(self.ends[-1]))
+        self._viewer.end(name, self.ends[-1].words, account)
 
 
-def may_run(stage: Stage, outcomes: list[Outcome], options: Options) -> bool:
+def may_run(stage: Stage, ends: list[StageEnd], options: Options) -> bool:
     """Return whether a stage may run: after a failure, only with a good file of what was asked for, and a warning."""
-    failed = [before for before in outcomes if before.code != Exit.DONE]
+    failed = [before for before in ends if before.code != Exit.DONE]
     if not failed or stage.reads is None:
         return True
     before = f"{failed[-1].stage} {'was not run' if failed[-1].code is None else 'failed'}"
@@ -273,18 +254,18 @@ def sum_up(runner: Runner, options: Options, is_seen: bool) -> None:
 
     `is_seen` says that a person at a terminal has seen how each stage ended.
     """
-    counted = [outcome for outcome in runner.outcomes if outcome.stage != REPORT or len(runner.outcomes) == 1]
-    failure = next((outcome for outcome in counted if outcome.code != Exit.DONE), None)
+    failures = [ended for ended in runner.ends if ended.code != Exit.DONE]
+    failure = next((ended for ended in failures if ended.stage != REPORT or len(runner.ends) == 1), None)
     since = run_log.facts.get("unchanged_since")
-    if since and not failure and all(outcome.code == Exit.DONE for outcome in runner.outcomes):
+    if since and not failures:
         run_log.detail(f"unchanged since {since}")  # which load has printed
         return
     if is_seen:
         show_next_steps(runner, options)
     else:
-        for outcome in runner.outcomes:
-            if failure or not run_log.quiet:
-                print(f"[etl] {outcome}", file=sys.stderr)
+        if failure or not run_log.quiet:
+            for ended in runner.ends:
+                print(f"[etl] {ended}", file=sys.stderr)
         results = ", ".join(map(str, results_of(runner, options))) or "none"
         run_log.info(f"results: {results}; log: {log_file()}")
     if failure and failure.code:
@@ -296,7 +277,7 @@ def show_next_steps(runner: Runner, options: Options) -> None:
     """Show a person at a terminal the number of warnings, a path a line, and what to try next."""
     lines = [f"{'results' if not number else '':<9}{path}" for number, path in enumerate(results_of(runner, options))]
     lines.append(f"{'log':<9}{log_file()}")
-    if any(outcome.stage == "load" and outcome.code == Exit.DONE for outcome in runner.outcomes):
+    if any(ended.stage == "load" and ended.code == Exit.DONE for ended in runner.ends):
         if runner.warnings:
             number = f"{runner.warnings} warning{'s' * (runner.warnings > 1)}"
             lines.insert(0, f"{number}, none stopped the load: python load.py --findings")
@@ -309,15 +290,10 @@ def show_next_steps(runner: Runner, options: Options) -> None:
 def results_of(runner: Runner, options: Options) -> list[Path | Place]:
     """Return what the run has written: files, and the database."""
     raw, clean = files_between_stages(options)
-    done = {outcome.stage for outcome in runner.outcomes if outcome.code == Exit.DONE}
-    written: list[Path | Place] = []
-    if done & {"transform", "load"}:
-        written.append(clean)
-    elif "extract" in done:
-        written.append(raw)
-    if "load" in done:
-        written.append(options.database or default_database())
-    return [*written, *[report_file()] * (REPORT in done)]
+    done = {ended.stage for ended in runner.ends if ended.code == Exit.DONE}
+    records = [clean] * bool(done & {"transform", "load"}) or [raw] * ("extract" in done)
+    database = [options.database or default_database()] * ("load" in done)
+    return [*records, *database, *[report_file()] * (REPORT in done)]
 
 
 def print_status(options: Options) -> None:

@@ -38,7 +38,7 @@ from gdp.sources.http import within
 from gdp.sources.payloads import MIN_COUNTRIES, check_whole, country_count
 from gdp.sources.registry import SOURCES, fetch_releases, releases_in, source_of
 from gdp.sources.wikipedia.page import fetch_from
-from utils import Exit, StageError, raw_file, raw_parts, raw_stream
+from utils import Exit, StageError, raw_file
 
 NOTHING_CHANGED, FETCHED_NEW = "fetched, and nothing changed", "fetched, new"
 WITNESS_DEADLINE_S = 10.0
@@ -85,9 +85,9 @@ def extract_many(options: argparse.Namespace) -> None:
     if maker := partition_maker(options):
         from gdp.scale.partitioned_stages import extract_parts
 
-        extract_parts(paths, options.output or raw_parts(), limits, maker)
+        extract_parts(paths, options.output or raw_file(".parts"), limits, maker)
     else:
-        extract_pages(paths, options.output or raw_stream(), limits)
+        extract_pages(paths, options.output or raw_file(".jsonl"), limits)
 
 
 def extract_releases(options: argparse.Namespace) -> None:
@@ -100,7 +100,7 @@ def extract_releases(options: argparse.Namespace) -> None:
     (name,) = options.source
     paths, problem = fetch_releases(SOURCES[name], options.release, options.pause)
     if paths:
-        extract_pages(paths, options.output or raw_stream(), limits_of(options))
+        extract_pages(paths, options.output or raw_file(".jsonl"), limits_of(options))
     if problem:
         raise StageError(Exit.UNREACHABLE, problem)
 

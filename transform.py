@@ -32,8 +32,6 @@ from utils import (
     MAX_NAMED,
     checks_file,
     clean_file,
-    clean_parts,
-    clean_stream,
     raw_file,
     which_file,
     write_whole,
@@ -63,10 +61,10 @@ def prepared(options: argparse.Namespace) -> Callable[[], None]:
     if run := partition_maker(options):
         from gdp.scale.partitioned_stages import transform_parts
 
-        folder = options.output or clean_parts()
+        folder = options.output or clean_file(".parts")
         return lambda: report_totals(transform_parts(sources, folder, limits, run), named, folder)
     source = sources[0]
-    target = options.output or (clean_stream() if holds_lines(source) else clean_file())
+    target = options.output or (clean_file(".jsonl") if holds_lines(source) else clean_file())
     if holds_lines(source) and is_stream(target):
         from gdp.scale.partitioned_stages import files_of
 

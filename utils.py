@@ -74,14 +74,14 @@ def pages_folder() -> Path:
     return home() / "data" / "pages"
 
 
-def raw_file() -> Path:
-    """Return where extract writes and transform reads by default."""
-    return home() / "results" / "Countries_by_GDP.json"
+def raw_file(ending: str = ".json") -> Path:
+    """Return where extract writes and transform reads by default; of many pages .jsonl, on Spark .parts."""
+    return home() / "results" / f"Countries_by_GDP{ending}"
 
 
-def clean_file() -> Path:
-    """Return where transform writes and load reads by default."""
-    return home() / "results" / "Countries_by_GDP_Processed.json"
+def clean_file(ending: str = ".json") -> Path:
+    """Return where transform writes and load reads by default, with endings as raw_file has them."""
+    return home() / "results" / f"Countries_by_GDP_Processed{ending}"
 
 
 def database_file() -> Path:
@@ -97,26 +97,6 @@ def report_file() -> Path:
 def checks_file() -> Path:
     """Return where the findings of the checks go."""
     return home() / "results" / "Checks.json"
-
-
-def raw_stream() -> Path:
-    """Return where extract writes many pages and transform reads them, a record a line."""
-    return raw_file().with_suffix(".jsonl")
-
-
-def clean_stream() -> Path:
-    """Return where transform writes many pages and load reads them."""
-    return clean_file().with_suffix(".jsonl")
-
-
-def raw_parts() -> Path:
-    """Return the folder of partitions that extract writes on Spark."""
-    return raw_file().with_suffix(".parts")
-
-
-def clean_parts() -> Path:
-    """Return the folder of partitions that transform writes on Spark and load reads."""
-    return clean_file().with_suffix(".parts")
 
 
 class Remote(Protocol):
