@@ -1,17 +1,15 @@
-"""What all stages share: exit codes, default paths, words, the text log, files that appear whole, and the lock."""
+"""What all stages share: exit codes, default paths, words, and files that appear whole."""
 
 from __future__ import annotations
 
 import contextlib
 import enum
 import errno
-import fcntl
 import os
 import re
 import stat
 import time
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -53,10 +51,7 @@ class StageError(Exception):
 
 PROJECT = Path(__file__).resolve().parent
 COUNTRY_TABLE = PROJECT / "data" / "country_region_table.json"
-COUNTRY_NAMES = PROJECT / "data" / "country_names.json"
-HISTORY_FILE = PROJECT / "data" / "history.jsonl.gz"  # the bundled vintages, as clean records
 WORLD_MAP = PROJECT / "data" / "world_map.txt"
-SHIPPED_PAGES = PROJECT / "data" / "pages"
 
 
 def our_files() -> list[Path]:
@@ -82,11 +77,6 @@ def raw_file(ending: str = ".json") -> Path:
 def clean_file(ending: str = ".json") -> Path:
     """Return where transform writes and load reads by default, with endings as raw_file has them."""
     return home() / "results" / f"Countries_by_GDP_Processed{ending}"
-
-
-def database_file() -> Path:
-    """Return where the tables are by default."""
-    return home() / "sqliteDB" / "World_Economies.db"
 
 
 def report_file() -> Path:
@@ -117,16 +107,6 @@ class Remote(Protocol):
         """Return a file to write that appears whole."""
 
 
-def lock_file() -> Path:
-    """Return the file that a run at work in this data folder has locked."""
-    return home() / "log" / ".lock"
-
-
-def runs_file() -> Path:
-    """Return the log for machines: one object a line for each stage and run."""
-    return home() / "log" / "runs.jsonl"
-
-
 def log_file() -> Path:
     """Return the text log that every stage appends to."""
     return home() / "log" / "etl_project_with_sql_log.txt"
@@ -134,6 +114,10 @@ def log_file() -> Path:
 
 # --- words ------------------------------------------------------------------------------------------------------------
 
+MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 MAX_NAMED = 6  # a message names so many; the log or a file has all of them
 
 
@@ -159,22 +143,6 @@ def percent(number: float, form: str = "+.2f") -> str:
     return f"{number:{form}} %"
 
 
-# --- log --------------------------------------------------------------------------------------------------------------
-
-LOG_LIMIT_BYTES = 5_000_000  # about two thousand runs
-LOGS_KEPT = 9
-MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
-
-
-def log_stamp(moment: datetime) -> str:
-    """Return a moment as Year-Monthname-Day-Hour-Minute-Second in UTC, in English in any locale."""
-    moment = moment.astimezone(timezone.utc)
-    return f"{moment:%Y}-{MONTHS[moment.month - 1]}-{moment:%d-%H-%M-%S}"
-
-
 def escaped(text: str) -> str:
     """Return a text that can be encoded: the bytes of a file's name that are not UTF-8 become \\xff and the like."""
     try:
@@ -188,45 +156,9 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in escaped(text)).strip()
 
 
-def append_log(message: str) -> None:
-    """Append one line to the text log; raises StageError (74)."""
-    append_line(log_file(), f"{log_stamp(datetime.now(timezone.utc))}, {printable(message)}")
-
-
-def append_line(path: Path, line: str) -> None:
-    """Append a line to a log in one write, so that lines of several processes never mix; raises StageError (74)."""
-    make_folder(path.parent)
-    with writing(path):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-        try:
-            os.write(descriptor, (line + "\n").encode("utf-8", "backslashreplace"))
-            size = os.fstat(descriptor).st_size
-        finally:
-            os.close(descriptor)
-        limit = int(os.environ.get("GDP_ETL_LOG_LIMIT_BYTES") or LOG_LIMIT_BYTES)
-        if size > limit:
-            _rotate(path, limit)
-
-
-def _rotate(path: Path, limit_bytes: int) -> None:
-    """Rename a full log; no line is lost, as a process that has it open goes on writing to the renamed file."""
-    descriptor = os.open(path.with_name(f".{path.name}.rotation"), os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if path.exists() and path.stat().st_size > limit_bytes:  # no other process has done it
-            for number in range(LOGS_KEPT - 1, 0, -1):
-                with contextlib.suppress(FileNotFoundError):
-                    path.with_name(f"{path.name}.{number}").replace(path.with_name(f"{path.name}.{number + 1}"))
-            path.replace(path.with_name(f"{path.name}.1"))
-    finally:
-        os.close(descriptor)
-
-
 # --- files ------------------------------------------------------------------------------------------------------------
 
-
 _NO_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
-_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _REMEDIES = {
     **dict.fromkeys([errno.ENOSPC, errno.EDQUOT, errno.EFBIG], "make room there, or choose another place"),
     **dict.fromkeys([errno.EACCES, errno.EPERM], "change its permissions, or choose another place"),
@@ -275,9 +207,6 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
-_TEMPORARY = re.compile(r"\..+\.\d+-\d+\.tmp")
-
-
 @contextlib.contextmanager
 def whole_file(path: Path | Remote) -> Iterator[IO[bytes]]:
     """Yield a file to write that replaces `path` whole or not at all, also when the machine dies in between.
@@ -292,7 +221,7 @@ def whole_file(path: Path | Remote) -> Iterator[IO[bytes]]:
     if path.exists() and not path.is_file():
         raise StageError(Exit.CANNOT_WRITE, f"cannot write {path}: it is no regular file; name another")
     make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{time.time_ns()}.tmp")  # as in _TEMPORARY
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{time.time_ns()}.tmp")  # as in sweep
     with writing(path):
         try:
             with open(temporary, "xb") as file:
@@ -304,6 +233,14 @@ def whole_file(path: Path | Remote) -> Iterator[IO[bytes]]:
             temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def sweep(*folders: Path) -> None:
+    """Remove half-written files of killed runs; only the holder of the lock may."""
+    for folder in folders:
+        for path in folder.glob(".*.tmp"):
+            if re.fullmatch(r"\..+\.\d+-\d+\.tmp", path.name):
+                path.unlink(missing_ok=True)
 
 
 def write_whole(path: Path | Remote, content: bytes) -> None:
@@ -361,10 +298,10 @@ def which_file(path: Path | Remote, sha256: str | None = None) -> str:
     return f"sha256:{sha256}" if sha256 else stamp_of(path)
 
 
-_KINDS = (
-    (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
-    (stat.S_ISSOCK, "a socket"),
-)  # fmt: skip
+_KINDS = {
+    stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}  # fmt: skip
 
 
 def open_to_read(path: Path | Remote) -> IO[bytes]:
@@ -383,7 +320,7 @@ def open_to_read(path: Path | Remote) -> IO[bytes]:
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
-        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "something else")
+        kind = _KINDS.get(stat.S_IFMT(mode), "something else")
         raise StageError(Exit.NO_INPUT, f"{path} is {kind}, not a file; name a file")
     return os.fdopen(descriptor, "rb")
 
@@ -398,66 +335,3 @@ def read_bytes(path: Path | Remote, limit_bytes: int | None = None) -> bytes:
     if limit_bytes is not None and len(content) > limit_bytes:
         raise StageError(Exit.BAD_DATA, f"{path} is over the limit of {limit_bytes // 1_000_000} MB; name another")
     return content
-
-
-# --- lock -------------------------------------------------------------------------------------------------------------
-
-HOLDER_WRITTEN_WITHIN_S = 1.0  # after taking the lock
-RETRY_S = 0.1
-
-
-def take_lock(wait_s: float) -> int:
-    """Return the open descriptor of this data folder's lock; it is held while any process has that descriptor open.
-
-    The kernel frees it on any death. Raises StageError (75), naming the holder, when it is not free within `wait_s`.
-    """
-    path = lock_file()
-    make_folder(path.parent)
-    with writing(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)  # a link may lead to another's file
-    deadline = time.monotonic() + wait_s
-    while not _is_locked_now(descriptor):
-        if time.monotonic() >= deadline:
-            holder = _holder(descriptor)
-            os.close(descriptor)
-            raise StageError(
-                Exit.LOCKED, f"another run is at work in {home()}: {holder}; wait for it with --wait SECONDS"
-            )
-        time.sleep(RETRY_S)
-    with writing(path):
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()} {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC".encode(), 0)
-    sweep(home() / "results", home() / "results" / "plots", pages_folder())
-    return descriptor
-
-
-def _is_locked_now(descriptor: int) -> bool:
-    """Lock the file, and return whether that was possible; raises StageError (71) where there are no locks."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise file_problem(lock_file(), error, "lock") from error
-        problem = f"cannot lock {lock_file()}: its file system has no locks ({error.strerror})"
-        raise StageError(Exit.NO_RESOURCES, f"{problem}; set GDP_ETL_HOME to a folder on a local disk") from error
-    return True
-
-
-def _holder(descriptor: int) -> str:
-    """Return the process that holds the lock, and since when; after its death its children still hold it."""
-    for _ in range(int(HOLDER_WRITTEN_WITHIN_S / RETRY_S)):
-        process, _, since = os.pread(descriptor, 100, 0).decode("ascii", "replace").partition(" ")
-        if since:
-            return f"process {process}, started {since}"
-        time.sleep(RETRY_S)
-    return "a process that has just started"
-
-
-def sweep(*folders: Path) -> None:
-    """Remove half-written files of killed runs; only the holder of the lock may."""
-    for folder in folders:
-        for path in folder.glob(".*.tmp"):
-            if _TEMPORARY.fullmatch(path.name):
-                path.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from utils import database_file
+from utils import home
 
 WEB = ("http", "https")
 POSTGRESQL = ("postgresql", "postgres")
@@ -138,7 +138,7 @@ def database_named(text: str) -> Place:
 
 def default_database() -> Place:
     """Return the database that is used when no option names one."""
-    return Place(database_file())
+    return Place(home() / "sqliteDB" / "World_Economies.db")
 
 
 def _absolute(path: Path) -> Path:

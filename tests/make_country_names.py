@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import json
 
-from gdp.transform.countries import fold, reference
-from utils import COUNTRY_NAMES
+from gdp.transform.countries import COUNTRY_NAMES, fold, reference
 
 # the UN's official languages, what else the IMF publishes in, and Korean, as there is a README
 LANGUAGES = ("ar", "zh", "zh_Hant", "fr", "ru", "es", "ja", "pt", "ko")

@@ -17,8 +17,8 @@ import tempfile
 from pathlib import Path
 
 from gdp.sources.wikipedia.page import PAGE_TITLE, SITE_URL
+from gdp.store.seed import HISTORY_FILE
 from tests.conftest import MISJUDGED, PAGES, PROJECT, shared_pages
-from utils import HISTORY_FILE
 
 TAKEN_BACK = "misjudged/2025-12-30_enwiki_rev1330242352"
 

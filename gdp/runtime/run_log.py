@@ -6,20 +6,22 @@ A process runs one stage, so it has one run log: `run_log`. A script names its s
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import resource
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gdp.remote_files import Where
-from utils import Exit, StageError, append_line, append_log, from_here, printable, read_bytes, runs_file
+from utils import MONTHS, Exit, StageError, from_here, home, log_file, make_folder, printable, read_bytes, writing
 
 MOST_WARNINGS, MOST_CHARACTERS = 100, 500  # of a run in log/runs.jsonl, and of each warning
+LOG_LIMIT_BYTES, LOGS_KEPT = 5_000_000, 9  # about two thousand runs each
 LAST_RUNS_BYTES = 200_000  # about a hundred runs: enough to find the last one of a stage
 
 _ENDINGS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
@@ -118,7 +120,50 @@ class RunLog:
 run_log = RunLog()
 
 
+# --- the files of the log ---------------------------------------------------------------------------------------------
+
+
+def append_log(message: str) -> None:
+    """Append a line to the text log, with its time in UTC, in English in any locale; raises StageError (74)."""
+    now = datetime.now(timezone.utc)
+    append_line(log_file(), f"{now:%Y}-{MONTHS[now.month - 1]}-{now:%d-%H-%M-%S}, {printable(message)}")
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append a line to a log in one write, so that lines of several processes never mix; raises StageError (74)."""
+    make_folder(path.parent)
+    with writing(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            os.write(descriptor, (line + "\n").encode("utf-8", "backslashreplace"))
+            size = os.fstat(descriptor).st_size
+        finally:
+            os.close(descriptor)
+        limit = int(os.environ.get("GDP_ETL_LOG_LIMIT_BYTES") or LOG_LIMIT_BYTES)
+        if size > limit:
+            _rotate(path, limit)
+
+
+def _rotate(path: Path, limit_bytes: int) -> None:
+    """Rename a full log; no line is lost, as a process that has it open goes on writing to the renamed file."""
+    descriptor = os.open(path.with_name(f".{path.name}.rotation"), os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if path.exists() and path.stat().st_size > limit_bytes:  # no other process has done it
+            for number in range(LOGS_KEPT - 1, 0, -1):
+                with contextlib.suppress(FileNotFoundError):
+                    path.with_name(f"{path.name}.{number}").replace(path.with_name(f"{path.name}.{number + 1}"))
+            path.replace(path.with_name(f"{path.name}.1"))
+    finally:
+        os.close(descriptor)
+
+
 # --- log/runs.jsonl ---------------------------------------------------------------------------------------------------
+
+
+def runs_file() -> Path:
+    """Return the log for machines: one object a line for each stage and run."""
+    return home() / "log" / "runs.jsonl"
 
 
 KIB_IN_MIB, MIB = 1024, 2**20

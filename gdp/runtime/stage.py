@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import io
 import json
 import os
@@ -12,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from gdp.runtime.run_log import record_own_run, run_log
@@ -23,7 +26,7 @@ from gdp.runtime.script import (
     is_out_of_memory,
     memory_problem,
 )
-from utils import Exit, StageError, file_problem, log_file, take_lock
+from utils import Exit, StageError, file_problem, home, log_file, make_folder, pages_folder, sweep, writing
 
 LIVE_VARIABLE = "GDP_ETL_LIVE"  # set where the progress is to be sent along with the facts, as somebody watches
 STDIN_DESCRIPTOR, STDOUT_DESCRIPTOR, STDERR_DESCRIPTOR = 0, 1, 2
@@ -120,6 +123,60 @@ def _explained(error: Exception) -> StageError:
         for line in "".join(traceback.format_exception(error)).splitlines():
             run_log.detail(line)
     return StageError(Exit.FAULT, f"this is a bug: {error!r}; please report it with {log_file()}")
+
+
+# --- lock -------------------------------------------------------------------------------------------------------------
+
+HOLDER_WRITTEN_WITHIN_S = 1.0  # after taking the lock
+RETRY_S = 0.1
+
+
+def take_lock(wait_s: float) -> int:
+    """Return the open descriptor of this data folder's lock; it is held while any process has that descriptor open.
+
+    The kernel frees it on any death. Raises StageError (75), naming the holder, when it is not free within `wait_s`.
+    """
+    path = home() / "log" / ".lock"
+    make_folder(path.parent)
+    with writing(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)  # a link may lead to another's file
+    deadline = time.monotonic() + wait_s
+    while not _is_locked_now(path, descriptor):
+        if time.monotonic() >= deadline:
+            holder = _holder(descriptor)
+            os.close(descriptor)
+            problem = f"another run is at work in {home()}: {holder}; wait for it with --wait SECONDS"
+            raise StageError(Exit.LOCKED, problem)
+        time.sleep(RETRY_S)
+    with writing(path):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()} {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC".encode(), 0)
+    sweep(home() / "results", home() / "results" / "plots", pages_folder())
+    return descriptor
+
+
+def _is_locked_now(path: Path, descriptor: int) -> bool:
+    """Lock the file, and return whether that was possible; raises StageError (71) where there are no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise file_problem(path, error, "lock") from error
+        problem = f"cannot lock {path}: its file system has no locks ({error.strerror})"
+        raise StageError(Exit.NO_RESOURCES, f"{problem}; set GDP_ETL_HOME to a folder on a local disk") from error
+    return True
+
+
+def _holder(descriptor: int) -> str:
+    """Return the process that holds the lock, and since when; after its death its children still hold it."""
+    for _ in range(int(HOLDER_WRITTEN_WITHIN_S / RETRY_S)):
+        process, _, since = os.pread(descriptor, 100, 0).decode("ascii", "replace").partition(" ")
+        if since:
+            return f"process {process}, started {since}"
+        time.sleep(RETRY_S)
+    return "a process that has just started"
 
 
 # --- standard streams -------------------------------------------------------------------------------------------------

@@ -14,8 +14,9 @@ from pathlib import Path
 from gdp.model import PUBLISHERS, WIKIPEDIA
 from gdp.remote_files import Where
 from gdp.sources import FILE_LIMIT_BYTES, GZIP_MAGIC, ZIP_MAGIC, Page
-from utils import SHIPPED_PAGES, Exit, StageError, open_to_read, pages_folder, read_bytes, write_whole
+from utils import PROJECT, Exit, StageError, open_to_read, pages_folder, read_bytes, write_whole
 
+SHIPPED_PAGES = PROJECT / "data" / "pages"
 # A page of Wikipedia by its revision, or by its bytes if it states none; another source's answer by release and bytes.
 _NAME = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)_(?:(?:enwiki_rev(?P<revision>\d+)|page_[0-9a-f]{8})\.html"

@@ -22,8 +22,9 @@ from gdp.store.outcome import LoadOutcome, record_loads
 from gdp.store.schema import TABLES, index_estimates
 from gdp.store.vintages import Vintage
 from gdp.validate.observations import Observations, observations_in
-from utils import HISTORY_FILE, PROJECT, Exit, StageError, open_to_read, read_bytes
+from utils import PROJECT, Exit, StageError, open_to_read, read_bytes
 
+HISTORY_FILE = PROJECT / "data" / "history.jsonl.gz"  # the bundled vintages, as clean records
 RESTORED = ("GDP_Estimates", "Loads", "Confirmations")
 PACKAGE = "datapackage.json"
 BATCH_ROWS = 10_000

@@ -14,7 +14,9 @@ import unicodedata
 from functools import cache
 from typing import Any, NamedTuple
 
-from utils import COUNTRY_NAMES, COUNTRY_TABLE, PROJECT, Exit, StageError
+from utils import COUNTRY_TABLE, PROJECT, Exit, StageError
+
+COUNTRY_NAMES = PROJECT / "data" / "country_names.json"
 
 _NOT_A_LETTER = re.compile(r"[\W_]+")
 # "1 United States", "1. United States" (no list has 300 ranks); "India 1", a footnote's digit; "Georgia (country)".

@@ -13,7 +13,7 @@ from tests.page_builder import SHIPPED
 
 FAMILY = "kills of a log rotation"
 LIMIT = {"GDP_ETL_LOG_LIMIT_BYTES": "3000"}
-WRITER = "import sys, utils\nfor n in range({}): utils.append_log(f'{} line {{n}} ' + 'x' * 60)"
+WRITER = "from gdp.runtime.run_log import append_log\nfor n in range({}): append_log(f'{} line {{n}} ' + 'x' * 60)"
 
 
 def write(home: Home, name: str, number: int, *before: str) -> int:

@@ -151,8 +151,8 @@ def test_resources_are_sampled_on_the_interval_while_a_stage_runs(home: Path, un
 
 def test_the_logs_rotate_by_size_and_lose_no_line_between_processes(home: Path) -> None:
     writer = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import utils\n"
-        "for n in range(400): utils.append_log(f'{sys.argv[2]} line {n} ' + 'x' * 60)"
+        "import sys; sys.path.insert(0, sys.argv[1]); from gdp.runtime.run_log import append_log\n"
+        "for n in range(400): append_log(f'{sys.argv[2]} line {n} ' + 'x' * 60)"
     )
     environment = {**os.environ, "GDP_ETL_LOG_LIMIT_BYTES": "40000"}
     command = [sys.executable, "-c", writer, str(PROJECT)]

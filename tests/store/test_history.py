@@ -16,6 +16,7 @@ import transform
 from gdp.options import TRANSFORM, parse
 from gdp.places import Place
 from gdp.report.revisions import OTHER_YEAR, REVISED, last_refresh, ranking
+from gdp.runtime.stage import take_lock
 from gdp.store.database import opened
 from gdp.store.history import History
 from gdp.store.vintages import END_OF_DAY
@@ -24,7 +25,6 @@ from tests.page_builder import SHIPPED
 from tests.sources.test_sources import REAL_ANSWER
 from tests.store.loading import DATABASE, ask, clean_file_of, differences, load_file, load_page, tables_of
 from tests.store.vintages import GROWTH, PAGE, RELEASE, Figures, Vintage, random_vintages, sizes, write
-from utils import take_lock
 
 ALTERED = {
     "Argentina", "Bangladesh", "Brunei", "Bulgaria", "Czech Republic", "Ethiopia", "Hungary", "Macau", "Nigeria",

@@ -11,11 +11,11 @@ import pytest
 
 from gdp.model import CLEAN_FIELDS, has_flag
 from gdp.record_files import record_problem
+from gdp.store.seed import HISTORY_FILE
 from gdp.transform.rules import name_of
 from tests.conftest import MISJUDGED, PAGES, SHARED_PAGES, Run, query, run_stages
 from tests.page_builder import SHIPPED
 from tests.store.loading import ask, clean_file_of
-from utils import HISTORY_FILE
 
 DATABASE = Path("sqliteDB") / "World_Economies.db"
 FACTS = SHARED_PAGES.parent / "facts" / "pages"

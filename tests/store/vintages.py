@@ -14,9 +14,9 @@ from typing import NamedTuple
 import orjson
 
 from gdp.model import CleanRecord
+from gdp.store.seed import HISTORY_FILE
 from gdp.transform.countries import reference
 from gdp.validate.thresholds import WORLD_GROWTH
-from utils import HISTORY_FILE
 
 COUNTRIES = list(dict.fromkeys(c for c in reference().countries.values() if c.region))
 PAGE, RELEASE = "https://example.org", "https://www.imf.org"

@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from gdp.transform.countries import country_asked_for, reference
-from utils import COUNTRY_NAMES
+from gdp.transform.countries import COUNTRY_NAMES, country_asked_for, reference
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from itertools import groupby
 from operator import itemgetter
 
 from gdp.model import CleanRecord
+from gdp.store.seed import HISTORY_FILE
 from gdp.validate.against_imf import Release
 from gdp.validate.consistency import BaselineList, of_release, of_statement
 from gdp.validate.observations import VARYING, Key, Observations, Statement, observations_in
-from utils import HISTORY_FILE
 
 PAGE = "https://en.wikipedia.org/w/index.php?title=List_of_countries_by_GDP_(nominal)&oldid=1"
 IMF_ITSELF = "https://www.imf.org/external/datamapper/api/v1/NGDPD"
