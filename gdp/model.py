@@ -12,16 +12,11 @@ from typing import Annotated, Any, NamedTuple
 # --- fields -----------------------------------------------------------------------------------------------------------
 
 
-class About(NamedTuple):
-    """What the model says about a field beside its name and type."""
-
-    description: str
-    unit: str | None = None
-    may_be_absent: bool = False  # in a file of an older version
+NO_UNIT, MAY_BE_ABSENT = None, True  # a field may be absent in a file of an older version
 
 
 class Field(NamedTuple):
-    """A field of a record, or a column of a table."""
+    """A field of a record, or a column of a table: its name, and what its annotation below says."""
 
     name: str
     python_type: type[str] | type[int] | type[float]
@@ -40,82 +35,80 @@ class Field(NamedTuple):
 class Raw(NamedTuple):
     """A raw record: one figure in the source's own text. extract writes it, transform reads it."""
 
-    Country: Annotated[str, About("The name in the source, footnote marks included")]
-    GDP: Annotated[str, About("The figure in the source, as text")]
-    Year: Annotated[str | None, About("The year cell beside the figure")]
-    Column: Annotated[str | None, About("The heading over the figure")]
-    Unit: Annotated[str | None, About("The text that states the unit, such as the caption")]
-    Institution: Annotated[str, About("Whose figure it is")]
-    Source: Annotated[str, About("Where it was published: the page's revision, or the API's address")]
-    As_of: Annotated[str, About("When the source published it: a day, or a moment in UTC")]
-    Status: Annotated[str | None, About("estimate or projection, as the source states", may_be_absent=True)] = None
+    Country: Annotated[str, "The name in the source, footnote marks included"]
+    GDP: Annotated[str, "The figure in the source, as text"]
+    Year: Annotated[str | None, "The year cell beside the figure"]
+    Column: Annotated[str | None, "The heading over the figure"]
+    Unit: Annotated[str | None, "The text that states the unit, such as the caption"]
+    Institution: Annotated[str, "Whose figure it is"]
+    Source: Annotated[str, "Where it was published: the page's revision, or the API's address"]
+    As_of: Annotated[str, "When the source published it: a day, or a moment in UTC"]
+    Status: Annotated[str | None, "estimate or projection, as the source states", NO_UNIT, MAY_BE_ABSENT] = None
 
 
 class Estimate(NamedTuple):
     """A row of GDP_Estimates. A clean record has the same fields, without the last two."""
 
-    Country: Annotated[str, About("The country's name, as in the reference table")]
-    ISO3: Annotated[str | None, About("ISO 3166-1 alpha-3 code; XKX for Kosovo; empty for an unknown name")]
-    Region: Annotated[str | None, About("UN M49's region, the Americas split in two; empty for an unknown name")]
-    Subregion: Annotated[str | None, About("UN M49's subregion")]
-    Institution: Annotated[str, About("Whose figure it is: IMF, World Bank, UN or CIA")]
-    Year: Annotated[int, About("The reference year: the year that the figure is for")]
-    GDP_USD_billion: Annotated[float, About("Nominal GDP, two decimals, rounded half up", "billion USD")]
-    As_of: Annotated[str, About("When the source first published this figure: a day, or a moment in UTC")]
-    Source: Annotated[str, About("Where it was published: the page's revision, or the API's address")]
-    Note: Annotated[str | None, About("What the flags mean for this figure, for people")]
-    Status: Annotated[str | None, About("estimate or projection, as the source states", may_be_absent=True)]
+    Country: Annotated[str, "The country's name, as in the reference table"]
+    ISO3: Annotated[str | None, "ISO 3166-1 alpha-3 code; XKX for Kosovo; empty for an unknown name"]
+    Region: Annotated[str | None, "UN M49's region, the Americas split in two; empty for an unknown name"]
+    Subregion: Annotated[str | None, "UN M49's subregion"]
+    Institution: Annotated[str, "Whose figure it is: IMF, World Bank, UN or CIA"]
+    Year: Annotated[int, "The reference year: the year that the figure is for"]
+    GDP_USD_billion: Annotated[float, "Nominal GDP, two decimals, rounded half up", "billion USD"]
+    As_of: Annotated[str, "When the source first published this figure: a day, or a moment in UTC"]
+    Source: Annotated[str, "Where it was published: the page's revision, or the API's address"]
+    Note: Annotated[str | None, "What the flags mean for this figure, for people"]
+    Status: Annotated[str | None, "estimate or projection, as the source states", NO_UNIT, MAY_BE_ABSENT]
     Flags: Annotated[
-        str | None, About("Codes of what was found about the figure, separated by a space", may_be_absent=True)
+        str | None, "Codes of what was found about the figure, separated by a space", NO_UNIT, MAY_BE_ABSENT
     ]
     GDP_USD_million: Annotated[
-        float | None, About("The figure as published; empty if loaded before it was kept", "million USD", True)
+        float | None, "The figure as published; empty if loaded before it was kept", "million USD", MAY_BE_ABSENT
     ]
-    Publisher: Annotated[str, About("Who published it: wikipedia, imf or world_bank")]
-    Until: Annotated[str, About("The first As_of without this figure; empty while it is current")]
+    Publisher: Annotated[str, "Who published it: wikipedia, imf or world_bank"]
+    Until: Annotated[str, "The first As_of without this figure; empty while it is current"]
 
 
 class Load(NamedTuple):
     """A row of Loads: one vintage that was loaded."""
 
-    Loaded_at: Annotated[str, About("When it was loaded, a moment in UTC")]
-    File: Annotated[str, About("The file that was loaded, relative to the data folder where it is below that")]
-    SHA256: Annotated[str, About("The SHA-256 of that file")]
-    As_of: Annotated[str, About("When the source published the vintage")]
-    Rows: Annotated[int, About("How many figures the vintage has")]
-    Publisher: Annotated[str, About("Who published the vintage")]
-    Institutions: Annotated[str, About("Whose figures it has, separated by commas")]
-    Source: Annotated[str, About("Where it was published")]
-    Left_out: Annotated[str | None, About("JSON: how many records transform rejected or dropped, by reason")]
-    Findings: Annotated[str | None, About("JSON: what the checks found")]
-    Doubt: Annotated[str | None, About("Why the vintage is no baseline for others; empty if it is one")]
-    Fingerprint: Annotated[str | None, About("A hash of the vintage's figures and of the rules that checked them")]
+    Loaded_at: Annotated[str, "When it was loaded, a moment in UTC"]
+    File: Annotated[str, "The file that was loaded, relative to the data folder where it is below that"]
+    SHA256: Annotated[str, "The SHA-256 of that file"]
+    As_of: Annotated[str, "When the source published the vintage"]
+    Rows: Annotated[int, "How many figures the vintage has"]
+    Publisher: Annotated[str, "Who published the vintage"]
+    Institutions: Annotated[str, "Whose figures it has, separated by commas"]
+    Source: Annotated[str, "Where it was published"]
+    Left_out: Annotated[str | None, "JSON: how many records transform rejected or dropped, by reason"]
+    Findings: Annotated[str | None, "JSON: what the checks found"]
+    Doubt: Annotated[str | None, "Why the vintage is no baseline for others; empty if it is one"]
+    Fingerprint: Annotated[str | None, "A hash of the vintage's figures and of the rules that checked them"]
     Control_totals: Annotated[
-        str | None, About("JSON: the World rows by institution and year, in millions of USD, which the checks need")
+        str | None, "JSON: the World rows by institution and year, in millions of USD, which the checks need"
     ]
 
 
 class Confirmation(NamedTuple):
     """A row of Confirmations: a finding that a person checked."""
 
-    Publisher: Annotated[str, About("Who published the figure")]
-    Institution: Annotated[str, About("Whose figure it is")]
-    ISO3: Annotated[str, About("The country's ISO 3166-1 alpha-3 code")]
-    Year: Annotated[int, About("The reference year")]
-    As_of: Annotated[str, About("The vintage of the figure that was confirmed")]
-    Confirmed_at: Annotated[str, About("When it was confirmed, a moment in UTC")]
-    Reason: Annotated[str | None, About("Why it is right, in the words of whoever confirmed it")]
+    Publisher: Annotated[str, "Who published the figure"]
+    Institution: Annotated[str, "Whose figure it is"]
+    ISO3: Annotated[str, "The country's ISO 3166-1 alpha-3 code"]
+    Year: Annotated[int, "The reference year"]
+    As_of: Annotated[str, "The vintage of the figure that was confirmed"]
+    Confirmed_at: Annotated[str, "When it was confirmed, a moment in UTC"]
+    Reason: Annotated[str | None, "Why it is right, in the words of whoever confirmed it"]
 
 
 def fields_of(record: type[tuple[Any, ...]]) -> dict[str, Field]:
     """Return the fields of one of the records above by name, in order."""
-    return {name: _field(name, hint) for name, hint in record.__annotations__.items()}
-
-
-def _field(name: str, hint: Any) -> Field:
-    (about,) = hint.__metadata__
-    types = getattr(hint.__origin__, "__args__", (hint.__origin__,))
-    return Field(name, types[0], type(None) in types, *about)
+    fields = {}
+    for name, hint in record.__annotations__.items():
+        types = getattr(hint.__origin__, "__args__", (hint.__origin__,))
+        fields[name] = Field(name, types[0], type(None) in types, *hint.__metadata__)
+    return fields
 
 
 RAW_FIELDS = fields_of(Raw)

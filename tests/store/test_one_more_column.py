@@ -14,7 +14,7 @@ from gdp.model import ESTIMATE_FIELDS
 from tests.conftest import NO_NETWORK, PROJECT
 from tests.page_builder import SHIPPED
 
-FIELD = '    Mood: Annotated[str | None, About("How the figure feels", may_be_absent=True)]\n    Publisher: Annotated['
+FIELD = '    Mood: Annotated[str | None, "How the figure feels", NO_UNIT, MAY_BE_ABSENT]\n    Publisher: Annotated['
 
 
 def one_more_column(folder: Path) -> Path:
