@@ -18,9 +18,11 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable
-from datetime import datetime, timezone
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timezone
 from functools import partial
+from itertools import chain
 from urllib.parse import urlsplit
 
 from gdp.model import IMF, WIKIPEDIA
@@ -122,10 +124,9 @@ def extract(options: argparse.Namespace, target: Where) -> None:
         run_log.warn(str(failure))
     if not readings:
         raise failures[0]
-    for reading in readings:
-        for reason, count in reading.dropped.items():
-            run_log.warn(f"dropped: {count} × {reason}")
-    count, sha256 = write_records(target, (record for reading in readings for record in reading.records))
+    for reason, count in chain(*(reading.dropped.items() for reading in readings)):
+        run_log.warn(f"dropped: {count} × {reason}")
+    count, sha256 = write_records(target, chain(*(reading.records for reading in readings)))
     run_log.settle()
     run_log.record_output(target, count, sha256)
     run_log.info(f"{count} raw records written to {target}")
@@ -138,34 +139,28 @@ def side_by_side(tasks: list[Callable[[], Reading]]) -> list[Reading | StageErro
 
     Any other exception of a task is raised here.
     """
+    outcomes: dict[int, Reading | BaseException] = {}
 
-    def outcome(task: Callable[[], Reading]) -> Reading | StageError:
+    def run(number: int) -> None:
         try:
-            return task()
-        except StageError as failure:
-            return failure
-
-    if len(tasks) == 1:
-        return [outcome(tasks[0])]
-    outcomes: dict[int, Reading | StageError | BaseException] = {}
-
-    def note(number: int, task: Callable[[], Reading]) -> None:
-        try:
-            outcomes[number] = outcome(task)
+            outcomes[number] = tasks[number]()
         except BaseException as error:  # handed to the thread that waits
             outcomes[number] = error
 
-    # daemons: an interruption need not wait for them
-    threads = [threading.Thread(target=note, args=numbered, daemon=True) for numbered in enumerate(tasks)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    found = [outcomes[number] for number in range(len(tasks))]
-    for one in found:
-        if isinstance(one, BaseException) and not isinstance(one, StageError):
-            raise one
-    return [one for one in found if isinstance(one, Reading | StageError)]
+    if len(tasks) == 1:
+        run(0)
+    else:  # daemons: an interruption need not wait for them
+        threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(len(tasks))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    found: list[Reading | StageError] = []
+    for _, outcome in sorted(outcomes.items()):
+        if isinstance(outcome, BaseException) and not isinstance(outcome, StageError):
+            raise outcome
+        found.append(outcome)
+    return found
 
 
 def read_source(source: Source, options: argparse.Namespace) -> Reading:
@@ -194,15 +189,12 @@ def read_source(source: Source, options: argparse.Namespace) -> Reading:
 def read_file(source: Source | None, path: Where, release: Month | None, as_of: str | None) -> Reading:
     """Return the records of a file; `as_of` is the day of a page that states none. Raises StageError."""
     page = dated(open_page(path), as_of)
-    try:
+    with refused_as(page.location):
         source = source or source_of(page.content)
-    except Refused as reason:
-        raise refusal(page.location, reason) from reason
     reading = read_page(source, page, release)
     if as_of and (source.name != WIKIPEDIA.name or states_date(reading)):
-        run_log.warn(
-            f"--as-of {as_of} is not used: {page.location} states its date, {reading.records[0]['As_of'][:10]}"
-        )
+        stated = reading.records[0]["As_of"][:10]
+        run_log.warn(f"--as-of {as_of} is not used: {page.location} states its date, {stated}")
     countries = country_count(reading.records)
     if countries < MIN_COUNTRIES:
         run_log.warn(f"{page.location} is about {countries} countries: a part of a release, and no vintage by itself")
@@ -211,10 +203,8 @@ def read_file(source: Source | None, path: Where, release: Month | None, as_of: 
 
 def read_page(source: Source, page: Page, release: Month | None = None) -> Reading:
     """Return the records of a page, and report them; raises StageError (65) when the page is refused."""
-    try:
+    with refused_as(page.location):
         reading = source.read(page, release)
-    except Refused as reason:
-        raise refusal(page.location, reason) from reason
     run_log.facts |= {
         "input": page.location,
         "input_sha256": hashlib.sha256(page.content).hexdigest(),
@@ -238,6 +228,16 @@ def dated(page: Page, as_of: str | None) -> Page:
     return page._replace(saved=datetime.fromisoformat(as_of).replace(tzinfo=timezone.utc)) if as_of else page
 
 
+@contextmanager
+def refused_as(location: str) -> Iterator[None]:
+    """Raise StageError (65) for a page that cannot be read right."""
+    try:
+        yield
+    except Refused as reason:
+        message = f"{location} is refused: {reason}; look at it, or name another with --page"
+        raise StageError(Exit.BAD_DATA, message) from reason
+
+
 # --- fetching ---------------------------------------------------------------------------------------------------------
 
 
@@ -254,10 +254,8 @@ def fetch_source(
     if revision and revision.number:
         cache_once(source, str((revision.saved or page.saved).date()), answer)
     reading = read_page(source, page, release)
-    try:
+    with refused_as(page.location):
         check_whole(reading.records)
-    except Refused as reason:
-        raise refusal(page.location, reason) from reason
     if not (revision and revision.number):
         cache_once(source, reading.records[0]["As_of"][:10], answer)
     return reading
@@ -268,7 +266,8 @@ def fetched(source: Source, fetch: Callable[[], Answer], release: Month | None) 
     if source.name == WIKIPEDIA.name and not os.environ.get("GDP_ETL_CONTACT"):
         run_log.detail("GDP_ETL_CONTACT is not set; Wikimedia asks for a contact and may answer 403 without")
     try:
-        answer = fetch()
+        with refused_as(source.name):
+            answer = fetch()
     except Unreachable as reason:
         run_log.facts["fetched"] = f"could not fetch: {without_credentials(str(reason))}"
         bundled = source.releases.bundled(release) if source.releases and release else None
@@ -276,8 +275,6 @@ def fetched(source: Source, fetch: Callable[[], Answer], release: Month | None) 
             raise unreachable(source.name, reason) from reason
         run_log.warn(f"could not reach {source.name} ({without_credentials(str(reason))}); used {bundled.sender}")
         answer = bundled
-    except Refused as reason:
-        raise refusal(source.name, reason) from reason
     run_log.info(f"{source.name}: {urlsplit(answer.sender).hostname or answer.sender} answered")
     return answer
 
@@ -289,18 +286,18 @@ def cache_once(source: Source, day: str, answer: Answer) -> None:
     if is_cached(name):
         run_log.facts["fetched"] = NOTHING_CHANGED
         run_log.info(f"{NOTHING_CHANGED}: it is in the cache already, as {name}")
-        return
-    path = cache_page(name, content)
-    run_log.facts["fetched"] = FETCHED_NEW
-    run_log.info(f"fetched, new as of {day}; cached as {path}")
+    else:
+        path = cache_page(name, content)
+        run_log.facts["fetched"] = FETCHED_NEW
+        run_log.info(f"fetched, new as of {day}; cached as {path}")
 
 
 def read_cached(source: Source, failure: StageError, max_age_days: int | None) -> Reading:
     """Return the records of a source's newest cached page, and report its age; raises the `failure` (69) if none."""
     reason = str(failure).partition(";")[0]
     for path in reversed(cached_pages(source.name)):
-        day = datetime.fromisoformat(path.name[:10]).replace(tzinfo=timezone.utc)
-        age = (datetime.now(timezone.utc).date() - day.date()).days
+        day = date.fromisoformat(path.name[:10])
+        age = (datetime.now(timezone.utc).date() - day).days
         if max_age_days is not None and age > max_age_days:
             too_old = f"{age} days old, over --max-age {max_age_days}"
             raise StageError(Exit.UNREACHABLE, f"{reason}; the newest cached page is {too_old}; try again later")
@@ -309,17 +306,15 @@ def read_cached(source: Source, failure: StageError, max_age_days: int | None) -
         except StageError as unreadable:
             run_log.warn(str(unreadable))
             continue
-        used = f"{reason}; used the page of {day:%Y-%m-%d}, {age} days old"
-        run_log.facts["fetched"] = used
-        run_log.warn(used)
+        run_log.facts["fetched"] = f"{reason}; used the page of {day}, {age} days old"
+        run_log.warn(run_log.facts["fetched"])
         return reading
     raise failure
 
 
 def fetch_witness(source: Source) -> None:
     """Fetch a source's current release into the cache, for the checks of load; a failure is no failure of the run."""
-    cached = [path for path in cached_pages(source.name) if time.time() - path.stat().st_mtime < WITNESS_DAYS * 86_400]
-    if cached:
+    if any(time.time() - path.stat().st_mtime < WITNESS_DAYS * 86_400 for path in cached_pages(source.name)):
         run_log.detail(f"--verify: {source.name} was asked less than {WITNESS_DAYS} days ago")
         return
     try:
@@ -335,14 +330,8 @@ def fetch_witness(source: Source) -> None:
 
 def unreachable(name: str, reason: Unreachable) -> StageError:
     """Return the error (69) for a source that cannot be reached."""
-    remedy = "try again later, or name a saved page or file with --page"
     problem = f"could not reach {reason.host or name} ({without_credentials(str(reason))})"
-    return StageError(Exit.UNREACHABLE, f"{problem}; {remedy}")
-
-
-def refusal(location: str, reason: Refused) -> StageError:
-    """Return the error (65) for a page that cannot be read right."""
-    return StageError(Exit.BAD_DATA, f"{location} is refused: {reason}; look at it, or name another with --page")
+    return StageError(Exit.UNREACHABLE, f"{problem}; try again later, or name a saved page or file with --page")
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def extract_parts(paths: Sequence[Where], folder: Where, limits: Limits, run: Ru
     state: dict[str, Any] = dict(NOTHING_YET)
     for page in (page for note in notes for page in note["counted"]):
         add_page(state, PageLines(b"", *page))
-    refuse_pages(state["unread"], state["pages"], limits, folder)
+    refuse_pages(state, limits, folder)
     output.put(notes)
     report_pages(state, folder)
 

@@ -7,8 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from gdp.sources import SIZE_LIMIT_BYTES, Missing, Unreachable
@@ -16,8 +15,8 @@ from gdp.sources import SIZE_LIMIT_BYTES, Missing, Unreachable
 if TYPE_CHECKING:  # imported where it is used: it takes 0.13 s, and a local page needs none of it
     import requests
 
-CONNECT_TIMEOUT_S = 3.05  # a little over a multiple of 3, TCP's retransmission window, as requests' manual advises
-READ_TIMEOUT_S = 8.0
+# To connect, a little over a multiple of 3, TCP's retransmission window, as requests' manual advises; and to read.
+TIMEOUTS_S = (3.05, 8.0)
 # With an unreachable network a cached page must be read within 20 s, name look-ups and retries included.
 DEADLINE_S = 17.0
 CALL_DEADLINE_S = 5.0  # a dead-man's switch must not delay the run
@@ -35,8 +34,7 @@ MAX_REDIRECTS = 5
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class Download:
+class Download(NamedTuple):
     """A whole answer: its address after redirects, its bytes, and its Last-Modified header."""
 
     url: str
@@ -44,16 +42,11 @@ class Download:
     last_modified: str | None
 
 
-def user_agent() -> str:
-    """Return the User-Agent: the suite, and the operator's contact from GDP_ETL_CONTACT, as Wikimedia's policy asks."""
-    import requests
+def _new_session(patient: bool = False) -> requests.Session:
+    """Return a session that retries what may pass: connection errors, 429, and the 5xx of a busy server.
 
-    contact = os.environ.get("GDP_ETL_CONTACT", "").encode("ascii", "ignore").decode().strip()
-    return f"gdp-etl/1.0 ({contact or 'no contact given'}) python-requests/{requests.__version__}"
-
-
-def new_session(patient: bool = False) -> requests.Session:
-    """Return a session that retries what may pass: connection errors, 429, and the 5xx of a busy server."""
+    Its User-Agent has the operator's contact, as Wikimedia's policy asks.
+    """
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3.util.retry import Retry
@@ -65,7 +58,8 @@ def new_session(patient: bool = False) -> requests.Session:
         retry_after_max=PATIENT_RETRY_AFTER_CAP_S if patient else RETRY_AFTER_CAP_S,
     )  # fmt: skip
     session = requests.Session()
-    session.headers["User-Agent"] = user_agent()
+    contact = os.environ.get("GDP_ETL_CONTACT", "").encode("ascii", "ignore").decode().strip() or "no contact given"
+    session.headers["User-Agent"] = f"gdp-etl/1.0 ({contact}) python-requests/{requests.__version__}"
     session.max_redirects = MAX_REDIRECTS
     for scheme in ("https://", "http://"):
         session.mount(scheme, HTTPAdapter(max_retries=retry))
@@ -125,42 +119,35 @@ def _mapped_errors() -> Iterator[None]:
 
 
 def _send(method: str, url: str, content: object = None) -> None:
-    redirects = method == "GET"
-    with _mapped_errors(), new_session() as session:
-        limits = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
-        with session.request(
-            method, url, json=content, timeout=limits, allow_redirects=redirects, stream=True
-        ) as answer:
-            if not SUCCESS[0] <= answer.status_code <= SUCCESS[1]:
-                raise Unreachable(f"it answered {answer.status_code} {answer.reason}".rstrip())
+    settings: dict[str, Any] = {
+        "json": content,
+        "timeout": TIMEOUTS_S,
+        "allow_redirects": method == "GET",
+        "stream": True,
+    }
+    with (
+        _mapped_errors(),
+        _new_session() as session,
+        session.request(method, url, allow_redirects=method == "GET", **settings) as answer,
+    ):
+        if not SUCCESS[0] <= answer.status_code <= SUCCESS[1]:
+            raise Unreachable(f"it answered {answer.status_code} {answer.reason}".rstrip())
 
 
 def _download(url: str, patient: bool = False) -> Download:
-    with (
-        _mapped_errors(),
-        new_session(patient) as session,
-        session.get(url, stream=True, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)) as answer,
-    ):
-        _check_redirect(url, answer)
-        if answer.status_code in GONE_STATUSES:
-            raise Missing(f"it answered {answer.status_code} {answer.reason}".rstrip())
+    settings: dict[str, Any] = {"timeout": TIMEOUTS_S, "stream": True}
+    with _mapped_errors(), _new_session(patient) as session, session.get(url, **settings) as answer:
+        if urlsplit(url).scheme == "https" and urlsplit(answer.url).scheme != "https":
+            raise Unreachable(f"it redirects from https to {answer.url}")
         if answer.status_code != OK_STATUS:
-            raise Unreachable(f"it answered {answer.status_code} {answer.reason}".rstrip())
-        return Download(answer.url, _read_body(answer), answer.headers.get("Last-Modified"))
-
-
-def _check_redirect(url: str, answer: requests.Response) -> None:
-    if urlsplit(url).scheme == "https" and urlsplit(answer.url).scheme != "https":
-        raise Unreachable(f"it redirects from https to {answer.url}")
-
-
-def _read_body(answer: requests.Response) -> bytes:
-    body = bytearray()
-    for chunk in answer.iter_content(CHUNK_BYTES):
-        body += chunk
-        if len(body) > SIZE_LIMIT_BYTES:
-            raise Unreachable(f"its answer is larger than {SIZE_LIMIT_BYTES // 1_000_000} MB")
-    return bytes(body)
+            problem = Missing if answer.status_code in GONE_STATUSES else Unreachable
+            raise problem(f"it answered {answer.status_code} {answer.reason}".rstrip())
+        body = bytearray()
+        for chunk in answer.iter_content(CHUNK_BYTES):
+            body += chunk
+            if len(body) > SIZE_LIMIT_BYTES:
+                raise Unreachable(f"its answer is larger than {SIZE_LIMIT_BYTES // 1_000_000} MB")
+        return Download(answer.url, bytes(body), answer.headers.get("Last-Modified"))
 
 
 def within(deadline_s: float, work: Callable[[], Result]) -> Result:
@@ -181,10 +168,9 @@ def within(deadline_s: float, work: Callable[[], Result]) -> Result:
     thread.join(deadline_s)
     if not outcome:
         raise Unreachable(f"no whole answer within {deadline_s:g} s")
-    result = outcome[0]
-    if isinstance(result, BaseException):
-        raise result
-    return result
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]
 
 
 _REASONS: tuple[tuple[str, str], ...] = (
@@ -207,14 +193,10 @@ _REASONS: tuple[tuple[str, str], ...] = (
 
 def _reason(error: BaseException) -> str:
     """Return the cause of a failed request in a few words: requests' own messages nest three causes in one line."""
-    causes = repr(error) + "".join(type(cause).__name__ for cause in _causes(error))
-    return next((words for name, words in _REASONS if name in causes), f"{type(error).__name__}: {error}"[:120])
-
-
-def _causes(error: BaseException) -> list[BaseException]:
     causes: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in causes:
         causes.append(cause)
         cause = cause.__cause__ or cause.__context__
-    return causes
+    named = repr(error) + "".join(type(cause).__name__ for cause in causes)
+    return next((words for name, words in _REASONS if name in named), f"{type(error).__name__}: {error}"[:120])

@@ -71,14 +71,14 @@ def is_json(content: bytes) -> bool:
     return content[:64].removeprefix(BYTE_ORDER_MARK).lstrip().startswith((b"{", b"["))
 
 
-def json_answer(answer: Any, sender: str) -> Answer:
+def as_json(answer: Any) -> bytes:
     """Return an answer that was put together from several downloads, as one JSON."""
-    return Answer(page_of_download(json.dumps(answer, ensure_ascii=False, indent=0).encode(), sender), sender)
+    return json.dumps(answer, ensure_ascii=False, indent=0).encode()
 
 
-def page_of_download(content: bytes, sender: str) -> Page:
-    """Return a download as a page to read."""
-    return Page(content, f"the answer of {sender}", datetime.now(timezone.utc))
+def answer_of(content: bytes, sender: str) -> Answer:
+    """Return a download as a sender's answer."""
+    return Answer(Page(content, f"the answer of {sender}", datetime.now(timezone.utc)), sender)
 
 
 def shaped(value: object, shape: type, what: str) -> Any:

@@ -16,7 +16,7 @@ from gdp.sources.cache import cache_page, cached_name, cached_pages
 from gdp.sources.http import paced
 from gdp.sources.imf.source import SOURCE as IMF_SOURCE
 from gdp.sources.payloads import check_whole, is_json, read_json, refuse_web_page
-from gdp.sources.tabular_files import kind_of_table, tables_of
+from gdp.sources.tabular_files import tables_of, unnamed_table
 from gdp.sources.wikipedia.page import SOURCE as WIKIPEDIA_SOURCE
 from gdp.sources.wikipedia.unwrap import is_page, kind_of
 from gdp.sources.world_bank import SOURCE as WORLD_BANK_SOURCE
@@ -52,11 +52,8 @@ def source_of(content: bytes) -> Source:
     elif not is_page(content):
         tables_of(content)  # and a broken workbook or archive, or unclear decimal commas, with the fault
     labels = ", ".join(source.publisher.label for source in SOURCES.values())
-    if table := kind_of_table(content):
-        marks = " or ".join(source.mark for source in SOURCES.values() if source.mark)
-        unnamed = f"its quantity and unit are not named, as by {marks}"
-        raise Refused(f"it is {table}, and no page or file of {labels}: {unnamed}")
-    raise Refused(f"it is {kind_of(content)}, and no page or file of {labels}")
+    marks = " or ".join(source.mark for source in SOURCES.values() if source.mark)
+    raise Refused(f"it is {unnamed_table(content, marks) or kind_of(content)}, and no page or file of {labels}")
 
 
 def read_any(page: Page, release: Month | None = None) -> Reading:
@@ -103,19 +100,17 @@ def fetch_releases(source: Source, span: Span, pause_s: float | None) -> tuple[l
     paths = {release: path for release in wanted if (path := _cached(source, release))}
     missing = [release for release in wanted if release not in paths]
     run_log.info(f"{len(wanted)} releases: {len(paths)} cached already, {len(missing)} to fetch")
-    fetched, failed = _fetch_missing(source, missing, pause_s)
-    paths |= fetched
+    failed = _fetch_missing(source, missing, paths, PAUSE_S if pause_s is None else pause_s)
     run_log.facts |= {"rows_in": len(wanted), "rows_out": len(paths)}
     problem = f"{len(failed)} of {len(wanted)} releases could not be fetched: {first_few(failed, '; ')}; run again"
     return [paths[release] for release in wanted if release in paths], problem if failed else None
 
 
-def _fetch_missing(source: Source, missing: list[Month], pause_s: float | None) -> tuple[dict[Month, Path], list[str]]:
-    """Return the files of the releases that were fetched, and which could not be, with the reason."""
-    paths: dict[Month, Path] = {}
+def _fetch_missing(source: Source, missing: list[Month], paths: dict[Month, Path], pause_s: float) -> list[str]:
+    """Add the files of the releases that can be fetched to `paths`; return which cannot be, with the reason."""
     failed: list[str] = []
     silent = 0
-    wait = paced(PAUSE_S if pause_s is None else pause_s)
+    wait = paced(pause_s)
     with progress(len(missing), "releases fetched") as advance:
         for release in missing:
             try:
@@ -133,7 +128,7 @@ def _fetch_missing(source: Source, missing: list[Month], pause_s: float | None) 
                 failed.append(f"{release} ({without_credentials(str(reason))})")
                 run_log.detail(f"could not fetch {failed[-1]}")
             advance(1)
-    return paths, failed
+    return failed
 
 
 def _cached(source: Source, release: Month) -> Path | None:
@@ -147,7 +142,6 @@ def _cache(source: Source, release: Month, answer: Answer) -> Path:
     """Cache the answer for a release, and return its file; raises Refused."""
     reading = source.read(answer.page, release)
     check_whole(reading.records)
-    content = answer.page.content
-    path = cache_page(cached_name(source.name, reading.records[0]["As_of"], content), content)
+    path = cache_page(cached_name(source.name, reading.records[0]["As_of"], answer.page.content), answer.page.content)
     run_log.detail(f"the release of {release}: {answer.sender} answered; cached as {path}")
     return path

@@ -73,13 +73,14 @@ def tables_of(content: bytes) -> list[Table]:
     return [_with_decimal_points(table) if delimiter == ";" else table]
 
 
-def kind_of_table(content: bytes) -> str | None:
-    """Return what a file with a table of figures is, for a message: "a table with the columns …"; None for another."""
+def unnamed_table(content: bytes, marks: str) -> str | None:
+    """Return, for a message, what a file is whose figures have no known marks; None for a file without figures."""
     for table in tables_in(content):
         for header, row in pairwise(table[: MAX_ROWS_BEFORE_HEADER + 1]):
             if len(header) == len(row) > 1 and any(map(_FIGURE.fullmatch, row[1:])):
                 shown = [f'"{cell[:60]}"' for cell in header[:SHOWN_CELLS]] + ["…"] * (len(header) > SHOWN_CELLS)
-                return f"a table with the columns {', '.join(shown)}"
+                unnamed = f"in which quantity and unit are not named, as by {marks}"
+                return f"a table with the columns {', '.join(shown)}, {unnamed}"
     return None
 
 

@@ -19,13 +19,14 @@ from typing import Any, NamedTuple
 from gdp.model import WORLD_BANK, RawRecord
 from gdp.sources import Answer, Month, Page, Reading, Refused, Releases, Source, Unreachable
 from gdp.sources.payloads import (
+    answer_of,
+    as_json,
     checked_as_of,
     day_of,
     fetch_json,
     is_absent,
     is_country,
     is_json,
-    json_answer,
     json_in,
     last_day,
     local_name,
@@ -36,12 +37,7 @@ from gdp.sources.payloads import (
     shaped,
     today,
 )
-from gdp.sources.tabular_files import (
-    Table,
-    kind_of_table,
-    tables_in,
-    tables_of,
-)
+from gdp.sources.tabular_files import Table, tables_in, tables_of, unnamed_table
 from utils import MONTHS
 
 VARIABLE = "GDP_ETL_WORLD_BANK_URL"
@@ -72,8 +68,8 @@ def _fetched(path: str) -> Any:
 def fetch(release: Month | None = None) -> Answer:
     """Return the current figures, or a past version; raises Unreachable."""
     if release is None:
-        return json_answer(fetch_current(), "its API")
-    return json_answer(fetch_version(f"{release.year}{release.month:02}"), "the archives of its API")
+        return answer_of(as_json(fetch_current()), "its API")
+    return answer_of(as_json(fetch_version(f"{release.year}{release.month:02}")), "the archives of its API")
 
 
 def fetch_current() -> dict[str, Any]:
@@ -172,11 +168,10 @@ def read(page: Page, release: Month | None = None) -> Reading:
     if is_xml(page.content):
         return parse(answer_of_xml(page.content))
     for table in tables_of(page.content):
-        if answer := answer_of(table):
+        if layout := layout_of(table):
+            answer = _answer_of_table(table, layout)
             return parse({**answer, "lastupdated": _day_of_file(answer["lastupdated"], release)})
-    kind = kind_of_table(page.content)
-    unnamed = f": it is {kind}, and its quantity and unit are not named, as by {MARK}" if kind else ""
-    raise Refused(f"it is no answer of the World Bank and none of its files{unnamed}")
+    raise Refused(f"it is {unnamed_table(page.content, MARK) or 'no answer of the World Bank and none of its files'}")
 
 
 def _day_of_file(stated: str | None, release: Month | None) -> str:
@@ -392,14 +387,8 @@ def _country_columns(row: list[str], columns: dict[str, int]) -> dict[str, int]:
     return named if "year" in columns and any(map(is_country, named)) else {}
 
 
-def answer_of(table: Table) -> dict[str, Any] | None:
-    """Return a table in the shape of the API's answer, None for another table; raises Refused if a row is cut short.
-
-    Its day is None if it states none.
-    """
-    layout = layout_of(table)
-    if layout is None:
-        return None
+def _answer_of_table(table: Table, layout: Layout) -> dict[str, Any]:
+    """Return a table in the shape of the API's answer, its day None if it states none; raises Refused."""
     if not (layout.years or "year" in layout.columns):
         raise Refused(f"it has {INDICATOR} of a year that nothing in it states; with wbgapi, ask for timeColumns=True")
     others = 0

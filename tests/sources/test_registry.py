@@ -19,7 +19,7 @@ import transform
 from gdp.model import PUBLISHERS, Publisher
 from gdp.options import source_names
 from gdp.sources import Answer, Month, Page, Reading, Refused, Source
-from gdp.sources.payloads import page_of_download
+from gdp.sources.payloads import answer_of
 from gdp.sources.registry import SOURCES, read_any, source_of
 from tests.conftest import query, records, released_lock
 from tests.page_builder import SHIPPED
@@ -36,7 +36,7 @@ HEADER = "economy;year;million_usd"
 
 def fetch(_release: Month | None) -> Answer:
     rows = [f"{code};{year};{billions(code, year) * 1010:.0f}" for code in sorted(PUBLISHED) for year in (2024, 2025)]
-    return Answer(page_of_download("\n".join([HEADER, *rows]).encode(), "Made Up"), "Made Up")
+    return answer_of("\n".join([HEADER, *rows]).encode(), "Made Up")
 
 
 def detect(content: bytes) -> bool:

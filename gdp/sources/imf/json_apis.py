@@ -11,14 +11,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urlencode
 
 from gdp.sources import Month, Refused, Unreachable
 from gdp.sources.imf.outlook import BILLIONS, INDICATOR, WORLD, WORLD_NAME, Outlook, Series
 from gdp.sources.imf.releases import named_in
-from gdp.sources.payloads import day_of, fetch_json, is_aggregate, is_country, shaped
+from gdp.sources.payloads import as_json, day_of, fetch_json, is_aggregate, is_country, shaped, today
 from gdp.sources.tabular_files import MAX_ROWS_BEFORE_HEADER, Table
 
 DATAMAPPER_VARIABLE, DBNOMICS_VARIABLE = "GDP_ETL_IMF_URL", "GDP_ETL_DBNOMICS_URL"
@@ -38,8 +37,8 @@ def datamapper_addresses() -> dict[str, str]:
     return {f"DataMapper v{version}": DATAMAPPER_URL.format(version=version) for version in VERSIONS}
 
 
-def fetch_datamapper(base: str) -> dict[str, Any]:
-    """Return the current release: the figures, and what the API has about codes and release.
+def fetch_datamapper(base: str) -> bytes:
+    """Return the current release as JSON: the figures, and what the API has about codes and release.
 
     Raises Unreachable when the figures cannot be had; their labels are optional.
     """
@@ -49,7 +48,7 @@ def fetch_datamapper(base: str) -> dict[str, Any]:
         raise Unreachable(f"its answer has no values of {INDICATOR}")
     found = {name: answer[name] for name in ("values", "api", *ABOUT) if name in answer}
     found |= {name: _about_of(base, name) for name in ABOUT if name not in found}
-    return {**found, "fetched": datetime.now(timezone.utc).date().isoformat()}
+    return as_json({**found, "fetched": today().isoformat()})
 
 
 def _about_of(base: str, name: str) -> Any:
@@ -150,8 +149,8 @@ GROUPS = "WEOAGG"
 NAME_ENDS = (" – ", " - ", " · ")  # between the country and the subject in a series' name
 
 
-def fetch_dbnomics(release: Month) -> dict[str, Any]:
-    """Return every series of nominal GDP of a past release, and the World's if there is one, as one answer.
+def fetch_dbnomics(release: Month) -> bytes:
+    """Return every series of nominal GDP of a past release, and the World's if there is one, as one JSON.
 
     Raises Unreachable when DBnomics does not have the release, or sends less than it promises.
     """
@@ -166,7 +165,7 @@ def fetch_dbnomics(release: Month) -> dict[str, Any]:
         docs += world["series"]["docs"]
     except (Unreachable, LookupError, TypeError):
         pass
-    return {"series": {"docs": docs, "num_found": promised}, "fetched_from": "DBnomics"}
+    return as_json({"series": {"docs": docs, "num_found": promised}, "fetched_from": "DBnomics"})
 
 
 def _dbnomics() -> str:

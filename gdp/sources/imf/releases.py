@@ -15,7 +15,7 @@ from functools import cache
 from typing import NamedTuple
 
 from gdp.sources import Answer, Month
-from gdp.sources.payloads import last_day, page_of_download
+from gdp.sources.payloads import answer_of, last_day
 from utils import MONTHS, PROJECT, read_bytes
 
 APRIL, SEPTEMBER, OCTOBER = 4, 9, 10
@@ -155,8 +155,7 @@ def bundled_answer(release: Month) -> Answer | None:
         f"{about},{code},{year},{Decimal(text).scaleb(9):f},{known_day(name)},{texts.get((code, LAST_ACTUAL), '')}"
         for (code, year), text in texts.items() if year != LAST_ACTUAL
     ]  # fmt: skip
-    content = "\n".join([SDMX_HEADER, *rows, ""]).encode()
-    return Answer(page_of_download(content, "the bundled releases"), "the bundled releases")
+    return answer_of("\n".join([SDMX_HEADER, *rows, ""]).encode(), "the bundled releases")
 
 
 def day_of_release(release: str) -> str:

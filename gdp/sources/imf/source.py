@@ -25,18 +25,8 @@ from gdp.sources.imf.releases import (
     release_on,
     releases_between,
 )
-from gdp.sources.payloads import (
-    BYTE_ORDER_MARK,
-    day_of,
-    is_json,
-    json_answer,
-    json_in,
-    page_of_download,
-    read_json,
-    refuse_web_page,
-    today,
-)
-from gdp.sources.tabular_files import Table, kind_of_table, tables_in, tables_of
+from gdp.sources.payloads import BYTE_ORDER_MARK, answer_of, day_of, is_json, json_in, read_json, refuse_web_page, today
+from gdp.sources.tabular_files import Table, tables_in, tables_of, unnamed_table
 
 ADDRESSES = {
     sdmx.VARIABLE: sdmx.API_URL, json_apis.DATAMAPPER_VARIABLE: json_apis.DATAMAPPER_URL,
@@ -59,9 +49,9 @@ def fetch(release: Month | None = None) -> Answer:
         raise Missing(f"the release of {release} came without {INDICATOR}, as it was cut to six series")
     reasons: list[str] = []
     is_silent, without_release = True, None
-    for sender, request in _past_requests(release) if release else _current_requests():
+    for sender, request in _requests(release):
         try:
-            answer = request(sender)
+            answer = answer_of(request(), sender)
             stated = outlook_of(answer.page.content).stated_release
             if release and stated and stated != release:
                 raise Refused(f"it is of {stated}")
@@ -76,39 +66,26 @@ def fetch(release: Month | None = None) -> Answer:
     raise (Unreachable if is_silent else Missing)("; ".join(reasons) or "none of the addresses that are set has it")
 
 
-Requests = list[tuple[str, Callable[[str], Answer]]]  # by the name of the API
+def _requests(release: Month | None) -> list[tuple[str, Callable[[], bytes]]]:
+    """Return the requests by the name of the API: a past release's own, the current release's if that may be it."""
+    since = releases_between(release, Month(today().year, today().month)) if release else ()
+    may_be_current = len([*since]) <= 2  # it is the last one, or the last is not out yet
+    requests: list[tuple[str, Callable[[], bytes]]] = []
+    if release and _is_used(sdmx.VARIABLE):
+        requests.append((f"SDMX {dataflow_of(release)}", partial(sdmx.fetch, dataflow_of(release))))
+    if may_be_current and _is_used(sdmx.VARIABLE):
+        requests.append(("SDMX", sdmx.fetch))
+    if may_be_current and _is_used(json_apis.DATAMAPPER_VARIABLE):
+        addresses = json_apis.datamapper_addresses()
+        requests += [(name, partial(json_apis.fetch_datamapper, base)) for name, base in addresses.items()]
+    if release and _is_used(json_apis.DBNOMICS_VARIABLE):
+        requests.append(("DBnomics", partial(json_apis.fetch_dbnomics, release)))
+    return requests
 
 
 def _is_used(variable: str) -> bool:
     """Return whether an API is used: if addresses are set in the environment, only those."""
     return bool(os.environ.get(variable)) or not any(map(os.environ.get, ADDRESSES))
-
-
-def _current_requests() -> Requests:
-    requests: Requests = [("SDMX", partial(_from_sdmx, sdmx.CURRENT))] if _is_used(sdmx.VARIABLE) else []
-    if _is_used(json_apis.DATAMAPPER_VARIABLE):
-        for name, base in json_apis.datamapper_addresses().items():
-            requests.append((name, partial(_as_json, partial(json_apis.fetch_datamapper, base))))
-    return requests
-
-
-def _past_requests(release: Month) -> Requests:
-    """Return the requests for a past release: its dataflow, the current release if that is it, and DBnomics."""
-    flow = dataflow_of(release)
-    since = list(releases_between(release, Month(today().year, today().month)))
-    requests: Requests = [(f"SDMX {flow}", partial(_from_sdmx, flow))] if _is_used(sdmx.VARIABLE) else []
-    requests += _current_requests() if len(since) <= 2 else []  # it is the last one, or the last is not out yet
-    if _is_used(json_apis.DBNOMICS_VARIABLE):
-        requests.append(("DBnomics", partial(_as_json, partial(json_apis.fetch_dbnomics, release))))
-    return requests
-
-
-def _from_sdmx(flow: str, sender: str) -> Answer:
-    return Answer(page_of_download(sdmx.fetch(flow), sender), sender)
-
-
-def _as_json(request: Callable[[], dict[str, Any]], sender: str) -> Answer:
-    return json_answer(request(), sender)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -158,9 +135,8 @@ def outlook_of(content: bytes) -> Outlook:
     for is_of_form, outlook_in in _FORMS:
         if any(map(is_of_form, tables)):
             return outlook_in(tables)
-    table = kind_of_table(content)
-    unnamed = f": it is {table}, and its quantity and unit are not named, as by {MARK}" if table else ""
-    raise Refused(f"it is no answer of the IMF and no file of its World Economic Outlook{unnamed}")
+    known = "no answer of the IMF and no file of its World Economic Outlook"
+    raise Refused(f"it is {unnamed_table(content, MARK) or known}")
 
 
 def _outlook_of_json(parsed: Any) -> Outlook:
