@@ -119,17 +119,9 @@ def _mapped_errors() -> Iterator[None]:
 
 
 def _send(method: str, url: str, content: object = None) -> None:
-    settings: dict[str, Any] = {
-        "json": content,
-        "timeout": TIMEOUTS_S,
-        "allow_redirects": method == "GET",
-        "stream": True,
-    }
-    with (
-        _mapped_errors(),
-        _new_session() as session,
-        session.request(method, url, allow_redirects=method == "GET", **settings) as answer,
-    ):
+    settings: dict[str, Any] = {"json": content, "timeout": TIMEOUTS_S, "stream": True}
+    settings["allow_redirects"] = method == "GET"
+    with _mapped_errors(), _new_session() as session, session.request(method, url, **settings) as answer:
         if not SUCCESS[0] <= answer.status_code <= SUCCESS[1]:
             raise Unreachable(f"it answered {answer.status_code} {answer.reason}".rstrip())
 

@@ -324,14 +324,13 @@ def answer_of_xml(content: bytes) -> list[Any]:
 
 ROWS_BEFORE_HEADER = 10
 NOTE_CELLS = 2  # of a line of notes: "Last Updated: 06/28/2024"
-TIME_COLUMN = f"{INDICATOR}:T"  # wbgapi's year beside a figure
 # What a column is for, by its names in files and libraries. Points and underscores in them are spaces here.
 COLUMNS = {
     "country": ("country name", "country value", "country", "economy", "entity", "ref area"),
     "iso": ("country code", "iso3c", "countryiso3code", "code", "economy"),
     "code": ("indicator code", "series code", "indicatorid", "indicator id", "series"),
     "name": ("indicator name", "series name", "indicator value"),
-    "year": ("year", "date", "time", "time period", "variable", "ny gdp mktp cd:t"),
+    "year": ("year", "date", "time", "time period", "variable", "ny gdp mktp cd:t"),  # wbgapi has the last
     "value": ("value", "obs value"),
     "indicator": ("indicator",),  # a name, a code, or both as pandas writes an object
     "power": ("unit mult",),  # of ten, in SDMX
@@ -345,12 +344,14 @@ _UPDATED = re.compile(r"last\s+updated(?:\s+date)?\s*:?\s*", re.IGNORECASE)
 
 
 class Layout(NamedTuple):
-    """A table's layout: the row of its header, its columns by what they hold, by year and by country."""
+    """A table's layout: the row of its header, its columns by what they hold, and its columns of figures.
+
+    A column of figures has a country and a year, "" for those of its rows, and its place.
+    """
 
     header: int
     columns: dict[str, int]
-    years: dict[str, int]
-    countries: dict[str, int]
+    figures: list[tuple[str, str, int]]
     is_of_one_indicator: bool  # its column of values is named by the indicator
 
 
@@ -363,41 +364,41 @@ def _layout(number: int, row: list[str]) -> Layout | None:
     """Return the layout of a header, None for any other row."""
     names = [re.sub(r"[._ ]+", " ", cell).strip().casefold() for cell in row]
     columns = {what: names.index(name) for what, known in COLUMNS.items() for name in reversed(known) if name in names}
-    years = {found[1]: place for place, cell in enumerate(row) if (found := _YEAR.fullmatch(cell))}
-    named = next((place for place, cell in enumerate(row) if _VALUE.fullmatch(cell)), None)
-    if named is not None:
-        columns["value"] = named
     if "obs value" in names and "ref area" not in names:
         return None  # the IMF's SDMX
-    if years:
+    figures = [("", found[1], place) for place, cell in enumerate(row) if (found := _YEAR.fullmatch(cell))]
+    named = None if figures else next((place for place, cell in enumerate(row) if _VALUE.fullmatch(cell)), None)
+    if figures:
         columns.pop("indicator", None)  # the IMF has it beside years
-    countries = _country_columns(row, columns) if not years and "country" not in columns else {}
-    has_figures = bool(years) or bool(countries) or ((named is not None or "year" in columns) and "value" in columns)
+    elif "country" not in columns:
+        figures = _country_columns(row, columns)
+    elif named is not None or {"year", "value"} <= columns.keys():
+        figures = [("", "", columns["value"] if named is None else named)]
     is_named = named is not None or bool(columns.keys() & {"code", "name", "indicator"})
-    if has_figures and is_named and (countries or "country" in columns):
-        return Layout(number, columns, years, countries, named is not None and not years)
-    return None
+    has_country = "country" in columns or bool(figures and figures[0][0])
+    return Layout(number, columns, figures, named is not None) if figures and is_named and has_country else None
 
 
-def _country_columns(row: list[str], columns: dict[str, int]) -> dict[str, int]:
-    """Return the columns that are named by a country, where a row is a year."""
-    rest = {cell: place for place, cell in enumerate(row) if place not in columns.values()}
-    codes = {found[1]: place for cell, place in rest.items() if (found := _ECONOMY.fullmatch(cell))}
-    named = codes | {cell: place for cell, place in rest.items() if place not in codes.values() and is_country(cell)}
-    return named if "year" in columns and any(map(is_country, named)) else {}
+def _country_columns(row: list[str], columns: dict[str, int]) -> list[tuple[str, str, int]]:
+    """Return the columns that are named by a country or its code, where a row is a year."""
+    rest = [(cell, place) for place, cell in enumerate(row) if place not in columns.values()]
+    codes = [(found[1] if (found := _ECONOMY.fullmatch(cell)) else cell, place) for cell, place in rest]
+    named = [(code, "", place) for code, place in codes if _ECONOMY.fullmatch(code) or is_country(code)]
+    return named if "year" in columns and any(is_country(code) for code, *_ in named) else []
 
 
 def _answer_of_table(table: Table, layout: Layout) -> dict[str, Any]:
     """Return a table in the shape of the API's answer, its day None if it states none; raises Refused."""
-    if not (layout.years or "year" in layout.columns):
+    if "year" not in layout.columns and not layout.figures[0][1]:
         raise Refused(f"it has {INDICATOR} of a year that nothing in it states; with wbgapi, ask for timeColumns=True")
     others = 0
     rows: list[dict[str, Any]] = []
     days = {_day_of(table)}
+    last = max([*layout.columns.values(), *(place for *_, place in layout.figures)])
     for row in table[layout.header + 1 :]:
         if sum(map(bool, row)) <= NOTE_CELLS and len(row) <= NOTE_CELLS + len(layout.columns):
             continue  # blank, or a note at the end
-        if len(row) <= max([*layout.columns.values(), *layout.years.values(), *layout.countries.values()]):
+        if len(row) <= last:
             raise Refused(f"the row of {row[0][:40]} is cut short; fetch it again")
         found = list(_rows_of(row, layout))
         rows += found
@@ -405,7 +406,9 @@ def _answer_of_table(table: Table, layout: Layout) -> dict[str, Any]:
         if found and "updated" in layout.columns:
             days.add(day_of(row[layout.columns["updated"]]))
     if not rows:
-        raise Refused(f"it has {_others(table, layout)}, not {INDICATOR}")
+        place = next((layout.columns[what] for what in ("code", "name", "indicator") if what in layout.columns), 0)
+        names = dict.fromkeys(row[place] for row in table[layout.header + 1 :] if len(row) > place and row[place])
+        raise Refused(f"it has {', '.join(list(names)[:3]) or 'no figure'}, not {INDICATOR}")
     return {"lastupdated": max(filter(None, days), default=None), "rows": rows, "others": others}
 
 
@@ -415,22 +418,18 @@ def _rows_of(row: list[str], layout: Layout) -> Iterator[dict[str, Any]]:
     named = cell.get("code") or cell.get("name") or cell.get("indicator", "")
     if not layout.is_of_one_indicator and _code_of(named) != INDICATOR:
         return
-    about = {"indicator": {"value": cell.get("name") or NAME, "id": INDICATOR}}
-    year = _YEAR.fullmatch(cell.get("year", ""))
     if cell.get("power", "0") not in ("", "0"):
         raise Refused(f"its figures are in 10^{cell['power'][:9]} US dollars (UNIT_MULT); export it in whole dollars")
-    if year:
-        for country, place in layout.countries.items():
-            yield {**about, "country": {"value": country}, "date": year[1], "value": row[place]}
-    if layout.countries:
-        return
-    about["country"] = {"value": name_or_code(_part(cell["country"], "value"), cell.get("iso", ""))}
-    for of_year, place in layout.years.items():
-        yield {**about, "date": of_year, "value": row[place]}
-    if not layout.years and year:
-        yield {**about, "date": year[1], "value": cell["value"]}
-    elif not layout.years and cell["country"] and not is_absent(cell["value"]):
-        raise Refused(f"the row of {cell['country'][:40]} is of {cell['year'][:20]!r}, which is no year")
+    indicator = {"value": cell.get("name") or NAME, "id": INDICATOR}
+    own_country = name_or_code(_part(cell.get("country", ""), "value"), cell.get("iso", ""))
+    found = _YEAR.fullmatch(cell.get("year", ""))
+    own_year = found[1] if found else ""
+    for of_country, of_year, place in layout.figures:
+        country, year = of_country or own_country, of_year or own_year
+        if year:
+            yield {"indicator": indicator, "country": {"value": country}, "date": year, "value": row[place]}
+        elif country and not is_absent(row[place]):
+            raise Refused(f"the row of {country[:40]} is of {cell['year'][:20]!r}, which is no year")
 
 
 def _part(cell: str, name: str) -> str:
@@ -443,12 +442,6 @@ def _code_of(named: str) -> str:
     """Return an indicator's code: WB_WDI_NY_GDP_MKTP_CD is its name in SDMX."""
     code = _part(named, "id")
     return INDICATOR if code == NAME else code.removeprefix("WB_WDI_").replace("_", ".")
-
-
-def _others(table: Table, layout: Layout) -> str:
-    place = next((layout.columns[what] for what in ("code", "name", "indicator") if what in layout.columns), 0)
-    names = dict.fromkeys(row[place] for row in table[layout.header + 1 :] if len(row) > place and row[place])
-    return ", ".join(list(names)[:3]) or "no figure"
 
 
 def _day_of(table: Table) -> str | None:
