@@ -8,7 +8,7 @@ import pytest
 
 from gdp.sources import Refused
 from gdp.sources.wikipedia import page as wikipedia
-from gdp.sources.wikipedia.vocabulary import unknown_words
+from gdp.sources.wikipedia.headings import unknown_words
 from tests.sources.list_variants import (
     HONEST,
     MISSING,

@@ -31,7 +31,8 @@ PASSING_ERRORS = ("maxlag", "ratelimited")  # both come with status 200
 REVERTED_TAG = "mw-reverted"  # since 2020 MediaWiki marks edits that were reverted
 REVERT_DEPTH = 15  # how many edits back MediaWiki itself looks for the same text
 HIDDEN = ("texthidden", "sha1hidden", "suppressed")
-RELEASE_MONTHS = (4, 10)  # the IMF's releases
+# The first month of the year with which a period begins, and its months; the IMF's releases are of April and October.
+PERIODS = {"month": (1, 1), "quarter": (1, 3), "release": (4, 6)}
 Wait = Callable[[], None]
 
 
@@ -42,12 +43,8 @@ class PastRevision(NamedTuple):
     number: int
 
 
-class _ListEntry(NamedTuple):
-    """A revision as the API lists it: the hash of its text, and whether it is public and was not reverted."""
-
-    revision: PastRevision
-    sha1: str | None
-    is_usable: bool
+# As the API lists it: the revision, the hash of its text, and whether it is public and was not reverted.
+_ListEntry = tuple[PastRevision, str | None, bool]
 
 
 def list_revisions(first_day: str, last_day: str, wait: Wait) -> list[PastRevision]:
@@ -59,8 +56,14 @@ def list_revisions(first_day: str, last_day: str, wait: Wait) -> list[PastRevisi
     listed = list(_listed(first_day, last_day, wait))
     if not listed:
         raise Unreachable(f"it lists no revision of {PAGE_TITLE} from {first_day} to {last_day}; name other days")
-    reverted = _reverted(listed)
-    return [one.revision for place, one in enumerate(listed) if one.is_usable and place not in reverted]
+    reverted: set[int] = set()  # the places between a text and the same text again
+    last_place: dict[str, int] = {}
+    for place, (_, sha1, _) in enumerate(listed):
+        if sha1:
+            before = last_place.get(sha1, place)
+            reverted |= set(range(before + 1, place)) if place - before <= REVERT_DEPTH else set()
+            last_place[sha1] = place
+    return [revision for place, (revision, _, is_usable) in enumerate(listed) if is_usable and place not in reverted]
 
 
 def _listed(first_day: str, last_day: str, wait: Wait) -> Iterator[_ListEntry]:
@@ -91,27 +94,10 @@ def _of_page(page: dict[str, Any]) -> Iterator[_ListEntry]:
         if page.get(trouble):
             raise Unreachable(f"it has no page {PAGE_TITLE}: the title is {trouble}")
     for revision in page.get("revisions", ()):
-        saved = str(revision.get("timestamp"))
+        saved, sha1 = str(revision.get("timestamp")), revision.get("sha1")
         if is_as_of(saved):
-            is_usable = not any(revision.get(hidden) for hidden in HIDDEN) and REVERTED_TAG not in revision.get(
-                "tags", ()
-            )
-            sha1 = revision.get("sha1")
-            yield _ListEntry(PastRevision(saved, int(revision["revid"])), str(sha1) if sha1 else None, is_usable)
-
-
-def _reverted(listed: list[_ListEntry]) -> set[int]:
-    """Return the positions of reverted revisions: those between one text and the same text again."""
-    reverted: set[int] = set()
-    last_place: dict[str, int] = {}
-    for place, one in enumerate(listed):
-        if not one.sha1:
-            continue
-        before = last_place.get(one.sha1, place)
-        if place - before <= REVERT_DEPTH:
-            reverted.update(range(before + 1, place))
-        last_place[one.sha1] = place
-    return reverted
+            is_bad = any(revision.get(mark) for mark in HIDDEN) or REVERTED_TAG in revision.get("tags", ())
+            yield PastRevision(saved, int(revision["revid"])), str(sha1) if sha1 else None, not is_bad
 
 
 def _query(url: str, wait: Wait) -> Any:
@@ -129,20 +115,12 @@ def _query(url: str, wait: Wait) -> Any:
 
 def by_period(revisions: Iterable[PastRevision], every: str) -> list[list[PastRevision]]:
     """Return the revisions of each month, quarter or release of the IMF's, oldest period first, last revision first."""
-    periods: dict[tuple[int, int], list[PastRevision]] = {}
+    first, length = PERIODS[every]
+    periods: dict[int, list[PastRevision]] = {}
     for revision in sorted(revisions):
-        periods.setdefault(_period(revision.saved, every), []).insert(0, revision)
+        month = 12 * int(revision.saved[:4]) + int(revision.saved[5:7])
+        periods.setdefault((month - first) // length, []).insert(0, revision)
     return list(periods.values())
-
-
-def _period(saved: str, every: str) -> tuple[int, int]:
-    year, month = int(saved[:4]), int(saved[5:7])
-    if every == "month":
-        return year, month
-    if every == "quarter":
-        return year, (month - 1) // 3
-    april, october = RELEASE_MONTHS
-    return (year - 1, october) if month < april else (year, april if month < october else october)
 
 
 def fetch_revisions(days: tuple[str, str], every: str, pause_s: float | None, refetch: bool = False) -> None:
@@ -157,29 +135,23 @@ def fetch_revisions(days: tuple[str, str], every: str, pause_s: float | None, re
     except Unreachable as reason:
         message = f"could not list the page's revisions ({reason}); try again later"
         raise StageError(Exit.UNREACHABLE, message) from reason
-    cached = {number for number, path in cached_revisions().items() if not (refetch and not is_readable(path))}
+    cached = {number for number, path in cached_revisions().items() if not (refetch and not _is_readable(path))}
     missing = [period for period in wanted if period[0].number not in cached]
     run_log.info(
         f"{len(wanted)} revisions, the last of each {every} from {days[0]} to {days[1]}:"
         f" {len(wanted) - len(missing)} cached already, {len(missing)} to fetch"
     )
-    failed = _fetch_all(missing, cached, wait)
+    failed: list[str] = []
+    with progress(len(missing), "revisions fetched") as advance:
+        for period in missing:
+            failed += _fetch_last(period, cached, wait)
+            advance(1)
     run_log.facts |= {"rows_in": len(wanted), "rows_out": len(wanted) - len(failed)}
     if failed:
         raise StageError(
             Exit.UNREACHABLE,
             f"{len(failed)} of {len(wanted)} revisions could not be fetched: {first_few(failed, '; ')}; run again",
         )
-
-
-def _fetch_all(missing: list[list[PastRevision]], cached: set[int], wait: Wait) -> list[str]:
-    """Fetch and cache a revision of each period; return the reasons of those that have none."""
-    failed: list[str] = []
-    with progress(len(missing), "revisions fetched") as advance:
-        for period in missing:
-            failed += _fetch_last(period, cached, wait)
-            advance(1)
-    return failed
 
 
 def _fetch_last(period: list[PastRevision], cached: set[int], wait: Wait) -> list[str]:
@@ -192,7 +164,7 @@ def _fetch_last(period: list[PastRevision], cached: set[int], wait: Wait) -> lis
         if revision.number in cached:
             return []
         try:
-            content = _fetch_twice(revision, wait)
+            content = _fetch(revision, wait)
             cache_page(cached_name(WIKIPEDIA.name, revision.saved[:10], content, revision.number), content)
             return []
         except (Unreachable, Refused) as reason:
@@ -203,25 +175,20 @@ def _fetch_last(period: list[PastRevision], cached: set[int], wait: Wait) -> lis
     return reasons[:1]
 
 
-def _fetch_twice(revision: PastRevision, wait: Wait) -> bytes:
-    """Return a revision's page; a download that broke off is tried once more."""
+def _fetch(revision: PastRevision, wait: Wait) -> bytes:
+    """Return the page as it was; a download that broke off is tried once more.
+
+    Raises Unreachable when it is not whole, Refused when it is another, a redirect, or cannot be read.
+    """
+    url = f"{site()}/w/index.php?{urlencode({'title': PAGE_TITLE, 'oldid': revision.number})}"
     wait()
     try:
-        return fetch_revision(revision)
+        content = download_page(url, patient=True).content
     except Missing:
         raise
     except Unreachable:
         wait()
-        return fetch_revision(revision)
-
-
-def fetch_revision(revision: PastRevision) -> bytes:
-    """Return the page as it was.
-
-    Raises Unreachable when it is not whole, Refused when it is another, a redirect, or cannot be read.
-    """
-    query = urlencode({"title": PAGE_TITLE, "oldid": revision.number})
-    content = download_page(f"{site()}/w/index.php?{query}", patient=True).content
+        content = download_page(url, patient=True).content
     found = read_revision(decode(content)).number
     if found != revision.number:
         raise Refused(f"it sent revision {found} for {revision.number}")
@@ -229,8 +196,7 @@ def fetch_revision(revision: PastRevision) -> bytes:
     return content
 
 
-def is_readable(path: Path) -> bool:
-    """Return whether a cached page can be read."""
+def _is_readable(path: Path) -> bool:
     try:
         read(open_page(path))
     except (StageError, Refused):

@@ -11,7 +11,6 @@ from gdp.model import RawRecord
 from gdp.sources import Refused
 from gdp.sources.payloads import bare_name, is_country, today
 from gdp.sources.wikipedia.headings import (
-    MAX_PROJECTED_YEARS,
     Column,
     Headings,
     find_headings,
@@ -19,10 +18,11 @@ from gdp.sources.wikipedia.headings import (
     problem_of,
     read_columns,
     refuse_another_list,
+    years_in,
 )
 from gdp.sources.wikipedia.tables import Cell, Table
-from gdp.sources.wikipedia.vocabulary import years_in
 
+MAX_PROJECTED_YEARS = 6  # in a column's heading, as far as the IMF projects
 MIN_KNOWN_SHARE = 0.5  # of a table's names that are countries; 0.97 and more in all real lists
 MIN_ROWS = 3  # of a table without headings that goes on with the list
 EXCERPT_SHARE = 0.5  # of the names of a table: with more of them in another one, it is the same list again
@@ -30,8 +30,6 @@ AGREEING_SHARE = 0.9  # of the figures of two tables: with more of them equal, o
 MAX_BROKEN_ROW_SHARE = 0.02  # an editor's slip in a row or two is dropped; more, and the reading is wrong
 BROKEN_ROW = "row of another width"
 _DIGIT = re.compile(r"\d")
-
-Row = list[Cell | None]
 
 
 @dataclass
@@ -41,35 +39,33 @@ class CountryTable:
     table: Table
     headings: Headings
     columns: list[Column]
-    rows: list[tuple[str, Row]] = field(default_factory=list)
+    rows: list[tuple[str, list[Cell]]] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         for row in self.table.rows[self.headings.first_row :]:
-            if problem := self._problem_of(row):
-                self.dropped[f"{problem}: {_first_text(row)!r}"] += 1
+            cells = [cell for cell in row if cell]
+            if problem := self._problem_of(row, cells):
+                text = next((cell.text for cell in cells if cell.text), "")
+                self.dropped[f"{problem}: {text[:40]!r}"] += 1
             else:
-                self.rows.append((self._country(row), row))
+                self.rows.append((self._country(cells), cells))
 
-    def _problem_of(self, row: Row) -> str | None:
+    def _problem_of(self, row: list[Cell | None], cells: list[Cell]) -> str | None:
         """Return why a row is no country's, or None."""
-        cells = dict.fromkeys(row)
-        if not any(cell.text for cell in cells if cell):
+        if not any(cell.text for cell in cells):
             return "blank row"
-        if len(cells) == 1:
+        if len(set(row)) == 1:
             return "row across the table"
-        if len(row) != len(self.headings.over) or None in cells:
+        if not len(row) == len(cells) == len(self.headings.over):
             return BROKEN_ROW
         names = self.headings.country_columns
-        if any(row[name] is row[column.figure] for name in names for column in self.columns):
+        if any(cells[name] is cells[column.figure] for name in names for column in self.columns):
             return "row across the table"
-        return "heading repeated" if self._country(row) == self.headings.country_text else None
+        return "heading repeated" if self._country(cells) == self.headings.over[names[0]][-1].text else None
 
-    def _country(self, row: Row) -> str:
-        for column in self.headings.country_columns:
-            if (cell := row[column]) and cell.text:
-                return cell.text
-        return ""
+    def _country(self, cells: list[Cell]) -> str:
+        return next((cells[name].text for name in self.headings.country_columns if cells[name].text), "")
 
     @property
     def names(self) -> set[str]:
@@ -77,36 +73,38 @@ class CountryTable:
         return {bare_name(country) for country, _ in self.rows}
 
     @property
+    def known_share(self) -> float:
+        """The share of its names that are countries or territories."""
+        return sum(is_country(country) for country, _ in self.rows) / len(self.rows)
+
+    @property
     def title(self) -> str:
         """The words by which a person finds it on the page."""
         texts = (self.table.caption, *self.table.titles, self.table.section, self.columns[0].heading)
         return next(text for text in (*texts, "a table without a caption") if text)[:60]
 
+    def columns_of(self, institution: str) -> list[Column]:
+        """Return the columns of an institution's figures."""
+        return [column for column in self.columns if column.institution == institution]
+
     def year_of(self, institution: str) -> int | None:
         """Return the reference year of an institution's figures: of headings, year cells, or texts over the table."""
-        columns = [column for column in self.columns if column.institution == institution]
-        cells = Counter(
-            year for column in columns if column.year is not None for _, row in self.rows
-            if (cell := row[column.year]) for year in years_in(cell.text)
+        columns = self.columns_of(institution)
+        in_cells = Counter(
+            year for column in columns if column.year is not None
+            for _, cells in self.rows for year in years_in(cells[column.year].text)
         )  # fmt: skip
-        in_headings = [year for column in columns for year in years_in(column.heading)]
         over = (self.table.caption, self.table.section, *self.table.titles)
-        stated = [
-            *in_headings,
-            *(year for year, _ in cells.most_common(1)),
-            *(y for text in over for y in years_in(text)),
-        ]
-        return stated[0] if stated else None
+        years = [year for column in columns for year in years_in(column.heading)]
+        years += [year for year, _ in in_cells.most_common(1)]
+        years += [year for text in over for year in years_in(text)]
+        return years[0] if years else None
 
     def figures_of(self, institution: str) -> dict[str, str]:
         """Return the figures of an institution by bare name, as text."""
-        column = next(column for column in self.columns if column.institution == institution)
-        cells = ((country, row[column.figure]) for country, row in self.rows)
-        return {bare_name(country): cell.text for country, cell in cells if cell and _DIGIT.search(cell.text)}
-
-
-def _first_text(row: Row) -> str:
-    return next((cell.text[:40] for cell in row if cell and cell.text), "")
+        figure = self.columns_of(institution)[0].figure
+        texts = ((country, cells[figure].text) for country, cells in self.rows)
+        return {bare_name(country): text for country, text in texts if _DIGIT.search(text)}
 
 
 # --- which tables are the list ----------------------------------------------------------------------------------------
@@ -126,12 +124,12 @@ def country_tables(
         except Refused as reason:
             dropped[f"table: {reason}"] += 1
             continue
-        if ours and ours.rows and known_share(ours) < MIN_KNOWN_SHARE:
+        if ours and ours.rows and ours.known_share < MIN_KNOWN_SHARE:
             dropped[f"table: most names of {ours.title!r} are no countries"] += 1
         elif ours:
             found.append(ours)
     for institution in dict.fromkeys(column.institution for ours in found for column in ours.columns):
-        _choose(found, institution, saved_year, dropped)
+        _drop_repetitions(found, institution, saved_year, dropped)
     return [ours for ours in found if ours.columns]
 
 
@@ -144,10 +142,11 @@ def _country_table(
         return None
     refuse_another_list(table, headings, saved_year)
     last_year = max(saved_year, today().year) + MAX_PROJECTED_YEARS
-    for column in [*columns]:
-        if problem := problem_of(column.heading, last_year):
-            columns.remove(column)
+    problems = {column: problem_of(column.heading, last_year) for column in columns}
+    for column, problem in problems.items():
+        if problem:
             dropped[f'column: the heading "{column.heading[:80]}" has {problem}'] += 1
+    columns = [column for column in columns if not problems[column]]
     if not columns:
         return None
     dropped.update(f"column of figures not understood: {text!r}" for text in not_understood(table, headings, columns))
@@ -161,43 +160,37 @@ def _continuation(table: Table, found: list[CountryTable]) -> CountryTable | Non
     last = found[-1]
     if any(len(row) != len(last.headings.over) for row in table.rows):
         return None
-    headings = replace(last.headings, first_row=0)
-    ours = CountryTable(replace(table, caption=table.caption or last.table.caption), headings, [*last.columns])
-    is_new = not ours.names & last.names
-    return ours if ours.rows and is_new and known_share(ours) >= MIN_KNOWN_SHARE else None
+    captioned = replace(table, caption=table.caption or last.table.caption)
+    ours = CountryTable(captioned, replace(last.headings, first_row=0), [*last.columns])
+    is_ours = ours.rows and not ours.names & last.names and ours.known_share >= MIN_KNOWN_SHARE
+    return ours if is_ours else None
 
 
-def _choose(found: list[CountryTable], institution: str, saved_year: int, dropped: Counter[str]) -> None:
+def _drop_repetitions(found: list[CountryTable], institution: str, saved_year: int, dropped: Counter[str]) -> None:
     """Keep an institution's figures in one of several tables of the same countries, and drop them in the others.
 
-    Excerpts come last, the nearest reference year first, then the longer table. A table of other countries is a part of
-    the list.
+    Excerpts come last, the nearest reference year first (an earlier one before a later), then the longer table. A table
+    of other countries is a part of the list.
     """
-    ours = [one for one in found if any(column.institution == institution for column in one.columns)]
+    ours = [one for one in found if one.columns_of(institution)]
     if len(ours) < 2:
         return
-    kept: list[CountryTable] = []
     longest = max(len(one.rows) for one in ours)
 
     def order(one: CountryTable) -> tuple[bool, float, int]:
-        is_excerpt = len(one.rows) < EXCERPT_SHARE * longest
-        return is_excerpt, _distance(one.year_of(institution), saved_year), -len(one.rows)
+        year = one.year_of(institution) or saved_year
+        distance = abs(year - saved_year) + (0.5 if year > saved_year else 0)
+        return len(one.rows) < EXCERPT_SHARE * longest, distance, -len(one.rows)
 
+    kept: list[CountryTable] = []
     for one in sorted(ours, key=order):
         reason = next((reason for other in kept if (reason := _repetition(one, other, institution))), None)
         if reason is None:
             kept.append(one)
             continue
-        before = len(one.columns)
-        one.columns[:] = [column for column in one.columns if column.institution != institution]
-        dropped[reason] += before - len(one.columns)
-
-
-def _distance(year: int | None, saved_year: int) -> float:
-    """Return how far a reference year is from the page's; later years are further than earlier ones."""
-    if year is None:
-        return 0
-    return saved_year - year if year <= saved_year else year - saved_year + 0.5
+        repeated = one.columns_of(institution)
+        one.columns = [column for column in one.columns if column not in repeated]
+        dropped[reason] += len(repeated)
 
 
 def _repetition(one: CountryTable, other: CountryTable, institution: str) -> str | None:
@@ -211,18 +204,12 @@ def _repetition(one: CountryTable, other: CountryTable, institution: str) -> str
     years = one.year_of(institution), other.year_of(institution)
     if years[0] != years[1] and None not in years:
         return f"column of another year: {years[0]}"
-    if len(names) < EXCERPT_SHARE * len(other.names):
-        return "column of an excerpt"
-    mine, theirs = one.figures_of(institution), other.figures_of(institution)
-    common = mine.keys() & theirs.keys()
-    if sum(mine[name] == theirs[name] for name in common) < AGREEING_SHARE * len(common):
-        raise Refused(f'two tables could be the list of {institution}: "{other.title}" and "{one.title}"')
+    if len(names) >= EXCERPT_SHARE * len(other.names):
+        mine, theirs = one.figures_of(institution), other.figures_of(institution)
+        common = mine.keys() & theirs.keys()
+        if sum(mine[name] == theirs[name] for name in common) < AGREEING_SHARE * len(common):
+            raise Refused(f'two tables could be the list of {institution}: "{other.title}" and "{one.title}"')
     return "column of an excerpt"
-
-
-def known_share(ours: CountryTable) -> float:
-    """Return the share of a table's names that are countries or territories."""
-    return sum(is_country(name) for name, _ in ours.rows) / len(ours.rows)
 
 
 # --- from rows to records ---------------------------------------------------------------------------------------------
@@ -231,18 +218,19 @@ def known_share(ours: CountryTable) -> float:
 def records_of(ours: CountryTable, source: str, as_of: str, dropped: Counter[str]) -> Iterator[RawRecord]:
     """Yield the raw records of a table; raises Refused when too many rows do not fit the headings."""
     dropped.update(ours.dropped)
-    shared = _shared_figures(ours)
-    for country, row in ours.rows:
+    places = Counter(cells[column.figure] for _, cells in ours.rows for column in ours.columns)
+    for country, cells in ours.rows:
         for column in ours.columns:
-            figure = row[column.figure]
-            if figure in shared or (figure and figure.tables):
+            figure = cells[column.figure]
+            year = cells[column.year] if column.year is not None else figure
+            is_shared = places[figure] > 1 and _DIGIT.search(figure.text)  # in two rows or columns: it is of neither
+            if is_shared or figure.tables:
                 dropped[f"figure across cells: {country[:40]!r}"] += 1
                 continue
-            year = row[column.year] if column.year is not None else None
             yield {
                 "Country": country,
-                "GDP": figure.text if figure else "",
-                "Year": year.text if year and year is not figure else None,
+                "GDP": figure.text,
+                "Year": None if year is figure else year.text,
                 "Column": column.heading,
                 "Unit": ours.table.caption or None,
                 "Institution": column.institution,
@@ -253,16 +241,3 @@ def records_of(ours: CountryTable, source: str, as_of: str, dropped: Counter[str
     total = len(ours.rows) + ours.dropped.total()
     if broken > MAX_BROKEN_ROW_SHARE * total:
         raise Refused(f"{broken} of {total} rows do not have the {len(ours.headings.over)} cells of the headings")
-
-
-def _shared_figures(ours: CountryTable) -> set[Cell | None]:
-    """Return the cells whose figure is in two countries' rows or in two columns of figures: it belongs to neither."""
-    rows_of: dict[Cell, set[int]] = {}
-    columns_of: dict[Cell, set[int]] = {}
-    for number, (_, row) in enumerate(ours.rows):
-        for column in ours.columns:
-            cell = row[column.figure]
-            if cell and (cell.rowspan != 1 or cell.colspan != 1) and _DIGIT.search(cell.text):
-                rows_of.setdefault(cell, set()).add(number)
-                columns_of.setdefault(cell, set()).add(column.figure)
-    return {cell for cell, rows in rows_of.items() if len(rows) > 1 or len(columns_of[cell]) > 1}

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 from collections import Counter
 from datetime import datetime, timedelta, timezone
 from urllib.parse import quote
 
 from gdp.model import WIKIPEDIA, RawRecord
 from gdp.places import without_credentials
-from gdp.sources import Answer, Month, Page, Reading, Refused, Revision, Source, Unreachable
+from gdp.sources import Answer, Month, Page, Reading, Refused, Source, Unreachable
 from gdp.sources.http import Download, download
 from gdp.sources.wikipedia.country_list import country_tables, records_of
 from gdp.sources.wikipedia.headings import named_institutions
@@ -40,17 +39,12 @@ def site() -> str:
     return os.environ.get(VARIABLE) or SITE_URL
 
 
-def page_url() -> str:
-    """Return the address of the live page."""
-    return f"{site()}/wiki/{PAGE_TITLE}"
-
-
 # --- fetching ---------------------------------------------------------------------------------------------------------
 
 
 def fetch(_release: Month | None = None) -> Answer:
     """Return the live page; raises Unreachable and Refused."""
-    return fetch_from(page_url())
+    return fetch_from(f"{site()}/wiki/{PAGE_TITLE}")
 
 
 def fetch_from(url: str) -> Answer:
@@ -85,20 +79,15 @@ def download_page(url: str, patient: bool = False) -> Download:
     return answer
 
 
-_HTML = re.compile(r"<html", re.IGNORECASE)
-
-
 def is_whole(page: str) -> bool:
     """Return whether a page reaches its end: <html> closes after the last table; a bare table closes too."""
     end = page.rfind("</html>")
     if end > page.rfind("<table") and page.rfind("<!--", 0, end) <= page.rfind("-->", 0, end):
         return True
     before, *comments = page.split("<!--")  # no pattern: it would look for each one's end to the end of the page
-    page = before + "".join(comment.partition("-->")[2] for comment in comments)
-    if _HTML.search(page, 0, MAX_CHARACTERS_BEFORE_HTML):
-        end = page.rfind("</html>")
-        return (end if end >= 0 else page.lower().rfind("</html>")) > page.rfind("<table")
-    page = page.lower()
+    page = (before + "".join(comment.partition("-->")[2] for comment in comments)).lower()
+    if "<html" in page[:MAX_CHARACTERS_BEFORE_HTML]:
+        return page.rfind("</html>") > page.rfind("<table")
     return page.count("<table") == page.count("</table>")
 
 
@@ -126,22 +115,16 @@ def parse(content: bytes, location: str, as_of: datetime | None = None) -> Readi
         raise Refused("the page does not state when it was saved")
     if saved > datetime.now(timezone.utc) + timedelta(days=1):
         raise Refused(f"the page states that it was saved on {saved:%Y-%m-%d}, which is in the future")
-    source = _source(revision) or location
+    if revision.number is not None:
+        title = quote((revision.title or PAGE_TITLE).replace(" ", "_"), safe="()_,:-.'/")
+        location = REVISION_URL.format(title=title, revision=revision.number)
     tables = visible_tables(page)
     dropped: Counter[str] = Counter()
     stamp = f"{saved:%Y-%m-%dT%H:%M:%SZ}"
-    of_the_page = functools.cache(lambda: _institution_in_prose(page))
-    found = country_tables(tables, of_the_page, saved.year, dropped)
-    records = [record for ours in found for record in records_of(ours, source, stamp, dropped)]
+    found = country_tables(tables, functools.cache(lambda: _institution_in_prose(page)), saved.year, dropped)
+    records = [record for ours in found for record in records_of(ours, location, stamp, dropped)]
     _refuse_too_few(records, tables, dropped, page)
     return Reading(records, +dropped, revision)
-
-
-def _source(revision: Revision) -> str | None:
-    if revision.number is None:
-        return None
-    title = quote((revision.title or PAGE_TITLE).replace(" ", "_"), safe="()_,:-.'/")
-    return REVISION_URL.format(title=title, revision=revision.number)
 
 
 def _institution_in_prose(page: str) -> str | None:
@@ -154,20 +137,15 @@ def _refuse_too_few(records: list[RawRecord], tables: list[Table], dropped: Coun
     with_figure = {r["Country"] for r in records if r["Institution"] == "IMF" and any(c.isdigit() for c in r["GDP"])}
     if len(with_figure) >= MIN_IMF_COUNTRIES:
         return
-    headings = " | ".join(_first_headings(table) for table in tables if table.rows) or "none"
+    rows = [[cell.text[:30] for cell in dict.fromkeys(table.rows[0]) if cell] for table in tables if table.rows]
+    headings = " | ".join(", ".join(map(repr, texts[:8])) for texts in rows) or "none"
     reasons = "".join(f"{reason}; " for reason in dropped if reason.startswith(("table: ", "column: ")))
     kind = kind_of_page(page)
     is_it = f"it is {kind}: " if kind else ""
     raise Refused(
-        f"{is_it}{reasons}{len(with_figure)} countries under IMF, fewer than {MIN_IMF_COUNTRIES},"
-        f" in {len(tables)} tables"
-        f" with the headings {headings}"[:MAX_REASON_CHARACTERS]
+        f"{is_it}{reasons}{len(with_figure)} countries under IMF, fewer than"
+        f" {MIN_IMF_COUNTRIES}, in {len(tables)} tables with the headings {headings}"[:MAX_REASON_CHARACTERS]
     )
-
-
-def _first_headings(table: Table) -> str:
-    texts = [cell.text[:30] for cell in dict.fromkeys(cell for cell in table.rows[0] if cell)][:8]
-    return ", ".join(repr(text) for text in texts)
 
 
 SOURCE = Source(WIKIPEDIA, None, {VARIABLE: SITE_URL}, fetch, is_page, read)

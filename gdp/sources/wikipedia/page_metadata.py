@@ -14,22 +14,18 @@ MAX_TAG_CHARACTERS = 1500  # three times what the patterns below look at
 MAX_PLACES = 20  # of words that have no match around them; a real page has two
 OUR_TITLE = "List of countries by GDP (nominal)"
 # The page's present and former titles, and what redirects to it; folded.
-_OUR_TITLES = frozenset(
-    {
-        "list of countries by gdp (nominal)", "list of countries by nominal gdp", "list of countries by gdp",
-        "list of sovereign states by gdp (nominal)", "list of countries by gross domestic product",
-        "list of countries by gross domestic product (nominal)", "list of countries by nominal gross domestic product",
-        "countries by gdp (nominal)", "list of nations by gdp (nominal)",
-    }
-)  # fmt: skip
+_OUR_TITLES = {
+    "list of countries by gdp (nominal)", "list of countries by nominal gdp", "list of countries by gdp",
+    "list of sovereign states by gdp (nominal)", "list of countries by gross domestic product",
+    "list of countries by gross domestic product (nominal)", "list of countries by nominal gross domestic product",
+    "countries by gdp (nominal)", "list of nations by gdp (nominal)",
+}  # fmt: skip
 _SITE_NAME = re.compile(r"\s+[-–—|]\s+(?:wikipedia|wikiwand|wiki).*$", re.IGNORECASE)
 # Words of other lists' titles, for a page that only the title in the browser's tab names.
 _OTHER_LIST = re.compile(
-    r"\bppp\b|purchasing power|per[ -]capita|per head|per person|per inhabitant|chained"
-    r"|\bpast\b|projected|informal|shadow|\bdebt\b|largest"
-    r"|historical|\bgni\b|\bgnp\b|gross national|\bsector|\breal\b|growth"
-    r"|\b(?:african?|asian?|europe(?:an)?|oceania"
-    r"|american?|arab|latin|caribbean|eu|states? and territories|provinces?|cities)\b",
+    r"\bppp\b|purchasing power|per[ -]capita|per head|per person|per inhabitant|chained|\bpast\b|projected|informal"
+    r"|shadow|\bdebt\b|largest|historical|\bgni\b|\bgnp\b|gross national|\bsector|\breal\b|growth|\b(?:african?|asian?"
+    r"|europe(?:an)?|oceania|american?|arab|latin|caribbean|eu|states? and territories|provinces?|cities)\b",
     re.IGNORECASE,
 )
 # Where a page states which page it is, each with words of it, the most certain first: MediaWiki's own variable,
@@ -53,12 +49,11 @@ _WIKIPEDIAS = re.compile(r"\s[-–—]\s+(?:Wikipedia|Wikiwand)\b", re.IGNORECAS
 _TAB_TITLE = re.compile(r"<title[^<>]{0,200}>([^<]{1,200})", re.IGNORECASE)
 _REVISIONS = (
     ("wgRevisionId", re.compile(r'"wgRevisionId"\s*:\s*([1-9]\d{0,12})\b')),
-    (
-        "Special:Redirect/revision/",
-        re.compile(r"""\babout=["'][^"'<>]{0,300}Special:Redirect/revision/([1-9]\d{0,12})\b"""),
-    ),
+    ("Special:Redirect/revision/", re.compile(
+        r"""\babout=["'][^"'<>]{0,300}Special:Redirect/revision/([1-9]\d{0,12})\b"""
+    )),
     ("oldid=", re.compile(r"""Retrieved from[^<]{0,20}<a[^<>]{0,500}?[?;&]oldid=([1-9]\d{0,12})\b""")),
-)
+)  # fmt: skip
 _SAVED = re.compile(r"[Ll]ast (?:edited|modified) on (\d{1,2}) ([A-Z][a-z]+) (\d{4}), at (\d{1,2}):(\d{2})")
 _MODIFIED = (
     re.compile(r'"dateModified"\s*:\s*"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z"'),
@@ -88,71 +83,51 @@ def kind_of_page(page: str) -> str | None:
 
 def read_revision(page: str) -> Revision:
     """Return what a page states about its own revision, in any form."""
-    return Revision(_number(page), _saved(page), stated_title(page))
+    number, title = _stated(page, _REVISIONS), _stated(page, _TITLES)
+    return Revision(int(number) if number else None, _saved(page), unquote(html.unescape(title)) if title else None)
 
 
-def stated_title(page: str) -> str | None:
-    """Return the page's title on its site, as it is written there, or None if it states none."""
-    found = next((found for words, pattern in _TITLES if (found := _search(page, words, pattern))), None)
-    return unquote(html.unescape(found[1])) if found else None
-
-
-def _search(page: str, words: str, pattern: re.Pattern[str]) -> re.Match[str] | None:
-    """Return the first match of a pattern around its words; to look for them takes a hundredth of the time."""
-    place = page.find(words)
-    for _ in range(MAX_PLACES):
-        if place < 0:
-            return None
-        if found := pattern.search(page, max(0, place - MAX_TAG_CHARACTERS), place + MAX_TAG_CHARACTERS):
-            return found
-        place = page.find(words, place + 1)
-    return None
-
-
-def refuse_other_page(page: str, title: str | None) -> None:
-    """Raise Refused, with the title, when the page states that it is not our list."""
-    if title is not None:
-        if _folded(title) not in _OUR_TITLES:
-            raise Refused(f'the page is "{title}", not nominal GDP: expected "{OUR_TITLE}"')
-        return
-    tab = _TAB_TITLE.search(page)
-    if tab and _is_another(tab[1]):
-        raise Refused(f'the page is "{html.unescape(tab[1]).strip()}", not nominal GDP: expected "{OUR_TITLE}"')
-
-
-def _is_another(tab: str) -> bool:
-    """Return whether the title in the browser's tab is another page's: to the letter if it is Wikipedia's own."""
-    if _WIKIPEDIAS.search(html.unescape(tab)):
-        return _folded(tab) not in _OUR_TITLES
-    return bool(_OTHER_LIST.search(_folded(tab)))
-
-
-def _folded(title: str) -> str:
-    return _SITE_NAME.sub("", " ".join(html.unescape(title).replace("_", " ").split())).casefold()
-
-
-def _number(page: str) -> int | None:
-    found = next((found for words, pattern in _REVISIONS if (found := _search(page, words, pattern))), None)
-    return int(found[1]) if found else None
-
-
-def _last_footer(page: str) -> tuple[str, ...] | None:
-    """Return the date in the page's footer; a sentence of the article may look like it, but is not the last."""
-    place = len(page)
-    while (place := max(page.rfind(words, 0, place) for words in ("ast edited on ", "ast modified on "))) > 0:
-        if found := _SAVED.match(page, place - 1):
-            return found.groups("")
+def _stated(page: str, places: tuple[tuple[str, re.Pattern[str]], ...]) -> str | None:
+    """Return what the first pattern finds around its words; to look for these takes a hundredth of the time."""
+    for words, pattern in places:
+        place = page.find(words)
+        for _ in range(MAX_PLACES):
+            if place < 0:
+                break
+            if found := pattern.search(page, max(0, place - MAX_TAG_CHARACTERS), place + MAX_TAG_CHARACTERS):
+                return found[1]
+            place = page.find(words, place + 1)
     return None
 
 
 def _saved(page: str) -> datetime | None:
+    """Return the moment in the footer, which is the last such sentence of the page, else the one in its data."""
+    place = len(page)
     try:
-        if footer := _last_footer(page):
-            day, month, year, hour, minute = footer
-            return datetime(int(year), MONTHS.index(month) + 1, int(day), int(hour), int(minute), tzinfo=timezone.utc)
+        while (place := max(page.rfind(words, 0, place) for words in ("ast edited on ", "ast modified on "))) > 0:
+            if footer := _SAVED.match(page, place - 1):
+                day, month, *numbers = footer.groups()
+                year, hour, minute = map(int, numbers)
+                return datetime(year, MONTHS.index(month) + 1, int(day), hour, minute, tzinfo=timezone.utc)
         for pattern in _MODIFIED:
             if found := pattern.search(page):
                 return datetime.fromisoformat(found[1]).replace(tzinfo=timezone.utc)
     except ValueError:  # the 31st of June
         pass
     return None
+
+
+def refuse_other_page(page: str, title: str | None) -> None:
+    """Raise Refused, with the title, when the page states that it is not our list."""
+    is_ours = title is None or _folded(title) in _OUR_TITLES
+    if title is None and (tab := _TAB_TITLE.search(page)):
+        in_tab = html.unescape(tab[1])
+        title, words = in_tab.strip(), _folded(tab[1])
+        is_wikipedias_own = _WIKIPEDIAS.search(in_tab)  # then it names the page to the letter
+        is_ours = words in _OUR_TITLES if is_wikipedias_own else not _OTHER_LIST.search(words)
+    if not is_ours:
+        raise Refused(f'the page is "{title}", not nominal GDP: expected "{OUR_TITLE}"')
+
+
+def _folded(title: str) -> str:
+    return _SITE_NAME.sub("", " ".join(html.unescape(title).replace("_", " ").split())).casefold()

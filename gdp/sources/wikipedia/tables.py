@@ -8,15 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from functools import lru_cache
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from gdp.sources import Refused
 
-# What HTML itself allows (https://html.spec.whatwg.org/multipage/tables.html#attr-tdth-colspan).
-MAX_COLSPAN = 1000
+MAX_COLSPAN = 1000  # as in HTML itself: https://html.spec.whatwg.org/multipage/tables.html#attr-tdth-colspan
 # The page of 2025 has 4,600 tags, 900 of them in cells; these bounds keep the worst page under 10 s and 500 MB.
 MAX_TAGS = 200_000
 MAX_GRID_CELLS = 200_000
@@ -28,13 +26,13 @@ MAX_DEPTH = 200  # elements in each other, within a cell; the deepest page had n
 
 @dataclass(eq=False, slots=True)
 class Cell:
-    """A cell of a table: its own visible text, and the tables in it."""
+    """A cell of a table: its own visible text, and the elements of the tables in it."""
 
     text: str
     is_heading: bool
     rowspan: int
     colspan: int
-    tables: Sequence[Table] = ()
+    tables: Sequence[LexborNode] = ()
 
 
 @dataclass(eq=False)
@@ -59,17 +57,17 @@ def visible_tables(page: str) -> list[Table]:
         raise Refused(f"it has more than {MAX_TAGS} tags")
     if page.count("<") - 2 * page.count("</") > MAX_UNCLOSED:
         raise Refused(f"its elements are nested too deep: more than {MAX_UNCLOSED} never end")
-    tree = LexborHTMLParser(page.encode("utf-8", "replace"))
-    section, found = "", []
-    for element in tree.css("table, h1, h2, h3, h4, h5, h6"):
+    section = ""
+    found: list[Table] = []
+    for element in LexborHTMLParser(page.encode("utf-8", "replace")).css("table, h1, h2, h3, h4, h5, h6"):
         if not _is_shown_outside_tables(element):
             continue
-        if element.tag != "table":
+        if element.tag == "table":
+            for table in _Reader(element).tables(element, []):
+                table.section = section
+                found.append(table)
+        else:
             section = _Reader(element).text_of(element)
-            continue
-        for table in _with_inner(_Reader(element).table(element, [], 1)):
-            table.section = section
-            found.append(table)
     return found
 
 
@@ -87,19 +85,12 @@ def _is_shown_outside_tables(element: LexborNode) -> bool:
     """Return whether an element and all around it are visible, and no table is around it."""
     parent, depth = element.parent, 0
     while parent is not None:
-        if parent.tag == "table" or _look_of(parent.tag, parent.attributes) is _Look.HIDDEN:
+        if parent.tag == "table" or _look_of(parent.tag, parent.attributes) == HIDDEN:
             return False
         parent, depth = parent.parent, depth + 1
         if depth > MAX_DEPTH:
             raise Refused(f"its elements are nested more than {MAX_DEPTH} deep")
-    return _look_of(element.tag, element.attributes) is not _Look.HIDDEN
-
-
-def _with_inner(table: Table) -> Iterator[Table]:
-    yield table
-    for cell in dict.fromkeys(cell for row in table.rows for cell in row if cell):
-        for inner in cell.tables:
-            yield from _with_inner(inner)
+    return _look_of(element.tag, element.attributes) != HIDDEN
 
 
 class _Reader:
@@ -118,46 +109,46 @@ class _Reader:
             if tag in _CELLS:
                 around = element.mem_id
                 if "rowspan" in attributes or "colspan" in attributes:
-                    columns = min(_span(attributes, "colspan"), MAX_COLSPAN)
+                    columns = min(_span(attributes, "colspan") or 1, MAX_COLSPAN)
                     self.spans[around] = _span(attributes, "rowspan"), columns
-            look = _look_of(tag, attributes) if attributes else _LOOKS.get(tag, _Look.PLAIN)
-            if look is _Look.HIDDEN:
+            look = _look_of(tag, attributes)
+            if look == HIDDEN:
                 hidden.append(element)
-            elif look is not _Look.PLAIN:
+            elif look != PLAIN:
                 self.to_walk.add(around)
         for element in reversed(hidden):  # an inner one before the one around it
             if element.mem_id != root.mem_id:
                 element.decompose()
 
-    def table(self, element: LexborNode, titles: list[str], depth: int) -> Table:
-        """Return a table; `titles` are the texts over it in the tables around it. Raises Refused if it is too deep."""
+    def tables(self, element: LexborNode, titles: list[str], depth: int = 1) -> Iterator[Table]:
+        """Yield a table, then those in it; `titles` are the texts over it in the tables around it.
+
+        Raises Refused if they are nested too deep, or too many.
+        """
         if depth > MAX_NESTED:
             raise Refused(f"its tables are nested {MAX_NESTED} deep and more")
         caption = ""
         rows: list[list[Cell]] = []
-        inner: dict[Cell, list[LexborNode]] = {}
         for part in element.iter():
-            if part.tag in _ROW_GROUPS:
-                rows += [[self.cell(cell, inner) for cell in row.iter()] for row in part.iter() if row.tag == "tr"]
+            if part.tag in ("tbody", "thead", "tfoot"):
+                rows += [[self.cell(cell) for cell in row.iter()] for row in part.iter() if row.tag == "tr"]
             elif part.tag == "caption" and not caption:
                 caption = self.text_of(part)
         table = Table(lay_out(rows), caption, titles)
-        if len(inner) > MAX_CELLS_WITH_TABLES:
+        yield table
+        layout = [(number, cell) for number, row in enumerate(rows) for cell in row if cell.tables]
+        if len(layout) > MAX_CELLS_WITH_TABLES:
             raise Refused(f"more than {MAX_CELLS_WITH_TABLES} cells of a table have tables in them")
-        numbers = {cell: number for number, row in enumerate(rows) for cell in row} if inner else {}
-        for cell, elements in inner.items():
-            over = [*titles, caption, *_texts_over(table, numbers[cell], cell), cell.text]
-            cell.tables = [self.table(one, [title for title in over if title], depth + 1) for one in elements]
-        return table
+        for number, cell in layout:
+            over = [*titles, caption, *_texts_over(table, number, cell), cell.text]
+            for inner in cell.tables:
+                yield from self.tables(inner, [title for title in over if title], depth + 1)
 
-    def cell(self, element: LexborNode, inner: dict[Cell, list[LexborNode]]) -> Cell:
-        """Return a cell, and put the elements of the tables in it into `inner`."""
+    def cell(self, element: LexborNode) -> Cell:
+        """Return a cell, with its spans and the elements of the tables in it."""
         tables: list[LexborNode] = []
-        rows, columns = self.spans.get(element.mem_id, _NO_SPANS)
-        cell = Cell(self.text_of(element, tables), element.tag == "th", rows, columns)
-        if tables:
-            inner[cell] = tables
-        return cell
+        text = self.text_of(element, tables)
+        return Cell(text, element.tag == "th", *self.spans.get(element.mem_id, (1, 1)), tables)
 
     def text_of(self, element: LexborNode, inner: list[LexborNode] | None = None) -> str:
         """Return an element's visible text, white space folded as in a browser; add its tables to `inner`.
@@ -167,7 +158,7 @@ class _Reader:
         first = element.first_child
         if first is None:
             return ""
-        if first.next is None and first.tag == "-text":
+        if first.tag == "-text" and first.next is None:
             return _folded(first.text_content or "")
         if element.mem_id not in self.to_walk:
             text = element.text()
@@ -178,24 +169,17 @@ class _Reader:
         return _folded("".join(pieces))
 
 
-_NO_SPANS = (1, 1)
-_ROW_GROUPS = ("tbody", "thead", "tfoot")
-
-
 def _texts_over(table: Table, row_number: int, cell: Cell) -> list[str]:
     """Return the texts over a cell of a layout table, the topmost first (rows differ in width)."""
     columns = [number for number, other in enumerate(table.rows[row_number]) if other is cell]
-    over = (row[column] for row in table.rows[:row_number] for column in columns if column < len(row))
-    return [other.text for other in dict.fromkeys(over) if other and other.text and not other.tables]
+    over = dict.fromkeys(row[column] for row in table.rows[:row_number] for column in columns if column < len(row))
+    return [other.text for other in over if other and other.text and not other.tables]
 
 
 def _span(attributes: dict[str, str | None], name: str) -> int:
     """Return a span as HTML reads it: the leading digits, 1 if there are none; for rows, 0 means "to the end"."""
-    if (value := attributes.get(name)) is None:
-        return 1
-    digits = re.match(r"\s*(\d{1,9})", value)
-    number = int(digits[1]) if digits else 1
-    return number if number or name == "rowspan" else 1
+    digits = re.match(r"\s*(\d{1,9})", attributes.get(name) or "")
+    return int(digits[1]) if digits else 1
 
 
 def lay_out(rows: list[list[Cell]]) -> list[list[Cell | None]]:
@@ -226,7 +210,17 @@ def lay_out(rows: list[list[Cell]]) -> list[list[Cell | None]]:
 
 # --- how an element looks ---------------------------------------------------------------------------------------------
 
-_NEVER_SEEN = ("style", "script", "noscript", "template", "head", "s", "strike", "del", "datalist", "object")
+# Plain elements change nothing in a number: 4<span style="margin-left:.25em">125</span>. Hidden ones are never seen, or
+# seen as deleted. Lines begin a new line before and after, so that words that meet there are two: "World<br>Bank".
+# Marks are raised, small, or a link to a note.
+PLAIN, HIDDEN, LINE, MARK, TABLE = "plain", "hidden", "line", "mark", "table"
+_TAGS = {
+    HIDDEN: "style script noscript template head s strike del datalist object",
+    LINE: "br p div li ul ol dl dt dd hr blockquote pre center section article figure h1 h2 h3 h4 h5 h6",
+    MARK: "sup sub small",
+    TABLE: "table",
+}
+_LOOKS: dict[str | None, str] = {tag: look for look, tags in _TAGS.items() for tag in tags.split()}
 # The last three are seen, but are buttons: "[edit]", "v t e".
 _HIDDEN_CLASS = re.compile(
     r"(?:^|\s)(?:sr-only|screen-reader-text|visually-hidden|sortkey|navbox\S*|mw-editsection\S*|edit-page|navbar\S*)(?:\s|$)"
@@ -236,11 +230,6 @@ _HIDDEN_STYLE = re.compile(
     r"|clip\s*:\s*rect\(\s*[01]|left\s*:\s*-\d{4}",
     re.IGNORECASE,
 )
-# A new line begins before and after these, so that words that meet there are two: "World<br>Bank".
-_LINES = (
-    "br", "p", "div", "li", "ul", "ol", "dl", "dt", "dd", "hr", "blockquote", "pre", "center", "section", "article",
-    "figure", "h1", "h2", "h3", "h4", "h5", "h6",
-)  # fmt: skip
 _LINE_STYLE = re.compile(r"display\s*:\s*(?:block|table|flex|grid|list-item)|float\s*:", re.IGNORECASE)
 _MARK_STYLE = re.compile(
     r"vertical-align\s*:\s*(?:super|sub|text-top|top|\d)"
@@ -248,70 +237,53 @@ _MARK_STYLE = re.compile(
     re.IGNORECASE,
 )
 _MARK_CLASS = re.compile(r"super|subscript|reference|noteref|footnote|^sup$")
-_RAISED = ("sup", "sub")
 _SMALL_SIZE = re.compile(r"[12]|-\d")
-_CELLS = frozenset(("td", "th", "caption"))
+_CELLS = ("td", "th", "caption")
 
 
-class _Look(Enum):
-    """How an element looks to a reader."""
-
-    PLAIN = auto()  # it changes nothing in a number: 4<span style="margin-left:.25em">125</span>
-    HIDDEN = auto()  # a reader never sees it, or sees it as deleted
-    LINE = auto()  # a line of its own
-    MARK = auto()  # raised, small, or a link to a note
-    TABLE = auto()
-
-
-_LOOKS: dict[str | None, _Look] = {
-    **dict.fromkeys(_NEVER_SEEN, _Look.HIDDEN), **dict.fromkeys(_LINES, _Look.LINE),
-    **dict.fromkeys(("sup", "sub", "small"), _Look.MARK), "table": _Look.TABLE,
-}  # fmt: skip
-
-
-def _look_of(tag: str | None, attributes: dict[str, str | None]) -> _Look:
+def _look_of(tag: str | None, attributes: dict[str, str | None]) -> str:
     """Return how an element looks."""
     if not attributes:
-        return _LOOKS.get(tag, _Look.PLAIN)
+        return _LOOKS.get(tag, PLAIN)
     if "hidden" in attributes:
-        return _Look.HIDDEN
+        return HIDDEN
     if tag == "a" and "#" in (target := attributes.get("href") or "") and (target[0] == "#" or "#cite_note" in target):
-        return _Look.MARK
+        return MARK
     if tag == "font" and _SMALL_SIZE.fullmatch(attributes.get("size") or ""):
-        return _Look.MARK
+        return MARK
     return _styled_look(tag, attributes.get("style"), attributes.get("class"))
 
 
 @lru_cache(4096)  # a page has some fifty different ones
-def _styled_look(tag: str | None, style: str | None, classes: str | None) -> _Look:
+def _styled_look(tag: str | None, style: str | None, classes: str | None) -> str:
     style, classes = style or "", classes or ""
     if _HIDDEN_CLASS.search(classes) or _HIDDEN_STYLE.search(style):
-        return _Look.HIDDEN
+        return HIDDEN
     if tag in _LOOKS or tag in _CELLS:
-        return _LOOKS.get(tag, _Look.PLAIN)
+        return _LOOKS.get(tag, PLAIN)
     if _MARK_STYLE.search(style) or (tag == "span" and _MARK_CLASS.search(classes)):
-        return _Look.MARK
-    return _Look.LINE if _LINE_STYLE.search(style) else _Look.PLAIN
+        return MARK
+    return LINE if _LINE_STYLE.search(style) else PLAIN
 
 
 # --- the text of a cell -----------------------------------------------------------------------------------------------
 
-# Elements that may be within a number; the edge of any other one, such as a link's, ends it.
-_WITHIN_NUMBERS = frozenset(
-    ("span", "b", "strong", "bdi", "bdo", "data", "font", "ins", "u", "tt", "code", "nobr", "wbr", "time")
-)
 _TWO_DIGITS = re.compile(r"\d\D*\d")
-LINE, EDGE = "\u2028", "\u2029"  # a new line; the edge of another element, which matters within a number only
-_ANY_BREAK = re.compile(f"[{LINE}{EDGE}]+")
-_WITHIN_NUMBER = re.compile(rf"(?<=\d)\s*[{LINE}{EDGE}][\s{LINE}{EDGE}]*(?=\d{{3}}(?!\d))")
-_BETWEEN_WORDS = re.compile(rf"(?<=\w)[{LINE}{EDGE}]*{LINE}[{LINE}{EDGE}]*(?=\w)|(?<=\d){EDGE}+(?=\d)")
+NEW_LINE, EDGE = "\u2028", "\u2029"  # a new line; the edge of another element, which matters within a number only
+# Elements that may be within a number; the edge of any other one, such as a link's, ends it.
+_EDGES: dict[str | None, str] = dict.fromkeys(
+    ("span", "b", "strong", "bdi", "bdo", "data", "font", "ins", "u", "tt", "code", "nobr", "wbr", "time"), ""
+)
+_ANY_BREAK = re.compile(f"[{NEW_LINE}{EDGE}]+")
+_WITHIN_NUMBER = re.compile(rf"(?<=\d)\s*[{NEW_LINE}{EDGE}]\s*(?=\d{{3}}(?!\d))")
+_BETWEEN_WORDS = re.compile(rf"(?<=\w)[{NEW_LINE}{EDGE}]*{NEW_LINE}[{NEW_LINE}{EDGE}]*(?=\w)|(?<=\d){EDGE}+(?=\d)")
 _WHITE_SPACE = re.compile(r"[ \t\r\n\f]+")  # what HTML folds; a non-breaking space is text
 # Characters that a reader never sees: controls, soft hyphens, zero widths, direction marks.
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
 )
 _RAISED_DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-MAX_MARK_DIGITS = 2  # of a footnote's number; a longer one is a second figure
+_NOTE_NUMBER = re.compile("[0-9]{1,2}")  # a longer one is a second figure
 
 
 def _folded(text: str) -> str:
@@ -319,7 +291,7 @@ def _folded(text: str) -> str:
     if text.isprintable() and text.isascii() and "  " not in text:  # as most are
         return text
     text = _INVISIBLE.sub("", text)
-    if LINE in text or EDGE in text:
+    if NEW_LINE in text or EDGE in text:
         text = _WITHIN_NUMBER.sub(" / ", text)  # two values: a break is no thousands separator
         text = _ANY_BREAK.sub("", _BETWEEN_WORDS.sub(" ", text))
     return _WHITE_SPACE.sub(" ", text).strip()
@@ -335,14 +307,14 @@ def _collect(element: LexborNode, pieces: list[str], tables: list[LexborNode], d
             pieces.append(child.text_content or "")
             continue
         look = _look_of(tag, child.attributes)
-        if look is _Look.TABLE:
+        if look == TABLE:
             tables.append(child)
-        elif look is _Look.MARK:
+        elif look == MARK:
             inner: list[str] = []
             _collect(child, inner, tables, depth + 1)
-            pieces.append(_mark("".join(inner), tag in _RAISED or bool("".join(pieces).strip())))
+            pieces.append(_mark("".join(inner), tag in ("sup", "sub") or bool("".join(pieces).strip())))
         else:
-            edge = LINE if look is _Look.LINE else "" if tag in _WITHIN_NUMBERS else EDGE
+            edge = NEW_LINE if look == LINE else _EDGES.get(tag, EDGE)
             pieces.append(edge)
             _collect(child, pieces, tables, depth + 1)
             pieces.append(edge)
@@ -353,7 +325,7 @@ def _mark(text: str, is_mark_for_sure: bool) -> str:
 
     A figure that is small as a whole is no mark: one at the start of a cell is for sure only if it is raised.
     """
-    digits = text.strip(f" {LINE}{EDGE}\n")
-    if is_mark_for_sure and digits.isascii() and digits.isdigit() and len(digits) <= MAX_MARK_DIGITS:
+    digits = text.strip(f" {NEW_LINE}{EDGE}\n")
+    if is_mark_for_sure and _NOTE_NUMBER.fullmatch(digits):
         return digits.translate(_RAISED_DIGITS)
-    return f"{LINE}{text}{LINE}"
+    return f"{NEW_LINE}{text}{NEW_LINE}"

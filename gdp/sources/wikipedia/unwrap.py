@@ -9,55 +9,67 @@ from datetime import timezone
 from typing import Any
 
 from gdp.sources import FILE_LIMIT_BYTES, Refused
-from gdp.sources.payloads import json_in
+from gdp.sources.payloads import BYTE_ORDER_MARK, json_in
 
 MAX_PARTS = 500  # of an .mhtml: a saved page has some fifty pictures and styles
 _HEADER = re.compile(rb"[\w-]+:\s")
 _PROBED_BYTES = 8_000
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _SCRIPT = re.compile(rb"(?:\s*//[^\n]*\n)*\s*(?:export\s+)?(?:const|let|var)\s|\s*//|\s*/\*")
 # What people have saved instead of it, by its first bytes.
-_OTHER_KINDS = (
-    (b"b'", "the Python form of bytes, which must be written as they are"),
-    (b"%PDF", "a PDF"), (b"PK\x03\x04", "a zip archive or an office document"), (b"\x89PNG", "a picture"),
-    (b"\xff\xd8\xff", "a picture"), (b"GIF8", "a picture"), (b"RIFF", "a picture"), (b"{\\rtf", "a text document"),
-    (b"\xd0\xcf\x11\xe0", "an office document"), (b"SQLite format 3", "a database"), (b"BZh", "a packed file"),
-    (b"7z\xbc\xaf", "a packed file"), (b"\xfd7zXZ", "a packed file"), (b"(\xb5/\xfd", "a packed file"),
-)  # fmt: skip
+_OTHER_KINDS = {
+    b"b'": "the Python form of bytes, which must be written as they are",
+    b"%PDF": "a PDF", b"PK\x03\x04": "a zip archive or an office document", b"\xd0\xcf\x11\xe0": "an office document",
+    b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"GIF8": "a picture", b"RIFF": "a picture",
+    b"{\\rtf": "a text document", b"SQLite format 3": "a database", b"BZh": "a packed file",
+    b"7z\xbc\xaf": "a packed file", b"\xfd7zXZ": "a packed file", b"(\xb5/\xfd": "a packed file",
+}  # fmt: skip
 _AS_PAGE = """<html><head><title>{title}</title><script>{{"wgPageName":{name},"wgRevisionId":{revision}}}</script>
 {saved}</head><body>{body}</body></html>"""
 
 
 def kind_of(content: bytes) -> str:
     """Return what a content is that is no page, by its first bytes, with the article: "a PDF"."""
-    start = content.removeprefix(b"\xef\xbb\xbf").lstrip()[:_PROBED_BYTES]
-    kind = next((name for magic, name in _OTHER_KINDS if start.startswith(magic)), None)
+    start = _start_of(content)
     if _SCRIPT.match(start):
         return "a script (JavaScript or TypeScript)"
-    return kind or f"text that begins {start.decode('utf-8', 'replace')[:60]!r}"
+    return _other_kind(start) or f"text that begins {start.decode('utf-8', 'replace')[:60]!r}"
+
+
+def _start_of(content: bytes) -> bytes:
+    return content.removeprefix(BYTE_ORDER_MARK).lstrip()[:_PROBED_BYTES]
+
+
+def _other_kind(start: bytes) -> str | None:
+    return next((name for magic, name in _OTHER_KINDS.items() if start.startswith(magic)), None)
+
+
+def _is_mhtml(start: bytes) -> bool:
+    return bool(_HEADER.match(start)) and b"multipart/related" in start.lower()
 
 
 def is_page(content: bytes) -> bool:
     """Return whether a content is a web page in any form: HTML, MediaWiki's JSON or wikitext, a browser's .mhtml."""
-    start = content.removeprefix(b"\xef\xbb\xbf").lstrip()[:_PROBED_BYTES]
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+    start = _start_of(content)
+    if start.startswith(_UTF16_MARKS):
         start = start.decode("utf-16", "ignore").lstrip().encode()
     if start.startswith(b"{|"):
         return True
-    if start[:1] in (b"{", b"["):
-        return is_page_in_json(json_in(content))
+    if start.startswith((b"{", b"[")):
+        return _is_page_in_json(json_in(content))
     if start.startswith((b"<?xml", b"<wb:")) and (b"sdmx" in start or b"www.worldbank.org" in start[:1000]):
         return False
-    return start.startswith(b"<") or bool(_HEADER.match(start) and b"multipart/related" in start.lower())
+    return start.startswith(b"<") or _is_mhtml(start)
 
 
 def page_in(content: bytes) -> str:
     """Return the page's HTML; raises Refused, with what it is, for anything without a page."""
-    start = content.removeprefix(b"\xef\xbb\xbf").lstrip()[:_PROBED_BYTES]
-    if any(start.startswith(magic) for magic, _ in _OTHER_KINDS):
-        raise Refused(f"it is {kind_of(content)}, not a web page")
-    if start[:1] in (b"{", b"["):
+    start = _start_of(content)
+    if kind := _other_kind(start):
+        raise Refused(f"it is {kind}, not a web page")
+    if start.startswith((b"{", b"[")):
         return _page_in_json(content)
-    if _HEADER.match(start) and b"multipart/related" in start.lower():
+    if _is_mhtml(start):
         return _page_in_mhtml(content)
     page = decode(content)
     if "<" not in page and page.strip():
@@ -67,9 +79,8 @@ def page_in(content: bytes) -> str:
 
 def decode(content: bytes) -> str:
     """Return a page as text: UTF-8, as MediaWiki sends it, or UTF-16 if it begins with its mark; raises Refused."""
-    utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
-        page = content.decode("utf-16" if utf16 else "utf-8-sig")
+        page = content.decode("utf-16" if content.startswith(_UTF16_MARKS) else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise Refused(f"the page is not text in UTF-8: byte {error.start} is {content[error.start]:#04x}") from None
     if "\0" in page:
@@ -77,7 +88,7 @@ def decode(content: bytes) -> str:
     return page
 
 
-def is_page_in_json(answer: Any) -> bool:
+def _is_page_in_json(answer: Any) -> bool:
     """Return whether JSON is MediaWiki's: a parsed page, a page of its REST interface, or an error of it."""
     return isinstance(answer, dict) and ("parse" in answer or "html" in answer or _error_of(answer) is not None)
 
@@ -96,7 +107,7 @@ def _page_in_json(content: bytes) -> str:
         if content.lstrip().startswith(b"{|"):
             raise Refused("it is wikitext, the article's source, not a web page") from None
         raise Refused(f"it begins like JSON and is none: {error}") from None
-    if not is_page_in_json(answer):
+    if not _is_page_in_json(answer):
         raise Refused(f"it is JSON without a page in it: {json.dumps(answer)[:60]}")
     if problem := _error_of(answer):
         raise Refused(f"it is an error of MediaWiki, {problem[:100]}")
@@ -114,16 +125,12 @@ def _as_page(title: str, revision: object, saved: object, body: str) -> str:
     """Return a page that states about itself what MediaWiki's answer stated beside it."""
     if "</html>" in body.lower():
         return body
+    name = json.dumps(html.escape(title.replace(" ", "_")), ensure_ascii=False)  # no quote or tag ends the script
     return _AS_PAGE.format(
-        title=html.escape(title), name=_in_script(title) if title else "null",
-        revision=revision if isinstance(revision, int) else "null", body=body,
+        title=html.escape(title), name=name if title else "null", body=body,
+        revision=revision if isinstance(revision, int) else "null",
         saved=f'<meta property="dc:modified" content="{html.escape(str(saved))}">' if saved else "",
     )  # fmt: skip
-
-
-def _in_script(title: str) -> str:
-    """Return a title as a script's text: no quote or tag in it ends the script, and its letters stay letters."""
-    return json.dumps(html.escape(title.replace(" ", "_")), ensure_ascii=False)
 
 
 def _page_in_mhtml(content: bytes) -> str:
