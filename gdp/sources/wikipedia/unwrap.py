@@ -6,15 +6,16 @@ import html
 import json
 import re
 from datetime import timezone
+from itertools import islice
 from typing import Any
 
 from gdp.sources import FILE_LIMIT_BYTES, Refused
 from gdp.sources.payloads import BYTE_ORDER_MARK, json_in
 
 MAX_PARTS = 500  # of an .mhtml: a saved page has some fifty pictures and styles
-_HEADER = re.compile(rb"[\w-]+:\s")
 _PROBED_BYTES = 8_000
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_MHTML = re.compile(rb"[\w-]+:\s.*multipart/related", re.IGNORECASE | re.DOTALL)
 _SCRIPT = re.compile(rb"(?:\s*//[^\n]*\n)*\s*(?:export\s+)?(?:const|let|var)\s|\s*//|\s*/\*")
 # What people have saved instead of it, by its first bytes.
 _OTHER_KINDS = {
@@ -28,6 +29,14 @@ _AS_PAGE = """<html><head><title>{title}</title><script>{{"wgPageName":{name},"w
 {saved}</head><body>{body}</body></html>"""
 
 
+def _start_of(content: bytes) -> bytes:
+    return content.removeprefix(BYTE_ORDER_MARK).lstrip()[:_PROBED_BYTES]
+
+
+def _other_kind(start: bytes) -> str | None:
+    return next((kind for magic, kind in _OTHER_KINDS.items() if start.startswith(magic)), None)
+
+
 def kind_of(content: bytes) -> str:
     """Return what a content is that is no page, by its first bytes, with the article: "a PDF"."""
     start = _start_of(content)
@@ -36,30 +45,16 @@ def kind_of(content: bytes) -> str:
     return _other_kind(start) or f"text that begins {start.decode('utf-8', 'replace')[:60]!r}"
 
 
-def _start_of(content: bytes) -> bytes:
-    return content.removeprefix(BYTE_ORDER_MARK).lstrip()[:_PROBED_BYTES]
-
-
-def _other_kind(start: bytes) -> str | None:
-    return next((name for magic, name in _OTHER_KINDS.items() if start.startswith(magic)), None)
-
-
-def _is_mhtml(start: bytes) -> bool:
-    return bool(_HEADER.match(start)) and b"multipart/related" in start.lower()
-
-
 def is_page(content: bytes) -> bool:
     """Return whether a content is a web page in any form: HTML, MediaWiki's JSON or wikitext, a browser's .mhtml."""
     start = _start_of(content)
     if start.startswith(_UTF16_MARKS):
         start = start.decode("utf-16", "ignore").lstrip().encode()
-    if start.startswith(b"{|"):
-        return True
     if start.startswith((b"{", b"[")):
-        return _is_page_in_json(json_in(content))
+        return start.startswith(b"{|") or _is_mediawikis(json_in(content))
     if start.startswith((b"<?xml", b"<wb:")) and (b"sdmx" in start or b"www.worldbank.org" in start[:1000]):
         return False
-    return start.startswith(b"<") or _is_mhtml(start)
+    return start.startswith(b"<") or bool(_MHTML.match(start))
 
 
 def page_in(content: bytes) -> str:
@@ -69,7 +64,7 @@ def page_in(content: bytes) -> str:
         raise Refused(f"it is {kind}, not a web page")
     if start.startswith((b"{", b"[")):
         return _page_in_json(content)
-    if _is_mhtml(start):
+    if _MHTML.match(start):
         return _page_in_mhtml(content)
     page = decode(content)
     if "<" not in page and page.strip():
@@ -88,12 +83,12 @@ def decode(content: bytes) -> str:
     return page
 
 
-def _is_page_in_json(answer: Any) -> bool:
+def _is_mediawikis(answer: Any) -> bool:
     """Return whether JSON is MediaWiki's: a parsed page, a page of its REST interface, or an error of it."""
-    return isinstance(answer, dict) and ("parse" in answer or "html" in answer or _error_of(answer) is not None)
+    return isinstance(answer, dict) and ("parse" in answer or "html" in answer or _error_in(answer) is not None)
 
 
-def _error_of(answer: dict[str, Any]) -> str | None:
+def _error_in(answer: dict[str, Any]) -> str | None:
     error = answer.get("error")
     if isinstance(error, dict) and "code" in error:
         return f"{error['code']}: {error.get('info')}"
@@ -101,35 +96,32 @@ def _error_of(answer: dict[str, Any]) -> str | None:
 
 
 def _page_in_json(content: bytes) -> str:
+    """Return a page that states about itself what MediaWiki's answer states beside it."""
     try:
         answer = json.loads(decode(content))
     except (ValueError, RecursionError) as error:
         if content.lstrip().startswith(b"{|"):
             raise Refused("it is wikitext, the article's source, not a web page") from None
         raise Refused(f"it begins like JSON and is none: {error}") from None
-    if not _is_page_in_json(answer):
+    if not _is_mediawikis(answer):
         raise Refused(f"it is JSON without a page in it: {json.dumps(answer)[:60]}")
-    if problem := _error_of(answer):
+    if problem := _error_in(answer):
         raise Refused(f"it is an error of MediaWiki, {problem[:100]}")
     parsed = answer["parse"] if isinstance(answer.get("parse"), dict) else answer
     text = parsed.get("text", parsed.get("html"))
     body = text.get("*") if isinstance(text, dict) else text
     if not isinstance(body, str):
         raise Refused("it is MediaWiki's answer without the page's text: ask for it with prop=text")
-    latest = parsed.get("latest") if isinstance(parsed.get("latest"), dict) else {}
-    revision, saved = parsed.get("revid") or latest.get("id"), latest.get("timestamp")
-    return _as_page(str(parsed.get("title") or ""), revision, saved, body)
-
-
-def _as_page(title: str, revision: object, saved: object, body: str) -> str:
-    """Return a page that states about itself what MediaWiki's answer stated beside it."""
     if "</html>" in body.lower():
         return body
+    latest = parsed.get("latest") if isinstance(parsed.get("latest"), dict) else {}
+    title, revision = str(parsed.get("title") or ""), parsed.get("revid") or latest.get("id")
+    saved = html.escape(str(latest.get("timestamp") or ""))
     name = json.dumps(html.escape(title.replace(" ", "_")), ensure_ascii=False)  # no quote or tag ends the script
     return _AS_PAGE.format(
-        title=html.escape(title), name=name if title else "null", body=body,
-        revision=revision if isinstance(revision, int) else "null",
-        saved=f'<meta property="dc:modified" content="{html.escape(str(saved))}">' if saved else "",
+        title=html.escape(title), name=name if title else "null",
+        revision=revision if isinstance(revision, int) else "null", body=body,
+        saved=f'<meta property="dc:modified" content="{saved}">' if saved else "",
     )  # fmt: skip
 
 
@@ -142,10 +134,9 @@ def _page_in_mhtml(content: bytes) -> str:
     import email.utils
 
     try:
-        message = email.message_from_bytes(content)
+        parts = list(islice(email.message_from_bytes(content).walk(), MAX_PARTS))
     except RecursionError:
         raise Refused("it is an .mhtml of parts within parts without end") from None
-    parts = [part for number, part in enumerate(message.walk()) if number < MAX_PARTS]
     page = next((part for part in parts if part.get_content_type() in ("text/html", "application/xhtml+xml")), None)
     text = page.get_payload(decode=True) if page else None
     if page is None or not isinstance(text, bytes):
@@ -157,7 +148,7 @@ def _page_in_mhtml(content: bytes) -> str:
     except (UnicodeDecodeError, LookupError) as error:
         raise Refused(f"its page is not text: {error}") from None
     try:
-        saved = email.utils.parsedate_to_datetime(str(message["Date"])).astimezone(timezone.utc)
-        return f'{decoded}<meta property="dc:modified" content="{saved:%Y-%m-%dT%H:%M:%S}">'
+        saved = email.utils.parsedate_to_datetime(str(parts[0]["Date"])).astimezone(timezone.utc)
     except (ValueError, TypeError, OverflowError):
         return decoded
+    return f'{decoded}<meta property="dc:modified" content="{saved:%Y-%m-%dT%H:%M:%S}">'
