@@ -35,7 +35,7 @@ from gdp.store.database import Connection, asked, loading, sound
 from gdp.store.headlines import put_latest_view, replace_countries
 from gdp.store.history import History
 from gdp.store.ingest import World, ingest
-from gdp.store.outcome import LoadOutcome, check_stored, record_loads
+from gdp.store.outcome import LoadOutcome, check_stored, known_file, record_loads
 from gdp.store.reader import CleanFile, OutOfOrder
 from gdp.store.schema import create_tables
 from gdp.store.seed import load_bundled_history, restore
@@ -169,8 +169,9 @@ def load(source: Where, database: Place, force: bool = False, with_history: bool
     with loading(database, clean.size_bytes) as connection:
         put_latest_view(connection, create_tables(connection))
         with sound(database):
-            before = ranking_now(History(connection))
-        outcome, before = ingest_file(connection, clean, force, with_history, before)
+            history = History(connection)
+            before = ranking_now(history)
+        outcome, before = ingest_file(history, clean, force, with_history, before)
         run_log.record_input(source, clean.count, clean.sha256)
         run_log.info(f"{clean.count:,} clean records read from {source}")
         _, left_out = transform_results(source, clean.sha256)
@@ -179,17 +180,16 @@ def load(source: Where, database: Place, force: bool = False, with_history: bool
         if outcome.refused and not (outcome.loaded or outcome.outdated or outcome.unchanged):
             refuse_all(checks, outcome.findings)
         record_loads(outcome, relative_to_home(source), clean.sha256, left_out)
-        history = History(connection)  # with the vintages that were just recorded
-        newest = history.newest_imf()
+        newest = outcome.history.newest_imf()
         if newest:
             replace_countries(connection, newest)
         check_stored(connection, outcome, newest)
-        changes = changed(history, before, ranking(history, newest))
+        changes = changed(outcome.history, before, ranking(outcome.history, newest))
     run_log.facts |= {"as_of": newest.as_of if newest else None, "changed": len(changes.rows)}
     run_log.settle()
     run_log.record_output(database.path or str(database), sum(number for number, _ in outcome.loaded.values()))
     run_log.attempt(lambda: write_whole(checks_file(), checks))
-    warn_of_unsourced(history, newest, outcome)
+    warn_of_unsourced(newest, outcome)
     warn_of_refused(outcome)
     report_loaded(outcome, database, changes)
     return LoadResult(changes, [vintage for vintage in outcome.refused if vintage in outcome.newest.values()])
@@ -201,12 +201,17 @@ def ranking_now(history: History) -> Ranking:
 
 
 def ingest_file(
-    connection: Connection, clean: CleanFile, force: bool, with_history: bool, before: Ranking
+    history: History, clean: CleanFile, force: bool, with_history: bool, before: Ranking
 ) -> tuple[LoadOutcome, Ranking]:
     """Store the vintages of a file, after the bundled history where that is wanted; return what became of them.
 
-    Also returns the ranking that this file is compared with.
+    Also returns the ranking that this file is compared with. A file of lines that was loaded whole costs one look.
     """
+    if history.vintages.all() and not force:
+        clean.identify()
+        if known := known_file(history, clean.sha256, clean.count):
+            return known, before
+    connection = history.connection
     connection.execute("SAVEPOINT before_reading")
     for read in (clean.vintages, clean.sorted_vintages):
         vintages = read()
@@ -216,9 +221,10 @@ def ingest_file(
                 days = f"{min(bundled.loaded).as_of[:10]} to {max(bundled.loaded).as_of[:10]}"
                 found = f"loaded {len(bundled.loaded)} bundled vintages of the page, {days} (--no-history skips them)"
                 run_log.info(f"new database: {found}")
-                before = ranking_now(History(connection))
+                history = History(connection)
+                before = ranking_now(history)
             world, _ = transform_results(clean.source, clean.sha256)
-            return ingest(connection, chain([first], vintages), force, world), before
+            return ingest(history, chain([first], vintages), force, world), before
         except OutOfOrder:
             connection.execute("ROLLBACK TO before_reading")
     raise AssertionError("a sorted file is in order")
@@ -252,9 +258,9 @@ def transform_results(source: Where, sha256: str) -> tuple[World, dict[str, int]
         return {}, None
 
 
-def warn_of_unsourced(history: History, newest: Vintage | None, outcome: LoadOutcome) -> None:
+def warn_of_unsourced(newest: Vintage | None, outcome: LoadOutcome) -> None:
     """Warn where the newest vintage that was loaded has no IMF column with a source, and so no headlines."""
-    with_imf = history.vintages.of("IMF")
+    with_imf = outcome.history.vintages.of("IMF")
     if with_imf and with_imf[-1] != newest and with_imf[-1] in outcome.loaded:
         unchanged = f"is unchanged, as of {newest.as_of[:10]}" if newest else "is unchanged"
         run_log.warn(

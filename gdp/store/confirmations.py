@@ -11,7 +11,6 @@ from gdp.store.headlines import replace_countries
 from gdp.store.history import COLUMNS, History
 from gdp.store.ingest import check_again
 from gdp.store.outcome import update_checked
-from gdp.store.vintages import Vintage
 from utils import Exit, StageError
 
 FLAGGED = f"""
@@ -42,11 +41,10 @@ def confirm(connection: Connection, figure: FigureName, reason: str | None) -> l
         key = (row.Publisher, row.Institution, figure.iso3, row.Year, row.As_of)
         connection.execute(REMOVE, key)
         connection.add("Confirmations", tuple(CONFIRMATION_FIELDS), [(*key, now, reason)])
-    vintages = History(connection).vintages
-    found = [vintages.at(row.Publisher, row.As_of) for row in rows]
-    update_checked(check_again(connection, {one for one in found if isinstance(one, Vintage)}))
-    newest = History(connection).newest_imf()
-    if newest:
+    history = History(connection)
+    found = {history.vintages.at(row.Publisher, row.As_of) for row in rows}
+    update_checked(check_again(history, [one for one in found if one]))
+    if newest := history.newest_imf():
         replace_countries(connection, newest)
     return rows
 

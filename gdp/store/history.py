@@ -14,6 +14,7 @@ from gdp.model import (
     CURRENT,
     ESTIMATE_FIELDS,
     IMF,
+    INSTITUTIONS,
     LOAD_FIELDS,
     Estimate,
     is_flagged_by_check,
@@ -34,12 +35,12 @@ from gdp.validate.observations import (
 )
 
 COLUMNS = ", ".join(ESTIMATE_FIELDS)
-BEGUN = f"""SELECT {COLUMNS} FROM GDP_Estimates
-    WHERE Publisher = ? AND Institution = ? AND As_of > ? AND As_of <= ?"""
-AT = f"SELECT {COLUMNS} FROM GDP_Estimates WHERE Publisher = ? AND Institution = ? AND As_of <= ? AND Until > ?"
-PAST = f"SELECT {COLUMNS} FROM GDP_Estimates WHERE Publisher = ? AND Institution = ? AND As_of <= ? ORDER BY As_of"
-PAST_OF = f"""SELECT {COLUMNS} FROM GDP_Estimates
-    WHERE Publisher = ? AND Institution = ? AND As_of <= ? AND Country IN ({{marks}}) ORDER BY As_of"""
+OF_PUBLISHER = f"SELECT {COLUMNS} FROM GDP_Estimates WHERE Publisher = :publisher"
+AT = f"{OF_PUBLISHER} AND Institution IN ({{institutions}}) AND As_of <= :as_of AND Until > :as_of"
+BEGUN = f"{OF_PUBLISHER} AND As_of > :as_of AND As_of <= :until"
+PAST = f"{OF_PUBLISHER} AND Institution = :institution AND As_of <= :as_of ORDER BY As_of"
+PAST_OF = PAST.replace("ORDER BY", "AND Country IN ({countries}) ORDER BY")
+ALL = ", ".join(f"'{name}'" for name in INSTITUTIONS)
 RANKED = f"""
     WITH Headlines AS ({HEADLINES})
     SELECT {HEADLINE_COLUMNS}, Status, rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank
@@ -62,34 +63,37 @@ class History:
     """The vintages of a database and their figures, read within the caller's transaction."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
         self.vintages = Vintages(connection)
-
-    def is_empty(self) -> bool:
-        """Return whether nothing was ever loaded."""
-        return self._connection.execute("SELECT 1 FROM Loads LIMIT 1").fetchone() is None
 
     def totals(self) -> EstimateTotals:
         """Return what GDP_Estimates adds up to."""
-        rows, cents = self._connection.execute(TOTALS).fetchone()
+        rows, cents = self.connection.execute(TOTALS).fetchone()
         return EstimateTotals(int(rows), int(cents))
 
     def newest_imf(self, before: str = CURRENT, publisher: str | None = None) -> Vintage | None:
         """Return the newest vintage with headlines of the IMF before a moment, one publisher's or any."""
-        known = [one for one in newest_vintages(self._connection, "IMF", before) if publisher in (None, one[0])]
+        known = [one for one in newest_vintages(self.connection, "IMF", before) if publisher in (None, one[0])]
         return self.vintages.at(*known[-1]) if known else None
 
     def state(self, publisher: str, institution: str, as_of: str) -> State:
         """Return the rows that were current at an As_of, by country and year."""
-        return {(row.Country, row.Year): row for row in self._rows(AT, (publisher, institution, as_of, as_of))}
+        question = AT.format(institutions=":institution")
+        rows = self._rows(question, publisher=publisher, institution=institution, as_of=as_of)
+        return {(row.Country, row.Year): row for row in rows}
 
-    def begun(self, publisher: str, institution: str, after: str, until: str) -> list[Estimate]:
-        """Return the rows that began after an As_of and not after another."""
-        return self._rows(BEGUN, (publisher, institution, after, until))
+    def current(self, publisher: str, as_of: str, begun_until: str = "") -> list[Estimate]:
+        """Return the rows of all institutions current at an As_of, and those that began since up to another."""
+        question = f"{AT.format(institutions=ALL)} UNION ALL {BEGUN}" if begun_until else AT.format(institutions=ALL)
+        return self._rows(question, publisher=publisher, as_of=as_of, until=begun_until)
+
+    def begun(self, publisher: str, after: str, until: str) -> list[Estimate]:
+        """Return the rows of all institutions that began after an As_of and not after another."""
+        return self._rows(BEGUN, publisher=publisher, as_of=after, until=until)
 
     def past(self, publisher: str, institution: str, as_of: str) -> Iterator[Estimate]:
         """Yield the rows that began at an As_of or before, oldest first."""
-        yield from self._rows(PAST, (publisher, institution, as_of))
+        yield from self._rows(PAST, publisher=publisher, institution=institution, as_of=as_of)
 
     def baselines(self, vintage: Vintage, institution: str, keys: Iterable[Key]) -> State:
         """Return the rows that figures of a later vintage are compared with, by country and year.
@@ -101,16 +105,17 @@ class History:
         found = {key: row for key, row in current.items() if is_baseline(row.Flags)}
         flagged = current.keys() - found.keys()
         if flagged:
-            countries = {country for country, _ in flagged}
-            question = PAST_OF.format(marks=", ".join("?" * len(countries)))
-            past = self._rows(question, (vintage.publisher, institution, vintage.as_of, *countries))
+            countries = {f"country{number}": country for number, country in enumerate({name for name, _ in flagged})}
+            question = PAST_OF.format(countries=", ".join(f":{name}" for name in countries))
+            own = {"publisher": vintage.publisher, "institution": institution, "as_of": vintage.as_of}
+            past = self._rows(question, **own, **countries)
             older = {(row.Country, row.Year): row for row in past if is_baseline(row.Flags)}
             found |= {key: older[key] for key in flagged if key in older}
         return found
 
-    def _rows(self, question: str, values: tuple[str, ...]) -> list[Estimate]:
+    def _rows(self, question: str, **values: str) -> list[Estimate]:
         """Return rows of GDP_Estimates; raises StageError (65) for what no load writes."""
-        rows = [Estimate._make(row) for row in self._connection.execute(question, values)]
+        rows = [Estimate._make(row) for row in self.connection.execute(question, values)]
         for row in rows:
             if not isinstance(row.GDP_USD_billion, int | float) or not isinstance(row.Year, int):
                 raise changed_by_hand(f"GDP_Estimates has {row.GDP_USD_billion!r} for {row.Country} {row.Year!r}"[:200])
@@ -128,28 +133,28 @@ class History:
     def add_loads(self, rows: list[tuple[Any, ...]]) -> None:
         """Add rows to Loads."""
         if rows:
-            self._connection.add("Loads", tuple(LOAD_FIELDS), rows)
+            self.connection.add("Loads", tuple(LOAD_FIELDS), rows)
 
     def findings(self, publisher: str, as_of: str) -> str:
         """Return what was found on a vintage, as JSON."""
-        newest = f"ORDER BY {self._connection.dialect.order_of_loads} DESC LIMIT 1"
+        newest = f"ORDER BY {self.connection.dialect.order_of_loads} DESC LIMIT 1"
         question = f"SELECT Findings FROM Loads WHERE Publisher = ? AND As_of = ? {newest}"
-        found = self._connection.execute(question, (publisher, as_of)).fetchone()
+        found = self.connection.execute(question, (publisher, as_of)).fetchone()
         return str(found[0]) if found and found[0] else "[]"
 
     def update_load(self, vintage: Vintage, **values: str | None) -> None:
         """Change columns of a vintage's rows in Loads."""
         names = ", ".join(f"{name} = ?" for name in values)
         statement = f"UPDATE Loads SET {names} WHERE Publisher = ? AND As_of = ?"
-        self._connection.execute(statement, (*values.values(), vintage.publisher, vintage.as_of))
+        self.connection.execute(statement, (*values.values(), vintage.publisher, vintage.as_of))
 
     def headlines(self, vintage: Vintage) -> list[dict[str, Any]]:
         """Return what Countries_by_GDP is as of a vintage, highest first, with ranks."""
-        return rows_of(self._connection, RANKED, **of_vintage(vintage))
+        return rows_of(self.connection, RANKED, **of_vintage(vintage))
 
     def last_change(self, vintage: Vintage) -> str:
         """Return the newest As_of, up to this vintage, at which an IMF figure of its publisher changed."""
-        begun, ended = self._connection.execute(
+        begun, ended = self.connection.execute(
             "SELECT max(CASE WHEN As_of <= :as_of THEN As_of ELSE '' END),"
             " max(CASE WHEN Until <= :as_of THEN Until ELSE '' END)"
             " FROM GDP_Estimates WHERE Institution = 'IMF' AND Publisher = :publisher",
@@ -163,7 +168,7 @@ class History:
         Only a database of today has them.
         """
         question = "SELECT Publisher, Institution, ISO3, Year, As_of FROM Confirmations"
-        return set(self._connection.execute(question))
+        return set(self.connection.execute(question))
 
 
 def figures_of(rows: Iterable[Estimate]) -> dict[Key, float]:

@@ -11,11 +11,11 @@ import gc
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from operator import itemgetter
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 from gdp.model import CURRENT, IMF, PUBLISHERS, WIKIPEDIA, Estimate
-from gdp.store.database import Connection
 from gdp.store.dialect import ESTIMATES_KEY
 from gdp.store.history import History, State, is_baseline, observations_of
 from gdp.store.open_intervals import OpenIntervals, Writes, key_of
@@ -53,23 +53,23 @@ class Arrival(NamedTuple):
 
 
 def ingest(
-    connection: Connection, vintages: Iterable[list[Observations]], force: bool, world: World | None = None
+    history: History, vintages: Iterable[list[Observations]], force: bool, world: World | None = None
 ) -> LoadOutcome:
     """Check and store vintages that come in order of As_of; one with a fatal finding is refused, unless `force`.
 
     `world` has the World rows of the file.
     """
     gc.set_threshold(OBJECTS_A_COLLECTION)
-    load = _Ingest(connection, force, world or {})
+    load = _Ingest(history, force, world or {})
     for parts in vintages:
         load.add(parts)
     load.finish()
     return load.outcome
 
 
-def check_again(connection: Connection, vintages: Iterable[Vintage]) -> LoadOutcome:
+def check_again(history: History, vintages: Iterable[Vintage]) -> LoadOutcome:
     """Check vintages of the database again, as what is known about them has changed."""
-    load = _Ingest(connection, force=True, world={})
+    load = _Ingest(history, force=True, world={})
     for vintage in sorted(vintages, key=lambda one: one.as_of):
         load.pass_of(vintage.publisher, vintage.as_of).check_until(vintage.as_of)
     load.finish()
@@ -79,16 +79,15 @@ def check_again(connection: Connection, vintages: Iterable[Vintage]) -> LoadOutc
 class _Ingest:
     """The passes of a load, one a publisher, and what they share."""
 
-    def __init__(self, connection: Connection, force: bool, world: World) -> None:
-        self.connection, self.force, self.world = connection, force, world
-        self.history = History(connection)  # its vintages are those of before this load
-        self.outcome = LoadOutcome(self.history)
+    def __init__(self, history: History, force: bool, world: World) -> None:
+        self.history, self.force, self.world = history, force, world  # the history's vintages are those of before
+        self.connection = history.connection
+        self.outcome = LoadOutcome(history)
         self.confirmed = self.history.confirmed()
         vintages = self.history.vintages.of("IMF", IMF.name)
         self._releases: dict[str, Statement | None] = {vintage.as_of: None for vintage in vintages}
         self._passes: dict[str, _Pass] = {}
         self._waiting = Writes([], [], [])
-        self._is_indexed = False
 
     def add(self, parts: list[Observations]) -> None:
         """Let a vintage of the file pass, unless the database has it already."""
@@ -126,6 +125,8 @@ class _Ingest:
             if publisher in self._passes:
                 self._passes[publisher].finish()
         self._write()
+        if not self.history.vintages.all():
+            index_estimates(self.connection)
 
     # --- the IMF's own releases, which pages are compared with ---
 
@@ -167,10 +168,10 @@ class _Ingest:
 
     def _write(self) -> None:
         insert, end, remove = self._waiting
-        for row in remove:
-            self.outcome.cents -= cents_of(row)
-        for row in insert:
-            self.outcome.cents += cents_of(row)
+        if not any(self._waiting):
+            return
+        self.outcome.totals_before = self.outcome.totals_before or self.history.totals()
+        self.outcome.cents += sum(map(cents_of, insert)) - sum(map(cents_of, remove))
         self.outcome.rows += len(insert) - len(remove)
         if remove:
             self.connection.remove_estimates(map(key_of, remove))
@@ -179,9 +180,6 @@ class _Ingest:
         if insert:
             insert.sort(key=itemgetter(*map(Estimate._fields.index, ESTIMATES_KEY)))
             self.connection.add("GDP_Estimates", Estimate._fields, insert)
-            if not self._is_indexed:
-                index_estimates(self.connection)
-                self._is_indexed = True
         for waiting in (insert, end, remove):
             waiting.clear()
 
@@ -199,14 +197,45 @@ class _Pass:
         begin = self._vintages.last_before(publisher, as_of, LOOK_BACK)
         self.begin = begin[0].as_of if begin else ""
         self._at = ""  # As_of of the last vintage that passed
+        self._fetched: dict[str, list[Estimate]] = {}  # rows of institutions that have not passed yet
+        self._fetched_until = self._some_vintages_after(self.begin)
+        if self._vintages.after(publisher, ""):
+            self._give(load.history.current(publisher, self.begin, self._fetched_until))
         for vintage in begin:
             self._pass_stored(vintage)
+
+    # --- what the database has ---
+
+    def _some_vintages_after(self, as_of: str) -> str:
+        """Return the As_of up to which rows are fetched together."""
+        for _ in range(VINTAGES_AT_ONCE):
+            following = self._vintages.after(self._publisher, as_of)
+            as_of = following.as_of if following else as_of
+        return as_of
+
+    def _fetch_until(self, as_of: str) -> None:
+        """Fetch the rows that begin up to an As_of, before anything of the same days is written."""
+        following = self._vintages.after(self._publisher, self._fetched_until)
+        if following and following.as_of <= as_of:
+            until = self._some_vintages_after(as_of)
+            self._give(self._load.history.begun(self._publisher, self._fetched_until, until))
+            self._fetched_until = until
+
+    def _give(self, rows: list[Estimate]) -> None:
+        """Give each institution's series its rows."""
+        rows.sort(key=attrgetter("Institution", "As_of"))
+        for institution, some in groupby(rows, attrgetter("Institution")):
+            if institution in self._series:
+                self._series[institution].add_fetched(list(some))
+            else:
+                self._fetched.setdefault(institution, []).extend(some)
 
     # --- what passes ---
 
     def add(self, arrival: Arrival) -> None:
         """Let a vintage of the file pass, after those of the database that are older."""
         as_of = arrival.vintage.as_of
+        self._fetch_until(as_of)
         while (following := self._vintages.after(self._publisher, self._at)) and following.as_of < as_of:
             self._pass_stored(following)
         known = self._vintages.at(self._publisher, as_of)
@@ -222,8 +251,9 @@ class _Pass:
         """Pass the database's vintages until nothing changes any more, and end."""
         while (following := self._vintages.after(self._publisher, self._at)) and not self._is_over():
             self._pass_stored(following)
-        for institution, series in self._series.items():
-            self._load.outcome.states[self._publisher, institution] = self._at, series.intervals.rows
+        rows = [row for series in self._series.values() for row in series.intervals.rows.values()]
+        self._load.outcome.states[self._publisher] = self._at, rows
+        for series in self._series.values():
             series.finish(self._at)
             self._load.write(series.intervals.writes)
 
@@ -235,6 +265,7 @@ class _Pass:
 
     def _pass_stored(self, vintage: Vintage) -> None:
         """Let a vintage of the database pass, checked again where what it is compared with has changed."""
+        self._fetch_until(vintage.as_of)
         arrival = Arrival(vintage, self._stored(vintage), is_new=False)
         is_concerned = any(self.series_of(part.institution).is_concerned(part) for part in arrival.parts)
         if self._steady < LOOK_BACK or vintage.as_of <= self._check_until or is_concerned:
@@ -251,7 +282,8 @@ class _Pass:
     def series_of(self, institution: str) -> _Series:
         """Return the rows of an institution in this pass."""
         if institution not in self._series:
-            self._series[institution] = _Series(self._load.history, self._publisher, institution, self.begin)
+            fetched = self._fetched.pop(institution, [])
+            self._series[institution] = _Series(self._load.history, self._publisher, institution, self.begin, fetched)
         return self._series[institution]
 
     # --- checks ---
@@ -353,12 +385,13 @@ class _Pass:
 class _Series:
     """One institution's rows in a pass: as the database has them, as they become, and the baseline of checks."""
 
-    def __init__(self, history: History, publisher: str, institution: str, begin: str) -> None:
+    def __init__(self, history: History, publisher: str, institution: str, begin: str, fetched: list[Estimate]) -> None:
         self._history, self._publisher, self._institution, self._begin = history, publisher, institution, begin
-        self._stored = history.state(publisher, institution, begin)  # as of the last vintage that was asked for
+        # as of the last vintage that was asked for
+        self._stored = {(row.Country, row.Year): row for row in fetched if row.As_of <= begin}
         self._fetched: deque[Estimate] = deque()  # rows that begin later, in order
-        self._fetched_until = begin
         self.intervals = OpenIntervals(self._stored.values(), begin)
+        self.add_fetched([row for row in fetched if row.As_of > begin])
         self.baseline = Baseline(self._older_baseline)
         self.is_joined = True  # the database's rows after this point go on as they are
         self.pending: dict[Key, float | None] = {}  # figures with another baseline than before, and that one
@@ -379,29 +412,16 @@ class _Series:
 
     def stored_at(self, as_of: str) -> list[Estimate]:
         """Return the rows that the database has for an As_of; each is later than the one before."""
-        self._fetch_until(as_of)
         while self._fetched and self._fetched[0].As_of <= as_of:
             row = self._fetched.popleft()
             self._stored[row.Country, row.Year] = row
         self._stored = {key: row for key, row in self._stored.items() if row.Until > as_of}
         return list(self._stored.values())
 
-    def _fetch_until(self, as_of: str) -> None:
-        """Fetch the rows that begin up to an As_of, and those of the next vintages with them.
-
-        They are fetched before anything of the same days is written.
-        """
-        following = self._history.vintages.after(self._publisher, self._fetched_until)
-        if following is None or following.as_of > as_of:
-            return
-        until = as_of
-        for _ in range(VINTAGES_AT_ONCE):
-            following = self._history.vintages.after(self._publisher, until)
-            until = following.as_of if following else until
-        rows = self._history.begun(self._publisher, self._institution, self._fetched_until, until)
-        self._fetched.extend(sorted(rows, key=lambda row: row.As_of))
+    def add_fetched(self, rows: list[Estimate]) -> None:
+        """Add rows that the database has, of vintages that are about to pass, in order."""
+        self._fetched.extend(rows)
         self.intervals.add_stored(rows)
-        self._fetched_until = until
 
     def stored_marks(self, part: Observations) -> Marks:
         """Return Flags and Note of the observations of a vintage, as the database has them where its rows begin."""
@@ -415,7 +435,6 @@ class _Series:
 
     def advance(self, arrival: Arrival, part: Observations, marks: Marks, doubt: str | None) -> State:
         """Pass the next vintage; return the rows that begin with it."""
-        self._fetch_until(arrival.vintage.as_of)
         begun = self.intervals.advance(arrival.vintage, part, *marks)
         self._flagged -= begun.keys()
         if marks[0].count(None) < len(part):

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from functools import cache
 
+from gdp.model import Estimate
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import HEADLINE_COLUMNS, HEADLINES, of_vintage
-from gdp.store.history import EstimateTotals, History, State
+from gdp.store.history import EstimateTotals, History
 from gdp.store.vintages import Vintage
 from gdp.validate.findings import Finding
 from gdp.validate.observations import Observations
@@ -30,7 +31,7 @@ class LoadOutcome:
 
     def __init__(self, history: History) -> None:
         self.history = history  # of before the load
-        self.totals_before = history.totals()
+        self.totals_before: EstimateTotals | None = None  # None if nothing was written
         self.number = 0
         self.newest: dict[str, Vintage] = {}  # by publisher
         self.loaded: dict[Vintage, tuple[int, str]] = {}  # with the number of figures and the fingerprint
@@ -39,7 +40,7 @@ class LoadOutcome:
         self.outdated: list[Vintage] = []
         self.later_fatal: list[Finding] = []  # on vintages that were loaded before
         self.rows, self.cents = 0, 0  # that were added to GDP_Estimates, less those that were removed
-        self.states: dict[tuple[str, str], tuple[str, State]] = {}  # the last As_of of each series, and its rows
+        self.states: dict[str, tuple[str, list[Estimate]]] = {}  # by publisher: the last As_of and its rows
         self.doubts: dict[tuple[str, str], str | None] = {}  # by publisher and As_of
         self.checked_again: dict[Vintage, str] = {}  # loaded before, with other findings now, as JSON
         self.new_findings: dict[str, list[Finding]] = {}  # by publisher, on its newest vintage: not reported before
@@ -88,6 +89,19 @@ def short_json(findings: Iterable[Finding]) -> str:
 # --- unchanged vintages ----------------------------------------------------------------------------------------------
 
 
+def known_file(history: History, sha256: str, records: int) -> LoadOutcome | None:
+    """Return the outcome of a file whose every record the database has, checked by the rules of today, or None."""
+    figures = history.vintages.of_file(sha256)
+    fingerprints = [history.vintages.fingerprints[one.publisher, one.as_of] or "" for one in figures]
+    if not figures or sum(figures.values()) != records or {one.partition(":")[2] for one in fingerprints} != {_rules()}:
+        return None
+    outcome = LoadOutcome(history)
+    outcome.number = len(figures)
+    for vintage in sorted(figures):
+        outcome.add_unchanged(vintage)
+    return outcome
+
+
 def vintage_fingerprint(parts: list[Observations]) -> str:
     """Return a hash of what a vintage published, and one of the rules that check it, with a colon between."""
     digest = hashlib.sha256()
@@ -133,6 +147,8 @@ def record_loads(outcome: LoadOutcome, file: str, sha256: str, left_out: dict[st
         rows.append((now, file, sha256, *published, left_out_json, findings, doubt, fingerprint, totals))
     history.add_loads(rows)
     update_checked(outcome)
+    for vintage in outcome.loaded:
+        history.vintages.add(vintage)
 
 
 def update_checked(outcome: LoadOutcome) -> None:
@@ -151,21 +167,19 @@ def check_stored(connection: Connection, outcome: LoadOutcome, newest: Vintage |
 
     `newest` is the vintage whose headlines it wrote.
     """
-    history, before = outcome.history, outcome.totals_before
-    expected = EstimateTotals(before.rows + outcome.rows, before.cents + outcome.cents)
-    if history.totals() != expected or not all(_is_stored(history, outcome, *one) for one in outcome.states):
-        raise _changed_by_trigger(connection, "GDP_Estimates")
+    if before := outcome.totals_before:
+        expected = EstimateTotals(before.rows + outcome.rows, before.cents + outcome.cents)
+        if outcome.history.totals() != expected or not all(_is_stored(outcome, one) for one in outcome.states):
+            raise _changed_by_trigger(connection, "GDP_Estimates")
     if newest and not _has_headlines(connection, newest):
         raise _changed_by_trigger(connection, "Countries_by_GDP")
 
 
-def _is_stored(history: History, outcome: LoadOutcome, publisher: str, institution: str) -> bool:
+def _is_stored(outcome: LoadOutcome, publisher: str) -> bool:
     """Return whether the rows of the last vintage that a load passed are in the database as they were written."""
-    as_of, rows = outcome.states[publisher, institution]
-    stored = history.state(publisher, institution, as_of)
-    return {key: row._replace(Until="") for key, row in stored.items()} == {
-        key: row._replace(Until="") for key, row in rows.items()
-    }
+    as_of, written = outcome.states[publisher]
+    stored = outcome.history.current(publisher, as_of)
+    return {row._replace(Until="") for row in stored} == {row._replace(Until="") for row in written}
 
 
 def _has_headlines(connection: Connection, newest: Vintage) -> bool:

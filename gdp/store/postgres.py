@@ -160,9 +160,8 @@ class Postgres:
 
     def begin(self) -> None:
         """Begin to write; nobody else can until the transaction ends."""
-        self.execute("BEGIN")
         try:
-            self.execute("SELECT pg_advisory_xact_lock(?)", (ADVISORY_LOCK,))
+            self.execute(f"BEGIN; SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
         except psycopg.errors.LockNotAvailable:
             raise psycopg.errors.LockNotAvailable("another load is running") from None
 
@@ -197,9 +196,8 @@ class Postgres:
         names = ", ".join(ESTIMATES_KEY)
         self.execute(
             "CREATE TEMP TABLE IF NOT EXISTS Some_estimates ON COMMIT DROP AS"
-            f" SELECT Until AS New_until, {names} FROM GDP_Estimates LIMIT 0"
+            f" SELECT Until AS New_until, {names} FROM GDP_Estimates LIMIT 0; TRUNCATE Some_estimates"
         )
-        self.execute("TRUNCATE Some_estimates")
         self._copy(f"Some_estimates (New_until, {names})", rows)
         self.execute(f"{statement} {' AND '.join(f'own.{name} = given.{name}' for name in ESTIMATES_KEY)}")
 
@@ -217,7 +215,7 @@ def _with_percents(statement: str) -> str:
     """Return a statement with psycopg's signs for its ? and :name; a colon within quotes is text."""
     parts = re.split(r"('(?:[^']|'')*')", statement.replace("%", "%%"))
     for number in range(0, len(parts), 2):
-        parts[number] = re.sub(r"(?<!:):([a-z_]+)", r"%(\1)s", parts[number]).replace("?", "%s")
+        parts[number] = re.sub(r"(?<!:):([a-z_][a-z_0-9]*)", r"%(\1)s", parts[number]).replace("?", "%s")
     return "".join(parts)
 
 

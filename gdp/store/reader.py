@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 from operator import itemgetter, ne
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gdp.model import (
@@ -87,6 +88,17 @@ class CleanFile:
         if self.source.is_dir() or self.source.suffix in PACKED:
             return sys.maxsize
         return int(self.source.stat().st_size) if self.source.exists() else 0
+
+    def identify(self) -> None:
+        """Read the SHA-256 and the number of lines of a local file of lines, which is much less than its records."""
+        if not (isinstance(self.source, Path) and is_stream(self.source) and self.source.is_file()):
+            return
+        digest = hashlib.sha256()
+        with self.source.open("rb") as file:
+            while some := file.read(CHUNK_BYTES):
+                digest.update(some)
+                self.count += some.count(b"\n")
+        self.sha256 = digest.hexdigest()
 
     def vintages(self) -> Iterator[list[Observations]]:
         """Yield the observations of each vintage, a part for each institution.

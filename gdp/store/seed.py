@@ -38,10 +38,11 @@ def load_bundled_history(connection: Connection, first: Vintage) -> LoadOutcome 
     Only where the first vintage has the IMF's figures: else the newest bundled one would look like what the user
     loaded. Raises StageError (66) where the file is missing: it comes with the suite.
     """
-    if "IMF" not in first.institutions or not History(connection).is_empty():
+    history = History(connection)
+    if "IMF" not in first.institutions or history.vintages.all():
         return None
     content = read_bytes(HISTORY_FILE)
-    outcome = ingest(connection, _vintages_before(first.as_of, content), force=True)
+    outcome = ingest(history, _vintages_before(first.as_of, content), force=True)
     record_loads(outcome, str(HISTORY_FILE.relative_to(PROJECT)), hashlib.sha256(content).hexdigest())
     return outcome if outcome.loaded else None
 
@@ -62,7 +63,7 @@ def restore(connection: Connection, folder: Path) -> int:
     Raises StageError: 66 where a file is missing, 65 for a file that is not as the export wrote it, or where the
     database has figures already.
     """
-    if not History(connection).is_empty():
+    if History(connection).vintages.all():
         raise StageError(
             Exit.BAD_DATA, f"{connection.place} has figures already, which a restore would mix; name a new database"
         )

@@ -41,9 +41,10 @@ class Vintages:
         self._as_ofs: dict[str, list[str]] = {}  # by publisher, in order
         self.doubts: dict[tuple[str, str], str | None] = {}  # why a vintage is no baseline, by publisher and As_of
         self.fingerprints: dict[tuple[str, str], str | None] = {}
+        self._files: dict[tuple[str, str], tuple[str, int]] = {}  # SHA-256 and figures of the last load
         self._control_totals: dict[tuple[str, str], str | None] = {}
-        for publisher, as_of, institutions, source, doubt, fingerprint, totals in connection.execute(
-            f"SELECT Publisher, As_of, Institutions, Source, Doubt, Fingerprint, Control_totals FROM Loads"
+        for publisher, as_of, institutions, source, doubt, fingerprint, totals, *file in connection.execute(
+            "SELECT Publisher, As_of, Institutions, Source, Doubt, Fingerprint, Control_totals, SHA256, Rows FROM Loads"
             f" ORDER BY {connection.dialect.order_of_loads}"
         ):
             if publisher not in PUBLISHERS or not is_as_of(str(as_of)) or not isinstance(institutions, str):
@@ -52,12 +53,17 @@ class Vintages:
             self.doubts[publisher, as_of] = doubt
             self.fingerprints[publisher, as_of] = fingerprint
             self._control_totals[publisher, as_of] = totals
+            self._files[publisher, as_of] = file[0], file[1]
 
     def add(self, vintage: Vintage) -> None:
         """Add a vintage, or replace the one of the same publisher and As_of."""
         if (vintage.publisher, vintage.as_of) not in self._vintages:
             insort(self._as_ofs.setdefault(vintage.publisher, []), vintage.as_of)
         self._vintages[vintage.publisher, vintage.as_of] = vintage
+
+    def of_file(self, sha256: str) -> dict[Vintage, int]:
+        """Return the vintages whose last load was of a file, with the number of their figures."""
+        return {self._vintages[key]: rows for key, (own, rows) in self._files.items() if own == sha256}
 
     def control_totals(self, publisher: str, as_of: str) -> dict[str, dict[int, float]]:
         """Return a vintage's World rows by institution and year, in millions of USD."""

@@ -15,6 +15,10 @@ import pytest
 
 from gdp.places import Place
 from gdp.store import ingest
+from gdp.store.database import asked, opened, transaction
+from gdp.store.history import History
+from gdp.store.outcome import LoadOutcome, known_file
+from gdp.store.reader import CleanFile
 from gdp.validate.single_vintage import check_vintage
 from tests.store.conftest import PostgresServer
 from tests.store.loading import load_file, tables_of
@@ -101,6 +105,52 @@ def test_a_load_again_takes_a_few_statements_whatever_it_loads(
         numbers.append(len(found))
     assert numbers[1] - numbers[0] <= STATEMENTS_AGAIN * (len(vintages) - 5)
     assert numbers[0] <= STATEMENTS_A_LOAD + STATEMENTS_AGAIN * 5
+
+
+def known(file: Path, place: Place) -> LoadOutcome | None:
+    """Return what is known of a file without reading its records, as load asks it."""
+    clean = CleanFile(file)
+    clean.identify()
+    with asked(place) as connection:
+        return known_file(History(connection), clean.sha256, clean.count)
+
+
+def test_a_file_of_lines_is_known_only_where_the_database_has_every_vintage_of_it_as_it_is(
+    place: Place, home: Path
+) -> None:
+    vintages = made_up_list(6, seed=1)
+    file, some = write(home / "all.jsonl", vintages), write(home / "some.jsonl", vintages[:4])
+    load_file(file, place)
+    found = known(file, place)
+    assert found
+    assert {one.as_of for one in found.unchanged} == {one.as_of for one in vintages}
+    assert known(some, place) is None
+    other = vintages[3]._replace(figures={key: 1.01 * figure for key, figure in vintages[3].figures.items()})
+    load_file(write(home / "other.jsonl", [other]), place)
+    assert known(file, place) is None  # one of its vintages has other figures now
+    before = tables_of(place)
+    load_file(file, place, force=False)
+    assert tables_of(place) != before
+
+
+def test_a_file_is_not_known_by_the_vintages_that_another_file_brought(place: Place, home: Path) -> None:
+    vintages = made_up_list(6, seed=1)
+    load_file(write(home / "some.jsonl", vintages[:4]), place)
+    file = write(home / "all.jsonl", vintages)
+    load_file(file, place)
+    assert known(file, place) is None
+    before = tables_of(place)
+    load_file(file, place, force=False)
+    assert tables_of(place) == before
+
+
+def test_a_known_file_is_checked_again_where_the_rules_are_others(place: Place, home: Path) -> None:
+    file = write(home / "all.jsonl", made_up_list(3, seed=1))
+    load_file(file, place)
+    assert known(file, place)
+    with opened(place) as connection, transaction(connection):
+        connection.execute("UPDATE Loads SET Fingerprint = replace(Fingerprint, ':', ':other')")
+    assert known(file, place) is None
 
 
 @pytest.mark.parametrize("order", ["oldest first", "newest first"])

@@ -208,7 +208,7 @@ def started_load(place: Place, clean: Path, home: Path) -> subprocess.Popen[str]
 def test_a_load_takes_no_lock_that_shuts_readers_out(postgres_place: Place, home: Path) -> None:
     load_page(postgres_place, SHIPPED)
     with opened(postgres_place) as connection, transaction(connection), opened(postgres_place) as watching:
-        ingest(connection, (list(observations_in(one.records)) for one in archive(2)), force=True)
+        ingest(History(connection), (list(observations_in(one.records)) for one in archive(2)), force=True)
         create_tables(connection)
         newest = History(connection).newest_imf()
         assert newest

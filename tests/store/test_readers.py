@@ -15,6 +15,7 @@ import pytest
 
 from gdp.places import Place
 from gdp.store.database import loading
+from gdp.store.history import History
 from gdp.store.ingest import ingest
 from gdp.store.schema import create_tables
 from gdp.store.sqlite import SMALL_LOAD_BYTES
@@ -47,7 +48,7 @@ def test_a_reader_is_never_refused_during_a_load_of_an_archive_and_sees_nothing_
             assert seen() == 0
 
     with loading(Place(file), load_bytes) as connection:
-        outcome = ingest(connection, vintages(), force=True)
+        outcome = ingest(History(connection), vintages(), force=True)
     assert seen() == VINTAGES * len(COUNTRIES)
     assert len(outcome.loaded) == VINTAGES
     reader.close()
