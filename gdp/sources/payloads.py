@@ -28,7 +28,7 @@ _ABSENT = frozenset({"", "n/a", "na", "n.a.", "nan", "null", "no data", "..", ".
 _EXPONENT = re.compile(r"\d+(?:\.\d+)?[eE][+-]?\d{1,3}")
 
 
-# --- JSON -------------------------------------------------------------------------------------------------------------
+# --- JSON and XML -----------------------------------------------------------------------------------------------------
 
 
 def fetch_json(url: str, patient: bool = False, deadline_s: float | None = None) -> Any:
@@ -95,9 +95,6 @@ def refuse_web_page(content: bytes, instead_of: str) -> None:
         title = _TITLE.search(content)
         named = f', "{title[1].decode("utf-8", "replace").strip()}",' if title else ""
         raise Refused(f"it answered with a web page{named} instead of {instead_of}")
-
-
-# --- XML --------------------------------------------------------------------------------------------------------------
 
 
 def parsed_xml(content: bytes, kind: str) -> Element:

@@ -30,11 +30,6 @@ MAX_SILENT = 2  # releases in a row that get no answer at all: then there is no 
 PAUSE_S = 1.0  # neither the IMF nor DBnomics publishes a limit; a release is up to four requests
 
 
-def sources_with_releases() -> list[str]:
-    """Return the names of the sources that have past releases."""
-    return [name for name, source in SOURCES.items() if source.releases]
-
-
 # --- recognising and reading ------------------------------------------------------------------------------------------
 
 
@@ -80,7 +75,8 @@ def releases_in(source: Source, span: Span) -> list[Month]:
 
 def _releases_of(source: Source) -> Releases:
     if source.releases is None:
-        raise StageError(Exit.USAGE, f"{source.name} has no releases; --release is for {sources_with_releases()}")
+        others = [name for name, other in SOURCES.items() if other.releases]
+        raise StageError(Exit.USAGE, f"{source.name} has no releases; --release is for {others}")
     return source.releases
 
 

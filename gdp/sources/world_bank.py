@@ -336,6 +336,12 @@ COLUMNS = {
     "power": ("unit mult",),  # of ten, in SDMX
     "updated": ("lastupdated", "last updated"),
 }
+# Codes of groups of countries, where a table has no names.
+WORLD_CODE = "WLD"
+GROUP_CODES = (
+    "AFE AFW ARB CEB CSS EAP EAR EAS ECA ECS EMU EUU FCS HIC HPC IBD IBT IDA IDB IDX INX LAC LCN LDC LIC LMC LMY LTE "
+    "MEA MIC MNA NAC OED OSS PRE PSS PST SAS SSA SSF SST TEA TEC TLA TMN TSA TSS UMC"
+).split()
 _VALUE = re.compile(r"(?:GDP \(current US\$\) ?)?\[?NY\.GDP\.MKTP\.CD\]?|GDP \(current US\$\)", re.IGNORECASE)
 _YEAR = re.compile(r"(?:X|YR)?((?:19|20)\d\d)(?:\s*\[YR\1\]|\.\.YR\1\.)?(?:\.0|-(?:01-01|12-31)(?:[T ]00:00:00)?)?")
 _ECONOMY = re.compile(r"(?:.+ \[)?([A-Z]{3})\]?")  # "FRA", or DataBank's "France [FRA]"
@@ -409,7 +415,7 @@ def _answer_of_table(table: Table, layout: Layout) -> dict[str, Any]:
         place = next((layout.columns[what] for what in ("code", "name", "indicator") if what in layout.columns), 0)
         names = dict.fromkeys(row[place] for row in table[layout.header + 1 :] if len(row) > place and row[place])
         raise Refused(f"it has {', '.join(list(names)[:3]) or 'no figure'}, not {INDICATOR}")
-    return {"lastupdated": max(filter(None, days), default=None), "rows": rows, "others": others}
+    return {"lastupdated": max(filter(None, days), default=None), "rows": rows, "others": others, "groups": GROUP_CODES}
 
 
 def _rows_of(row: list[str], layout: Layout) -> Iterator[dict[str, Any]]:
@@ -426,6 +432,7 @@ def _rows_of(row: list[str], layout: Layout) -> Iterator[dict[str, Any]]:
     own_year = found[1] if found else ""
     for of_country, of_year, place in layout.figures:
         country, year = of_country or own_country, of_year or own_year
+        country = WORLD if country == WORLD_CODE else country
         if year:
             yield {"indicator": indicator, "country": {"value": country}, "date": year, "value": row[place]}
         elif country and not is_absent(row[place]):

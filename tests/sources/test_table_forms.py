@@ -82,6 +82,19 @@ def test_a_table_that_names_the_indicator_is_read_with_its_release(form: str) ->
         read(WITH_INDICATOR[form], None)
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        "economy,series,YR2023\nFRA,NY.GDP.MKTP.CD,1\nAFE,NY.GDP.MKTP.CD,2\nWLD,NY.GDP.MKTP.CD,3\n",
+        "series,time,FRA,AFE,WLD\nNY.GDP.MKTP.CD,YR2023,1,2,3\n",
+    ],
+)
+def test_the_codes_of_groups_are_no_countries_and_the_worlds_is_the_control_total(table: str) -> None:
+    reading = read(table)
+    assert figures(reading) == {("FRA", "2023"): 1, ("World", "2023"): 3}
+    assert reading.dropped == {"row of a group of countries": 1}
+
+
 @pytest.mark.parametrize("column", ["lastupdated", "last_updated"])
 def test_the_day_in_a_column_is_the_tables_day(column: str) -> None:
     table = f"country,year,NY.GDP.MKTP.CD,{column}\nFrance,2023,{FRANCE},2024-06-28\n"
