@@ -42,7 +42,18 @@ from gdp.store.seed import load_bundled_history, restore
 from gdp.store.vintages import Vintage, vintage_of
 from gdp.transform.countries import country_asked_for, reference
 from gdp.validate.findings import Finding, checks_file_of, shown
-from utils import Exit, StageError, checks_file, clean_file, home, log_file, read_bytes, which_file, write_whole
+from utils import (
+    Exit,
+    StageError,
+    checks_file,
+    clean_file,
+    escaped,
+    home,
+    log_file,
+    read_bytes,
+    which_file,
+    write_whole,
+)
 
 MOST_WARNINGS = 10  # vintages that were not loaded; the log has them all
 
@@ -233,8 +244,8 @@ def ingest_file(
 def relative_to_home(source: Where) -> str:
     """Return a file as Loads has it: relative to the data folder where it is below that."""
     if isinstance(source, Path) and source.absolute().is_relative_to(home()):
-        return str(source.absolute().relative_to(home()))
-    return str(source.absolute())
+        return escaped(str(source.absolute().relative_to(home())))
+    return escaped(str(source.absolute()))
 
 
 # --- findings ---------------------------------------------------------------------------------------------------------

@@ -43,10 +43,10 @@ def _held_by(database: Place) -> Row:
     try:
         with asked(database) as connection:
             (found,) = rows_of(connection, HELD)
+            as_of = found["As_of"]
+            day = datetime.fromisoformat(as_of[:10]).date() if as_of else None
     except StageError as problem:
         return {**held, "problem": str(problem), "exit_code": int(problem.code)}
-    as_of = found["As_of"]
-    day = datetime.fromisoformat(as_of[:10]).date() if as_of else None
     age_days = (datetime.now(timezone.utc).date() - day).days if day else None
     return {**held, "countries": found["Countries"], "as_of": as_of, "age_days": age_days}
 

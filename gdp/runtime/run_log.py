@@ -6,6 +6,7 @@ A process runs one stage, so it has one run log: `run_log`. A script names its s
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -18,7 +19,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gdp.remote_files import Where
-from utils import MONTHS, Exit, StageError, from_here, home, log_file, make_folder, printable, read_bytes, writing
+from utils import (
+    MONTHS,
+    Exit,
+    StageError,
+    from_here,
+    home,
+    log_file,
+    make_folder,
+    open_to_read,
+    printable,
+    read_bytes,
+    writing,
+)
 
 MOST_WARNINGS, MOST_CHARACTERS = 100, 500  # of a run in log/runs.jsonl, and of each warning
 LOG_LIMIT_BYTES, LOGS_KEPT = 5_000_000, 9  # about two thousand runs each
@@ -130,18 +143,31 @@ def append_log(message: str) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append a line to a log in one write, so that lines of several processes never mix; raises StageError (74)."""
+    """Append a line to a log in one write, so that lines of several processes never mix; raises StageError (74, 2)."""
+    limit_bytes = _log_limit_bytes()
     make_folder(path.parent)
+    text = (line + "\n").encode("utf-8", "backslashreplace")
     with writing(path):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        # a pipe that nobody reads would wait for ever
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o666)
         try:
-            os.write(descriptor, (line + "\n").encode("utf-8", "backslashreplace"))
+            os.set_blocking(descriptor, True)
+            written = os.write(descriptor, text)
             size = os.fstat(descriptor).st_size
+            if written < len(text):  # the disk is full: half a line would spoil the next one
+                os.ftruncate(descriptor, size - written)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(descriptor)
-        limit = int(os.environ.get("GDP_ETL_LOG_LIMIT_BYTES") or LOG_LIMIT_BYTES)
-        if size > limit:
-            _rotate(path, limit)
+        if size > limit_bytes:
+            _rotate(path, limit_bytes)
+
+
+def _log_limit_bytes() -> int:
+    limit = os.environ.get("GDP_ETL_LOG_LIMIT_BYTES") or str(LOG_LIMIT_BYTES)
+    if not (limit.isascii() and limit.isdigit()):
+        raise StageError(Exit.USAGE, f"GDP_ETL_LOG_LIMIT_BYTES is {limit!r}, which is no number of bytes")
+    return int(limit)
 
 
 def _rotate(path: Path, limit_bytes: int) -> None:
@@ -245,10 +271,10 @@ def _run_in(line: bytes) -> Run | None:
 def _warnings_of_last_run(stage: str) -> list[str]:
     """Return the warnings of a stage's last run; none where no run is recorded or the file cannot be read."""
     try:
-        with runs_file().open("rb") as file:
+        with open_to_read(runs_file()) as file:
             file.seek(-min(LAST_RUNS_BYTES, os.fstat(file.fileno()).st_size), os.SEEK_END)
             lines = file.read().splitlines()
-    except OSError:
+    except (StageError, OSError):
         return []
     of_stage = (run for line in reversed(lines) if (run := _run_in(line)) and run["stage"] == stage)
     warnings = next(of_stage, {}).get("warnings")

@@ -4,6 +4,7 @@ from tests.attacks import (
     clocks,
     endless,
     limits,
+    logs,
     named,
     others,
     pipes,
@@ -19,6 +20,6 @@ from tests.attacks import (
 from tests.attacks.harness import ATTACKS
 
 __all__ = [
-    "ATTACKS", "clocks", "endless", "limits", "named", "others", "pipes", "quiet", "rotation", "secrets", "servers",
-    "stops", "unpacked", "values", "years",
+    "ATTACKS", "clocks", "endless", "limits", "logs", "named", "others", "pipes", "quiet", "rotation", "secrets",
+    "servers", "stops", "unpacked", "values", "years",
 ]  # fmt: skip
