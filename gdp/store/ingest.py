@@ -235,9 +235,9 @@ class _Pass:
     def add(self, arrival: Arrival) -> None:
         """Let a vintage of the file pass, after those of the database that are older."""
         as_of = arrival.vintage.as_of
-        self._fetch_until(as_of)
         while (following := self._vintages.after(self._publisher, self._at)) and following.as_of < as_of:
             self._pass_stored(following)
+        self._fetch_until(as_of)
         known = self._vintages.at(self._publisher, as_of)
         stored = self._stored(known) if known and self._at < as_of else []
         self._check(arrival, stored)
@@ -293,7 +293,7 @@ class _Pass:
         doubt = self._vintages.doubts.get((self._publisher, arrival.vintage.as_of))
         for part in arrival.parts:
             series = self.series_of(part.institution)
-            series.advance(arrival, part, series.stored_marks(part), doubt)
+            series.advance(arrival, part, series.stored_marks(part))
             series.compare_baselines(part, doubt, doubt)
             series.add_to_baseline(part, doubt)
         self._remember(arrival.parts, doubt)
@@ -349,8 +349,8 @@ class _Pass:
         for part in parts:
             series = self.series_of(part.institution)
             marks = marked(part, findings)
-            is_changed |= marks != series.stored_marks(part)
-            began[part.institution] = series.advance(arrival, part, marks, doubt)
+            is_changed = is_changed or marks != series.stored_marks(part)
+            began[part.institution] = series.advance(arrival, part, marks)
             stored_doubt = UNKNOWN if arrival.is_new else self._vintages.doubts.get(key)
             if self._vintages.after(self._publisher, vintage.as_of):
                 series.compare_baselines(part, doubt, stored_doubt)
@@ -433,7 +433,7 @@ class _Series:
 
     # --- what becomes of it ---
 
-    def advance(self, arrival: Arrival, part: Observations, marks: Marks, doubt: str | None) -> State:
+    def advance(self, arrival: Arrival, part: Observations, marks: Marks) -> State:
         """Pass the next vintage; return the rows that begin with it."""
         begun = self.intervals.advance(arrival.vintage, part, *marks)
         self._flagged -= begun.keys()
