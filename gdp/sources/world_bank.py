@@ -338,10 +338,12 @@ COLUMNS = {
 }
 # Codes of groups of countries, where a table has no names.
 WORLD_CODE = "WLD"
-GROUP_CODES = (
-    "AFE AFW ARB CEB CSS EAP EAR EAS ECA ECS EMU EUU FCS HIC HPC IBD IBT IDA IDB IDX INX LAC LCN LDC LIC LMC LMY LTE "
-    "MEA MIC MNA NAC OED OSS PRE PSS PST SAS SSA SSF SST TEA TEC TLA TMN TSA TSS UMC"
-).split()
+GROUP_CODES = [
+    "AFE", "AFW", "ARB", "CEB", "CSS", "EAP", "EAR", "EAS", "ECA", "ECS", "EMU", "EUU", "FCS", "HIC",
+    "HPC", "IBD", "IBT", "IDA", "IDB", "IDX", "INX", "LAC", "LCN", "LDC", "LIC", "LMC", "LMY", "LTE",
+    "MEA", "MIC", "MNA", "NAC", "OED", "OSS", "PRE", "PSS", "PST", "SAS", "SSA", "SSF", "SST", "TEA",
+    "TEC", "TLA", "TMN", "TSA", "TSS", "UMC",
+]  # fmt: skip
 _VALUE = re.compile(r"(?:GDP \(current US\$\) ?)?\[?NY\.GDP\.MKTP\.CD\]?|GDP \(current US\$\)", re.IGNORECASE)
 _YEAR = re.compile(r"(?:X|YR)?((?:19|20)\d\d)(?:\s*\[YR\1\]|\.\.YR\1\.)?(?:\.0|-(?:01-01|12-31)(?:[T ]00:00:00)?)?")
 _ECONOMY = re.compile(r"(?:.+ \[)?([A-Z]{3})\]?")  # "FRA", or DataBank's "France [FRA]"
