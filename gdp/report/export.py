@@ -75,7 +75,8 @@ SDMX_QUESTION = """
 """
 
 Rows = Iterator[Sequence[Any]]
-Write = Callable[[Sequence[Sequence[Any]]], None]
+Columns = Sequence[Sequence[Any]]
+Write = Callable[[Columns], None]
 
 
 class Table(NamedTuple):
@@ -195,9 +196,9 @@ def write_table(connection: Connection, table: Table, paths: Sequence[Path]) -> 
         kinds = {".csv": csv_writer, ".parquet": parquet_writer}
         writers = [stack.enter_context(kinds[path.suffix](path, fields)) for path in paths]
         converted = table.convert(iter(rows))
-        while batch := list(islice(converted, BATCH_ROWS)):
+        while columns := list(zip(*islice(converted, BATCH_ROWS), strict=True)):
             for write in writers:
-                write(batch)
+                write(columns)
 
 
 @contextlib.contextmanager
@@ -237,19 +238,19 @@ def new_file(path: Path, **options: Any) -> Iterator[IO[Any]]:
 
 @contextlib.contextmanager
 def csv_writer(path: Path, fields: Sequence[Field]) -> Iterator[Write]:
-    """Yield what writes rows to a CSV file, after its heading."""
+    """Yield what writes columns to a CSV file, after its heading."""
     cells = [_cell_of(field) for field in fields]
     with new_file(path, mode="x", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow([field.name for field in fields])
-        yield lambda rows: lines.writerows(
-            [cell(value) for cell, value in zip(cells, row, strict=True)] for row in rows
+        yield lambda columns: lines.writerows(
+            zip(*(map(cell, column) for cell, column in zip(cells, columns, strict=True)), strict=True)
         )
 
 
 @contextlib.contextmanager
 def parquet_writer(path: Path, fields: Sequence[Field]) -> Iterator[Write]:
-    """Yield what writes rows to a Parquet file, in which each column has its description."""
+    """Yield what writes columns to a Parquet file, in which each column has its description."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -258,9 +259,9 @@ def parquet_writer(path: Path, fields: Sequence[Field]) -> Iterator[Write]:
         pa.field(field.name, types[field.python_type], metadata={"description": field.description}) for field in fields
     ])  # fmt: skip
 
-    def write(rows: Sequence[Sequence[Any]]) -> None:
-        columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
-        parquet.write_table(pa.Table.from_arrays(columns, schema=schema))
+    def write(columns: Columns) -> None:
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+        parquet.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
     with new_file(path, mode="xb") as file, pq.ParquetWriter(file, schema) as parquet:
         yield write

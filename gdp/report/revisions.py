@@ -270,7 +270,7 @@ def triangle_rows(rows: Iterable[Row], days: Sequence[str]) -> Iterator[list[Any
         for row in series:
             first, last = bisect_right(ends, row["As_of"]), bisect_left(ends, row["Until"])
             cells[first:last] = [row["GDP_USD_billion"]] * (last - first)
-        if any(cell is not None for cell in cells):
+        if cells.count(None) < len(cells):
             yield [*(row[name] for name in TRIANGLE_KEY), *cells]
 
 

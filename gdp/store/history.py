@@ -39,7 +39,7 @@ OF_PUBLISHER = f"SELECT {COLUMNS} FROM GDP_Estimates WHERE Publisher = :publishe
 AT = f"{OF_PUBLISHER} AND Institution IN ({{institutions}}) AND As_of <= :as_of AND Until > :as_of"
 BEGUN = f"{OF_PUBLISHER} AND As_of > :as_of AND As_of <= :until"
 PAST = f"{OF_PUBLISHER} AND Institution = :institution AND As_of <= :as_of ORDER BY As_of"
-PAST_OF = PAST.replace("ORDER BY", "AND Country IN ({countries}) ORDER BY")
+PAST_OF = PAST.replace("ORDER BY", "AND Year IN ({years}) ORDER BY")
 ALL = ", ".join(f"'{name}'" for name in INSTITUTIONS)
 RANKED = f"""
     WITH Headlines AS ({HEADLINES})
@@ -105,10 +105,8 @@ class History:
         found = {key: row for key, row in current.items() if is_baseline(row.Flags)}
         flagged = current.keys() - found.keys()
         if flagged:
-            countries = {f"country{number}": country for number, country in enumerate({name for name, _ in flagged})}
-            question = PAST_OF.format(countries=", ".join(f":{name}" for name in countries))
-            own = {"publisher": vintage.publisher, "institution": institution, "as_of": vintage.as_of}
-            past = self._rows(question, **own, **countries)
+            question = PAST_OF.format(years=", ".join(str(year) for year in {year for _, year in flagged}))
+            past = self._rows(question, publisher=vintage.publisher, institution=institution, as_of=vintage.as_of)
             older = {(row.Country, row.Year): row for row in past if is_baseline(row.Flags)}
             found |= {key: older[key] for key in flagged if key in older}
         return found
