@@ -11,8 +11,9 @@ import marshal
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from itertools import groupby
 from operator import itemgetter, ne
 from pathlib import Path
@@ -58,7 +59,6 @@ CHUNK_BYTES = 1_000_000  # about three thousand records: of smaller ones the tra
 READERS = 2  # processes; a load takes longer with the records than they do
 MAX_MILLION_USD = MAX_BILLION_USD * MILLIONS_A_BILLION
 
-Head = tuple[str, str]  # an As_of and an institution
 Packed = tuple[tuple[str, str, str], list[list[Any]]]  # HEAD, and a list for each of VARYING
 
 
@@ -111,9 +111,8 @@ class CleanFile:
             return
         records, self.sha256 = read_records(self.source, CLEAN_FIELDS)
         records = [_without_credentials(record) for record in records]
-        checked: set[Head] = set()
         for number, record in enumerate(records, 1):
-            if problem := value_problem(record, checked):
+            if problem := value_problem(record):
                 raise bad_input(self.source, f"record {number}: {problem}")
         self.count = len(records)
         in_order = groupby(sorted(observations_in(records), key=order_of), order_of)
@@ -227,32 +226,39 @@ def right_columns(lines: list[bytes]) -> dict[str, list[Any]] | None:
         columns |= {name: [record.get(name) for record in records] for name in _optional}
     except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
         return None
-    is_right = len(records) == len(lines) and all(
-        set(map(type, columns[name])) <= set(field.json_types) for name, field in CLEAN_FIELDS.items()
+    is_right = (
+        len(records) == len(lines)
+        and all(set(map(type, columns[name])) <= set(field.json_types) for name, field in CLEAN_FIELDS.items())
+        and all(is_right(columns[name]) for name, is_right in RIGHT.items())
+        and max(map(len, set(columns["Country"])), default=0) <= MAX_NAME_CHARACTERS
+        and not any("@" in source for source in set(columns["Source"]))  # it may have credentials
     )
-    if not is_right or not _are_values_right(columns):
+    if not is_right:
         return None
     lacks_flags = columns["Flags"].count(None) and any("Flags" not in record for record in records)
     return None if lacks_flags and columns["Note"].count(None) < len(lines) else columns
 
 
-def _are_values_right(columns: dict[str, list[Any]]) -> bool:
-    """Return whether all values are what transform writes; value_problem is the same for one record."""
-    millions = [million for million in columns["GDP_USD_million"] if million is not None]
-    limits = (
-        (columns["GDP_USD_billion"], 0, MAX_BILLION_USD), (millions, 0, MAX_MILLION_USD),
-        (columns["Year"], FIRST_YEAR, LAST_YEAR),
-    )  # fmt: skip
-    flags = {flag for text in set(columns["Flags"]) - {None} for flag in text.split()}
-    return (
-        all(low <= min(values, default=low) and max(values, default=low) <= high for values, low, high in limits)
-        and set(columns["Institution"]) <= set(INSTITUTIONS)
-        and set(columns["Status"]) <= set(_STATUSES)
-        and flags <= FLAGS.keys()
-        and all(name.strip() and len(name) <= MAX_NAME_CHARACTERS for name in set(columns["Country"]))
-        and all(is_as_of(as_of) and not is_in_future(as_of) for as_of in set(columns["As_of"]))
-        and not any("@" in source for source in set(columns["Source"]))  # it may have credentials
-    )
+def _is_within(values: Collection[float], most: float, least: float = 0) -> bool:
+    return all(least <= value <= most for value in (min(values, default=least), max(values, default=least)))
+
+
+@cache
+def _is_day(as_of: str) -> bool:
+    return is_as_of(as_of) and not is_in_future(as_of)
+
+
+# What transform writes, as JSON allows more than GDP does: whether all values of a field are right.
+RIGHT: dict[str, Callable[[Collection[Any]], bool]] = {
+    "GDP_USD_billion": lambda values: _is_within(values, MAX_BILLION_USD),
+    "GDP_USD_million": lambda values: _is_within([one for one in values if one is not None], MAX_MILLION_USD),
+    "Year": lambda values: _is_within(values, LAST_YEAR, FIRST_YEAR),
+    "Institution": lambda values: set(values) <= set(INSTITUTIONS),
+    "Country": lambda values: all(name.strip() for name in set(values)),
+    "As_of": lambda values: all(map(_is_day, set(values))),
+    "Status": lambda values: set(values) <= {None, *STATUSES},
+    "Flags": lambda values: {flag for text in set(values) - {None} for flag in text.split()} <= FLAGS.keys(),
+}
 
 
 def parts_of(columns: dict[str, list[Any]]) -> list[Packed]:
@@ -272,13 +278,12 @@ def parts_of(columns: dict[str, list[Any]]) -> list[Packed]:
 
 def read_one_by_one(lines: list[bytes]) -> ChunkRecords:
     """Return the records of lines up to the first one that is wrong, and what is wrong with that."""
-    checked: set[Head] = set()
     records = []
     for number, line in enumerate(lines, 1):
         record = _record(line)
         if record is None:
             return ChunkRecords(b"", number, _line_problem(line))
-        if problem := length_problem(record["Country"], record.values()) or value_problem(record, checked):
+        if problem := length_problem(record["Country"], record.values()) or value_problem(record):
             return ChunkRecords(b"", number, problem)
         records.append(record)
     columns = {name: [record.get(name) for record in records] for name in CLEAN_FIELDS}
@@ -320,32 +325,12 @@ def _line_problem(line: bytes) -> str:
         return f"is not JSON: {error}"
 
 
-_STATUSES = (None, *STATUSES)
-
-
-def value_problem(record: CleanRecord, checked: set[Head]) -> str | None:
-    """Return which value of a record transform never writes, as JSON allows more than GDP does, or None.
-
-    Adds the record's As_of and institution to `checked` where they are right.
-    """
-    as_of, institution, million = record["As_of"], record["Institution"], record.get("GDP_USD_million")
-    is_right = {
-        "GDP_USD_billion": 0 <= record["GDP_USD_billion"] <= MAX_BILLION_USD,
-        "GDP_USD_million": million is None or 0 <= million <= MAX_MILLION_USD,
-        "Year": FIRST_YEAR <= record["Year"] <= LAST_YEAR,
-        "Institution": institution in INSTITUTIONS,
-        "Country": bool(record["Country"].strip()),
-        "As_of": (as_of, institution) in checked or (is_as_of(as_of) and not is_in_future(as_of)),
-        "Status": record.get("Status") in _STATUSES,
-        "Flags": set((record.get("Flags") or "").split()) <= FLAGS.keys(),
-    }
+def value_problem(record: CleanRecord) -> str | None:
+    """Return which value of a record transform never writes, or None."""
     if "Flags" not in record and record["Note"] is not None:  # a file of an older version: the Note had a meaning then
         return "field Flags is missing, and the Note would be lost"
-    if all(is_right.values()):
-        checked.add((as_of, institution))
-        return None
-    wrong = next(name for name, fits in is_right.items() if not fits)
-    return f"field {wrong} is {str(record[wrong])[:40]!r}"
+    wrong = next((name for name, is_right in RIGHT.items() if not is_right([record.get(name)])), None)
+    return f"field {wrong} is {str(record[wrong])[:40]!r}" if wrong else None
 
 
 def _progress(paths: list[Where]) -> AbstractContextManager[Callable[[int], None]]:
