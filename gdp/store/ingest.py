@@ -23,10 +23,9 @@ from gdp.store.outcome import LoadOutcome, short_json, vintage_fingerprint
 from gdp.store.schema import index_estimates
 from gdp.store.vintages import COMPARABLE, Vintage, vintage_of
 from gdp.validate.consistency import LOOK_BACK, Surroundings
-from gdp.validate.duplicates import one_figure_each
 from gdp.validate.findings import Finding, Reported, doubt_of, marked, new_among
 from gdp.validate.observations import Baseline, Key, Observations, Statement, million_of
-from gdp.validate.single_vintage import check_vintage
+from gdp.validate.single_vintage import check_vintage, one_figure_each
 
 World = Mapping[tuple[str, str], Mapping[int, float]]  # by institution and As_of: World rows by year, in millions
 UNKNOWN = "unknown"

@@ -21,43 +21,37 @@ from gdp.validate.findings import FigureFlags, Finding, finding_on
 from gdp.validate.observations import MILLIONS_A_BILLION, Key, Observations, Statement, change
 from utils import StageError, first_few, pages_folder, with_commas
 
-AGREES, PREVIOUS, UNEXPLAINED = "agrees", "previous release", "unexplained"
-OLDER_RELEASE = "older release"
-OLDER_RELEASES = PREVIOUS, OLDER_RELEASE
+AGREES, PREVIOUS, OLDER_RELEASE, UNEXPLAINED = "agrees", "previous release", "older release", "unexplained"
 CONFIRMED_KINDS = AGREES, PREVIOUS
 OTHER_YEAR, OTHER_COUNTRY, DIGITS, BILLIONS = "other year", "other country", "digits exchanged", "whole billions apart"
 USUAL_MONTHS = (4, 10)  # in which the IMF publishes its outlook
+DAYS_OF_PUBLICATION = sorted(f"{month}-{day:02}" for month, day in PUBLISHED.items() if month != str(WITHOUT_GDP))
 EARLIEST_DAY, LATEST_DAY = 6, 22  # of these months; all releases since 2013 came out between them
-CodeKey = tuple[str, int]  # ISO3 and reference year
 
 
-class Release:
-    """One of the IMF's releases: its day, and its figures in millions of USD by ISO code and year."""
+class Release(Statement):
+    """One of the IMF's releases, with its figures by ISO code and year; those of a bundled one are read if needed."""
 
-    def __init__(self, as_of: str, figures: Mapping[CodeKey, float] | None = None, name: str = "") -> None:
-        self.as_of, self._figures, self._name = as_of, figures, name
+    is_release = True
 
-    @property
-    def day(self) -> str:
-        """The day on which it was published."""
-        return self.as_of[:10]
+    def __init__(self, as_of: str, figures: Mapping[Key, float] | None = None, bundled_as: str = "") -> None:
+        super().__init__(as_of, figures or {}, f"the IMF's release of {as_of[:10]}")
+        self._bundled_as = bundled_as
 
     @cached_property
-    def figures(self) -> Mapping[CodeKey, float]:
-        """The figures; those of a bundled release are read when they are needed."""
-        if self._figures is not None:
+    def figures(self) -> Mapping[Key, float]:
+        """The figures."""
+        if not self._bundled_as:
             return self._figures
-        texts = bundle().texts(self._name)
         return {
             (code, int(year)): round(float(text) * MILLIONS_A_BILLION, 3)
-            for (code, year), text in texts.items()
-            if year != LAST_ACTUAL
-        }
+            for (code, year), text in bundle().texts(self._bundled_as).items() if year != LAST_ACTUAL
+        }  # fmt: skip
 
     @cached_property
     def is_whole(self) -> bool:
         """Whether it has more than a year or two."""
-        return not self._name or bundle().is_whole(self._name)
+        return not self._bundled_as or bundle().is_whole(self._bundled_as)
 
     @cached_property
     def countries(self) -> dict[int, set[str]]:
@@ -68,14 +62,9 @@ class Release:
         return found
 
     @cached_property
-    def of_each(self) -> frozenset[tuple[str, int]]:
-        """The ISO code and the figure in whole millions of each figure, for any year."""
-        return frozenset((code, round(figure)) for (code, _), figure in self.figures.items())
-
-    @cached_property
-    def by_figure(self) -> dict[float, list[CodeKey]]:
+    def by_figure(self) -> dict[float, list[Key]]:
         """Which countries and years have a figure, by the figure in whole millions."""
-        found: dict[float, list[CodeKey]] = {}
+        found: dict[float, list[Key]] = {}
         for key, figure in self.figures.items():
             found.setdefault(round(figure), []).append(key)
         return found
@@ -84,7 +73,7 @@ class Release:
 @cache
 def bundled() -> tuple[Release, ...]:
     """Return the releases that come with the suite, oldest first."""
-    return tuple(Release(day_of_release(name), name=name) for name in bundle().releases)
+    return tuple(Release(day_of_release(name), bundled_as=name) for name in bundle().releases)
 
 
 def cached_releases() -> tuple[Release, ...]:
@@ -120,20 +109,18 @@ def _answer_in(path: Path) -> Release | None:
 @lru_cache(maxsize=8)  # the same few, for all pages of an archive
 def release_of(statement: Statement) -> Release:
     """Return one of the IMF's vintages in the database as a release."""
-    code_of = {country.name: country.iso3 for country in reference().countries.values()}
-    figures = {
-        (code_of[country], year): figure for (country, year), figure in statement.figures.items() if country in code_of
-    }
-    return Release(statement.as_of, figures)
+    iso3_of = {country.name: country.iso3 for country in reference().countries.values()}
+    figures = statement.figures.items()
+    return Release(statement.as_of, {(iso3_of[name], year): one for (name, year), one in figures if name in iso3_of})
 
 
 def released_before(as_of: str, loaded: Iterable[Release] = ()) -> list[Release]:
     """Return the known releases from before an As_of, newest first, each once."""
     found: dict[str, Release] = {}
     for release in (*bundled(), *cached_releases(), *loaded):
-        known = found.get(publication_of(release.as_of))
-        if release.as_of < as_of and (known is None or not known.is_whole):
-            found[publication_of(release.as_of)] = release
+        publication = publication_of(release.as_of)
+        if release.as_of < as_of and (publication not in found or not found[publication].is_whole):
+            found[publication] = release
     return sorted(found.values(), key=lambda release: release.as_of, reverse=True)
 
 
@@ -150,32 +137,20 @@ def nearest_releases(as_of: str, loaded: Iterable[Release] = ()) -> list[Release
     return whole[:2] + partial
 
 
-@cache
-def _days_of_publication() -> list[str]:
-    return sorted(f"{month}-{day:02}" for month, day in PUBLISHED.items() if month != str(WITHOUT_GDP))
-
-
 def publication_of(as_of: str) -> str:
     """Return the newest day up to an As_of on which the IMF is known to have published an outlook, else that day."""
-    days = _days_of_publication()
-    place = bisect_right(days, as_of[:10])
-    return days[place - 1] if place and place < len(days) else as_of[:10]
+    place = bisect_right(DAYS_OF_PUBLICATION, as_of[:10])
+    return DAYS_OF_PUBLICATION[place - 1] if 0 < place < len(DAYS_OF_PUBLICATION) else as_of[:10]
 
 
 def is_release_between(first: str, last: str) -> bool:
     """Return whether the IMF published an outlook between two moments, or may have by its usual days."""
-    days = _days_of_publication()
-    if last[:10] <= days[-1]:
-        return any(first[:10] <= day <= last[:10] for day in days)
+    if last[:10] <= DAYS_OF_PUBLICATION[-1]:
+        return any(first[:10] <= day <= last[:10] for day in DAYS_OF_PUBLICATION)
     return any(
         first[:10] <= f"{year}-{month:02}-{LATEST_DAY}" and last[:10] >= f"{year}-{month:02}-{EARLIEST_DAY:02}"
         for year in range(int(first[:4]), int(last[:4]) + 1) for month in USUAL_MONTHS
     )  # fmt: skip
-
-
-def following_day(day: str) -> str:
-    """Return the day after a day."""
-    return (date.fromisoformat(day[:10]) + timedelta(days=1)).isoformat()
 
 
 def days_between(first: str, last: str) -> int:
@@ -186,16 +161,11 @@ def days_between(first: str, last: str) -> int:
 def is_same(figure: float, other: float, rounding: float) -> bool:
     """Return whether two figures, in millions, differ by rounding only: the first one may be rounded to its zeros."""
     apart = abs(figure - other)
-    if apart <= rounding:
-        return True
-    if apart > at.ROUNDING_SHARE * other:
-        return False
-    return apart <= at.MISCOPIED_MILLION_USD or round(other, -_zeros(figure)) == figure
-
-
-def _zeros(figure: float) -> int:
-    text = f"{figure:.0f}"
-    return len(text) - len(text.rstrip("0"))
+    if apart <= rounding or apart > at.ROUNDING_SHARE * other:
+        return apart <= rounding
+    digits = f"{figure:.0f}"
+    zeros = len(digits) - len(digits.rstrip("0"))
+    return apart <= at.MISCOPIED_MILLION_USD or round(other, -zeros) == figure
 
 
 # --- figure by figure -------------------------------------------------------------------------------------------------
@@ -240,7 +210,7 @@ class Comparison(NamedTuple):
         return [one for one in self.by_departure if not one.is_confirmed]
 
     def _explained(self, one: FigureComparison) -> FigureComparison:
-        code = (self.page.code_of[one.key[0]] or "", one.key[1])
+        code = self.page.iso3_of[one.key[0]], one.key[1]
         kind, reason = _kind_and_reason(code, one.page, self.releases, self.page.rounding)
         return one._replace(kind=kind, reason=reason)
 
@@ -260,10 +230,10 @@ class Comparison(NamedTuple):
 
         If many figures are of neither, the page may follow a release that nobody knows, if one is due.
         """
-        agreeing = self.number_confirmed
-        if agreeing == 0 or agreeing < at.SAME_RELEASE_SHARE * len(self.found):
+        if self.number_confirmed < max(at.SAME_RELEASE_SHARE * len(self.found), 1):
             return False
-        return not self.are_many or not is_release_between(following_day(self.releases[0].day), self.page.as_of)
+        day_after = (date.fromisoformat(self.releases[0].day) + timedelta(days=1)).isoformat()
+        return not self.are_many or not is_release_between(day_after, self.page.as_of)
 
 
 def comparisons(page: Observations, releases: Sequence[Release]) -> list[Comparison]:
@@ -278,10 +248,10 @@ def comparisons(page: Observations, releases: Sequence[Release]) -> list[Compari
 
 def compared(page: Observations, releases: Sequence[Release], keys: Iterable[Key] | None = None) -> Comparison:
     """Return figures of a page, all by default, beside the two newest of the releases, which are the first two."""
-    two, code_of, figures = releases[:2], page.code_of, page.statement.figures
+    two, iso3_of, figures = releases[:2], page.iso3_of, page.statement.figures
     found = []
     for key in figures if keys is None else keys:
-        figure, code = figures[key], (code_of[key[0]] or "", key[1])
+        figure, code = figures[key], (iso3_of[key[0]], key[1])
         own = [release.figures[code] for release in two if code in release.figures]
         if own and is_same(figure, own[0], page.rounding):
             found.append(FigureComparison(key, figure, own[0], AGREES, "agrees"))
@@ -292,7 +262,7 @@ def compared(page: Observations, releases: Sequence[Release], keys: Iterable[Key
     return Comparison(page, found, releases)
 
 
-def _kind_and_reason(code: CodeKey, figure: float, releases: Sequence[Release], rounding: float) -> tuple[str, str]:
+def _kind_and_reason(code: Key, figure: float, releases: Sequence[Release], rounding: float) -> tuple[str, str]:
     """Return the kind of a difference, and the reason for it in figures."""
     iso3, year = code
     newest = next(release for release in releases if code in release.figures)
@@ -301,40 +271,28 @@ def _kind_and_reason(code: CodeKey, figure: float, releases: Sequence[Release], 
     for release in releases[2:]:
         if code in release.figures and is_same(figure, release.figures[code], rounding):
             return OLDER_RELEASE, f"{has}; the figure is that of {release.day}"
+    years = [year + sign * step for step in range(1, at.NEIGHBOURING_YEARS + 1) for sign in (-1, 1)]
     for release in releases[:2]:
-        if near := _other_year(iso3, year, figure, release, rounding):
-            return OTHER_YEAR, f"{has}; the figure is the one for {near} ({release.day})"
-    for release in releases[:2]:
-        others = [other for other, of_year in release.by_figure.get(round(figure), ()) if of_year == year]
-        if others and figure >= at.LEAST_DIGITS:
-            return OTHER_COUNTRY, f"{has}; the figure is that of {others[0]} ({release.day})"
+        for near in years:
+            if is_same(figure, release.figures.get((iso3, near), 0.0), rounding):
+                return OTHER_YEAR, f"{has}; the figure is the one for {near} ({release.day})"
+    for release in releases[:2] if figure >= at.LEAST_DIGITS else ():
+        for other, of_year in release.by_figure.get(round(figure), ()):
+            if of_year == year:
+                return OTHER_COUNTRY, f"{has}; the figure is that of {other} ({release.day})"
     kind = kind_of_edit(figure, own)
     return (kind, f"{has}: {kind}") if kind else (UNEXPLAINED, has)
-
-
-def _other_year(iso3: str, year: int, figure: float, release: Release, rounding: float) -> int | None:
-    """Return the nearest other year for which a release has a country's figure."""
-    steps = range(1, at.NEIGHBOURING_YEARS + 1)
-    years = [year + sign * step for step in steps for sign in (-1, 1)]
-    return next((one for one in years if is_same(figure, release.figures.get((iso3, one), 0.0), rounding)), None)
 
 
 def kind_of_edit(figure: float, before: float) -> str | None:
     """Return how a figure looks edited by hand: two digits exchanged, or whole billions apart; None if it does not."""
     apart = round(figure) - round(before)
-    if apart and apart % 9 == 0 and _are_digits_exchanged(f"{figure:.0f}", f"{before:.0f}"):
-        return DIGITS  # which always adds or takes a multiple of nine
+    if apart and apart % 9 == 0:  # as two exchanged digits are
+        new, old = f"{figure:.0f}", f"{before:.0f}"
+        if any(new == old[:n] + old[n + 1] + old[n] + old[n + 2 :] for n in range(len(old) - 1)):
+            return DIGITS
     is_whole = apart and apart % at.WHOLE_BILLION == 0 and round(before) % at.WHOLE_BILLION
     return BILLIONS if is_whole else None
-
-
-def _are_digits_exchanged(new: str, old: str) -> bool:
-    """Return whether two neighbouring digits are exchanged, and nothing else differs."""
-    places = [place for place, (one, other) in enumerate(zip(new, old, strict=False)) if one != other]
-    if len(new) != len(old) or len(places) != 2 or places[1] != places[0] + 1:
-        return False
-    first, second = places
-    return (new[first], new[second]) == (old[second], old[first])
 
 
 def in_billions(million: float) -> str:
@@ -348,12 +306,10 @@ def in_billions(million: float) -> str:
 
 def check_against_imf(page: Observations, comparison: Comparison) -> Iterable[Finding]:
     """The page's figures are those of one of the IMF's last two releases."""
-    found, two = (
-        comparison.found,
-        " and ".join(release.day for release in comparison.releases[:2]),
-    )
-    departing = len(found) - comparison.number_confirmed
-    seen = f"{departing} of {len(found)} figures are not those of {two}"
+    number = len(comparison.found)
+    departing = number - comparison.number_confirmed
+    two = " and ".join(release.day for release in comparison.releases[:2])
+    seen = f"{departing} of {number} figures are not those of {two}"
     if not comparison.is_comparable:
         yield finding_on(page, "follows no known release", seen, "a release that is known; --verify asks the IMF")
     elif comparison.are_many:
@@ -374,7 +330,13 @@ def check_stale(page: Observations, releases: Sequence[Release]) -> Iterable[Fin
     if due is None or older is None:
         return
     fresh = [release for release in releases if release.day >= due]
-    new, old = _numbers_equal(page, fresh, older)
+    new = old = 0
+    for (country, year), figure in page.statement.figures.items():
+        code = page.iso3_of[country], year
+        is_new = any(is_same(figure, release.figures.get(code, 0.0), page.rounding) for release in fresh)
+        is_old = is_same(figure, older.figures.get(code, 0.0), page.rounding)
+        new += is_new and not is_old
+        old += is_old and not is_new
     if old > new and old >= at.SAME_RELEASE_SHARE * len(page.statement.figures):
         seen = f"{old} of {len(page.statement.figures)} figures are still those of {older.day}"
         yield finding_on(page, "stale", seen, f"those of the release of {due}")
@@ -382,21 +344,7 @@ def check_stale(page: Observations, releases: Sequence[Release]) -> Iterable[Fin
 
 def _release_due(as_of: str, releases: Sequence[Release]) -> str | None:
     """Return the day of the newest release that has been out for three weeks: a known one, or by the usual days."""
-    usual = [
-        f"{year}-{month:02}-{LATEST_DAY}" for year in (int(as_of[:4]) - 1, int(as_of[:4])) for month in USUAL_MONTHS
-        if f"{year}-{month:02}-{LATEST_DAY}" > _days_of_publication()[-1]
-    ]  # fmt: skip
-    days = [*_days_of_publication(), *usual, *(release.day for release in releases)]
+    known, year = DAYS_OF_PUBLICATION, int(as_of[:4])
+    usual = [f"{one}-{month:02}-{LATEST_DAY}" for one in (year - 1, year) for month in USUAL_MONTHS]
+    days = [*known, *(day for day in usual if day > known[-1]), *(release.day for release in releases)]
     return max((day for day in days if days_between(day, as_of) >= at.STALE_DAYS), default=None)
-
-
-def _numbers_equal(page: Observations, fresh: Sequence[Release], older: Release) -> tuple[int, int]:
-    """Return how many figures are those of a fresh release only, and how many those of an older one only."""
-    new = old = 0
-    for (country, year), figure in page.statement.figures.items():
-        code = (page.code_of[country] or "", year)
-        is_new = any(is_same(figure, release.figures.get(code, 0.0), page.rounding) for release in fresh)
-        is_old = is_same(figure, older.figures.get(code, 0.0), page.rounding)
-        new += is_new and not is_old
-        old += is_old and not is_new
-    return new, old

@@ -12,10 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import pairwise
 from typing import NamedTuple
 
-from gdp.model import FATAL
 from gdp.validate import thresholds as at
 from gdp.validate.against_imf import Release, days_between, publication_of
 from gdp.validate.findings import Finding, fatal_on, finding_on
@@ -28,7 +26,7 @@ from gdp.validate.observations import (
     Statements,
     change,
     median,
-)
+)  # fmt: skip
 from gdp.validate.single_figures import deviations, usual_steps
 from utils import with_commas
 
@@ -50,36 +48,6 @@ class Surroundings(NamedTuple):
     world: Mapping[str, Mapping[int, float]] = {}
 
 
-class BaselineList(NamedTuple):
-    """Another list: its name and day, its figures, and what kind of evidence it is.
-
-    The figures of a release are by ISO code and year; those of a vintage by country and year, with its headlines.
-    """
-
-    name: str
-    as_of: str
-    figures: Mapping[Key, float]
-    headlines: Mapping[str, tuple[int, float]]
-    of_each: frozenset[Key]  # the country or code, and the figure in whole millions, for any year
-    is_release: bool = False
-    countries: Mapping[int, set[str]] = {}  # of a release: the codes of the countries that it has, by year
-
-    def keys_of(self, observations: Observations) -> list[Key]:
-        """Return the keys of an institution's headlines as this list has them."""
-        return observations.headline_codes if self.is_release else observations.headline_keys
-
-
-def of_release(release: Release) -> BaselineList:
-    """Return one of the IMF's releases as a baseline."""
-    name = f"the IMF's release of {release.day}"
-    return BaselineList(name, release.as_of, release.figures, {}, release.of_each, True, release.countries)
-
-
-def of_statement(name: str, statement: Statement) -> BaselineList:
-    """Return one institution's figures in a vintage as a baseline."""
-    return BaselineList(name, statement.as_of, statement.figures, statement.headlines, statement.of_each)
-
-
 # --- how two lists fit ------------------------------------------------------------------------------------------------
 
 
@@ -95,21 +63,21 @@ class Pair(NamedTuple):
 
 
 class Fit:
-    """An institution's headlines beside a baseline, and what follows from the changes between the two."""
+    """An institution's headlines beside another list, and what follows from the changes between the two."""
 
-    def __init__(self, observations: Observations, baseline: BaselineList) -> None:
+    def __init__(self, observations: Observations, baseline: Statement) -> None:
         self.observations, self.baseline = observations, baseline
-        self._keys = baseline.keys_of(observations)
+        self._keys = observations.headline_codes if baseline.is_release else observations.headline_keys
         self._others = list(map(baseline.figures.get, self._keys))
 
     @cached_property
     def pairs(self) -> list[Pair]:
-        """The headlines that the other list has too, for the same year or another one."""
+        """The headlines that the other list has too, for the same year or, in a vintage, for another one."""
         headlines = self.observations.statement.headlines.items()
         rows = zip(headlines, self._keys, self._others, strict=True)
         found = [Pair(name, year, one, other, 0, key) for (name, (year, one)), key, other in rows if other is not None]
-        if len(found) < len(headlines) and (theirs := self.baseline.headlines):
-            same_year = {pair[0] for pair in found}
+        if len(found) < len(headlines) and not self.baseline.is_release:
+            theirs, same_year = self.baseline.headlines, {pair.country for pair in found}
             found += [
                 Pair(name, year, one, theirs[name][1], year - theirs[name][0], (name, year))
                 for name, (year, one) in headlines if name in theirs and name not in same_year
@@ -120,17 +88,12 @@ class Fit:
     def share_equal(self) -> float:
         """The share of the headlines that are the very same, to the digit."""
         headlines = self.observations.statement.headlines.values()
-        return sum(other == figure for (_, figure), other in zip(headlines, self._others, strict=True)) / len(headlines)
+        return sum([other == one for (_, one), other in zip(headlines, self._others, strict=True)]) / len(headlines)
 
     @cached_property
     def days(self) -> int:
         """The number of days between the two lists, each by the newest outlook that it can follow."""
         return abs(days_between(publication_of(self.baseline.as_of), publication_of(self.observations.as_of)))
-
-    @cached_property
-    def days_apart(self) -> int:
-        """The number of days between the two lists themselves."""
-        return abs(days_between(self.baseline.as_of, self.observations.as_of))
 
     @property
     def is_near(self) -> bool:
@@ -191,12 +154,12 @@ class Fit:
     def unusual_share(self) -> float:
         """The share of the countries that moved much more than they usually do."""
         usual = usual_steps()
-        codes = [self.observations.code_of[pair.country] or "" for pair in self.pairs]
+        codes = [self.observations.iso3_of[pair.country] for pair in self.pairs]
         moved = zip(codes, deviations(codes, self.changes), strict=True)
         return sum([abs(one) > at.UNUSUAL_STEPS * usual[code] for code, one in moved]) / len(self.pairs)
 
 
-def fits_with(observations: Observations, baselines: Iterable[BaselineList]) -> list[Fit]:
+def fits_with(observations: Observations, baselines: Iterable[Statement]) -> list[Fit]:
     """Return how an institution's figures fit each baseline that has enough of them: near ones first, then the best.
 
     If most figures are those of one baseline, only that one is returned.
@@ -225,21 +188,16 @@ def contradictions(fit: Fit, order: Sequence[str]) -> Iterator[Contradiction]:
     """Yield what no honest list has ever shown; `order` has the countries as the rows of the page are ordered."""
     against = f"against {fit.baseline.name}"
     if abs(fit.median) > at.MEDIAN_IMPOSSIBLE:
-        yield Contradiction(
-            "unit slip", f"the median country has {math.exp(fit.median):.3g} times its figure, {against}",
-            f"a factor of {math.exp(at.MEDIAN_IMPOSSIBLE):.2f} at most",
-        )  # fmt: skip
+        seen = f"the median country has {math.exp(fit.median):.3g} times its figure, {against}"
+        yield Contradiction("unit slip", seen, f"a factor of {math.exp(at.MEDIAN_IMPOSSIBLE):.2f} at most")
     if fit.spread > at.SPREAD_IMPOSSIBLE or fit.wild_share > at.WILD_SHARE_IMPOSSIBLE:
         seen = f"half of the countries moved by more than {_percent(fit.spread)} beside the median, {against}"
-        yield Contradiction(
-            "figures in disorder", f"{seen}, and {fit.wild_share:.0%} by more than {_percent(at.WILD)}",
-            f"{_percent(at.SPREAD_IMPOSSIBLE)} and {at.WILD_SHARE_IMPOSSIBLE:.0%} at most",
-        )  # fmt: skip
+        seen += f", and {fit.wild_share:.0%} by more than {_percent(at.WILD)}"
+        expected = f"{_percent(at.SPREAD_IMPOSSIBLE)} and {at.WILD_SHARE_IMPOSSIBLE:.0%} at most"
+        yield Contradiction("figures in disorder", seen, expected)
     elif is_row_off(fit, order):
         yield Contradiction(
-            "a row off",
-            f"the figures fit much better moved by a row, {against}",
-            "each in its own row",
+            "a row off", f"the figures fit much better moved by a row, {against}", "each in its own row"
         )
 
 
@@ -248,16 +206,11 @@ def suspicions(fit: Fit) -> Iterator[Contradiction]:
     against = f"against {fit.baseline.name}"
     most = at.MEDIAN_MOVED_NEAR if fit.is_near else at.MEDIAN_MOVED_FAR
     if abs(fit.median) > most:
-        yield Contradiction(
-            at.ALL_MOVED,
-            f"the median country moved by {_percent(fit.median)}, {against}",
-            f"{_percent(most)} at most",
-        )
+        seen = f"the median country moved by {_percent(fit.median)}, {against}"
+        yield Contradiction(at.ALL_MOVED, seen, f"{_percent(most)} at most")
     if fit.is_near and (share := fit.unusual_share) > at.UNUSUAL_SHARE:
-        yield Contradiction(
-            at.MANY_MOVED, f"{share:.0%} of the countries moved much more than they usually do, {against}",
-            f"{at.UNUSUAL_SHARE:.0%} at most",
-        )  # fmt: skip
+        seen = f"{share:.0%} of the countries moved much more than they usually do, {against}"
+        yield Contradiction(at.MANY_MOVED, seen, f"{at.UNUSUAL_SHARE:.0%} at most")
 
 
 def _percent(log_change: float) -> str:
@@ -266,25 +219,23 @@ def _percent(log_change: float) -> str:
 
 def is_row_off(fit: Fit, order: Sequence[str]) -> bool:
     """Return whether figures fit much better in the row above or below, by their own order or by the page's."""
-    limit = at.ROW_OFF_RATIO * fit.mean_distance
     if fit.mean_distance <= at.WELL_BELOW_A_ROW:
         return False
     orders = [sorted(fit.pairs, key=lambda pair: -pair.figure)]
     if fit.observations.institution != "IMF":  # by whose figures the page is sorted
         pairs = {pair.country: pair for pair in fit.pairs}
         orders.append([pairs[country] for country in order if country in pairs])
+    limit = at.ROW_OFF_RATIO * fit.mean_distance
     return any(
-        len(rows) >= at.MIN_PAIRS and _mean_distance(_moved_by_a_row(rows, step)) < limit
-        for rows in orders for step in (-1, 1)
-    )  # fmt: skip
+        len(rows) >= at.MIN_PAIRS and min(_mean_distance(rows[1:], rows), _mean_distance(rows, rows[1:])) < limit
+        for rows in orders
+    )
 
 
-def _moved_by_a_row(rows: Sequence[Pair], step: int) -> list[float]:
-    moved = ((after, row) if step == 1 else (row, after) for row, after in pairwise(rows))
-    return [change(figure[2], row[3]) - at.GROWTH * row[4] for figure, row in moved]
-
-
-def _mean_distance(changes: Sequence[float]) -> float:
+def _mean_distance(rows: Sequence[Pair], others: Sequence[Pair]) -> float:
+    """Return the mean distance from the median change of figures beside other rows' figures, wild ones cut."""
+    moved = zip(rows, others, strict=False)
+    changes = [change(row[2], other[3]) - at.GROWTH * other[4] for row, other in moved]
     middle = median(changes)
     return sum([min(abs(one - middle), at.WILD) for one in changes]) / len(changes)
 
@@ -295,8 +246,12 @@ def years_moved(fits: Iterable[Fit]) -> Iterator[Contradiction]:
     A figure that is a year old differs from the figure of its year by the country's own growth. A release from before
     the list comes first: later ones differ by what was learned since.
     """
-    near = [fit for fit in fits if fit.baseline.is_release and (fit.is_near or fit.days_apart <= at.NEAR_DAYS)]
-    known = [(fit, growth) for fit in near if (growth := _growth(fit))]
+
+    def is_near(fit: Fit) -> bool:
+        return fit.is_near or abs(days_between(fit.baseline.as_of, fit.observations.as_of)) <= at.NEAR_DAYS
+
+    releases = [fit for fit in fits if fit.baseline.is_release and is_near(fit)]
+    known = [(fit, growth) for fit in releases if (growth := _growth(fit))]
     known.sort(key=lambda one: (one[0].baseline.as_of > one[0].observations.as_of, one[0].days))
     for fit, growth in known[:1]:
         if len(growth) >= at.MIN_PAIRS and moved_score(fit, growth) < at.YEARS_MOVED:
@@ -314,10 +269,7 @@ def _growth(fit: Fit) -> dict[str, float]:
 def moved_score(fit: Fit, growth: Mapping[str, float]) -> float:
     """Return the slope of the changes by growth, plus the median change in median growths: 0 as it is, -2 if moved."""
     changes = {pair.country: one for pair, one in zip(fit.pairs, fit.changes, strict=True)}
-    usual, middle = (
-        median(growth.values()),
-        median(changes[country] for country in growth),
-    )
+    usual, middle = median(growth.values()), median(changes[country] for country in growth)
     by_growth = [(_capped(changes[country] - middle), _capped(one - usual)) for country, one in growth.items()]
     spread = sum(grown * grown for _, grown in by_growth)
     is_uneven = spread > at.LEAST_GROWTH_SPREAD**2 * len(growth)
@@ -347,24 +299,22 @@ def figures_of_another(fit: Fit) -> Iterator[Contradiction]:
         yield Contradiction("other countries' figures", seen, "each country its own")
 
 
-def _number_of(observations: Observations, baseline: BaselineList) -> int:
+def _number_of(observations: Observations, other: Statement) -> int:
     """Return how many headlines a list has too, for any year."""
-    return len(
-        baseline.of_each
-        & (observations.headlines_by_code if baseline.is_release else observations.statement.by_country)
-    )
+    own = observations.headlines_by_code if other.is_release else observations.statement.by_country
+    return len(other.of_each & own)
 
 
 def check_institutions_mixed(
-    observations: Observations, others: Mapping[str, Iterable[BaselineList]]
+    observations: Observations, others: Mapping[str, Iterable[Statement]]
 ) -> Iterable[Finding]:
     """No institution's figures are what another vintage, or the IMF's release, has of another institution."""
     number = len(observations.statement.headlines)
-    for other, baselines in others.items():
-        for baseline in baselines if other != observations.institution else ():
-            same = _number_of(observations, baseline)
+    for other, lists in others.items():
+        for one in lists if other != observations.institution else ():
+            same = _number_of(observations, one)
             if same > at.IDENTICAL_SHARE * number >= at.MIN_PAIRS / 2:
-                seen = f"{same} of {number} figures are {other}'s in {baseline.name}"
+                seen = f"{same} of {number} figures are {other}'s in {one.name}"
                 yield fatal_on(observations, "institutions mixed up", seen, "figures of its own")
                 break
 
@@ -380,13 +330,11 @@ class Verdict(NamedTuple):
     fit: Fit | None
 
 
-def judge(observations: Observations, baselines: Iterable[BaselineList], order: Sequence[str]) -> Verdict:
+def judge(observations: Observations, baselines: Iterable[Statement], order: Sequence[str]) -> Verdict:
     """Return whether an institution's list can be what it claims to be, given other lists of its figures."""
     fits = fits_with(observations, baselines)
-    if not fits:
-        return Verdict([], is_plain=True, fit=None)
-    fit = fits[0]
-    if fit.share_equal >= 1 - at.UNUSUAL_SHARE:  # the rest is too little for any finding
+    fit = fits[0] if fits else None
+    if fit is None or fit.share_equal >= 1 - at.UNUSUAL_SHARE:  # the rest is too little for any finding
         return Verdict([], is_plain=True, fit=fit)
     against = list(contradictions(fit, order))
     if not fit.is_identical:
@@ -406,95 +354,61 @@ def _contradicted(observations: Observations, one: Contradiction, fit: Fit, is_f
     return finding_on(observations, at.UNSETTLED, f"{one.check}: {one.seen}", either)
 
 
-def check_countries(observations: Observations, baselines: Sequence[BaselineList]) -> Iterable[Finding]:
+def check_countries(observations: Observations, baselines: Sequence[Statement]) -> Iterable[Finding]:
     """The IMF's list has the countries of the other lists of it. Fatal if many of each list's countries are gone."""
     if observations.institution != "IMF" or not observations.statement.figures:
         return
     gone = {baseline.name: _gone(observations, baseline) for baseline in baselines}
     is_known = any(baseline.is_release for baseline in baselines) or len(baselines) > 1
     if is_known and all(missing / (number or 1) > at.MAX_GONE_SHARE for missing, number in gone.values()):
-        seen = " and ".join(
-            f"{missing} of the {number} countries of {name}" for name, (missing, number) in gone.items()
-        )
-        yield fatal_on(observations, "countries gone", f"no figure for {seen}", f"{at.MAX_GONE_SHARE:.0%} at most")
+        lacking = (f"{missing} of the {number} countries of {name}" for name, (missing, number) in gone.items())
+        seen = f"no figure for {' and '.join(lacking)}"
+        yield fatal_on(observations, "countries gone", seen, f"{at.MAX_GONE_SHARE:.0%} at most")
 
 
-def _gone(observations: Observations, baseline: BaselineList) -> tuple[int, int]:
+def _gone(observations: Observations, baseline: Statement) -> tuple[int, int]:
     """Return how many countries of a list are not in the institution's, and how many the list has."""
-    if not baseline.is_release:
-        return len(baseline.headlines.keys() - observations.statement.headlines.keys()), len(baseline.headlines)
-    theirs = baseline.countries.get(observations.headline_years[0][0], set())
-    return len(theirs - set(observations.codes)), len(theirs)
+    if isinstance(baseline, Release):
+        theirs = baseline.countries.get(observations.headline_years[0][0], set())
+        return len(theirs.difference(observations.codes)), len(theirs)
+    return len(baseline.headlines.keys() - observations.statement.headlines.keys()), len(baseline.headlines)
 
 
 def check_world(
-    observations: Observations,
-    world: Mapping[int, float],
-    fit: Fit | None,
-    flagged: Container[Key],
+    observations: Observations, world: Mapping[int, float], fit: Fit | None, flagged: Container[Key]
 ) -> Iterable[Finding]:
-    """The countries add up to the World row, figures that are flagged aside.
+    """The countries add up to the World row of each year, figures that are flagged aside; all years are one finding.
 
     That row is one cell, which goes stale and was mistyped: it decides only where another list confirms it.
     """
     sums = _sums(observations, world, fit, flagged)
-    totals = {year: (total / MILLIONS_A_BILLION, world[year] / MILLIONS_A_BILLION) for year, total in sums.items()}
-    finding = next(iter(check_control_totals(observations.institution, observations.as_of, totals)), None)
-    if finding is None:
-        return
-    year = max(year for year in sums if not is_near_world(sums[year] / world[year]))
-    off = math.log(sums[year] / world[year])
-    fatal = (
-        abs(off) > at.WORLD_OFF and len(observations.statement.headlines) > at.WORLD_COUNTRIES
-        and fit is not None
-        and abs(fit.median - off) < abs(off) / 2
-    )  # fmt: skip
-    yield finding._replace(fatal=fatal, flag=FATAL if fatal else None, stage="load")
-
-
-def is_near_world(ratio: float) -> bool:
-    """Return whether the countries' sum is near the World row, by the ratio of the two."""
     low, high = at.WORLD_RATIO
-    return low <= ratio <= high
-
-
-def check_control_totals(institution: str, as_of: str, sums: Mapping[int, tuple[float, float]]) -> Iterable[Finding]:
-    """The countries add up to the World row of each year. That row alone does not decide.
-
-    `sums` has the countries' sum and World's figure by year, in billions of USD; a vintage has one finding.
-    """
-    apart = {year: total / world for year, (total, world) in sums.items() if not is_near_world(total / world)}
-    if apart:
-        year = max(apart)
-        total, world = sums[year]
-        both = f"{with_commas(total)} of {with_commas(world)} billion USD"
-        seen = f"the countries add up to {apart[year]:.3f} of World ({both})"
-        if len(apart) > 1:
-            seen += f" in {year}, and to {min(apart.values()):.3f} to {max(apart.values()):.3f} in {len(apart)} years"
-        low, high = at.WORLD_RATIO
-        yield Finding("sum against World", False, institution, as_of, seen, f"{low} to {high}", stage="transform")
+    apart = {year: total / world[year] for year, total in sums.items() if not low <= total / world[year] <= high}
+    if not apart:
+        return
+    year = max(apart)
+    total, stated = (with_commas(million / MILLIONS_A_BILLION) for million in (sums[year], world[year]))
+    seen = f"the countries add up to {apart[year]:.3f} of World ({total} of {stated} billion USD)"
+    if len(apart) > 1:
+        seen += f" in {year}, and to {min(apart.values()):.3f} to {max(apart.values()):.3f} in {len(apart)} years"
+    off = math.log(apart[year])
+    is_far = abs(off) > at.WORLD_OFF and len(observations.statement.headlines) > at.WORLD_COUNTRIES
+    is_fatal = is_far and fit is not None and abs(fit.median - off) < abs(off) / 2
+    yield (fatal_on if is_fatal else finding_on)(observations, "sum against World", seen, f"{low} to {high}")
 
 
 def _sums(
-    observations: Observations,
-    world: Mapping[int, float],
-    fit: Fit | None,
-    flagged: Container[Key],
+    observations: Observations, world: Mapping[int, float], fit: Fit | None, flagged: Container[Key]
 ) -> dict[int, float]:
     """Return the sum of the countries by year of World; a flagged figure counts as the other list has it."""
     other = {(pair.country, pair.year): pair.other for pair in fit.pairs if not pair.years_between} if fit else {}
-    figures = {
-        key: other.get(key, 0.0) if key in flagged else figure
-        for key, figure in observations.statement.figures.items()
-    }  # fmt: skip
-    if len(world) == 1:
-        headlines = observations.statement.headlines
-        return dict.fromkeys(
-            world,
-            sum(figures[country, year] for country, (year, _) in headlines.items()),
-        )
+    statement = observations.statement
+    figures = {key: other.get(key, 0.0) if key in flagged else figure for key, figure in statement.figures.items()}
     sums = dict.fromkeys(world, 0.0)
-    for (_, year), figure in figures.items():
-        if year in sums:
-            sums[year] += figure
+    if len(world) == 1:  # it is compared with all headlines: a column may have figures for other years
+        sums = dict.fromkeys(world, sum(figures[key] for key in observations.headline_keys))
+    else:
+        for (_, year), figure in figures.items():
+            if year in sums:
+                sums[year] += figure
     return {year: total for year, total in sums.items() if total}

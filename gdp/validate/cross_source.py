@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from gdp.model import OUTLIER, UNIT_SLIP
@@ -13,51 +14,11 @@ from gdp.validate.findings import FigureFlags, Finding, fatal_on, finding_on
 from gdp.validate.observations import Key, Observations, Statements, change, median
 from utils import first_few
 
-Ratios = dict[int, dict[str, float]]  # by the gap of years, then by country: natural logarithms
-
-
-def check_outliers(vintage: Mapping[str, Observations], open_keys: Collection[Key]) -> Iterable[Finding]:
-    """The IMF's figure is apart from the others' as it is for most countries.
-
-    `open_keys` are the figures that nothing else judges: no release, and no earlier figure of the country.
-    """
-    imf = vintage["IMF"]
-    countries = [country for country, (year, _) in imf.statement.headlines.items() if (country, year) in open_keys]
-    if countries:
-        others = [one for name, one in vintage.items() if name != "IMF"]
-        yield from _outliers(imf, others, [_usual(_ratios(imf, other)) for other in others], countries)
-
-
-def check_columns_apart(vintage: Mapping[str, Observations]) -> Iterable[Finding]:
-    """The IMF's column is in the unit of the others. Fatal; it is checked where no release is near."""
-    imf = vintage["IMF"]
-    for name, other in vintage.items():
-        ratios = [ratio for some in _ratios(imf, other).values() for ratio in some.values()]
-        if name != "IMF" and len(ratios) >= at.MIN_PAIRS and abs(median(ratios)) > at.COLUMNS_APART:
-            seen = f"the median country has {math.exp(median(ratios)):.3g} times its figure under {name}"
-            yield fatal_on(imf, "unit slip", seen, "a factor between 0.5 and 2")
-
-
-def _ratios(imf: Observations, other: Observations) -> Ratios:
-    theirs = other.statement.headlines
-    found: Ratios = {}
-    for country, (year, figure) in imf.statement.headlines.items():
-        if country in theirs:
-            other_year, other_figure = theirs[country]
-            found.setdefault(year - other_year, {})[country] = change(figure, other_figure)
-    return found
-
-
-class _Usual(NamedTuple):
-    """The IMF's figures beside another institution's, those of one gap of years: natural logarithms of ratios."""
-
-    ratios: dict[str, float]
-    ratio: float  # of the median country
-    sigma: float  # a robust standard deviation of all countries
+Ratios = Mapping[int, Mapping[str, float]]  # by the gap of years, then by country: natural logarithms
 
 
 class _Beside(NamedTuple):
-    """A country's figure beside another institution's: how far from the usual ratio, also in deviations."""
+    """A country's figure beside another institution's: how far from the usual ratio, also in standard deviations."""
 
     institution: str
     year: int
@@ -66,68 +27,71 @@ class _Beside(NamedTuple):
     sigmas: float
 
 
-def _usual(by_gap: Ratios) -> list[_Usual]:
-    """Return what is usual for each gap of years that has enough countries."""
-    found = []
-    for ratios in by_gap.values():
-        if len(ratios) >= at.MIN_PAIRS:
-            usual = median(ratios.values())
-            sigma = at.MAD_TO_SIGMA * median([abs(ratio - usual) for ratio in ratios.values()])
-            found += [_Usual(ratios, usual, sigma)] if sigma > 0 else []
-    return found
+def check_outliers(vintage: Mapping[str, Observations], open_keys: Collection[Key]) -> Iterable[Finding]:
+    """The IMF's figure is apart from the others' as it is for most countries; six are flagged, and each unit slip.
 
-
-def _outliers(
-    imf: Observations,
-    others: list[Observations],
-    usual: list[list[_Usual]],
-    countries: list[str],
-) -> Iterable[Finding]:
-    """Yield the figures that are far from the usual ratio: six at most, but for those that a unit slipped in."""
-    beside = {country: _beside(country, others, usual) for country in countries}
+    `open_keys` are the figures that nothing else judges: no release, and no earlier figure of the country.
+    """
+    imf = vintage["IMF"]
+    countries = [country for country, year in imf.headline_keys if (country, year) in open_keys]
+    if not countries:
+        return
+    beside = _beside(countries, imf, [one for name, one in vintage.items() if name != "IMF"])
+    ranks = {country: max(abs(one.distance) for one in found) for country, found in beside.items()}
     far = [country for country, found in beside.items() if is_out_of_line([one.sigmas for one in found])]
-    far.sort(key=lambda country: -max(abs(one.distance) for one in beside[country]))
+    far.sort(key=lambda country: -ranks[country])
     slipped = [country for country in far if _slip(beside[country])]
     outliers = [country for country in far if country not in slipped][: at.MOST_FLAGGED]
     for check, flag, named in (
-        ("out of line with other institutions", OUTLIER, outliers),
-        ("unit slip", UNIT_SLIP, slipped),
-    ):
+        ("out of line with other institutions", OUTLIER, outliers), ("unit slip", UNIT_SLIP, slipped),
+    ):  # fmt: skip
         if named:
-            notes = {_key(imf, country): _note(imf, country, beside[country]) for country in named}
-            ranks = {_key(imf, country): max(abs(one.distance) for one in beside[country]) for country in named}
+            figures = {country: imf.statement.headlines[country] for country in named}
+            notes = {(country, year): _note(figure, beside[country]) for country, (year, figure) in figures.items()}
             seen = f"{len(named)} figures: {first_few(f'{country} {note}' for (country, _), note in notes.items())}"
-            flagged = FigureFlags(flag, notes, ranks)
+            flagged = FigureFlags(flag, notes, {key: ranks[key[0]] for key in notes})
             yield finding_on(imf, check, seen, "the usual ratio to the other institutions", flagged)
 
 
-def _beside(country: str, others: list[Observations], usual: list[list[_Usual]]) -> list[_Beside]:
-    return [
-        _Beside(other.institution, *other.statement.headlines[country], off, off / one.sigma)
-        for other, of_gaps in zip(others, usual, strict=True) for one in of_gaps if country in one.ratios
-        for off in [one.ratios[country] - one.ratio]
-    ]  # fmt: skip
+def _beside(countries: Iterable[str], imf: Observations, others: Sequence[Observations]) -> Mapping[str, list[_Beside]]:
+    """Return countries' figures beside the others', as far as many countries have the same gap of years."""
+    found: dict[str, list[_Beside]] = {country: [] for country in countries}
+    for other in others:
+        for ratios in _ratios(imf, other).values():
+            usual = median(ratios.values())
+            sigma = at.MAD_TO_SIGMA * median([abs(ratio - usual) for ratio in ratios.values()])
+            for country in found if len(ratios) >= at.MIN_PAIRS and sigma > 0 else ():
+                if country in ratios:
+                    off, theirs = ratios[country] - usual, other.statement.headlines[country]
+                    found[country].append(_Beside(other.institution, *theirs, off, off / sigma))
+    return {country: some for country, some in found.items() if some}
 
 
-def is_out_of_line(sigmas: list[float]) -> bool:
+def _ratios(imf: Observations, other: Observations) -> Ratios:
+    theirs = other.statement.headlines
+    found: dict[int, dict[str, float]] = defaultdict(dict)
+    for country, (year, figure) in imf.statement.headlines.items():
+        if country in theirs:
+            other_year, other_figure = theirs[country]
+            found[year - other_year][country] = change(figure, other_figure)
+    return found
+
+
+def is_out_of_line(sigmas: Sequence[float]) -> bool:
     """Return whether a figure is out of line, by its distances from the usual ratios in standard deviations."""
-    if len(sigmas) == 1:
-        return abs(sigmas[0]) > at.LONE_WITNESS
     far = [abs(sigma) for sigma in sigmas]
-    same_side = all(sigma > 0 for sigma in sigmas) or all(sigma < 0 for sigma in sigmas)
-    return bool(sigmas) and same_side and min(far) > at.BOTH_OFF and max(far) > at.ONE_FAR_OFF
+    if len(far) == 1:
+        return far[0] > at.LONE_WITNESS
+    same_side = len({sigma > 0 for sigma in sigmas}) == 1
+    return same_side and min(far) > at.BOTH_OFF and max(far) > at.ONE_FAR_OFF
 
 
-def _key(imf: Observations, country: str) -> Key:
-    return country, imf.statement.headlines[country][0]
+def _note(figure: float, beside: Iterable[_Beside]) -> str:
+    others = ", ".join(f"{one.institution} {in_billions(one.figure)} ({one.year})" for one in beside)
+    return f"{in_billions(figure)} is far from {others}{_slip(beside)}"
 
 
-def _note(imf: Observations, country: str, beside: list[_Beside]) -> str:
-    figures = ", ".join(f"{one.institution} {in_billions(one.figure)} ({one.year})" for one in beside)
-    return f"{in_billions(imf.statement.headlines[country][1])} is far from {figures}{_slip(beside)}"
-
-
-def _slip(beside: list[_Beside]) -> str:
+def _slip(beside: Iterable[_Beside]) -> str:
     distance = min((one.distance for one in beside), key=abs)
     for factor in at.SLIPS:
         if abs(abs(distance) - math.log(factor)) < at.SLIP_WIDTH:
@@ -136,6 +100,16 @@ def _slip(beside: list[_Beside]) -> str:
 
 
 # --- columns that are another's ---------------------------------------------------------------------------------------
+
+
+def check_columns_apart(vintage: Mapping[str, Observations]) -> Iterable[Finding]:
+    """The IMF's column is in the unit of the others. Fatal; it is checked where no release is near."""
+    imf = vintage["IMF"]
+    for other in [one for one in vintage.values() if one is not imf]:
+        ratios = [ratio for some in _ratios(imf, other).values() for ratio in some.values()]
+        if len(ratios) >= at.MIN_PAIRS and abs(median(ratios)) > at.COLUMNS_APART:
+            seen = f"the median country has {math.exp(median(ratios)):.3g} times its figure under {other.institution}"
+            yield fatal_on(imf, "unit slip", seen, "a factor between 0.5 and 2")
 
 
 def check_alike(vintage: Mapping[str, Observations]) -> Iterable[Finding]:
@@ -163,13 +137,8 @@ def check_unsourced(vintage: Mapping[str, Observations], last: Statements) -> It
             if same > at.IDENTICAL_SHARE * len(by_country):
                 seen = f"{same} of {len(by_country)} figures without a source are {whose}"
                 yield finding_on(one, "institutions mixed up", seen, "figures of its own")
-        yield from _beyond_its_own_list(one)
-
-
-def _beyond_its_own_list(one: Observations) -> Iterable[Finding]:
-    """An institution has no figures, in a column without a source, of countries that its own list leaves out."""
-    countries = {country for country, _ in one.statement.figures}
-    beyond = [country for country, _ in one.unsourced if country not in countries]
-    if countries and beyond:
-        seen = f"{len(beyond)} countries without a source are not in its own list: {first_few(beyond)}"
-        yield finding_on(one, "countries without a source", seen, "the same countries")
+        countries = {country for country, _ in one.statement.figures}
+        beyond = [country for country, _ in one.unsourced if country not in countries]
+        if countries and beyond:
+            seen = f"{len(beyond)} countries without a source are not in its own list: {first_few(beyond)}"
+            yield finding_on(one, "countries without a source", seen, "the same countries")

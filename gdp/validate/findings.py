@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gdp.model import FATAL, joined_flags, note_of_source, source_flags
 from gdp.validate.observations import Key, Observations
 from gdp.validate.thresholds import IN_DOUBT, MOST_SHOWN
-
-Notes = dict[Key, str]
 
 
 class Finding(NamedTuple):
@@ -31,8 +30,16 @@ class Finding(NamedTuple):
     ranks: Mapping[Key, float] = {}
 
     def __str__(self) -> str:
-        severity = "fatal: " if self.fatal else ""
-        return f"{severity}{self.check}, {self.institution}: {self.seen}; expected {self.expected}"
+        return f"{self._head}: {self.seen}; expected {self.expected}"
+
+    @property
+    def _head(self) -> str:
+        return f"{'fatal: ' if self.fatal else ''}{self.check}, {self.institution}"
+
+    @property
+    def severity(self) -> str:
+        """Its severity, in a word."""
+        return "fatal" if self.fatal else "warning"
 
     def rank(self, key: Key) -> float:
         """Return how unusual a figure is; a fatal finding comes first."""
@@ -47,48 +54,34 @@ class Finding(NamedTuple):
         """Return the finding for a screen, with a line for each of the figures that are shown; the first by default."""
         if not self.notes:
             return [str(self)]
-        severity = "fatal: " if self.fatal else ""
-        number = f"{len(self.notes):,} figure{'s' * (len(self.notes) > 1)}"
         some = self.keys[:MOST_SHOWN] if shown is None else shown
         lines = [f"{country} {year}: {self.notes[country, year]}" for country, year in some]
-        more = [f"and {len(self.notes) - len(some):,} more"] if len(self.notes) > len(some) else []
-        return [f"{severity}{self.check}, {self.institution}: {number}", *lines, *more]
+        if len(self.notes) > len(some):
+            lines.append(f"and {len(self.notes) - len(some):,} more")
+        return [f"{self._head}: {len(self.notes):,} figure{'s' * (len(self.notes) > 1)}", *lines]
 
     def as_json(self) -> dict[str, Any]:
         """Return the finding as results/Checks.json has it."""
         notes = [
-            {
-                "Country": country,
-                "Year": year,
-                "Note": self.notes[country, year],
-                "rank": self.rank((country, year)),
-            }
-            for country, year in self.keys
+            {"Country": key[0], "Year": key[1], "Note": self.notes[key], "rank": self.rank(key)} for key in self.keys
         ]
         countries = list(dict.fromkeys(country for country, _ in self.keys))
-        severity = "fatal" if self.fatal else "warning"
-        whole = {
-            **self._asdict(),
-            "severity": severity,
-            "countries": countries,
-            "notes": notes,
-        }
+        whole = {**self._asdict(), "severity": self.severity, "countries": countries, "notes": notes}
         del whole["ranks"]
         return whole
 
     def in_short(self) -> dict[str, Any]:
         """Return the finding as Loads has it: without its notes, with its figures from the most unusual on."""
-        whole = self.as_json()
-        figures = [[country, year, round(self.rank((country, year)), 4)] for country, year in self.keys]
-        return {name: whole[name] for name in ("check", "severity", "institution", "seen", "expected")} | {
-            "figures": figures
-        }
+        return {
+            "check": self.check, "severity": self.severity, "institution": self.institution, "seen": self.seen,
+            "expected": self.expected, "figures": [[*key, round(self.rank(key), 4)] for key in self.keys],
+        }  # fmt: skip
 
     @classmethod
     def from_json(cls, finding: dict[str, Any]) -> Finding:
         """Return the finding that as_json returned; raises LookupError or TypeError for anything else."""
-        notes = {(note["Country"], note["Year"]): note["Note"] for note in finding["notes"]}
-        ranks = {(note["Country"], note["Year"]): note["rank"] for note in finding["notes"]}
+        by_key = {(note["Country"], note["Year"]): note for note in finding["notes"]}
+        notes, ranks = ({key: note[name] for key, note in by_key.items()} for name in ("Note", "rank"))
         given = {name: finding[name] for name in cls._fields if name not in ("notes", "ranks")}
         return cls(**given, notes=notes, ranks=ranks)
 
@@ -127,11 +120,8 @@ def doubt_of(findings: Iterable[Finding]) -> str | None:
 
 def checks_file_of(findings: Iterable[Finding], clean_file: str, left_out: Mapping[str, int]) -> bytes:
     """Return results/Checks.json: the findings on a clean file, named by its fingerprint, and what was left out."""
-    checks = {
-        "clean_file": clean_file,
-        "left_out": dict(left_out),
-        "findings": [finding.as_json() for finding in findings],
-    }
+    found = [finding.as_json() for finding in findings]
+    checks = {"clean_file": clean_file, "left_out": dict(left_out), "findings": found}
     return json.dumps(checks, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
@@ -173,31 +163,17 @@ def new_among(
 
 def marked(observations: Observations, findings: Sequence[Finding]) -> tuple[list[str | None], list[str | None]]:
     """Return the Flags and the Note of each observation: those of the source, and those that the findings add."""
-    flags = observations.flags
-    notes = observations.columns["Note"]
-    found: dict[Key, list[tuple[str | None, str]]] = {}
+    found: dict[Key, list[tuple[str | None, str]]] = defaultdict(list)
     for finding in findings:
-        if finding.institution != observations.institution:
-            continue
-        for key, note in finding.notes.items():
-            found.setdefault(key, []).append((finding.flag, note))
-        if finding.flag and not finding.notes:
-            for key in observations.keys:
-                found.setdefault(key, []).append((finding.flag, f"{finding.check}: {finding.seen}"))
-    if not found:
-        return flags, notes
-    both = [
-        _marked(key_flags, found[key]) if key in found else (key_flags, note)
-        for key, key_flags, note in zip(observations.keys, flags, notes, strict=True)
-    ]
-    return [one for one, _ in both], [note for _, note in both]
-
-
-def _marked(flags: str | None, found: list[tuple[str | None, str]]) -> tuple[str | None, str | None]:
-    from_source = source_flags(flags)
-    codes = [
-        *(from_source.split() if from_source else ()),
-        *(flag for flag, _ in found if flag),
-    ]
-    notes = [note_of_source(from_source), *(note for _, note in found)]
-    return joined_flags(codes), "; ".join(note for note in notes if note) or None
+        if finding.institution == observations.institution:
+            whole = f"{finding.check}: {finding.seen}"  # without notes, a flag is of all figures
+            for key in finding.notes or (observations.keys if finding.flag else ()):
+                found[key].append((finding.flag, finding.notes.get(key, whole)))
+    flags, notes = list(observations.flags), list(observations.columns["Note"])
+    for place, key in enumerate(observations.keys if found else ()):
+        if key in found:
+            from_source = source_flags(flags[place]) or ""
+            flags[place] = joined_flags([*from_source.split(), *(flag for flag, _ in found[key] if flag)])
+            texts = [note_of_source(from_source), *(note for _, note in found[key])]
+            notes[place] = "; ".join(text for text in texts if text) or None
+    return flags, notes

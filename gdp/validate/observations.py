@@ -25,7 +25,8 @@ from gdp.model import (
 )  # fmt: skip
 from gdp.validate.thresholds import ROUNDED_BILLION_USD, ROUNDING_MILLION_USD
 
-Key = tuple[str, int]  # country and reference year
+Key = tuple[str, int]  # country and reference year; of a release, ISO code and reference year
+Row = dict[str, Any]
 HEAD = ("As_of", "Source", "Institution")  # the same for all observations of a vintage's institution
 NEAREST_YEARS = (-1, -2, 1, -3)  # in which a figure for another year is looked for, in this order
 VARYING = tuple(name for name in CLEAN_FIELDS if name not in HEAD)
@@ -42,34 +43,14 @@ class Observations:
 
     def __init__(self, as_of: str, source: str, institution: str, columns: Columns) -> None:
         self.as_of, self.source, self.institution, self.columns = as_of, source, institution, columns
+        self.head = as_of, source, institution
+        self.countries: list[str] = columns["Country"]
+        self.codes: list[str | None] = columns["ISO3"]
+        self.years: list[int] = columns["Year"]
+        self.flags: list[str | None] = columns["Flags"]
 
     def __len__(self) -> int:
-        return len(self.columns["Country"])
-
-    @property
-    def head(self) -> tuple[str, str, str]:
-        """As_of, Source and Institution."""
-        return self.as_of, self.source, self.institution
-
-    @property
-    def countries(self) -> list[str]:
-        """The country of each observation."""
-        return self.columns["Country"]
-
-    @property
-    def codes(self) -> list[str | None]:
-        """The ISO code of each country."""
-        return self.columns["ISO3"]
-
-    @property
-    def years(self) -> list[int]:
-        """The reference year of each observation."""
-        return self.columns["Year"]
-
-    @property
-    def flags(self) -> list[str | None]:
-        """The flags of each observation."""
-        return self.columns["Flags"]
+        return len(self.countries)
 
     @cached_property
     def keys(self) -> list[Key]:
@@ -80,21 +61,23 @@ class Observations:
     def millions(self) -> list[float]:
         """The figure of each observation in millions of USD."""
         millions = self.columns["GDP_USD_million"]
-        if None not in millions:
-            return millions
-        return list(map(million_of, millions, self.columns["GDP_USD_billion"]))
+        return list(map(million_of, millions, self.columns["GDP_USD_billion"])) if None in millions else millions
+
+    @property
+    def is_unflagged(self) -> bool:
+        """Whether no observation has a flag."""
+        return self.flags.count(None) == len(self)
 
     @cached_property
     def published_flags(self) -> list[str | None]:
         """The flags that the source set."""
-        return self.flags if self.flags.count(None) == len(self) else list(map(source_flags, self.flags))
+        return self.flags if self.is_unflagged else list(map(source_flags, self.flags))
 
     @cached_property
     def facts(self) -> list[Facts]:
         """What was published of each observation: the figure, the page's marks and Status."""
-        flags = self.published_flags
-        columns = self.columns["GDP_USD_billion"], self.columns["GDP_USD_million"], flags, self.columns["Status"]
-        return list(zip(*columns, strict=True))
+        billions, millions, statuses = map(self.columns.get, ("GDP_USD_billion", "GDP_USD_million", "Status"))
+        return list(zip(billions, millions, self.published_flags, statuses, strict=True))  # type: ignore[arg-type]
 
     @cached_property
     def has_each_once(self) -> bool:
@@ -104,24 +87,21 @@ class Observations:
     @cached_property
     def statement(self) -> Statement:
         """The figures that have a source and a known country: what other vintages are compared with."""
-        figures = dict(zip(self.keys, self.millions, strict=True))
-        if self.flags.count(None) < len(self):
-            all_of_them = zip(self.keys, self.millions, self.flags, strict=True)
-            figures = {key: figure for key, figure, flags in all_of_them if not is_left_out(flags)}
-        return Statement(self.as_of, figures)
+        every = zip(self.keys, self.millions, self.flags, strict=True)
+        if self.is_unflagged:
+            return Statement(self.as_of, dict(zip(self.keys, self.millions, strict=True)))
+        return Statement(self.as_of, {key: figure for key, figure, flags in every if not is_left_out(flags)})
 
     @cached_property
     def unsourced(self) -> dict[Key, float]:
         """The figures that have no source, or that the page disputes."""
-        if self.flags.count(None) == len(self):
-            return {}
-        marked = zip(self.keys, self.millions, self.flags, strict=True)
+        marked = () if self.is_unflagged else zip(self.keys, self.millions, self.flags, strict=True)
         return {key: figure for key, figure, flags in marked if has_flag(flags, UNSOURCED, DISPUTED)}
 
     @cached_property
-    def code_of(self) -> dict[str, str | None]:
-        """The ISO code by country."""
-        return dict(zip(self.countries, self.codes, strict=True))
+    def iso3_of(self) -> dict[str, str]:
+        """The ISO code by country, empty for an unknown name."""
+        return {country: code or "" for country, code in zip(self.countries, self.codes, strict=True)}
 
     @cached_property
     def headline_keys(self) -> list[Key]:
@@ -131,14 +111,14 @@ class Observations:
     @cached_property
     def headline_codes(self) -> list[Key]:
         """The ISO code and year of each headline."""
-        code_of = self.code_of
-        return [(code_of[country] or "", year) for country, (year, _) in self.statement.headlines.items()]
+        iso3_of = self.iso3_of
+        return [(iso3_of[country], year) for country, year in self.headline_keys]
 
     @cached_property
-    def headlines_by_code(self) -> set[tuple[str, int]]:
+    def headlines_by_code(self) -> set[Key]:
         """The ISO code and the figure in whole millions of each headline."""
-        code_of = self.code_of
-        return {(code_of[country] or "", round(figure)) for country, (_, figure) in self.statement.headlines.items()}
+        iso3_of = self.iso3_of
+        return {(iso3_of[country], round(figure)) for country, (_, figure) in self.statement.headlines.items()}
 
     @cached_property
     def headline_years(self) -> list[tuple[int, int]]:
@@ -155,15 +135,13 @@ class Observations:
         """The distance, in millions, that rounding alone can make between a figure here and the same elsewhere."""
         return ROUNDED_BILLION_USD if None in self.columns["GDP_USD_million"] else ROUNDING_MILLION_USD
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Row]:
         """Return the observations one by one, each by field name."""
         return [dict(zip(VARYING, row, strict=True)) for row in zip(*self.columns.values(), strict=True)]
 
     def with_rows(self, rows: Sequence[Mapping[str, Any]]) -> Observations:
         """Return the same institution and vintage with other observations, at least one."""
-        return Observations(
-            self.as_of, self.source, self.institution, {name: [row[name] for row in rows] for name in VARYING}
-        )
+        return Observations(*self.head, {name: [row[name] for row in rows] for name in VARYING})
 
     def extend(self, more: Observations) -> None:
         """Add further observations of the same institution and vintage."""
@@ -172,15 +150,22 @@ class Observations:
 
 
 class Statement:
-    """The figures of one institution in one vintage that others are compared with, by country and year, in millions."""
+    """A list of figures that others are compared with, in millions, by country and year: of an institution's vintage.
 
-    def __init__(self, as_of: str, figures: Mapping[Key, float]) -> None:
-        self.as_of, self.figures = as_of, figures
+    `name` is what a message calls it. A release of the IMF's has its figures by ISO code and year.
+    """
 
-    @property
-    def day(self) -> str:
-        """The day of the vintage, for a message."""
-        return self.as_of[:10]
+    is_release = False
+
+    def __init__(self, as_of: str, figures: Mapping[Key, float], name: str = "") -> None:
+        self.as_of, self._figures = as_of, figures
+        self.day = as_of[:10]
+        self.name = name or f"the vintage of {self.day}"
+
+    @cached_property
+    def figures(self) -> Mapping[Key, float]:
+        """The figures."""
+        return self._figures
 
     @cached_property
     def headlines(self) -> dict[str, tuple[int, float]]:
@@ -188,12 +173,12 @@ class Statement:
         return headlines_of(self.figures, self.as_of)
 
     @cached_property
-    def by_country(self) -> set[tuple[str, int]]:
+    def by_country(self) -> set[Key]:
         """The country and the figure in whole millions of each headline: a copy may have another year."""
         return {(country, round(figure)) for country, (_, figure) in self.headlines.items()}
 
     @cached_property
-    def of_each(self) -> frozenset[tuple[str, int]]:
+    def of_each(self) -> frozenset[Key]:
         """The country and the figure in whole millions of each figure, for any year."""
         if len(self.headlines) == len(self.figures):
             return frozenset(self.by_country)
@@ -222,8 +207,7 @@ def observations_in(records: Iterable[CleanRecord]) -> list[Observations]:
     """Return records by As_of, Source and institution, in their order."""
     found = []
     for head, some in groupby(records, key=itemgetter(*HEAD)):
-        rows = list(some)
-        as_of, source, institution = head
+        (as_of, source, institution), rows = head, list(some)
         columns = {name: [row.get(name) for row in rows] for name in VARYING}
         found.append(Observations(as_of, source, institution, columns))
     return join_parts(found)

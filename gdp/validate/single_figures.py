@@ -25,7 +25,7 @@ from gdp.validate.against_imf import (
     is_release_between,
     is_same,
     kind_of_edit,
-)
+)  # fmt: skip
 from gdp.validate.findings import FigureFlags, Finding, finding_on
 from gdp.validate.observations import Baseline, Key, Observations, Statement, change, median
 from utils import first_few, percent
@@ -112,22 +112,19 @@ def moves(observations: Observations, baseline: Baseline | None, releases: Seque
     year.
     """
     near = [one for one in releases[:2] if days_between(one.as_of, observations.as_of) <= at.RELEASE_REACH_DAYS]
-    code_of = observations.code_of
-    figures = observations.statement.figures
+    iso3_of, figures = observations.iso3_of, observations.statement.figures
     found, left = [], []
     sound = baseline.of(figures) if baseline else [None] * len(figures)
     for (key, figure), before in zip(figures.items(), sound, strict=True):
+        code = iso3_of[key[0]], key[1]
         if before is not None:
             found.append(Move(key, figure, before))
-        elif release := next((one for one in near if (code_of[key[0]] or "", key[1]) in one.figures), None):
-            own = release.figures[code_of[key[0]] or "", key[1]]
-            found.append(Move(key, figure, own, 0, release.day))
+        elif release := next((one for one in near if code in one.figures), None):
+            found.append(Move(key, figure, release.figures[code], 0, release.day))
         else:
             left.append(key)
-    if baseline:
-        nearest = baseline.nearest(left)
-        found += [Move(key, figures[key], before, -step) for key, (before, step) in nearest.items()]
-    return found
+    nearest = baseline.nearest(left) if baseline else {}
+    return found + [Move(key, figures[key], before, -step) for key, (before, step) in nearest.items()]
 
 
 # --- checks -----------------------------------------------------------------------------------------------------------
@@ -145,21 +142,18 @@ def check_moves(
     `judged` are the figures that the IMF's releases confirm or contradict. `usual` has the usual steps, by the bundled
     releases if it is not given.
     """
-    before = last.figures if last else {}
+    before, rounding = last.figures if last else {}, observations.rounding
     open_ones = [
         one for one in found
         if one.figure != one.before and one.key not in judged and before.get(one.key) != one.figure
+        and (one.years_between or not is_same(one.figure, one.before, rounding))
     ]  # fmt: skip
     if not open_ones:
         return
-    far = _unusual(observations, found, open_ones, usual or usual_steps())
     edits = _edits(observations, open_ones, last)
-    notes: dict[Key, str] = {}
-    ranks: dict[Key, float] = {}
-    for one in open_ones:
-        if one.key in far or one.key in edits:
-            notes[one.key] = _from_what_to_what(one, last) + (f": {edits[one.key]}" if edits.get(one.key) else "")
-            ranks[one.key] = abs(one.change)
+    odd = _unusual(observations, found, open_ones, usual or usual_steps()) | edits.keys()
+    notes = {one.key: _from_what_to_what(one, last, edits.get(one.key)) for one in open_ones if one.key in odd}
+    ranks = {one.key: abs(one.change) for one in open_ones if one.key in odd}
     if notes:
         first = sorted(notes, key=lambda key: -ranks[key])
         named = first_few(f"{country} {notes[country, year]}" for country, year in first)
@@ -168,7 +162,7 @@ def check_moves(
         yield finding_on(observations, "sharp revision", seen, "changes as honest figures make them", flagged)
 
 
-def _from_what_to_what(one: Move, last: Statement | None) -> str:
+def _from_what_to_what(one: Move, last: Statement | None, edit: str | None) -> str:
     country, year = one.key
     if one.release:
         had, when = "the IMF had", f" on {one.release}"
@@ -177,23 +171,26 @@ def _from_what_to_what(one: Move, last: Statement | None) -> str:
         had, when = "was", f" on {last.day}" if last and is_last else " when it was last not flagged"
     for_year = f" for {year - one.years_between}" if one.years_between else ""
     moved = percent(100 * math.expm1(change(one.figure, one.before)), "+.1f")
-    return f"{had} {in_billions(one.before)}{for_year}{when}, now {in_billions(one.figure)} ({moved})"
+    text = f"{had} {in_billions(one.before)}{for_year}{when}, now {in_billions(one.figure)} ({moved})"
+    return f"{text}: {edit}" if edit else text
 
 
 def _unusual(
     observations: Observations, found: list[Move], open_ones: list[Move], usual: Mapping[str, float]
 ) -> set[Key]:
     """Return the figures whose change is the most unusual: six at most, and those beyond all honest ones."""
-    code_of = observations.code_of
+    iso3_of = observations.iso3_of
+    kinds: dict[tuple[bool, int], list[Move]] = defaultdict(list)
+    for one in found:
+        kinds[bool(one.release), one.years_between].append(one)
     deviation: dict[Key, float] = {}
-    for some in _by_kind(found).values():
+    for some in kinds.values():
         if len(some) >= at.MIN_PAIRS:
-            codes = [code_of[one.key[0]] or "" for one in some]
-            off = deviations(codes, [change(one[1], one[2]) - at.GROWTH * one[3] for one in some])
+            off = deviations([iso3_of[one.key[0]] for one in some], [one.change for one in some])
             deviation |= {one.key: distance for one, distance in zip(some, off, strict=True)}
     scores = {
-        one.key: abs(deviation[one.key]) / math.sqrt(usual[code_of[one.key[0]] or ""])
-        for one in open_ones if one.key in deviation and not _is_rounding(observations, one)
+        one.key: abs(deviation[one.key]) / math.sqrt(usual[iso3_of[one.key[0]]])
+        for one in open_ones if one.key in deviation
     }  # fmt: skip
     first = sorted(scores, key=lambda key: -scores[key])[: at.MOST_FLAGGED]
     is_imf_column = observations.institution == "IMF" and observations.publisher == WIKIPEDIA.name
@@ -201,27 +198,12 @@ def _unusual(
     return {key for key in first if scores[key] > least} | {key for key in scores if scores[key] > at.BEYOND_SCORE}
 
 
-def _by_kind(found: Iterable[Move]) -> dict[tuple[bool, int], list[Move]]:
-    """Return moves by the list that they are measured against and the years between."""
-    kinds: dict[tuple[bool, int], list[Move]] = defaultdict(list)
-    for one in found:
-        kinds[bool(one.release), one.years_between].append(one)
-    return kinds
-
-
-def _is_rounding(observations: Observations, one: Move) -> bool:
-    return not one.years_between and is_same(one.figure, one.before, observations.rounding)
-
-
 def _edits(observations: Observations, open_ones: list[Move], last: Statement | None) -> dict[Key, str | None]:
     """Return the figures that somebody changed by hand, each with the signature by which that shows, or None."""
     if last is None or observations.publisher != WIKIPEDIA.name:
         return {}
-    changed = [
-        one for one in open_ones
-        if not one.years_between and not one.release
-        and abs(one.change) > at.MOVED and not _is_rounding(observations, one)
-    ]  # fmt: skip
+    same_list = [one for one in open_ones if not one.years_between and not one.release]
+    changed = [one for one in same_list if abs(one.change) > at.MOVED]
     both = len(last.figures.keys() & observations.statement.figures.keys())
     alone = len(changed) <= at.SINGLE_EDITS_SHARE * both and not is_release_between(last.as_of, observations.as_of)
     found = {one.key: signature(one, last) for one in changed}

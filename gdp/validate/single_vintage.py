@@ -11,36 +11,39 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
-from gdp.model import CONFIRMED, NEW_COUNTRY, ODD_YEAR, OUTSIDE_OUTLOOK, SOURCE_FLAGS, WIKIPEDIA
+from gdp.model import (
+    CONFIRMED,
+    DUPLICATE,
+    NEW_COUNTRY,
+    ODD_YEAR,
+    OUTSIDE_OUTLOOK,
+    SOURCE_FLAGS,
+    TWO_FIGURES,
+    WIKIPEDIA,
+    has_flag,
+    joined_flags,
+)  # fmt: skip
+from gdp.validate import against_imf, consistency
 from gdp.validate import thresholds as at
-from gdp.validate.against_imf import (
-    Release,
-    check_against_imf,
-    check_stale,
-    comparisons,
-    in_billions,
-    nearest_releases,
-    release_of,
-    released_before,
-)
-from gdp.validate.consistency import (
-    LOOK_BACK,
-    BaselineList,
-    Surroundings,
-    Verdict,
-    check_countries,
-    check_institutions_mixed,
-    check_world,
-    judge,
-    of_release,
-    of_statement,
-)
+from gdp.validate.against_imf import Release, in_billions
+from gdp.validate.consistency import LOOK_BACK, Surroundings, Verdict
 from gdp.validate.cross_source import check_alike, check_columns_apart, check_outliers, check_unsourced
-from gdp.validate.duplicates import check_twice, one_figure_each
 from gdp.validate.findings import NO_FLAGS, FigureFlags, Finding, fatal_on, finding_on
-from gdp.validate.observations import Key, Observations, Statement, Statements, median
+from gdp.validate.observations import (
+    Baseline,
+    Key,
+    Observations,
+    Row,
+    Statement,
+    Statements,
+    is_left_out,
+    median,
+    million_of,
+)  # fmt: skip
 from gdp.validate.single_figures import check_moves, moves
 from utils import first_few, percent
+
+Vintage = Mapping[str, Observations]  # by institution
 
 
 def check_vintage(parts: Iterable[Observations], around: Surroundings) -> list[Finding]:
@@ -48,21 +51,25 @@ def check_vintage(parts: Iterable[Observations], around: Surroundings) -> list[F
     published = sorted(parts, key=attrgetter("institution"))
     vintage = {one.institution: one_figure_each(one, around.baselines.get(one.institution)) for one in published}
     last = around.earlier[0] if around.earlier else {}
-    loaded = [release_of(statement) for statement in around.releases]
-    releases = [of_release(release) for release in nearest_releases(next(iter(vintage.values())).as_of, loaded)]
+    loaded = [against_imf.release_of(statement) for statement in around.releases]
+    releases = against_imf.nearest_releases(published[0].as_of, loaded)
     verdicts = _verdicts(vintage, around, releases)
     findings = [finding for one in published for finding in check_twice(one)]
     findings += [finding for one in vintage.values() for check in CHECKS_OF_A_LIST for finding in check(one)]
     for name, one in vintage.items():
         findings += [*check_come_and_gone(one, last.get(name)), *verdicts[name].findings]
     if "IMF" in vintage:
-        findings += check_countries(vintage["IMF"], list(_baselines(vintage["IMF"], {}, around, releases)))
+        findings += consistency.check_countries(vintage["IMF"], list(_baselines(vintage["IMF"], {}, around, releases)))
         findings += [] if releases else check_columns_apart(vintage)
     findings += [*check_institutions_gone(vintage, last), *check_alike(vintage), *check_unsourced(vintage, last)]
-    findings += _check_mixed(vintage, last, releases)
+    others: dict[str, list[Statement]] = {name: [statement] for name, statement in last.items()}
+    others["IMF"] = [*others.get("IMF", []), *releases]
+    findings += [finding for one in vintage.values() for finding in consistency.check_institutions_mixed(one, others)]
     about_figures, confirmed = _check_figures(vintage, verdicts, around, loaded)
     findings = list(without(findings + about_figures, confirmed))
-    findings += _check_worlds(vintage, verdicts, findings, around)
+    flagged = {name: {key for one in findings if one.institution == name for key in one.notes} for name in vintage}
+    for name in [name for name in vintage if name in around.world]:
+        findings += consistency.check_world(vintage[name], around.world[name], verdicts[name].fit, flagged[name])
     return [part for finding in findings for part in _by_confirmation(finding, around)]
 
 
@@ -96,19 +103,18 @@ def _by_confirmation(finding: Finding, around: Surroundings) -> Iterator[Finding
 # --- against other lists ----------------------------------------------------------------------------------------------
 
 
-def _verdicts(
-    vintage: Mapping[str, Observations], around: Surroundings, releases: Sequence[BaselineList]
-) -> dict[str, Verdict]:
+def _verdicts(vintage: Vintage, around: Surroundings, releases: Sequence[Release]) -> dict[str, Verdict]:
     """Return by institution whether its list can be what it claims to be."""
-    first = vintage.get("IMF") or next(iter(vintage.values()))
-    headlines = first.statement.headlines
+    headlines = (vintage.get("IMF") or next(iter(vintage.values()))).statement.headlines
     order = sorted(headlines, key=lambda country: -headlines[country][1])
-    return {name: judge(one, _baselines(one, vintage, around, releases), order) for name, one in vintage.items()}
+    return {
+        name: consistency.judge(one, _baselines(one, vintage, around, releases), order) for name, one in vintage.items()
+    }
 
 
 def _baselines(
-    one: Observations, vintage: Mapping[str, Observations], around: Surroundings, releases: Sequence[BaselineList]
-) -> Iterator[BaselineList]:
+    one: Observations, vintage: Vintage, around: Surroundings, releases: Sequence[Release]
+) -> Iterator[Statement]:
     """Yield the lists to compare an institution's figures with.
 
     Those are the vintage before and the nearest releases; without releases, one more vintage; without any of these, the
@@ -116,46 +122,19 @@ def _baselines(
     """
     statements = [statements.get(one.institution) for statements in around.earlier[: 1 if releases else LOOK_BACK]]
     earlier = [statement for statement in statements if statement and statement.figures]
-    yield from (of_statement(f"the vintage of {statement.day}", statement) for statement in earlier)
+    yield from earlier
     yield from releases if one.institution == "IMF" else releases[:1]
     if not releases and not earlier:
         for name, other in vintage.items():
             if name != one.institution and other.statement.figures:
-                yield of_statement(f"the figures of {name}", other.statement)
-
-
-def _check_mixed(
-    vintage: Mapping[str, Observations], last: Statements, releases: Sequence[BaselineList]
-) -> Iterable[Finding]:
-    others = {name: [of_statement(f"the vintage of {statement.day}", statement)] for name, statement in last.items()}
-    others.setdefault("IMF", []).extend(releases)
-    for one in vintage.values():
-        yield from check_institutions_mixed(one, others)
-
-
-def _check_worlds(
-    vintage: Mapping[str, Observations],
-    verdicts: Mapping[str, Verdict],
-    findings: Sequence[Finding],
-    around: Surroundings,
-) -> list[Finding]:
-    flagged = {name: {key for one in findings if one.institution == name for key in one.notes} for name in vintage}
-    return [
-        finding
-        for name, one in vintage.items()
-        if around.world.get(name)
-        for finding in check_world(one, around.world[name], verdicts[name].fit, flagged[name])
-    ]
+                yield Statement(other.as_of, other.statement.figures, f"the figures of {name}")
 
 
 # --- figure by figure -------------------------------------------------------------------------------------------------
 
 
 def _check_figures(
-    vintage: Mapping[str, Observations],
-    verdicts: Mapping[str, Verdict],
-    around: Surroundings,
-    loaded: Sequence[Release],
+    vintage: Vintage, verdicts: Mapping[str, Verdict], around: Surroundings, loaded: Sequence[Release]
 ) -> tuple[list[Finding], set[Key]]:
     """Return the findings on single figures, and the figures of the IMF's column that a release of the IMF confirms.
 
@@ -165,16 +144,15 @@ def _check_figures(
     findings: list[Finding] = []
     confirmed: set[Key] = set()
     for name, one in vintage.items():
-        is_page = one.publisher == WIKIPEDIA.name
-        releases = released_before(one.as_of, loaded) if name == "IMF" and is_page else []
+        is_imf_column = name == "IMF" and one.publisher == WIKIPEDIA.name
+        releases = against_imf.released_before(one.as_of, loaded) if is_imf_column else []
         judged: set[Key] = set()
-        if releases:
-            findings += check_stale(one, releases)
-        for comparison in comparisons(one, releases) if releases else ():
+        findings += against_imf.check_stale(one, releases) if releases else ()
+        for comparison in against_imf.comparisons(one, releases) if releases else ():
             agreeing = {found.key for found in comparison.found if found.is_confirmed}
             confirmed |= agreeing
             judged |= {found.key for found in comparison.found} if comparison.is_comparable else agreeing
-            findings += check_against_imf(one, comparison) if verdicts[name].is_plain else ()
+            findings += against_imf.check_against_imf(one, comparison) if verdicts[name].is_plain else ()
         before = last[name].figures if name in last else {}
         new = [key for key, figure in one.statement.figures.items() if key not in judged and before.get(key) != figure]
         if not new or not verdicts[name].is_plain:
@@ -252,7 +230,7 @@ def check_outside(one: Observations) -> Iterable[Finding]:
 
 def check_scale(one: Observations) -> Iterable[Finding]:
     """The large economies have about their usual share of the world's GDP. Fatal; one cell does not decide."""
-    large = {country for country, code in one.code_of.items() if code in at.LARGE_ECONOMIES}
+    large = {country for country, code in one.iso3_of.items() if code in at.LARGE_ECONOMIES}
     shares = [
         figure / (at.WORLD_2025_MILLION_USD * at.WORLD_GROWTH ** (year - 2025))
         for country, (year, figure) in one.statement.headlines.items() if country in large
@@ -268,10 +246,8 @@ def check_scale(one: Observations) -> Iterable[Finding]:
 def check_same_figure(one: Observations) -> Iterable[Finding]:
     """Countries have figures of their own. Fatal."""
     headlines = one.statement.headlines
-    figures, most = (
-        [figure for _, figure in headlines.values()],
-        max(at.MAX_SAME_SHARE * len(headlines), at.AT_LEAST),
-    )
+    figures = [figure for _, figure in headlines.values()]
+    most = max(at.MAX_SAME_SHARE * len(headlines), at.AT_LEAST)
     if len(figures) - len(set(figures)) + 1 <= most:  # so many are alike at most
         return
     figure, number = Counter(figures).most_common(1)[0]
@@ -305,7 +281,7 @@ def check_come_and_gone(one: Observations, last: Statement | None) -> Iterable[F
         yield finding_on(one, "countries new", f"{len(come)} new: {first_few(come)}", "the same countries", flagged)
 
 
-def check_institutions_gone(vintage: Mapping[str, Observations], last: Statements) -> Iterable[Finding]:
+def check_institutions_gone(vintage: Vintage, last: Statements) -> Iterable[Finding]:
     """The institutions are those of the last vintage."""
     newest = max((statement.as_of for statement in last.values()), default="")
     as_of = next(iter(vintage.values())).as_of
@@ -313,3 +289,62 @@ def check_institutions_gone(vintage: Mapping[str, Observations], last: Statement
         if name not in vintage and statement.as_of == newest:
             seen = f"no figure, where {statement.day} had {len(statement.figures)}"
             yield Finding("institution gone", False, name, as_of, seen, "the institutions of the last vintage")
+
+
+# --- a country with more than one figure for a year -------------------------------------------------------------------
+
+
+def one_figure_each(part: Observations, baseline: Baseline | None) -> Observations:
+    """Return a vintage's observations of an institution with one figure a country and year.
+
+    Of several, one that has a source: the nearest to the baseline, for the year or the nearest one, else the lowest. A
+    flag says that there are others.
+    """
+    if part.has_each_once:
+        return part
+    several = [key for key, figures in figures_by_key(part).items() if len(figures) > 1]
+    before = baseline.nearest(several) if baseline else {}
+
+    def preference(row: Row) -> tuple[bool, float, float]:
+        million = million_of(row["GDP_USD_million"], row["GDP_USD_billion"])
+        known, _ = before.get((row["Country"], row["Year"]), (million, 0))
+        return is_left_out(row["Flags"]), abs(million - known), million
+
+    chosen: dict[Key, Row] = {}
+    for row in part.rows():
+        key = row["Country"], row["Year"]
+        chosen[key] = min(chosen.get(key, row), row, key=preference)
+    for key in several:
+        chosen[key]["Flags"] = joined_flags([*(chosen[key]["Flags"] or "").split(), TWO_FIGURES])
+    return part.with_rows(list(chosen.values()))
+
+
+def figures_by_key(part: Observations) -> dict[Key, set[float]]:
+    """Return the figures of each country and year, in millions of USD; sourced ones only, where there are any."""
+    found: dict[tuple[bool, Key], set[float]] = {}
+    for key, million, flags in zip(part.keys, part.millions, part.flags, strict=True):
+        found.setdefault((is_left_out(flags), key), set()).add(million)
+    return {key: figures for (left_out, key), figures in found.items() if not left_out or (False, key) not in found}
+
+
+def check_twice(part: Observations) -> Iterable[Finding]:
+    """A country has one figure a year; a list in which many have two is two lists. Fatal then."""
+    both = part.statement.figures.keys() & part.unsourced.keys()
+    if both:
+        countries = first_few(sorted(country for country, _ in both))
+        seen = f"{len(both)} figures without a source are for the same year as others: {countries}"
+        yield finding_on(part, "figures left out", seen, "one figure a year; those with a source are used")
+    repeated = [key for key, flags in zip(part.keys, part.flags, strict=True) if has_flag(flags, DUPLICATE)]
+    if repeated:
+        seen = f"{first_few(country for country, _ in repeated)} twice, with the same figure"
+        flagged = FigureFlags(DUPLICATE, dict.fromkeys(repeated, "with the same figure"))
+        yield finding_on(part, "a country twice", seen, "once", flagged)
+    every = {} if part.has_each_once else figures_by_key(part)
+    several = {key: sorted(figures) for key, figures in every.items() if len(figures) > 1}
+    if several:
+        notes = {key: " and ".join(map(in_billions, figures)) for key, figures in several.items()}
+        seen = f"two figures for {first_few(f'{country} ({note})' for (country, _), note in notes.items())}"
+        if len(several) > max(at.MAX_TWICE_SHARE * len(part.statement.headlines), at.AT_LEAST):
+            yield fatal_on(part, "a country twice", seen, "one a year")
+        else:
+            yield finding_on(part, "a country twice", seen, "one a year", FigureFlags(TWO_FIGURES, notes))

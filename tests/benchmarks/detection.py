@@ -21,7 +21,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from gdp.validate.against_imf import Release, bundled
-from gdp.validate.consistency import Surroundings, judge, of_statement
+from gdp.validate.consistency import Surroundings, judge
 from gdp.validate.findings import doubt_of
 from gdp.validate.observations import VARYING, Baseline, Key, Observations
 from gdp.validate.single_figures import check_moves, moves, steps_between, usual_steps_of
@@ -193,23 +193,23 @@ COLUMNS: dict[str, Column] = {
 
 # --- judging ----------------------------------------------------------------------------------------------------------
 
-Outcome = tuple[str, set[Key]]  # "fatal", "finding" or "", and the figures that are flagged, by country and year
-Judge = Callable[[Step, Observations], Outcome]
+Result = tuple[str, set[Key]]  # "fatal", "finding" or "", and the figures that are flagged, by country and year
+Judge = Callable[[Step, Observations], Result]
 
 
-def by_page_alone(step: Step, page: Observations) -> Outcome:
+def by_page_alone(step: Step, page: Observations) -> Result:
     """Return the result by the page before, with what is usual from the steps of other releases."""
     others = [pair for pair in pairwise(WHOLE) if step.release not in pair]
     usual = usual_steps_of(steps_between(*pair) for pair in others)
     last = step.before.statement
-    verdict = judge(page, [of_statement("the page before", last)], [])
+    verdict = judge(page, [last], [])
     if not verdict.is_plain:
         return ("fatal" if verdict.findings[0].check == UNSETTLED else "finding"), set()
     found = check_moves(page, moves(page, baseline_of(step), []), last, (), usual)
     return "", {key for finding in found for key in finding.notes}
 
 
-def with_releases(step: Step, page: Observations) -> Outcome:
+def with_releases(step: Step, page: Observations) -> Result:
     """Return the result of all checks, given the page before and the releases that come with the suite."""
     around = Surroundings(earlier=[{"IMF": step.before.statement}], baselines={"IMF": baseline_of(step)})
     findings = check_vintage([page], around)

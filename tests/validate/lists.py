@@ -13,7 +13,6 @@ from operator import itemgetter
 from gdp.model import CleanRecord
 from gdp.store.seed import HISTORY_FILE
 from gdp.validate.against_imf import Release
-from gdp.validate.consistency import BaselineList, of_release, of_statement
 from gdp.validate.observations import VARYING, Key, Observations, Statement, observations_in
 
 PAGE = "https://en.wikipedia.org/w/index.php?title=List_of_countries_by_GDP_(nominal)&oldid=1"
@@ -69,10 +68,11 @@ def changed(some: Mapping[Key, float], changes: Mapping[Key, float]) -> dict[Key
     return {key: figure * math.exp(changes.get(key, 0.0)) for key, figure in some.items()}
 
 
-def baseline(some: Mapping[Key, float], day: str = DAY, is_release: bool = False) -> BaselineList:
+def baseline(some: Mapping[Key, float], day: str = DAY, is_release: bool = False) -> Statement:
     """Return figures as another list to compare with: a vintage of the page, or a release of the IMF's."""
-    other = of_release(Release(day, some)) if is_release else of_statement("", Statement(day, some))
-    return other._replace(name="the other list")
+    other = Release(day, some) if is_release else Statement(day, some)
+    other.name = "the other list"
+    return other
 
 
 @cache

@@ -103,7 +103,7 @@ def test_rounding_is_no_difference(figure: float, other: float, rounding: float,
 
 def test_a_page_of_which_billions_alone_are_known_is_compared_by_them() -> None:
     page = observed(FIGURES | {FIRST: 387_107.0})
-    page.columns["GDP_USD_million"] = [None] * len(FIGURES)
+    page.columns["GDP_USD_million"][:] = [None] * len(FIGURES)
     assert page.rounding == at.ROUNDED_BILLION_USD
     assert all(one.kind == AGREES for one in compared(page, RELEASES).found)
 

@@ -10,9 +10,7 @@ import pytest
 
 from gdp.validate import thresholds as at
 from gdp.validate.consistency import (
-    BaselineList,
     Fit,
-    check_control_totals,
     check_countries,
     check_institutions_mixed,
     check_world,
@@ -24,7 +22,7 @@ from gdp.validate.consistency import (
     years_moved,
 )  # fmt: skip
 from gdp.validate.findings import Finding
-from gdp.validate.observations import Key, change
+from gdp.validate.observations import Key, Statement, change
 from tests.validate.lists import DAY, baseline, changed, figures, names, observed
 
 HUNDRED = figures(100)
@@ -35,7 +33,7 @@ def checks(found: Iterable[Finding]) -> list[tuple[str, bool]]:
     return [(one.check, one.fatal) for one in found]
 
 
-def judged(now: Mapping[Key, float], *others: BaselineList, institution: str = "IMF") -> list[tuple[str, bool]]:
+def judged(now: Mapping[Key, float], *others: Statement, institution: str = "IMF") -> list[tuple[str, bool]]:
     return checks(judge(observed(now, institution), others, names(100)).findings)
 
 
@@ -362,10 +360,16 @@ def test_thirty_years_whose_sums_are_off_are_one_finding_that_has_the_last_and_t
     assert "add up to 0.963 of World" in found.seen and "in 2023, and to 0.900 to 0.963 in 64 years" in found.seen
 
 
-def test_transform_compares_sums_with_world_too() -> None:
-    (found,) = check_control_totals("IMF", "2024-10-22", {2024: (80.0, 100.0), 2023: (100.0, 100.0)})
+def test_each_year_is_compared_with_its_own_world_row() -> None:
+    both = observed({("C0", 2024): 80_000.0, ("C0", 2023): 100_000.0})
+    (found,) = check_world(both, {2024: 100_000.0, 2023: 100_000.0}, None, ())
     assert not found.fatal and found.seen == "the countries add up to 0.800 of World (80.00 of 100.00 billion USD)"
-    assert not list(check_control_totals("IMF", "2024-10-22", {2024: (100.0, 101.0)}))
+    assert not list(check_world(both, {2024: 80_100.0, 2023: 100_000.0}, None, ()))
+
+
+def test_a_world_row_over_a_column_without_a_source_is_not_compared() -> None:
+    uncited = observed(HUNDRED, flags=dict.fromkeys(HUNDRED, "unsourced"))
+    assert not list(check_world(uncited, {2025: sum(HUNDRED.values())}, None, ()))
 
 
 def test_a_figure_that_is_rounded_to_nothing_counts_as_half_of_the_last_digit() -> None:

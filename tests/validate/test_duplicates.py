@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gdp.validate import thresholds as at
-from gdp.validate.duplicates import check_twice, figures_by_key, one_figure_each
 from gdp.validate.observations import Baseline
+from gdp.validate.single_vintage import check_twice, figures_by_key, one_figure_each
 from tests.validate.lists import figures, observed, observed_twice
 
 GERMANY = ("Germany", 2025)
@@ -27,7 +27,7 @@ def test_of_several_figures_the_nearest_to_the_baseline_is_kept_else_the_lowest(
 
 def test_a_figure_with_a_source_is_kept_before_one_without() -> None:
     part = observed_twice([(GERMANY, 5000.0), (GERMANY, 9000.0)])
-    part.columns["Flags"] = ["unsourced", None]
+    part.flags[:] = ["unsourced", None]
     assert one_figure_each(part, Baseline({GERMANY: 5000.0}.items)).millions == [9000.0]
     assert figures_by_key(part) == {GERMANY: {9000.0}}
 
@@ -62,6 +62,6 @@ def test_repeated_figures_and_figures_beside_uncited_ones_are_named() -> None:
     assert finding.seen == "Germany twice, with the same figure" and not finding.fatal
     assert (finding.flag, set(finding.notes)) == ("duplicate", {GERMANY})
     part = observed_twice([(GERMANY, 5000.0), (GERMANY, 9000.0)])
-    part.columns["Flags"] = [None, "unsourced"]
+    part.flags[:] = [None, "unsourced"]
     assert [one.check for one in check_twice(part)] == ["figures left out"]
     assert not list(check_twice(observed(figures(20))))
