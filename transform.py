@@ -26,16 +26,8 @@ from gdp.runtime.run_log import run_log
 from gdp.runtime.script import end
 from gdp.runtime.stage import run_stage
 from gdp.transform.countries import reference
-from gdp.transform.rules import left_out
 from gdp.transform.totals import MAX_UNKNOWN, Totals
-from utils import (
-    MAX_NAMED,
-    checks_file,
-    clean_file,
-    raw_file,
-    which_file,
-    write_whole,
-)
+from utils import MAX_NAMED, checks_file, clean_file, raw_file, which_file, write_whole
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,10 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def prepared(options: argparse.Namespace) -> Callable[[], None]:
     """Return the work, with its imports done: that happens before its turn, while extract runs."""
-    from gdp.transform.run import all_named, transform_sorted, transform_stream
+    from gdp.transform.run import transform_sorted, transform_stream
 
     limits, sources = limits_of(options), options.input or [raw_file()]
-    named = all_named(sources)
+    named = ", ".join(map(str, sources))
     if run := partition_maker(options):
         from gdp.scale.partitioned_stages import transform_parts
 
@@ -95,7 +87,7 @@ def report_totals(totals: Totals, source: str, target: Where, sha256: str | None
     report_control_totals(totals)
     checks = {
         "clean_file": which_file(stands_for(target), sha256),
-        "left_out": left_out(totals.by_fate),
+        "left_out": totals.left_out,
         "control_totals": [total.as_json() for total in totals.control_totals()],
         "findings": [],
     }

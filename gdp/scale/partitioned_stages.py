@@ -21,7 +21,7 @@ from gdp.sources.folder_of_pages import (
     report_pages,
 )
 from gdp.transform.batch import clean_lines
-from gdp.transform.run import all_named, refuse
+from gdp.transform.run import refuse
 from gdp.transform.totals import Totals
 from utils import Exit, StageError
 
@@ -74,7 +74,7 @@ def transform_parts(sources: list[Where], folder: Where, limits: Limits, run: Ru
     totals = Totals()
     for saved in (saved for note in notes for saved in note["counted"]):
         totals.add(Totals(saved))
-    refuse(totals, all_named(sources), limits)
+    refuse(totals, sources, limits)
     output.put(notes)
     return totals
 

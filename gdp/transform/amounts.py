@@ -11,10 +11,8 @@ from typing import NamedTuple
 import orjson
 
 from gdp.model import MAX_BILLION_USD
-from gdp.transform.source_marks import source_flag
-from gdp.transform.years import FOOTNOTE, MARKS, YEAR_IN_BRACKETS, Unreadable, checked_year, without_marks
-
-CACHED_VALUES = 16_384  # distinct texts that are read once; a page has a few hundred
+from gdp.transform import years
+from gdp.transform.years import CACHED_TEXTS, FOOTNOTE, YEAR_IN_BRACKETS, Unreadable
 
 NO_FIGURE = frozenset(
     {"", "—", "–", "-", "−", "n/a", "na", "n.a.", "n.a", "nan", "..", "...", "…", "?", "no data", "none", "unknown"}
@@ -23,7 +21,7 @@ _GROUP_SPACE = re.compile(r"(?<=\d)[\s\u200b\u2060'’](?=\d{3}(?!\d))")  # thin
 _NUMBER = re.compile(r"(?:US)?\$?(\d[\d.,]*)(?:/(?:na|n/a))?", re.IGNORECASE)
 _DOTTED_GROUPS = re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?")
 _COMMA_GROUPS = re.compile(r"\d{1,3}(?:,\d{3})*(?:\.\d+)?|\d+(?:\.\d+)?")
-_MARK_INSIDE = re.compile(rf"\d\s*(?:{FOOTNOTE.pattern}|{MARKS.pattern})+\s*\d")
+_MARK_INSIDE = re.compile(rf"\d\s*(?:{FOOTNOTE.pattern}|{years.MARKS.pattern})+\s*\d")
 _WIDE = {"\uff0c": ",", "\uff0e": ".", "\uff04": "$"}
 # What a reader skips. "Int$" is not here: it is purchasing power; nor is "<", which is no figure.
 _BEFORE = re.compile(
@@ -53,7 +51,7 @@ _MILLION = Decimal("1e-3")
 _DOUBLE_DIGITS = 17  # a number with more digits is a binary double in full
 
 
-@lru_cache(CACHED_VALUES)
+@lru_cache(CACHED_TEXTS)
 def unit_factor(column: str | None, unit: str | None) -> Decimal:
     """Return how many billions of US dollars the source's unit is: from the heading, else from the caption."""
     stated = [factor for text in (column, unit) if text for pattern, factor in _UNITS if pattern.search(text)]
@@ -71,7 +69,7 @@ class Figure(NamedTuple):
     flag: str | None = None
 
 
-@lru_cache(CACHED_VALUES)
+@lru_cache(CACHED_TEXTS)
 def figure_of(text: str, factor: Decimal) -> Figure:
     """Return what a GDP cell means, in a unit that is `factor` billions of US dollars."""
     if text.isascii() and text.replace(",", "").isdecimal():
@@ -85,8 +83,10 @@ def figure_of(text: str, factor: Decimal) -> Figure:
     if billions is None:
         return Figure(None)
     in_brackets = YEAR_IN_BRACKETS.search(FOOTNOTE.sub(" ", text))
-    year, problem = checked_year(int(in_brackets[1])) if in_brackets else (None, None)
-    return Figure(_rounded(billions * 100), _shortest(billions * 1000), None, year, problem, source_flag(text))
+    year, problem = years.checked_year(int(in_brackets[1])) if in_brackets else (None, None)
+    cents, million = int(billions * 100 + Decimal("0.5")), billions * 1000
+    shortest = int(million) if million == int(million) else float(million)
+    return Figure(cents, shortest, None, year, problem, years.source_flag(text))
 
 
 def billions_in(text: str, factor: Decimal) -> Decimal | None:
@@ -94,11 +94,15 @@ def billions_in(text: str, factor: Decimal) -> Decimal | None:
 
     Raises Unreadable for anything else: "abc" is no figure, nor is 0 or a negative number.
     """
-    figure = _without_unit(figure_text(text), factor)
+    figure = figure_text(text)
+    for pattern in [
+        pattern for pattern, unit in _UNITS if unit == factor
+    ]:  # the unit may follow, if it is the column's
+        figure = pattern.sub("", figure).strip()
     if figure.casefold() in NO_FIGURE:
         return None
     found = _NUMBER.fullmatch(figure)
-    if found and not _is_well_grouped(found[1]):
+    if found and "," in found[1] and not (_COMMA_GROUPS.fullmatch(found[1]) or _DOTTED_GROUPS.fullmatch(found[1])):
         raise Unreadable(f"GDP is {text[:40]!r}, whose commas do not separate groups of three; it may have a footnote")
     number = _decimal(found[1], factor) if found else None
     if not number or number * factor > MAX_BILLION_USD:
@@ -106,22 +110,11 @@ def billions_in(text: str, factor: Decimal) -> Decimal | None:
     return number * factor
 
 
-def _rounded(number: Decimal) -> int:
-    """Return a positive number rounded half up to a whole one."""
-    return int(number + Decimal("0.5"))
-
-
-def _shortest(number: Decimal) -> float:
-    """Return a number as JSON has it at its shortest: an int where it is whole."""
-    whole = int(number)
-    return whole if whole == number else float(number)
-
-
 def figure_text(text: str) -> str:
     """Return a GDP cell without marks, spaces, hidden sort key ("7007…♠"), words beside the figure, and its year."""
     if _MARK_INSIDE.search(text):
         return text  # its two halves are not one figure
-    figure = YEAR_IN_BRACKETS.sub(" ", without_marks(text)).rpartition("♠")[2]
+    figure = YEAR_IN_BRACKETS.sub(" ", years.without_marks(text)).rpartition("♠")[2]
     figure = _BEHIND.sub("", _BEFORE.sub("", "".join(map(_plain_digit, figure)).strip())).strip()
     return _GROUP_SPACE.sub("", _RAISED_DIGIT.sub(r"\1", figure))
 
@@ -131,15 +124,6 @@ def _plain_digit(character: str) -> str:
         return str(unicodedata.decimal(character))
     # invisible: a byte order mark, a direction mark, a soft hyphen
     return "" if unicodedata.category(character) == "Cf" else _WIDE.get(character, character)
-
-
-def _without_unit(figure: str, factor: Decimal) -> str:
-    """Return a figure without the unit after it, where that is the column's own."""
-    return next((pattern.sub("", figure).strip() for pattern, unit in _UNITS if unit == factor), figure)
-
-
-def _is_well_grouped(digits: str) -> bool:
-    return "," not in digits or bool(_COMMA_GROUPS.fullmatch(digits) or _DOTTED_GROUPS.fullmatch(digits))
 
 
 def _decimal(digits: str, factor: Decimal) -> Decimal | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
@@ -20,21 +19,11 @@ from gdp.model import RAW_FIELDS
 from gdp.record_files import BYTE_ORDER_MARK, LINE_LIMIT_BYTES, length_problem, record_problem
 from gdp.runtime.output import BYTE_OFFSET, Reject
 from gdp.runtime.output import MAX_TEXT_CHARACTERS as MAX_REJECT_CHARACTERS
-from gdp.transform.amounts import CACHED_VALUES, hundredths, millions, texts_of, texts_of_billions, whole_numbers
-from gdp.transform.rules import (
-    CACHED_COLUMNS,
-    WORLD,
-    ColumnFacts,
-    Fate,
-    Meaning,
-    Name,
-    RawValues,
-    column_fields,
-    country_fields,
-    meaning,
-    values_of,
-)
+from gdp.transform import rules
+from gdp.transform.amounts import hundredths, millions, texts_of, texts_of_billions, whole_numbers
+from gdp.transform.rules import CACHED_COLUMNS, ColumnFacts, Fate, Meaning, Name, RawValues
 from gdp.transform.totals import BROKEN, MAX_UNKNOWN, Totals
+from gdp.transform.years import CACHED_TEXTS
 from utils import MAX_NAMED
 
 YEAR = b'", "Year": '  # what follows the figure in a raw line
@@ -82,7 +71,7 @@ class _Known:
         is_whole = gdp.replace(b",", b"").isdigit()
         if name.country is None or name.year is not None or not is_whole or not _is_independent(country, column):
             return
-        for known, most in ((self.countries, CACHED_VALUES), (self.columns, CACHED_COLUMNS)):
+        for known, most in ((self.countries, CACHED_TEXTS), (self.columns, CACHED_COLUMNS)):
             if len(known) >= most:
                 known.clear()
         before, after = _text_of_column(facts, found.year, found.flags, found.status)
@@ -116,10 +105,7 @@ class _Chunk:
         self.raws = raws
         self.lines: list[bytes] = []
         self.rejects: list[tuple[int, str]] = []
-        self.fates: Counter[str] = Counter()
-        self.countries: dict[str, int] = {}  # hundredths of a billion USD, by sum_name
-        self.world: dict[str, int] = {}
-        self.unknown: dict[str, None] = {}
+        self.totals = Totals()
         # of the stretch:
         self.factor = Decimal(1)
         self.columns: list[tuple[int, _Column]] = []  # with the places where they begin
@@ -168,19 +154,14 @@ class _Chunk:
         for (begin, column), end in zip(self.columns, ends, strict=False):
             for part, text in ((1, column.before), (4, column.after)):
                 parts[begin * PARTS + part : end * PARTS : PARTS] = [text] * (end - begin)
-            count = end - begin - (bisect_left(odd, end) - bisect_left(odd, begin))
-            self.add(column.sum, count, sum(cents[begin:end]))
+            if count := end - begin - (bisect_left(odd, end) - bisect_left(odd, begin)):
+                self.totals.counts[Fate.CLEAN.value] += count
+                self.totals.sums_of(column.sum)[0] += sum(cents[begin:end])
         for place in odd:
             parts[place * PARTS + 1 : (place + 1) * PARTS] = [b""] * (PARTS - 1)
         self.lines.append(b"".join(parts))
         for of_lines in (self.columns, self.begins, self.figures):
             of_lines.clear()
-
-    def add(self, column: str, count: int, cents: int) -> None:
-        """Add clean lines of a column to the counts and sums."""
-        if count:
-            self.fates[Fate.CLEAN.value] += count
-            self.countries[column] = self.countries.get(column, 0) + cents
 
     def read_by_itself(self, number: int) -> bytes:
         """Read one line by the rules; return its clean line, or nothing."""
@@ -191,25 +172,25 @@ class _Chunk:
             return b""
         values, problem = _values(text)
         if values is None:
-            self.fates[BROKEN] += 1
+            self.totals.counts[BROKEN] += 1
             self.rejects.append((number, problem))
             return b""
-        found = meaning(values)
-        self.fates[found.fate.value] += 1
+        found = rules.meaning(values)
+        self.totals.counts[found.fate.value] += 1
         name, facts, cents = found.name, found.column, found.figure.cents
         if name is None or facts is None or cents is None:
             if found.reason:
                 self.rejects.append((number, found.reason))
             return b""
-        column = sum_name(facts, found.year)
         if found.fate is Fate.AGGREGATE:
-            if name.text in WORLD:
-                self.world[column] = cents
+            if name.text in rules.WORLD:
+                self.totals.sums_of(sum_name(facts, found.year))[1] = cents
             return b""
         _known.learn(line, found, name, facts)
-        self.countries[column] = self.countries.get(column, 0) + cents
-        if name.country is None and len(self.unknown) < MAX_UNKNOWN:
-            self.unknown[name.text] = None
+        self.totals.sums_of(sum_name(facts, found.year))[0] += cents
+        unknown = self.totals.unknown
+        if name.country is None and len(unknown) < MAX_UNKNOWN and name.text not in unknown:
+            unknown.append(name.text)
         return _line(found, name, facts).encode()
 
 
@@ -229,7 +210,8 @@ def clean_lines(text: bytes, file: str, places: int | Sequence[int], counted: st
         Reject(file, reason, place, counted, raws[number].decode("utf-8", "replace")[:MAX_REJECT_CHARACTERS])
         for number, reason, place in _placed(sorted(chunk.rejects), raws, places)
     ]
-    return CleanChunk(b"".join(chunk.lines), rejects, _totals_of(chunk, rejects))
+    chunk.totals.first_rejects = list(map(str, rejects[:MAX_NAMED]))
+    return CleanChunk(b"".join(chunk.lines), rejects, chunk.totals)
 
 
 def _placed(
@@ -246,14 +228,6 @@ def _placed(
         yield number, reason, place
 
 
-def _totals_of(chunk: _Chunk, rejects: list[Reject]) -> Totals:
-    columns = {**chunk.countries, **chunk.world}
-    sums = {name: [chunk.countries.get(name, 0), chunk.world.get(name, 0)] for name in columns}
-    counts = {fate: count for fate, count in chunk.fates.items() if count}
-    first = list(map(str, rejects[:MAX_NAMED]))
-    return Totals({"counts": counts, "sums": sums, "unknown": list(chunk.unknown), "first_rejects": first})
-
-
 def _values(line: bytes) -> tuple[RawValues | None, str]:
     """Return the values of a raw line, or why it is no raw record."""
     if len(line) > LINE_LIMIT_BYTES:
@@ -267,7 +241,7 @@ def _values(line: bytes) -> tuple[RawValues | None, str]:
     except orjson.JSONDecodeError as error:
         return None, f"is not JSON: {error}"
     try:
-        values = values_of(raw)
+        values = rules.values_of(raw)
         if tuple(map(type, values)) in _right_types:
             problem = length_problem(values[0], values)
             return (None, problem) if problem else (values, "")
@@ -275,8 +249,8 @@ def _values(line: bytes) -> tuple[RawValues | None, str]:
         pass
     if problem := record_problem(raw, RAW_FIELDS):
         return None, problem
-    _right_types.add(tuple(map(type, values_of(raw))))
-    return values_of(raw), ""
+    _right_types.add(tuple(map(type, rules.values_of(raw))))
+    return rules.values_of(raw), ""
 
 
 # The types of records that were found right: quicker to look up together than to check one by one.
@@ -300,12 +274,12 @@ def _line(found: Meaning, name: Name, facts: ColumnFacts) -> str:
 
 @lru_cache(CACHED_COLUMNS)
 def _text_of_country(name: Name) -> str:
-    return json.dumps(country_fields(name), ensure_ascii=False).removesuffix("}")
+    return json.dumps(rules.country_fields(name), ensure_ascii=False).removesuffix("}")
 
 
 @lru_cache(CACHED_COLUMNS)
 def _text_of_column(facts: ColumnFacts, year: int, flags: str | None, status: str | None) -> tuple[str, str]:
     """Return the text of a clean line between country and billions, and between billions and millions."""
-    rest = json.dumps(column_fields(facts, flags, status), ensure_ascii=False)[1:-1]
+    rest = json.dumps(rules.column_fields(facts, flags, status), ensure_ascii=False)[1:-1]
     before = f', "Institution": "{facts.institution}", "Year": {year}, "GDP_USD_billion": '
     return before, f', {rest}, "GDP_USD_million": '

@@ -12,6 +12,7 @@ import pkgutil
 import re
 import unicodedata
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from utils import COUNTRY_TABLE, PROJECT, Exit, StageError
@@ -49,8 +50,7 @@ class Reference(NamedTuple):
 
     def find_beside_code(self, name: str) -> Country | None:
         """Return the country of that name, also with its own code beside it; None where code and name differ."""
-        country = self.find(name)
-        if country:
+        if country := self.find(name):
             return country
         before, behind = _CODE_BEFORE.fullmatch(name), _CODE_BEHIND.fullmatch(name)
         named = self.find(before[2]) if before else self.find(behind["name"]) if behind else None
@@ -79,15 +79,17 @@ def country_asked_for(name: str) -> Country | None:
     return next(by_alpha2, None) or _in_other_languages().get(fold(name))
 
 
+def _missing(path: Path, error: Exception) -> StageError:
+    return StageError(Exit.NO_INPUT, f"cannot read {path}: {error}; restore it from the repository")
+
+
 @cache
 def _in_other_languages() -> dict[str, Country]:
     """Return countries by their folded names in the languages of the IMF and the UN."""
     try:
         names: dict[str, list[str]] = json.loads(COUNTRY_NAMES.read_bytes())
     except (OSError, ValueError) as error:
-        raise StageError(
-            Exit.NO_INPUT, f"cannot read {COUNTRY_NAMES}: {error}; restore it from the repository"
-        ) from None
+        raise _missing(COUNTRY_NAMES, error) from None
     return {fold(name): reference().countries[fold(iso3)] for iso3, known in names.items() for name in known}
 
 
@@ -126,9 +128,7 @@ def reference() -> Reference:
         text = pkgutil.get_data("utils", str(COUNTRY_TABLE.relative_to(PROJECT)))
         table: dict[str, Any] = json.loads(text or b"")
     except OSError as error:
-        raise StageError(
-            Exit.NO_INPUT, f"cannot read {COUNTRY_TABLE}: {error}; restore it from the repository"
-        ) from None
+        raise _missing(COUNTRY_TABLE, error) from None
     except ValueError as error:
         raise StageError(Exit.FAULT, f"{COUNTRY_TABLE} is broken: {error}; restore it from the repository") from None
     countries: dict[str, Country] = {}

@@ -13,32 +13,12 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from gdp.model import (
-    INSTITUTIONS,
-    RAW_FIELDS,
-    STATUSES,
-    TWO_YEARS,
-    UNKNOWN_NAME,
-    YEAR_ASSUMED,
-    CleanRecord,
-    RawRecord,
-    is_as_of,
-    is_in_future,
-    joined_flags,
-    note_of_source,
-)
-from gdp.transform.amounts import CACHED_VALUES, NO_FIGURE, Figure, figure_of, unit_factor
+from gdp import model
+from gdp.model import INSTITUTIONS, RAW_FIELDS, STATUSES, CleanRecord, RawRecord, note_of_source
+from gdp.transform import years
+from gdp.transform.amounts import NO_FIGURE, Figure, figure_of, unit_factor
 from gdp.transform.countries import Country, bare_name, is_part_of_country, reference, visible
-from gdp.transform.source_marks import source_flag
-from gdp.transform.years import (
-    YEAR_IN_BRACKETS,
-    Unreadable,
-    checked_year,
-    without_marks,
-    year_in_range,
-    year_of_cell,
-    year_of_heading,
-)
+from gdp.transform.years import CACHED_TEXTS, YEAR_IN_BRACKETS, Unreadable, source_flag, without_marks
 
 WORLD = ("World", "WEOWORLD")  # the control total, and its code in an answer of the IMF without names
 CACHED_COLUMNS = 2_048  # the text that a column's figures share is long, and an archive does not come back to it
@@ -53,19 +33,6 @@ class Fate(StrEnum):
     REJECTED = "rejected"
 
 
-def left_out(counts: Mapping[str, int]) -> dict[str, int]:
-    """Return, by reason, how many records gave no row: counts[fate] without the clean ones."""
-    return {fate: count for fate, count in counts.items() if count and fate != Fate.CLEAN.value}
-
-
-class Outcome(NamedTuple):
-    """What became of a raw record: its fate, the clean record if there is one, the reason of a rejection."""
-
-    fate: Fate
-    record: CleanRecord | None = None
-    reason: str | None = None
-
-
 class Meaning(NamedTuple):
     """What a raw record means, in parts that many records share; its clean record or line is made of them."""
 
@@ -78,50 +45,41 @@ class Meaning(NamedTuple):
     flags: str | None = None
     status: str | None = None
 
+    @property
+    def record(self) -> CleanRecord | None:
+        """The clean record, or the control total of an aggregate; None for any other fate."""
+        if self.name is None or self.column is None or self.figure.cents is None:
+            return None
+        return {
+            **country_fields(self.name),
+            "Institution": self.column.institution,
+            "Year": self.year,
+            # the double nearest to two decimals, which prints as those two decimals
+            "GDP_USD_billion": self.figure.cents / 100,
+            **column_fields(self.column, self.flags, self.status),
+            "GDP_USD_million": self.figure.million,
+        }
+
 
 RawValues = tuple[str, str, str | None, str | None, str | None, str, str, str, str | None]
 ABSENT = Meaning(Fate.ABSENT)
 
 
-def clean(raw: RawRecord) -> Outcome:
-    """Return the outcome of one raw record."""
-    found = meaning(values_of(raw))
-    name, column = found.name, found.column
-    if name is None or column is None:
-        return Outcome(found.fate, reason=found.reason)
-    assert found.figure.cents is not None
-    record: CleanRecord = {
-        **country_fields(name),
-        "Institution": column.institution,
-        "Year": found.year,
-        # the double nearest to two decimals, which prints as those two decimals
-        "GDP_USD_billion": found.figure.cents / 100,
-        **column_fields(column, found.flags, found.status),
-        "GDP_USD_million": found.figure.million,
-    }
-    return Outcome(found.fate, record)
+def clean(raw: RawRecord) -> Meaning:
+    """Return what one raw record means."""
+    return meaning(values_of(raw))
 
 
 def country_fields(name: Name) -> dict[str, str | None]:
     """Return the fields of a clean record that depend on the country alone."""
-    country = name.country
-    return {
-        "Country": name.text,
-        "ISO3": country.iso3 if country else None,
-        "Region": country.region if country else None,
-        "Subregion": country.subregion if country else None,
-    }
+    iso3, _, region, subregion, _ = name.country or (None,) * 5
+    return {"Country": name.text, "ISO3": iso3, "Region": region, "Subregion": subregion}
 
 
 def column_fields(column: ColumnFacts, flags: str | None, status: str | None) -> dict[str, str | None]:
     """Return the fields of a clean record that depend on the column alone, but for figures with flags of their own."""
-    return {
-        "As_of": column.as_of,
-        "Source": column.source,
-        "Note": note_of_source(flags),
-        "Status": status,
-        "Flags": flags,
-    }
+    around = {"As_of": column.as_of, "Source": column.source, "Note": note_of_source(flags)}
+    return {**around, "Status": status, "Flags": flags}
 
 
 _required = itemgetter(*(name for name, field in RAW_FIELDS.items() if not field.may_be_absent))
@@ -155,10 +113,8 @@ def meaning(values: RawValues) -> Meaning:
         return Meaning(Fate.REJECTED, problem)
     if name.is_aggregate:
         return Meaning(Fate.AGGREGATE, None, name, column, dated.year, figure, None, status)
-    flags = None
-    if column.source_flag or year_flag or figure.flag or name.country is None:
-        unknown = UNKNOWN_NAME if name.country is None else None
-        flags = joined_flags(flag for flag in (column.source_flag, year_flag, figure.flag, unknown) if flag)
+    codes = column.source_flag, year_flag, figure.flag, model.UNKNOWN_NAME if name.country is None else None
+    flags = model.joined_flags(filter(None, codes)) if any(codes) else None
     return Meaning(Fate.CLEAN, None, name, column, dated.year, figure, flags, status)
 
 
@@ -176,7 +132,7 @@ class Name(NamedTuple):
     problem: str | None = None
 
 
-@lru_cache(CACHED_VALUES)
+@lru_cache(CACHED_TEXTS)
 def name_of(cell: str) -> Name:
     """Return what a country cell means."""
     name = without_marks(visible(cell))
@@ -190,7 +146,7 @@ def name_of(cell: str) -> Name:
     is_aggregate = country is None and reference().is_aggregate(name)
     if not country and not is_aggregate:
         name = whole  # the number may be part of the name and not a rank
-    stated, problem = checked_year(int(year[1])) if year else (None, None)
+    stated, problem = years.checked_year(int(year[1])) if year else (None, None)
     return Name(country.name if country else name, country, is_aggregate, stated, problem)
 
 
@@ -217,9 +173,9 @@ def column_facts(  # noqa: PLR0913, PLR0917 - these are the record's fields
 ) -> ColumnFacts:
     """Return what the texts around a figure mean."""
     problem = None
-    if not is_as_of(as_of):
+    if not model.is_as_of(as_of):
         problem = f"As_of is {as_of[:40]!r}, which is no date"
-    elif is_in_future(as_of):
+    elif model.is_in_future(as_of):
         problem = f"As_of is {as_of[:40]!r}, which is in the future"
     elif institution not in INSTITUTIONS:
         problem = f"Institution is {institution[:40]!r}, not one of {', '.join(INSTITUTIONS)}"
@@ -235,11 +191,11 @@ def _stated_year(
     try:
         year_cell = without_marks(cell or "")
         if year_cell.casefold() not in NO_FIGURE:
-            return year_of_cell(year_cell), None, None
+            return years.year_of_cell(year_cell), None, None
         for heading in headings:
-            if heading and (stated := year_of_heading(heading)):
+            if heading and (stated := years.year_of_heading(heading)):
                 year, has_another = stated
-                return year, None, TWO_YEARS if has_another else None
-        return year_in_range(int(as_of[:4])), None, YEAR_ASSUMED
+                return year, None, model.TWO_YEARS if has_another else None
+        return years.year_in_range(int(as_of[:4])), None, model.YEAR_ASSUMED
     except Unreadable as error:
         return None, str(error), None

@@ -7,7 +7,7 @@ its records are sorted.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -27,15 +27,13 @@ STAGE = "transform"
 ORDER = {"As_of": False, "Institution": True, "Year": False, "GDP_USD_billion": False, "Country": True}  # ascending?
 
 
-def refuse(totals: Totals, source: str, limits: Limits) -> None:
-    """Raise StageError (65) when too many records were rejected, or there is no figure at all."""
+def refuse(totals: Totals, sources: Sequence[Where], limits: Limits) -> None:
+    """Raise StageError (65) when too many records of the sources were rejected, or there is no figure at all."""
+    source = ", ".join(map(str, sources))
     first = f" (the first: {totals.first_rejects[0]})" if totals.first_rejects else ""
     limits.check_rejected(totals.rejected, totals.total, f"records of {source}{first}")
     if not totals.written:
         raise StageError(Exit.BAD_DATA, f"{source} has no figure of any country; run extract.py again")
-
-
-# --- arrays -----------------------------------------------------------------------------------------------------------
 
 
 def transform_sorted(source: Where, target: Where, limits: Limits) -> tuple[Totals, str]:
@@ -48,7 +46,7 @@ def transform_sorted(source: Where, target: Where, limits: Limits) -> tuple[Tota
     for chunk in chunks:
         totals.add(chunk.totals)
     put_rejected(target, STAGE, [rejected_lines(STAGE, chunk.rejects) for chunk in chunks if chunk.rejects])
-    refuse(totals, str(source), limits)
+    refuse(totals, [source], limits)
     lines = _in_order([line for chunk in chunks for line in chunk.lines.splitlines()])
     content = packed(joined(lines, as_lines=is_stream(target)), target)
     write_whole(target, content)
@@ -75,14 +73,6 @@ def _in_order(lines: list[bytes]) -> list[bytes]:
     return [lines[place] for place in order]
 
 
-# --- streams ----------------------------------------------------------------------------------------------------------
-
-
-def all_named(sources: list[Where]) -> str:
-    """Return the names of all sources, separated by commas."""
-    return ", ".join(map(str, sources))
-
-
 def transform_stream(files: list[Where], target: Where, limits: Limits) -> Totals:
     """Clean the raw lines of streams into `target`; what is no clean record goes to Rejected.jsonl, with its place.
 
@@ -90,18 +80,20 @@ def transform_stream(files: list[Where], target: Where, limits: Limits) -> Total
     records were rejected, 74 when something cannot be written. After an interruption, the next run continues.
     """
     output = ResumableOutput(target, STAGE, fingerprint_of(files))
-    if done := output.finished_state():
+    done = output.finished_state()
+    state = done or _clean_all(output, files, target, limits.workers)
+    if done:
         output.drop()
-        totals = Totals(done["totals"])
-        refuse(totals, all_named(files), limits)
+    else:
+        output.save(state)
+        output.put_rejected()
+    totals = Totals(state["totals"])
+    refuse(totals, files, limits)
+    if done:
         run_log.info("done before, from the same lines:")
-        return totals
-    state = _clean_all(output, files, target, limits.workers)
-    output.save(state)
-    output.put_rejected()
-    refuse(Totals(state["totals"]), all_named(files), limits)
-    output.put(state)
-    return Totals(state["totals"])
+    else:
+        output.put(state)
+    return totals
 
 
 def _clean_all(output: ResumableOutput, files: list[Where], target: Where, workers: int) -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from gdp.transform.rules import Fate
 from utils import MAX_NAMED
 
-MILLIONS_A_BILLION = 1000
 BROKEN = "no record"  # the fate of a line that is no raw record at all
 MAX_UNKNOWN = 25  # unknown names that are remembered for messages; no real page has one
 
@@ -27,7 +26,7 @@ class ControlTotal(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """Return the World row as results/Checks.json has it, in millions of USD."""
-        million = round(self.world * MILLIONS_A_BILLION, 1)
+        million = round(self.world * 1000, 1)
         return {"Institution": self.institution, "As_of": self.as_of, "Year": self.year, "GDP_USD_million": million}
 
 
@@ -40,6 +39,10 @@ class Totals:
         self.sums: Sums = dict(saved["sums"])
         self.unknown: list[str] = list(saved["unknown"])
         self.first_rejects: list[str] = list(saved["first_rejects"])
+
+    def sums_of(self, name: str) -> list[int]:
+        """Return the sums of a name, which may be changed: those of the countries and of World."""
+        return self.sums.setdefault(name, [0, 0])
 
     def add(self, more: Totals) -> None:
         """Add the totals of more records."""
@@ -58,6 +61,11 @@ class Totals:
     def by_fate(self) -> dict[str, int]:
         """How many records had each fate, in the order of Fate; fates of no record are left out."""
         return {fate: self.counts[fate] for fate in (*map(str, Fate), BROKEN) if self.counts[fate]}
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many records gave no row, by reason: `by_fate` without the clean ones."""
+        return {fate: count for fate, count in self.by_fate.items() if fate != Fate.CLEAN.value}
 
     @property
     def total(self) -> int:
@@ -85,10 +93,10 @@ class Totals:
         A column may have figures for other years, so all of them are compared with the only World row of a page. Where
         there are several World rows, one a year, each is compared with the countries of its year.
         """
-        of_series: dict[tuple[str, str], dict[int, list[int]]] = {}
+        of_series: dict[tuple[str, str], dict[int, list[int]]] = defaultdict(dict)
         for name, cents in self.sums.items():
             as_of, stated_year, institution = name.split(" ", 2)
-            of_series.setdefault((as_of, institution), {})[int(stated_year)] = cents
+            of_series[as_of, institution][int(stated_year)] = cents
         for (as_of, institution), by_year in sorted(of_series.items()):
             worlds = {year: world for year, (_, world) in by_year.items() if world}
             for year, world in sorted(worlds.items()):

@@ -1,22 +1,42 @@
-"""The years that cells and headings state, and the footnote marks beside them."""
+"""The years that cells and headings state, and the marks beside them: footnotes, and those that dispute a source."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-from gdp.model import FIRST_YEAR, LAST_YEAR
+from gdp.model import DISPUTED, FIRST_YEAR, LAST_YEAR, UNSOURCED
 
-CACHED_HEADINGS = 16_384  # distinct texts that are read once; a page has a few
+CACHED_TEXTS = 16_384  # distinct texts that are read once; a page has a few hundred
 
 FOOTNOTE = re.compile(r"\[[^\[\]]*\]")
 MARKS = re.compile(r"[†‡*^⁺§¶#¹²³⁰-⁹]+")
 YEAR_IN_BRACKETS = re.compile(r"\(\s*((?:19|20)\d\d)[^()]*\)")
 
 
+_UNCITED = r"(?:citations?|sources?|references?|refs?)\s+(?:needed|missing|required)"
+_DISPUTES = (
+    r"dubious", r"disputed", r"unreliable", r"not\s+reliable", r"failed\s+verification",
+    r"not\s+in\s+(?:the\s+)?(?:source|citation)",
+    r"better\s+source", r"original\s+research", r"verification\s+needed", r"verify", r"self[-\s]published",
+    r"(?:AI|LLM|chatbot)[-\s]generated", r"(?:non-)?primary\s+source", r"third-party\s+source", r"unverified",
+)  # fmt: skip
+_NO_SOURCE = re.compile(rf"\[[^\[\]]*\b{_UNCITED}\b[^\[\]]*\]|\b(?:unsourced|uncited)\b", re.IGNORECASE)
+_DISPUTED = re.compile(rf"\[[^\[\]]*\b(?:{'|'.join(_DISPUTES)})\b[^\[\]]*\]", re.IGNORECASE)
+
+
 def without_marks(text: str) -> str:
     """Return a text without footnote marks ("[n 1]", "†"), white space folded."""
     return " ".join(MARKS.sub(" ", FOOTNOTE.sub(" ", text)).split())
+
+
+@lru_cache(CACHED_TEXTS)
+def source_flag(text: str | None) -> str | None:
+    """Return the flag that a heading or a cell sets on its figures; None where it has no such mark."""
+    # disputed first: "better source needed" contains "source needed" but states that there is a source
+    if text and _DISPUTED.search(text):
+        return DISPUTED
+    return UNSOURCED if text and _NO_SOURCE.search(text) else None
 
 
 class Unreadable(ValueError):
@@ -47,7 +67,7 @@ def year_of_cell(text: str) -> int:
     return _last_year(found)
 
 
-@lru_cache(CACHED_HEADINGS)
+@lru_cache(CACHED_TEXTS)
 def year_of_heading(text: str) -> tuple[int, bool] | None:
     """Return the year that a heading states, of a range ("2022–24") the last, and whether it states another one too.
 
@@ -57,18 +77,15 @@ def year_of_heading(text: str) -> tuple[int, bool] | None:
     heading = _with_full_years(FOOTNOTE.sub(" ", text))
     if _VAGUE_YEAR.search(heading):
         return None
-    years = {_last_year(found) for found in _YEARS.finditer(heading)}
+    stated = list(_YEARS.finditer(heading))
+    years = set(map(_last_year, stated))
     if len(years) < 2:
-        return (years.pop(), _has_split_year(heading)) if years else None
+        is_split = any(found[2] and "/" in found[0] for found in stated)  # 2024/25
+        return (years.pop(), is_split) if years else None
     of_figures = {_last_year(found) for found in _YEARS.finditer(_RELEASE.sub(" ", heading))}
     if len(of_figures) != 1:
         raise Unreadable(f"the heading {text[:80]!r} states more than one year")
     return of_figures.pop(), True
-
-
-def _has_split_year(heading: str) -> bool:
-    """Return whether a heading states a year such as 2024/25; the later one is used."""
-    return any(found[2] and "/" in found[0] for found in _YEARS.finditer(heading))
 
 
 def _with_full_years(text: str) -> str:
