@@ -70,9 +70,6 @@ def prepared(options: argparse.Namespace) -> Callable[[], None]:
     return clean_and_sort
 
 
-# --- what is reported -------------------------------------------------------------------------------------------------
-
-
 def report_totals(totals: Totals, source: str, target: Where, sha256: str | None = None) -> None:
     """Report what became of every record, on screen, in the log and in Checks.json beside the target."""
     run_log.settle()

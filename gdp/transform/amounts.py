@@ -142,8 +142,6 @@ def _decimal(digits: str, factor: Decimal) -> Decimal | None:
     return Decimal(repr(float(number))) if len(number.as_tuple().digits) >= _DOUBLE_DIGITS else number
 
 
-# --- many figures at once ---------------------------------------------------------------------------------------------
-
 _AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _AS_ITEMS = bytes.maketrans(b"\n", b",")
 

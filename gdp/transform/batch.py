@@ -257,9 +257,6 @@ def _values(line: bytes) -> tuple[RawValues | None, str]:
 _right_types: set[tuple[type, ...]] = set()
 
 
-# --- clean lines ------------------------------------------------------------------------------------------------------
-
-
 def sum_name(facts: ColumnFacts, year: int) -> str:
     """Return the name of a column's control sum: its As_of, year and institution."""
     return f"{facts.as_of} {year} {facts.institution}"

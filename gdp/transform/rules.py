@@ -118,9 +118,6 @@ def meaning(values: RawValues) -> Meaning:
     return Meaning(Fate.CLEAN, None, name, column, dated.year, figure, flags, status)
 
 
-# --- names ------------------------------------------------------------------------------------------------------------
-
-
 class Name(NamedTuple):
     """What a country cell means: the name without marks, the country, and a year that may follow."""
 
@@ -148,9 +145,6 @@ def name_of(cell: str) -> Name:
         name = whole  # the number may be part of the name and not a rank
     stated, problem = years.checked_year(int(year[1])) if year else (None, None)
     return Name(country.name if country else name, country, is_aggregate, stated, problem)
-
-
-# --- columns ----------------------------------------------------------------------------------------------------------
 
 
 class ColumnFacts(NamedTuple):

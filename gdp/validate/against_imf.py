@@ -101,9 +101,9 @@ def _answer_in(path: Path) -> Release | None:
         raw_records = read(open_page(path), release).records
     except (Refused, StageError):
         return None
-    outcomes = [clean(raw) for raw in raw_records if raw["Year"] in years]
-    records = [outcome.record for outcome in outcomes if outcome.record and outcome.record["ISO3"]]
-    return Release(path.name[:10], {(one["ISO3"], one["Year"]): one["GDP_USD_million"] for one in records})
+    records = [clean(raw).record for raw in raw_records if raw["Year"] in years]
+    figures = {(one["ISO3"], one["Year"]): one["GDP_USD_million"] for one in records if one and one["ISO3"]}
+    return Release(path.name[:10], figures)
 
 
 @lru_cache(maxsize=8)  # the same few, for all pages of an archive
@@ -197,6 +197,9 @@ class Comparison(NamedTuple):
     page: Observations
     found: list[FigureComparison]  # what explains a departure is looked for when it is asked for
     releases: Sequence[Release]
+    departing: int  # figures that equal neither release
+    are_many: bool  # these: so many that no single one is to be flagged
+    is_comparable: bool  # the page follows one of the two releases, so that a difference means something
 
     @property
     def by_departure(self) -> list[FigureComparison]:
@@ -213,27 +216,6 @@ class Comparison(NamedTuple):
         code = self.page.iso3_of[one.key[0]], one.key[1]
         kind, reason = _kind_and_reason(code, one.page, self.releases, self.page.rounding)
         return one._replace(kind=kind, reason=reason)
-
-    @property
-    def number_confirmed(self) -> int:
-        """The number of figures that one of the last two releases has."""
-        return sum([one.kind in CONFIRMED_KINDS for one in self.found])
-
-    @property
-    def are_many(self) -> bool:
-        """Whether so many figures equal neither release that no single one is to be flagged."""
-        return len(self.found) - self.number_confirmed > at.MAX_DEPARTING_SHARE * len(self.found)
-
-    @property
-    def is_comparable(self) -> bool:
-        """Whether the page follows one of the two releases, so that a difference means something.
-
-        If many figures are of neither, the page may follow a release that nobody knows, if one is due.
-        """
-        if self.number_confirmed < max(at.SAME_RELEASE_SHARE * len(self.found), 1):
-            return False
-        day_after = (date.fromisoformat(self.releases[0].day) + timedelta(days=1)).isoformat()
-        return not self.are_many or not is_release_between(day_after, self.page.as_of)
 
 
 def comparisons(page: Observations, releases: Sequence[Release]) -> list[Comparison]:
@@ -259,7 +241,13 @@ def compared(page: Observations, releases: Sequence[Release], keys: Iterable[Key
             found.append(FigureComparison(key, figure, own[0], PREVIOUS, f"the figure is that of {two[1].day}"))
         elif own:
             found.append(FigureComparison(key, figure, own[0], UNEXPLAINED, ""))
-    return Comparison(page, found, releases)
+    number, departing = len(found), sum([one.kind == UNEXPLAINED for one in found])
+    are_many, is_comparable = departing > at.MAX_DEPARTING_SHARE * number, False
+    if number - departing >= max(at.SAME_RELEASE_SHARE * number, 1):
+        # if many figures are of neither, the page may follow a release that nobody knows, if one is due
+        day_after = (date.fromisoformat(releases[0].day) + timedelta(days=1)).isoformat()
+        is_comparable = not are_many or not is_release_between(day_after, page.as_of)
+    return Comparison(page, found, releases, departing, are_many, is_comparable)
 
 
 def _kind_and_reason(code: Key, figure: float, releases: Sequence[Release], rounding: float) -> tuple[str, str]:
@@ -306,15 +294,13 @@ def in_billions(million: float) -> str:
 
 def check_against_imf(page: Observations, comparison: Comparison) -> Iterable[Finding]:
     """The page's figures are those of one of the IMF's last two releases."""
-    number = len(comparison.found)
-    departing = number - comparison.number_confirmed
     two = " and ".join(release.day for release in comparison.releases[:2])
-    seen = f"{departing} of {number} figures are not those of {two}"
+    seen = f"{comparison.departing} of {len(comparison.found)} figures are not those of {two}"
     if not comparison.is_comparable:
         yield finding_on(page, "follows no known release", seen, "a release that is known; --verify asks the IMF")
     elif comparison.are_many:
         yield finding_on(page, at.MANY_DEPART, seen, "a few")
-    elif departing:
+    elif comparison.departing:
         departures = comparison.departures
         notes = {one.key: f"{in_billions(one.page)}; {one.reason}" for one in departures}
         ranks = {one.key: abs(change(one.page, one.own)) for one in departures}

@@ -15,20 +15,10 @@ from functools import cached_property
 from typing import NamedTuple
 
 from gdp.validate import thresholds as at
-from gdp.validate.against_imf import Release, days_between, publication_of
+from gdp.validate.against_imf import Release, days_between, in_billions, publication_of
 from gdp.validate.findings import Finding, fatal_on, finding_on
-from gdp.validate.observations import (
-    MILLIONS_A_BILLION,
-    Baseline,
-    Key,
-    Observations,
-    Statement,
-    Statements,
-    change,
-    median,
-)  # fmt: skip
+from gdp.validate.observations import Baseline, Key, Observations, Statement, Statements, change, median
 from gdp.validate.single_figures import deviations, usual_steps
-from utils import with_commas
 
 LOOK_BACK = 2  # vintages of the publisher that a new one is compared with
 
@@ -387,8 +377,8 @@ def check_world(
     if not apart:
         return
     year = max(apart)
-    total, stated = (with_commas(million / MILLIONS_A_BILLION) for million in (sums[year], world[year]))
-    seen = f"the countries add up to {apart[year]:.3f} of World ({total} of {stated} billion USD)"
+    both = f"{in_billions(sums[year])} of {in_billions(world[year])} billion USD"
+    seen = f"the countries add up to {apart[year]:.3f} of World ({both})"
     if len(apart) > 1:
         seen += f" in {year}, and to {min(apart.values()):.3f} to {max(apart.values()):.3f} in {len(apart)} years"
     off = math.log(apart[year])

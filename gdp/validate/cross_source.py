@@ -99,9 +99,6 @@ def _slip(beside: Iterable[_Beside]) -> str:
     return ""
 
 
-# --- columns that are another's ---------------------------------------------------------------------------------------
-
-
 def check_columns_apart(vintage: Mapping[str, Observations]) -> Iterable[Finding]:
     """The IMF's column is in the unit of the others. Fatal; it is checked where no release is near."""
     imf = vintage["IMF"]

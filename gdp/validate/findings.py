@@ -41,14 +41,10 @@ class Finding(NamedTuple):
         """Its severity, in a word."""
         return "fatal" if self.fatal else "warning"
 
-    def rank(self, key: Key) -> float:
-        """Return how unusual a figure is; a fatal finding comes first."""
-        return self.ranks.get(key, 0.0)
-
     @property
     def keys(self) -> list[Key]:
         """The figures that it flags, the most unusual first."""
-        return sorted(self.notes, key=lambda key: (-self.rank(key), key))
+        return sorted(self.notes, key=lambda key: (-self.ranks.get(key, 0.0), key))
 
     def in_lines(self, shown: Sequence[Key] | None = None) -> list[str]:
         """Return the finding for a screen, with a line for each of the figures that are shown; the first by default."""
@@ -63,7 +59,8 @@ class Finding(NamedTuple):
     def as_json(self) -> dict[str, Any]:
         """Return the finding as results/Checks.json has it."""
         notes = [
-            {"Country": key[0], "Year": key[1], "Note": self.notes[key], "rank": self.rank(key)} for key in self.keys
+            {"Country": key[0], "Year": key[1], "Note": self.notes[key], "rank": self.ranks.get(key, 0.0)}
+            for key in self.keys
         ]
         countries = list(dict.fromkeys(country for country, _ in self.keys))
         whole = {**self._asdict(), "severity": self.severity, "countries": countries, "notes": notes}
@@ -74,7 +71,7 @@ class Finding(NamedTuple):
         """Return the finding as Loads has it: without its notes, with its figures from the most unusual on."""
         return {
             "check": self.check, "severity": self.severity, "institution": self.institution, "seen": self.seen,
-            "expected": self.expected, "figures": [[*key, round(self.rank(key), 4)] for key in self.keys],
+            "expected": self.expected, "figures": [[*key, round(self.ranks.get(key, 0.0), 4)] for key in self.keys],
         }  # fmt: skip
 
     @classmethod
@@ -125,12 +122,11 @@ def checks_file_of(findings: Iterable[Finding], clean_file: str, left_out: Mappi
     return json.dumps(checks, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
-# --- on the screen ----------------------------------------------------------------------------------------------------
-
-
 def shown(findings: Sequence[Finding]) -> list[list[str]]:
     """Return the lines of each finding for a screen, with the most unusual figures of all of them together."""
-    every = [(-finding.rank(key), number, key) for number, finding in enumerate(findings) for key in finding.notes]
+    every = [
+        (-finding.ranks.get(key, 0.0), number, key) for number, finding in enumerate(findings) for key in finding.notes
+    ]
     first = {(number, key) for _, number, key in sorted(every)[:MOST_SHOWN]}
     return [
         finding.in_lines([key for key in finding.keys if (number, key) in first])
@@ -156,9 +152,6 @@ def new_among(
         if finding.fatal or notes or not (finding.notes or is_reported):
             new.append(finding._replace(notes=notes))
     return new
-
-
-# --- on the observations ----------------------------------------------------------------------------------------------
 
 
 def marked(observations: Observations, findings: Sequence[Finding]) -> tuple[list[str | None], list[str | None]]:

@@ -13,16 +13,8 @@ from math import log
 from operator import itemgetter
 from typing import Any
 
-from gdp.model import (
-    CLEAN_FIELDS,
-    DISPUTED,
-    NOT_A_HEADLINE,
-    UNSOURCED,
-    CleanRecord,
-    has_flag,
-    publisher_of,
-    source_flags,
-)  # fmt: skip
+from gdp import model
+from gdp.model import CLEAN_FIELDS, CleanRecord, has_flag, publisher_of, source_flags
 from gdp.validate.thresholds import ROUNDED_BILLION_USD, ROUNDING_MILLION_USD
 
 Key = tuple[str, int]  # country and reference year; of a release, ISO code and reference year
@@ -96,7 +88,7 @@ class Observations:
     def unsourced(self) -> dict[Key, float]:
         """The figures that have no source, or that the page disputes."""
         marked = () if self.is_unflagged else zip(self.keys, self.millions, self.flags, strict=True)
-        return {key: figure for key, figure, flags in marked if has_flag(flags, UNSOURCED, DISPUTED)}
+        return {key: figure for key, figure, flags in marked if has_flag(flags, model.UNSOURCED, model.DISPUTED)}
 
     @cached_property
     def iso3_of(self) -> dict[str, str]:
@@ -195,7 +187,7 @@ Statements = Mapping[str, Statement]  # by institution
 
 def is_left_out(flags: str | None) -> bool:
     """Return whether a figure is no headline, and so not compared."""
-    return has_flag(flags, *NOT_A_HEADLINE)
+    return has_flag(flags, *model.NOT_A_HEADLINE)
 
 
 def million_of(million: float | None, billion: float) -> float:
@@ -271,9 +263,6 @@ class Baseline:
             nearest |= {key: (figure, step) for key, figure in zip(left, found, strict=True) if figure is not None}
             left = [key for key in left if key not in nearest]
         return nearest
-
-
-# --- arithmetic -------------------------------------------------------------------------------------------------------
 
 
 def median(values: Iterable[float]) -> float:

@@ -31,27 +31,21 @@ from gdp.validate.observations import Baseline, Key, Observations, Statement, ch
 from utils import first_few, percent
 
 # Currencies move in blocs: the euro, and what is pegged to it or follows it; the dollar, and its pegs.
-EURO_BLOC = frozenset({
-    "AUT", "BEL", "CYP", "EST", "FIN", "FRA", "DEU", "GRC", "IRL", "ITA", "LVA", "LTU", "LUX", "MLT", "NLD", "PRT",
-    "SVK", "SVN", "ESP", "HRV", "AND", "SMR", "MCO", "XKX", "MNE", "BGR", "DNK", "BIH", "MKD", "CPV", "COM", "STP",
-    "BEN", "BFA", "CIV", "GNB", "MLI", "NER", "SEN", "TGO", "CMR", "CAF", "TCD", "COG", "GNQ", "GAB",
-})  # fmt: skip
-DOLLAR_BLOC = frozenset({
-    "USA", "ECU", "SLV", "PAN", "PRI", "TLS", "PLW", "FSM", "MHL", "SAU", "ARE", "QAT", "BHR", "OMN", "JOR", "HKG",
-    "MAC", "ABW", "BHS", "BRB", "BLZ", "ATG", "DMA", "GRD", "KNA", "LCA", "VCT", "ERI", "DJI", "TTO", "MDV", "KWT",
-    "IRQ", "KHM",
-})  # fmt: skip
-
-
-def bloc_of(code: str) -> str:
-    """Return the currency bloc of a country: "euro", "dollar" or "other"."""
-    return "euro" if code in EURO_BLOC else "dollar" if code in DOLLAR_BLOC else "other"
+EURO_BLOC = (
+    "AUT BEL CYP EST FIN FRA DEU GRC IRL ITA LVA LTU LUX MLT NLD PRT SVK SVN ESP HRV AND SMR MCO XKX MNE BGR DNK BIH "
+    "MKD CPV COM STP BEN BFA CIV GNB MLI NER SEN TGO CMR CAF TCD COG GNQ GAB"
+)
+DOLLAR_BLOC = (
+    "USA ECU SLV PAN PRI TLS PLW FSM MHL SAU ARE QAT BHR OMN JOR HKG MAC ABW BHS BRB BLZ ATG DMA GRD KNA LCA VCT ERI "
+    "DJI TTO MDV KWT IRQ KHM"
+)
+BLOC_OF = dict.fromkeys(EURO_BLOC.split(), "euro") | dict.fromkeys(DOLLAR_BLOC.split(), "dollar")  # others are one
 
 
 def deviations(codes: Sequence[str], changes: Sequence[float]) -> list[float]:
     """Return changes less the median change of each one's currency bloc, or of all where a bloc has few."""
-    blocs = [bloc_of(code) for code in codes]
-    of_bloc: dict[str, list[float]] = defaultdict(list)
+    blocs = [BLOC_OF.get(code) for code in codes]
+    of_bloc: dict[str | None, list[float]] = defaultdict(list)
     for bloc, one in zip(blocs, changes, strict=True):
         of_bloc[bloc].append(one)
     every = median(changes)
@@ -85,9 +79,6 @@ def usual_steps() -> Mapping[str, float]:
     """Return the usual steps by the bundled releases; a country that is not in them has the median one."""
     whole = [release for release in bundled() if release.is_whole]
     return usual_steps_of(starmap(steps_between, pairwise(whole)))
-
-
-# --- the figure before ------------------------------------------------------------------------------------------------
 
 
 class Move(NamedTuple):
@@ -125,9 +116,6 @@ def moves(observations: Observations, baseline: Baseline | None, releases: Seque
             left.append(key)
     nearest = baseline.nearest(left) if baseline else {}
     return found + [Move(key, figures[key], before, -step) for key, (before, step) in nearest.items()]
-
-
-# --- checks -----------------------------------------------------------------------------------------------------------
 
 
 def check_moves(

@@ -11,35 +11,15 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
-from gdp.model import (
-    CONFIRMED,
-    DUPLICATE,
-    NEW_COUNTRY,
-    ODD_YEAR,
-    OUTSIDE_OUTLOOK,
-    SOURCE_FLAGS,
-    TWO_FIGURES,
-    WIKIPEDIA,
-    has_flag,
-    joined_flags,
-)  # fmt: skip
+from gdp import model
+from gdp.model import DUPLICATE, TWO_FIGURES
 from gdp.validate import against_imf, consistency
 from gdp.validate import thresholds as at
 from gdp.validate.against_imf import Release, in_billions
 from gdp.validate.consistency import LOOK_BACK, Surroundings, Verdict
 from gdp.validate.cross_source import check_alike, check_columns_apart, check_outliers, check_unsourced
 from gdp.validate.findings import NO_FLAGS, FigureFlags, Finding, fatal_on, finding_on
-from gdp.validate.observations import (
-    Baseline,
-    Key,
-    Observations,
-    Row,
-    Statement,
-    Statements,
-    is_left_out,
-    median,
-    million_of,
-)  # fmt: skip
+from gdp.validate.observations import Baseline, Key, Observations, Row, Statement, Statements, is_left_out, median
 from gdp.validate.single_figures import check_moves, moves
 from utils import first_few, percent
 
@@ -80,7 +60,7 @@ def without(findings: Iterable[Finding], confirmed: Container[Key]) -> Iterator[
     """
     for finding in findings:
         notes = {key: note for key, note in finding.notes.items() if key not in confirmed}
-        is_about_page = finding.institution != "IMF" or finding.flag in SOURCE_FLAGS
+        is_about_page = finding.institution != "IMF" or finding.flag in model.SOURCE_FLAGS
         if is_about_page or len(notes) == len(finding.notes):
             yield finding
         elif notes:
@@ -97,7 +77,7 @@ def _by_confirmation(finding: Finding, around: Surroundings) -> Iterator[Finding
     if left:
         yield finding._replace(notes=left)
     seen = f"confirmed by a person: {finding.check}"
-    yield finding._replace(check=CONFIRMED, seen=seen, notes=confirmed, flag=CONFIRMED)
+    yield finding._replace(check=model.CONFIRMED, seen=seen, notes=confirmed, flag=model.CONFIRMED)
 
 
 # --- against other lists ----------------------------------------------------------------------------------------------
@@ -144,7 +124,7 @@ def _check_figures(
     findings: list[Finding] = []
     confirmed: set[Key] = set()
     for name, one in vintage.items():
-        is_imf_column = name == "IMF" and one.publisher == WIKIPEDIA.name
+        is_imf_column = name == "IMF" and one.publisher == model.WIKIPEDIA.name
         releases = against_imf.released_before(one.as_of, loaded) if is_imf_column else []
         judged: set[Key] = set()
         findings += against_imf.check_stale(one, releases) if releases else ()
@@ -189,7 +169,7 @@ def check_years(one: Observations) -> Iterable[Finding]:
     odd = {(country, year): f"for {year}" for country, (year, _) in headlines.items() if year not in expected}
     if odd:
         seen = f"{first_few(dict.fromkeys(odd.values()))}: {first_few(country for country, _ in odd)}"
-        flagged = FigureFlags(ODD_YEAR, odd) if len(odd) <= at.MOST_FLAGGED else NO_FLAGS
+        flagged = FigureFlags(model.ODD_YEAR, odd) if len(odd) <= at.MOST_FLAGGED else NO_FLAGS
         yield finding_on(one, "year out of range", seen, f"{now - oldest} to {now + at.NEWEST_YEARS}", flagged)
     if years and years[0][1] < at.MAIN_YEAR_SHARE * len(headlines):
         seen = ", ".join(f"{year} for {number}" for year, number in years)
@@ -212,7 +192,11 @@ def check_outside(one: Observations) -> Iterable[Finding]:
 
     What the IMF itself published is the IMF's.
     """
-    if one.institution != "IMF" or one.publisher != WIKIPEDIA.name or at.OUTSIDE_THE_OUTLOOK.isdisjoint(one.codes):
+    if (
+        one.institution != "IMF"
+        or one.publisher != model.WIKIPEDIA.name
+        or at.OUTSIDE_THE_OUTLOOK.isdisjoint(one.codes)
+    ):
         return
     outside = [
         key for key, code in zip(one.keys, one.codes, strict=True)
@@ -225,7 +209,7 @@ def check_outside(one: Observations) -> Iterable[Finding]:
             yield fatal_on(one, "institutions mixed up", seen, expected)
         else:
             notes = dict.fromkeys(outside, "the IMF's outlook has no figure for it")
-            yield finding_on(one, "outside the outlook", seen, expected, FigureFlags(OUTSIDE_OUTLOOK, notes))
+            yield finding_on(one, "outside the outlook", seen, expected, FigureFlags(model.OUTSIDE_OUTLOOK, notes))
 
 
 def check_scale(one: Observations) -> Iterable[Finding]:
@@ -277,7 +261,7 @@ def check_come_and_gone(one: Observations, last: Statement | None) -> Iterable[F
     if come and before:
         notes = {(country, now[country][0]): f"not in the vintage of {last.day}" for country in come}
         few = one.institution == "IMF" and len(come) <= at.MOST_FLAGGED
-        flagged = FigureFlags(NEW_COUNTRY, notes) if few else NO_FLAGS
+        flagged = FigureFlags(model.NEW_COUNTRY, notes) if few else NO_FLAGS
         yield finding_on(one, "countries new", f"{len(come)} new: {first_few(come)}", "the same countries", flagged)
 
 
@@ -305,18 +289,16 @@ def one_figure_each(part: Observations, baseline: Baseline | None) -> Observatio
     several = [key for key, figures in figures_by_key(part).items() if len(figures) > 1]
     before = baseline.nearest(several) if baseline else {}
 
-    def preference(row: Row) -> tuple[bool, float, float]:
-        million = million_of(row["GDP_USD_million"], row["GDP_USD_billion"])
-        known, _ = before.get((row["Country"], row["Year"]), (million, 0))
-        return is_left_out(row["Flags"]), abs(million - known), million
-
-    chosen: dict[Key, Row] = {}
-    for row in part.rows():
-        key = row["Country"], row["Year"]
-        chosen[key] = min(chosen.get(key, row), row, key=preference)
+    chosen: dict[Key, tuple[tuple[bool, float, float], Row]] = {}
+    for key, row, million in zip(part.keys, part.rows(), part.millions, strict=True):
+        known, _ = before.get(key, (million, 0))
+        preference = is_left_out(row["Flags"]), abs(million - known), million
+        if key not in chosen or preference < chosen[key][0]:
+            chosen[key] = preference, row
+    rows = {key: row for key, (_, row) in chosen.items()}
     for key in several:
-        chosen[key]["Flags"] = joined_flags([*(chosen[key]["Flags"] or "").split(), TWO_FIGURES])
-    return part.with_rows(list(chosen.values()))
+        rows[key]["Flags"] = model.joined_flags([*(rows[key]["Flags"] or "").split(), TWO_FIGURES])
+    return part.with_rows(list(rows.values()))
 
 
 def figures_by_key(part: Observations) -> dict[Key, set[float]]:
@@ -334,7 +316,7 @@ def check_twice(part: Observations) -> Iterable[Finding]:
         countries = first_few(sorted(country for country, _ in both))
         seen = f"{len(both)} figures without a source are for the same year as others: {countries}"
         yield finding_on(part, "figures left out", seen, "one figure a year; those with a source are used")
-    repeated = [key for key, flags in zip(part.keys, part.flags, strict=True) if has_flag(flags, DUPLICATE)]
+    repeated = [key for key, flags in zip(part.keys, part.flags, strict=True) if model.has_flag(flags, DUPLICATE)]
     if repeated:
         seen = f"{first_few(country for country, _ in repeated)} twice, with the same figure"
         flagged = FigureFlags(DUPLICATE, dict.fromkeys(repeated, "with the same figure"))
