@@ -25,8 +25,8 @@ from gdp.runtime.output import rejected_file
 from gdp.runtime.run_log import run_log
 from gdp.runtime.script import end
 from gdp.runtime.stage import run_stage
+from gdp.transform.batch import MAX_UNKNOWN, Totals
 from gdp.transform.countries import reference
-from gdp.transform.totals import MAX_UNKNOWN, Totals
 from utils import MAX_NAMED, checks_file, clean_file, raw_file, which_file, write_whole
 
 

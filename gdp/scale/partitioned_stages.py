@@ -20,9 +20,8 @@ from gdp.sources.folder_of_pages import (
     rejected_page,
     report_pages,
 )
-from gdp.transform.batch import clean_lines
+from gdp.transform.batch import Totals, clean_lines
 from gdp.transform.run import refuse
-from gdp.transform.totals import Totals
 from utils import Exit, StageError
 
 EXTRACT, TRANSFORM = "extract", "transform"

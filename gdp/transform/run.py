@@ -19,8 +19,7 @@ from gdp.runtime.output import RECORD, Limits, Reject, ResumableOutput, fingerpr
 from gdp.runtime.run_log import run_log
 from gdp.runtime.terminal import progress
 from gdp.runtime.worker_pool import results_in_order, shared_buffers
-from gdp.transform.batch import CleanChunk, clean_lines
-from gdp.transform.totals import Totals
+from gdp.transform.batch import CleanChunk, Totals, clean_lines
 from utils import Exit, StageError, write_whole
 
 STAGE = "transform"

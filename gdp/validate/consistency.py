@@ -18,7 +18,8 @@ from gdp.validate import thresholds as at
 from gdp.validate.against_imf import Release, days_between, in_billions, publication_of
 from gdp.validate.findings import Finding, fatal_on, finding_on
 from gdp.validate.observations import Baseline, Key, Observations, Statement, Statements, change, median
-from gdp.validate.single_figures import deviations, usual_steps
+from gdp.validate.single_figures import deviations, ratios_to, usual_steps
+from utils import first_few
 
 LOOK_BACK = 2  # vintages of the publisher that a new one is compared with
 
@@ -307,6 +308,48 @@ def check_institutions_mixed(
                 seen = f"{same} of {number} figures are {other}'s in {one.name}"
                 yield fatal_on(observations, "institutions mixed up", seen, "figures of its own")
                 break
+
+
+def check_columns_apart(vintage: Mapping[str, Observations]) -> Iterable[Finding]:
+    """The IMF's column is in the unit of the others. Fatal; it is checked where no release is near."""
+    imf = vintage["IMF"]
+    for other in [one for one in vintage.values() if one is not imf]:
+        ratios = [ratio for some in ratios_to(other, imf).values() for ratio in some.values()]
+        if len(ratios) >= at.MIN_PAIRS and abs(median(ratios)) > at.COLUMNS_APART:
+            seen = f"the median country has {math.exp(median(ratios)):.3g} times its figure under {other.institution}"
+            yield fatal_on(imf, "unit slip", seen, "a factor between 0.5 and 2")
+
+
+def check_alike(vintage: Mapping[str, Observations]) -> Iterable[Finding]:
+    """Two institutions share few figures. Fatal if most are alike."""
+    names = list(vintage)
+    for number, name in enumerate(names):
+        own = vintage[name].statement.by_country
+        for other in names[:number]:
+            same = len(own & vintage[other].statement.by_country)
+            if same > at.IDENTICAL_SHARE * len(own) >= at.MIN_PAIRS / 2:
+                seen = f"{same} of {len(own)} figures are {other}'s too"
+                yield fatal_on(vintage[name], "institutions mixed up", seen, "figures of its own")
+
+
+def check_unsourced(vintage: Mapping[str, Observations], last: Statements) -> Iterable[Finding]:
+    """A column without a source may be another institution's figures under this one's name. It is loaded as it is."""
+    for one in vintage.values():
+        if not one.unsourced:
+            continue
+        by_country = {(country, figure) for (country, _), figure in one.unsourced.items()}
+        others = {f"{other.institution}'s": other.statement for other in vintage.values() if other is not one}
+        others |= {f"{name}'s of {before.day}": before for name, before in last.items() if name != one.institution}
+        for whose, statement in others.items():
+            same = len(by_country & statement.of_each)
+            if same > at.IDENTICAL_SHARE * len(by_country):
+                seen = f"{same} of {len(by_country)} figures without a source are {whose}"
+                yield finding_on(one, "institutions mixed up", seen, "figures of its own")
+        countries = {country for country, _ in one.statement.figures}
+        beyond = [country for country, _ in one.unsourced if country not in countries]
+        if countries and beyond:
+            seen = f"{len(beyond)} countries without a source are not in its own list: {first_few(beyond)}"
+            yield finding_on(one, "countries without a source", seen, "the same countries")
 
 
 # --- checks -----------------------------------------------------------------------------------------------------------

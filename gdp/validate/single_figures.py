@@ -1,4 +1,4 @@
-"""A figure against the last one of its country that no check flagged: is the change one that honest figures make?
+"""A figure against the last one of its country that no check flagged, or else against the other institutions' figures.
 
 Between pages with no release between, every change is one by hand. Else a change is measured against what is usual:
 less the median change of the country's currency bloc, over the square root of the country's usual step; the six highest
@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from functools import cache
 from itertools import pairwise, starmap
 from typing import NamedTuple
 
-from gdp.model import SHARP_REVISION, WIKIPEDIA
+from gdp.model import OUTLIER, SHARP_REVISION, UNIT_SLIP, WIKIPEDIA
 from gdp.validate import thresholds as at
 from gdp.validate.against_imf import (
     Release,
@@ -204,3 +204,91 @@ def signature(one: Move, last: Statement) -> str | None:
         return kind
     country = last.country_of.get((one.figure, one.key[1])) if one.figure >= at.LEAST_DIGITS else None
     return f"{country}'s figure" if country else None
+
+
+# --- beside the other institutions' -----------------------------------------------------------------------------------
+
+Ratios = Mapping[int, Mapping[str, float]]  # by the gap of years, then by country: natural logarithms
+
+
+class _Beside(NamedTuple):
+    """A country's figure beside another institution's: how far from the usual ratio, also in standard deviations."""
+
+    institution: str
+    year: int
+    figure: float
+    distance: float
+    sigmas: float
+
+
+def check_outliers(vintage: Mapping[str, Observations], open_keys: Collection[Key]) -> Iterable[Finding]:
+    """The IMF's figure is apart from the others' as it is for most countries; six are flagged, and each unit slip.
+
+    `open_keys` are the figures that nothing else judges: no release, and no earlier figure of the country.
+    """
+    imf = vintage["IMF"]
+    countries = [country for country, year in imf.headline_keys if (country, year) in open_keys]
+    if not countries:
+        return
+    beside = _beside(countries, imf, [one for name, one in vintage.items() if name != "IMF"])
+    ranks = {country: max(abs(one.distance) for one in found) for country, found in beside.items()}
+    far = [country for country, found in beside.items() if is_out_of_line([one.sigmas for one in found])]
+    far.sort(key=lambda country: -ranks[country])
+    slipped = [country for country in far if _slip(beside[country])]
+    outliers = [country for country in far if country not in slipped][: at.MOST_FLAGGED]
+    for check, flag, named in (
+        ("out of line with other institutions", OUTLIER, outliers), ("unit slip", UNIT_SLIP, slipped),
+    ):  # fmt: skip
+        if named:
+            figures = {country: imf.statement.headlines[country] for country in named}
+            notes = {(country, year): _note(figure, beside[country]) for country, (year, figure) in figures.items()}
+            seen = f"{len(named)} figures: {first_few(f'{country} {note}' for (country, _), note in notes.items())}"
+            flagged = FigureFlags(flag, notes, {key: ranks[key[0]] for key in notes})
+            yield finding_on(imf, check, seen, "the usual ratio to the other institutions", flagged)
+
+
+def _beside(countries: Iterable[str], imf: Observations, others: Sequence[Observations]) -> Mapping[str, list[_Beside]]:
+    """Return countries' figures beside the others', as far as many countries have the same gap of years."""
+    found: dict[str, list[_Beside]] = {country: [] for country in countries}
+    for other in others:
+        for ratios in ratios_to(other, imf).values():
+            usual = median(ratios.values())
+            sigma = at.MAD_TO_SIGMA * median([abs(ratio - usual) for ratio in ratios.values()])
+            for country in found if len(ratios) >= at.MIN_PAIRS and sigma > 0 else ():
+                if country in ratios:
+                    off, theirs = ratios[country] - usual, other.statement.headlines[country]
+                    found[country].append(_Beside(other.institution, *theirs, off, off / sigma))
+    return {country: some for country, some in found.items() if some}
+
+
+def ratios_to(other: Observations, imf: Observations) -> Ratios:
+    """Return the ratio of each of the IMF's figures to another institution's."""
+    theirs = other.statement.headlines
+    found: dict[int, dict[str, float]] = defaultdict(dict)
+    for country, (year, figure) in imf.statement.headlines.items():
+        if country in theirs:
+            other_year, other_figure = theirs[country]
+            found[year - other_year][country] = change(figure, other_figure)
+    return found
+
+
+def is_out_of_line(sigmas: Sequence[float]) -> bool:
+    """Return whether a figure is out of line, by its distances from the usual ratios in standard deviations."""
+    far = [abs(sigma) for sigma in sigmas]
+    if len(far) == 1:
+        return far[0] > at.LONE_WITNESS
+    same_side = len({sigma > 0 for sigma in sigmas}) == 1
+    return same_side and min(far) > at.BOTH_OFF and max(far) > at.ONE_FAR_OFF
+
+
+def _note(figure: float, beside: Iterable[_Beside]) -> str:
+    others = ", ".join(f"{one.institution} {in_billions(one.figure)} ({one.year})" for one in beside)
+    return f"{in_billions(figure)} is far from {others}{_slip(beside)}"
+
+
+def _slip(beside: Iterable[_Beside]) -> str:
+    distance = min((one.distance for one in beside), key=abs)
+    for factor in at.SLIPS:
+        if abs(abs(distance) - math.log(factor)) < at.SLIP_WIDTH:
+            return f", by a factor of about {'1/' if distance < 0 else ''}{factor}"
+    return ""

@@ -17,10 +17,9 @@ from gdp.validate import against_imf, consistency
 from gdp.validate import thresholds as at
 from gdp.validate.against_imf import Release, in_billions
 from gdp.validate.consistency import LOOK_BACK, Surroundings, Verdict
-from gdp.validate.cross_source import check_alike, check_columns_apart, check_outliers, check_unsourced
 from gdp.validate.findings import NO_FLAGS, FigureFlags, Finding, fatal_on, finding_on
 from gdp.validate.observations import Baseline, Key, Observations, Row, Statement, Statements, is_left_out, median
-from gdp.validate.single_figures import check_moves, moves
+from gdp.validate.single_figures import check_moves, check_outliers, moves
 from utils import first_few, percent
 
 Vintage = Mapping[str, Observations]  # by institution
@@ -40,8 +39,12 @@ def check_vintage(parts: Iterable[Observations], around: Surroundings) -> list[F
         findings += [*check_come_and_gone(one, last.get(name)), *verdicts[name].findings]
     if "IMF" in vintage:
         findings += consistency.check_countries(vintage["IMF"], list(_baselines(vintage["IMF"], {}, around, releases)))
-        findings += [] if releases else check_columns_apart(vintage)
-    findings += [*check_institutions_gone(vintage, last), *check_alike(vintage), *check_unsourced(vintage, last)]
+        findings += [] if releases else consistency.check_columns_apart(vintage)
+    findings += [
+        *check_institutions_gone(vintage, last),
+        *consistency.check_alike(vintage),
+        *consistency.check_unsourced(vintage, last),
+    ]
     others: dict[str, list[Statement]] = {name: [statement] for name, statement in last.items()}
     others["IMF"] = [*others.get("IMF", []), *releases]
     findings += [finding for one in vintage.values() for finding in consistency.check_institutions_mixed(one, others)]

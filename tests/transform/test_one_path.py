@@ -19,9 +19,8 @@ from gdp.options import TRANSFORM, parse
 from gdp.places import Place
 from gdp.record_files import record_problem
 from gdp.runtime.run_log import run_log
-from gdp.transform.batch import clean_lines
+from gdp.transform.batch import BROKEN, clean_lines
 from gdp.transform.rules import Fate, clean
-from gdp.transform.totals import BROKEN
 from load import load
 from tests.conftest import logged, query
 from tests.make_data import make_records, records_a_page

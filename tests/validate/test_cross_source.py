@@ -9,9 +9,10 @@ import pytest
 
 from gdp.model import OUTLIER, UNIT_SLIP
 from gdp.validate import thresholds as at
-from gdp.validate.cross_source import check_alike, check_columns_apart, check_outliers, check_unsourced, is_out_of_line
+from gdp.validate.consistency import check_alike, check_columns_apart, check_unsourced
 from gdp.validate.findings import Finding
 from gdp.validate.observations import Key, Statement
+from gdp.validate.single_figures import check_outliers, is_out_of_line
 from tests.validate.lists import changed, figures, observed
 
 HUNDRED = figures(100)
