@@ -94,11 +94,8 @@ def billions_in(text: str, factor: Decimal) -> Decimal | None:
 
     Raises Unreadable for anything else: "abc" is no figure, nor is 0 or a negative number.
     """
-    figure = figure_text(text)
-    for pattern in [
-        pattern for pattern, unit in _UNITS if unit == factor
-    ]:  # the unit may follow, if it is the column's
-        figure = pattern.sub("", figure).strip()
+    own_unit = next(pattern for pattern, unit in _UNITS if unit == factor)  # it may follow the figure
+    figure = own_unit.sub("", figure_text(text)).strip()
     if figure.casefold() in NO_FIGURE:
         return None
     found = _NUMBER.fullmatch(figure)

@@ -91,11 +91,6 @@ class Fit:
         """Whether the two are a release apart at most."""
         return self.days <= at.NEAR_DAYS
 
-    @property
-    def is_enough(self) -> bool:
-        """Whether enough figures are compared."""
-        return self.share_equal * len(self._keys) >= at.MIN_PAIRS or len(self.pairs) >= at.MIN_PAIRS
-
     @cached_property
     def is_identical(self) -> bool:
         """Whether most figures are the very same, so that the list is what the other is."""
@@ -109,11 +104,6 @@ class Fit:
     def changes(self) -> list[float]:
         """The change of each figure, less the growth of the years between."""
         return [change(pair[2], pair[3]) - at.GROWTH * pair[4] for pair in self.pairs]
-
-    @cached_property
-    def misfit(self) -> float:
-        """The mean change, wild ones cut: the smaller it is, the better the two lists fit."""
-        return sum([min(abs(one), at.WILD) for one in self.changes]) / len(self.changes)
 
     @cached_property
     def median(self) -> float:
@@ -131,24 +121,6 @@ class Fit:
         """The distance of the median country from the median change."""
         return self.distances[len(self.distances) // 2]
 
-    @property
-    def mean_distance(self) -> float:
-        """The mean distance from the median change, wild ones cut."""
-        return sum([min(one, at.WILD) for one in self.distances]) / len(self.distances)
-
-    @property
-    def wild_share(self) -> float:
-        """The share of the countries that are far from the median change."""
-        return sum([one > at.WILD for one in self.distances]) / len(self.distances)
-
-    @property
-    def unusual_share(self) -> float:
-        """The share of the countries that moved much more than they usually do."""
-        usual = usual_steps()
-        codes = [self.observations.iso3_of[pair.country] for pair in self.pairs]
-        moved = zip(codes, deviations(codes, self.changes), strict=True)
-        return sum([abs(one) > at.UNUSUAL_STEPS * usual[code] for code, one in moved]) / len(self.pairs)
-
 
 def fits_with(observations: Observations, baselines: Iterable[Statement]) -> list[Fit]:
     """Return how an institution's figures fit each baseline that has enough of them: near ones first, then the best.
@@ -156,12 +128,20 @@ def fits_with(observations: Observations, baselines: Iterable[Statement]) -> lis
     If most figures are those of one baseline, only that one is returned.
     """
     fits = []
-    for baseline in baselines if observations.statement.headlines else ():
+    number = len(observations.statement.headlines)
+    for baseline in baselines if number else ():
         fit = Fit(observations, baseline)
-        if fit.is_identical and fit.is_enough:
+        if fit.share_equal * number < at.MIN_PAIRS and len(fit.pairs) < at.MIN_PAIRS:
+            continue
+        if fit.is_identical:
             return [fit]
-        fits += [fit] if fit.is_enough else []
-    return sorted(fits, key=lambda fit: (not fit.is_near, fit.misfit))
+        fits.append(fit)
+    return sorted(fits, key=lambda fit: (not fit.is_near, _mean_of_cut(fit.changes)))
+
+
+def _mean_of_cut(changes: Sequence[float]) -> float:
+    """Return the mean size of changes, wild ones cut."""
+    return sum([min(abs(one), at.WILD) for one in changes]) / len(changes)
 
 
 # --- what keeps a list from being what it claims to be ----------------------------------------------------------------
@@ -181,15 +161,15 @@ def contradictions(fit: Fit, order: Sequence[str]) -> Iterator[Contradiction]:
     if abs(fit.median) > at.MEDIAN_IMPOSSIBLE:
         seen = f"the median country has {math.exp(fit.median):.3g} times its figure, {against}"
         yield Contradiction("unit slip", seen, f"a factor of {math.exp(at.MEDIAN_IMPOSSIBLE):.2f} at most")
-    if fit.spread > at.SPREAD_IMPOSSIBLE or fit.wild_share > at.WILD_SHARE_IMPOSSIBLE:
+    wild_share = sum([one > at.WILD for one in fit.distances]) / len(fit.distances)
+    if fit.spread > at.SPREAD_IMPOSSIBLE or wild_share > at.WILD_SHARE_IMPOSSIBLE:
         seen = f"half of the countries moved by more than {_percent(fit.spread)} beside the median, {against}"
-        seen += f", and {fit.wild_share:.0%} by more than {_percent(at.WILD)}"
+        seen += f", and {wild_share:.0%} by more than {_percent(at.WILD)}"
         expected = f"{_percent(at.SPREAD_IMPOSSIBLE)} and {at.WILD_SHARE_IMPOSSIBLE:.0%} at most"
         yield Contradiction("figures in disorder", seen, expected)
     elif is_row_off(fit, order):
-        yield Contradiction(
-            "a row off", f"the figures fit much better moved by a row, {against}", "each in its own row"
-        )
+        seen = f"the figures fit much better moved by a row, {against}"
+        yield Contradiction("a row off", seen, "each in its own row")
 
 
 def suspicions(fit: Fit) -> Iterator[Contradiction]:
@@ -199,7 +179,12 @@ def suspicions(fit: Fit) -> Iterator[Contradiction]:
     if abs(fit.median) > most:
         seen = f"the median country moved by {_percent(fit.median)}, {against}"
         yield Contradiction(at.ALL_MOVED, seen, f"{_percent(most)} at most")
-    if fit.is_near and (share := fit.unusual_share) > at.UNUSUAL_SHARE:
+    if not fit.is_near:
+        return
+    usual, codes = usual_steps(), [fit.observations.iso3_of[pair.country] for pair in fit.pairs]
+    moved = zip(codes, deviations(codes, fit.changes), strict=True)
+    share = sum([abs(one) > at.UNUSUAL_STEPS * usual[code] for code, one in moved]) / len(codes)
+    if share > at.UNUSUAL_SHARE:
         seen = f"{share:.0%} of the countries moved much more than they usually do, {against}"
         yield Contradiction(at.MANY_MOVED, seen, f"{at.UNUSUAL_SHARE:.0%} at most")
 
@@ -210,17 +195,16 @@ def _percent(log_change: float) -> str:
 
 def is_row_off(fit: Fit, order: Sequence[str]) -> bool:
     """Return whether figures fit much better in the row above or below, by their own order or by the page's."""
-    if fit.mean_distance <= at.WELL_BELOW_A_ROW:
+    mean_distance = _mean_of_cut(fit.distances)
+    if mean_distance <= at.WELL_BELOW_A_ROW:
         return False
     orders = [sorted(fit.pairs, key=lambda pair: -pair.figure)]
     if fit.observations.institution != "IMF":  # by whose figures the page is sorted
         pairs = {pair.country: pair for pair in fit.pairs}
         orders.append([pairs[country] for country in order if country in pairs])
-    limit = at.ROW_OFF_RATIO * fit.mean_distance
-    return any(
-        len(rows) >= at.MIN_PAIRS and min(_mean_distance(rows[1:], rows), _mean_distance(rows, rows[1:])) < limit
-        for rows in orders
-    )
+    enough = [rows for rows in orders if len(rows) >= at.MIN_PAIRS]
+    moved = [_mean_distance(*both) for rows in enough for both in ((rows[1:], rows), (rows, rows[1:]))]
+    return min(moved, default=mean_distance) < at.ROW_OFF_RATIO * mean_distance
 
 
 def _mean_distance(rows: Sequence[Pair], others: Sequence[Pair]) -> float:
@@ -228,7 +212,7 @@ def _mean_distance(rows: Sequence[Pair], others: Sequence[Pair]) -> float:
     moved = zip(rows, others, strict=False)
     changes = [change(row[2], other[3]) - at.GROWTH * other[4] for row, other in moved]
     middle = median(changes)
-    return sum([min(abs(one - middle), at.WILD) for one in changes]) / len(changes)
+    return _mean_of_cut([one - middle for one in changes])
 
 
 def years_moved(fits: Iterable[Fit]) -> Iterator[Contradiction]:
