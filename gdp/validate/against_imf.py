@@ -333,4 +333,5 @@ def _release_due(as_of: str, releases: Sequence[Release]) -> str | None:
     known, year = DAYS_OF_PUBLICATION, int(as_of[:4])
     usual = [f"{one}-{month:02}-{LATEST_DAY}" for one in (year - 1, year) for month in USUAL_MONTHS]
     days = [*known, *(day for day in usual if day > known[-1]), *(release.day for release in releases)]
-    return max((day for day in days if days_between(day, as_of) >= at.STALE_DAYS), default=None)
+    latest = (date.fromisoformat(as_of[:10]) - timedelta(days=at.STALE_DAYS)).isoformat()
+    return max((day for day in days if day <= latest), default=None)

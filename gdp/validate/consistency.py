@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from operator import sub
 from typing import NamedTuple
 
 from gdp.validate import thresholds as at
@@ -202,17 +203,17 @@ def is_row_off(fit: Fit, order: Sequence[str]) -> bool:
     if fit.observations.institution != "IMF":  # by whose figures the page is sorted
         pairs = {pair.country: pair for pair in fit.pairs}
         orders.append([pairs[country] for country in order if country in pairs])
-    enough = [rows for rows in orders if len(rows) >= at.MIN_PAIRS]
-    moved = [_mean_distance(*both) for rows in enough for both in ((rows[1:], rows), (rows, rows[1:]))]
+    moved = [distance for rows in orders if len(rows) >= at.MIN_PAIRS for distance in _moved_by_a_row(rows)]
     return min(moved, default=mean_distance) < at.ROW_OFF_RATIO * mean_distance
 
 
-def _mean_distance(rows: Sequence[Pair], others: Sequence[Pair]) -> float:
-    """Return the mean distance from the median change of figures beside other rows' figures, wild ones cut."""
-    moved = zip(rows, others, strict=False)
-    changes = [change(row[2], other[3]) - at.GROWTH * other[4] for row, other in moved]
-    middle = median(changes)
-    return _mean_of_cut([one - middle for one in changes])
+def _moved_by_a_row(rows: Sequence[Pair]) -> Iterator[float]:
+    """Yield the mean distance from the median change, wild ones cut, of figures moved up a row, and of those down."""
+    own = [change(pair[2], 1) for pair in rows]  # logarithms
+    other = [change(pair[3], 1) + at.GROWTH * pair[4] for pair in rows]
+    for changes in (list(map(sub, own[1:], other)), list(map(sub, own, other[1:]))):
+        middle = median(changes)
+        yield _mean_of_cut([one - middle for one in changes])
 
 
 def years_moved(fits: Iterable[Fit]) -> Iterator[Contradiction]:

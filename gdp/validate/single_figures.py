@@ -138,10 +138,12 @@ def check_moves(
     ]  # fmt: skip
     if not open_ones:
         return
-    edits = _edits(observations, open_ones, last)
-    odd = _unusual(observations, found, open_ones, usual or usual_steps()) | edits.keys()
+    changes = {one.key: one.change for one in found}
+    edits = _edits(observations, open_ones, last, changes)
+    scores = _scores(observations, found, changes, {one.key for one in open_ones}, usual or usual_steps())
+    odd = _unusual(observations, scores) | edits.keys()
     notes = {one.key: _from_what_to_what(one, last, edits.get(one.key)) for one in open_ones if one.key in odd}
-    ranks = {one.key: abs(one.change) for one in open_ones if one.key in odd}
+    ranks = {key: abs(changes[key]) for key in notes}
     if notes:
         first = sorted(notes, key=lambda key: -ranks[key])
         named = first_few(f"{country} {notes[country, year]}" for country, year in first)
@@ -163,35 +165,41 @@ def _from_what_to_what(one: Move, last: Statement | None, edit: str | None) -> s
     return f"{text}: {edit}" if edit else text
 
 
-def _unusual(
-    observations: Observations, found: list[Move], open_ones: list[Move], usual: Mapping[str, float]
-) -> set[Key]:
-    """Return the figures whose change is the most unusual: six at most, and those beyond all honest ones."""
-    iso3_of = observations.iso3_of
-    kinds: dict[tuple[bool, int], list[Move]] = defaultdict(list)
+def _scores(
+    observations: Observations,
+    found: list[Move],
+    changes: Mapping[Key, float],
+    open_keys: Container[Key],
+    usual: Mapping[str, float],
+) -> dict[Key, float]:
+    """Return how unusual each open change is among those against the same list and with the same years between."""
+    kinds: dict[tuple[bool, int], list[Key]] = defaultdict(list)
     for one in found:
-        kinds[bool(one.release), one.years_between].append(one)
-    deviation: dict[Key, float] = {}
-    for some in kinds.values():
-        if len(some) >= at.MIN_PAIRS:
-            off = deviations([iso3_of[one.key[0]] for one in some], [one.change for one in some])
-            deviation |= {one.key: distance for one, distance in zip(some, off, strict=True)}
-    scores = {
-        one.key: abs(deviation[one.key]) / math.sqrt(usual[iso3_of[one.key[0]]])
-        for one in open_ones if one.key in deviation
-    }  # fmt: skip
+        kinds[bool(one.release), one.years_between].append(one.key)
+    scores: dict[Key, float] = {}
+    for keys in [keys for keys in kinds.values() if len(keys) >= at.MIN_PAIRS]:
+        codes = [observations.iso3_of[country] for country, _ in keys]
+        off = zip(keys, codes, deviations(codes, [changes[key] for key in keys]), strict=True)
+        scores |= {key: abs(one) / math.sqrt(usual[code]) for key, code, one in off if key in open_keys}
+    return scores
+
+
+def _unusual(observations: Observations, scores: Mapping[Key, float]) -> set[Key]:
+    """Return the figures whose change is the most unusual: six at most, and those beyond all honest ones."""
     first = sorted(scores, key=lambda key: -scores[key])[: at.MOST_FLAGGED]
     is_imf_column = observations.institution == "IMF" and observations.publisher == WIKIPEDIA.name
     least = at.LEAST_SCORE if is_imf_column else at.LEAST_SCORE_OTHERS
     return {key for key in first if scores[key] > least} | {key for key in scores if scores[key] > at.BEYOND_SCORE}
 
 
-def _edits(observations: Observations, open_ones: list[Move], last: Statement | None) -> dict[Key, str | None]:
+def _edits(
+    observations: Observations, open_ones: list[Move], last: Statement | None, changes: Mapping[Key, float]
+) -> dict[Key, str | None]:
     """Return the figures that somebody changed by hand, each with the signature by which that shows, or None."""
     if last is None or observations.publisher != WIKIPEDIA.name:
         return {}
-    same_list = [one for one in open_ones if not one.years_between and not one.release]
-    changed = [one for one in same_list if abs(one.change) > at.MOVED]
+    own = [one for one in open_ones if not one.years_between and not one.release]
+    changed = [one for one in own if abs(changes[one.key]) > at.MOVED]
     both = len(last.figures.keys() & observations.statement.figures.keys())
     alone = len(changed) <= at.SINGLE_EDITS_SHARE * both and not is_release_between(last.as_of, observations.as_of)
     found = {one.key: signature(one, last) for one in changed}
