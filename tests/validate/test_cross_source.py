@@ -135,13 +135,14 @@ def test_few_figures_alike_are_no_evidence(number: int, fatal: bool) -> None:
     assert bool(list(check_alike({"IMF": observed(few), "UN": observed(few, "UN")}))) is fatal
 
 
+@pytest.mark.parametrize("mark", ["unsourced", "disputed"])
 @pytest.mark.parametrize(("number", "expected"), [(50, []), (51, ["institutions mixed up"])])
 def test_a_column_without_a_source_that_is_anothers_is_a_finding_and_flags_nothing(
-    number: int, expected: list[str]
+    number: int, expected: list[str], mark: str
 ) -> None:
     uncited = {(name, 2026): figure for (name, _), figure in HUNDRED.items()}
     uncited = changed(uncited, dict.fromkeys(list(uncited)[number:], 0.03))
-    imf = observed(changed(HUNDRED, SPREAD) | uncited, flags=dict.fromkeys(uncited, "unsourced"))
+    imf = observed(changed(HUNDRED, SPREAD) | uncited, flags=dict.fromkeys(uncited, mark))
     others = {"IMF": imf, "UN": observed(HUNDRED, "UN")}
     assert [one.check for one in check_unsourced(others, {})] == expected
     before = {"UN": Statement("2025-12-29", HUNDRED)}

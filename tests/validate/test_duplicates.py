@@ -32,6 +32,24 @@ def test_a_figure_with_a_source_is_kept_before_one_without() -> None:
     assert figures_by_key(part) == {GERMANY: {9000.0}}
 
 
+def test_a_figure_without_a_source_counts_where_the_country_and_year_have_no_other() -> None:
+    france, spain = ("France", 2025), ("Spain", 2025)
+    some = [(GERMANY, 5.0), (GERMANY, 8.0), (GERMANY, 9.0), (france, 1.0), (france, 2.0), (spain, 3.0), (spain, 4.0)]
+    part = observed_twice(some)
+    part.flags[:] = ["disputed", None, None, "unsourced", "unknown-name", None, "unsourced"]
+    assert figures_by_key(part) == {GERMANY: {8.0, 9.0}, france: {1.0, 2.0}, spain: {3.0}}
+    assert one_figure_each(part, Baseline({GERMANY: 5.0}.items)).millions == [8.0, 1.0, 3.0]
+
+
+@pytest.mark.parametrize("flag", ["unsourced", "disputed", "year-assumed disputed"])
+def test_a_figure_that_the_page_disputes_is_one_without_a_source(flag: str) -> None:
+    part = observed_twice([(GERMANY, 5000.0), (GERMANY, 9000.0), (("France", 2025), 7.0)])
+    part.flags[:] = [None, flag, "unknown-name"]
+    assert part.unsourced == {GERMANY: 9000.0}
+    (finding,) = check_twice(part)
+    assert finding.seen == "1 figures without a source are for the same year as others: Germany"
+
+
 def test_the_kept_figure_has_a_flag_that_there_is_another() -> None:
     part = observed_twice([(GERMANY, 5000.0), (GERMANY, 9000.0), (("France", 2025), 1.0)])
     assert one_figure_each(part, Baseline({}.items)).flags == ["two-figures", None]
