@@ -61,8 +61,9 @@ def list_revisions(first_day: str, last_day: str, wait: Wait) -> list[PastRevisi
     for place, (_, sha1, _) in enumerate(listed):
         if sha1:
             before = last_place.get(sha1, place)
-            reverted |= set(range(before + 1, place)) if place - before <= REVERT_DEPTH else set()
             last_place[sha1] = place
+            if place - before <= REVERT_DEPTH:
+                reverted.update(range(before + 1, place))
     return [revision for place, (revision, _, is_usable) in enumerate(listed) if is_usable and place not in reverted]
 
 

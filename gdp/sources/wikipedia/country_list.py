@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from gdp.model import RawRecord
@@ -13,6 +13,7 @@ from gdp.sources.payloads import bare_name, is_country, today
 from gdp.sources.wikipedia.headings import (
     Column,
     Headings,
+    OfThePage,
     find_headings,
     not_understood,
     problem_of,
@@ -111,7 +112,7 @@ class CountryTable:
 
 
 def country_tables(
-    tables: list[Table], of_the_page: Callable[[], str | None], saved_year: int, dropped: Counter[str]
+    tables: list[Table], of_the_page: OfThePage, saved_year: int, dropped: Counter[str]
 ) -> list[CountryTable]:
     """Return the tables of the list, each with the columns that count; what is dropped is counted by its reason.
 
@@ -133,9 +134,7 @@ def country_tables(
     return [ours for ours in found if ours.columns]
 
 
-def _country_table(
-    table: Table, of_the_page: Callable[[], str | None], saved_year: int, dropped: Counter[str]
-) -> CountryTable | None:
+def _country_table(table: Table, of_the_page: OfThePage, saved_year: int, dropped: Counter[str]) -> CountryTable | None:
     headings = find_headings(table)
     columns = read_columns(table, headings, of_the_page) if headings else []
     if not headings or not columns:
@@ -147,10 +146,10 @@ def _country_table(
         if problem:
             dropped[f'column: the heading "{column.heading[:80]}" has {problem}'] += 1
     columns = [column for column in columns if not problems[column]]
-    if not columns:
-        return None
-    dropped.update(f"column of figures not understood: {text!r}" for text in not_understood(table, headings, columns))
-    return CountryTable(table, headings, columns)
+    if columns:
+        strange = not_understood(table, headings, columns)
+        dropped.update(f"column of figures not understood: {text!r}" for text in strange)
+    return CountryTable(table, headings, columns) if columns else None
 
 
 def _continuation(table: Table, found: list[CountryTable]) -> CountryTable | None:

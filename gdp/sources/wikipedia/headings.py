@@ -211,6 +211,7 @@ _OTHER_MEASURE = re.compile(
 _ANY_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _YEAR_CELL = re.compile(r"(?:\[[^\[\]]*\]\s*)*(?:19|20)\d\d(?![\d,.])")
 _LARGE_FIGURE = re.compile(r"\d{1,3}(?:[,. ]\d{3})+|\d{5,}")
+OfThePage = Callable[[], str | None]  # returns the institution that the page's prose names
 
 
 @dataclass(frozen=True)
@@ -223,8 +224,8 @@ class Column:
     heading: str
 
 
-def read_columns(table: Table, headings: Headings, of_the_page: Callable[[], str | None]) -> list[Column]:
-    """Return the columns of figures of an institution; `of_the_page` returns the one that the page's prose names.
+def read_columns(table: Table, headings: Headings, of_the_page: OfThePage) -> list[Column]:
+    """Return the columns of figures of an institution.
 
     Raises Refused when a column's institution or its year could be either of two.
     """
@@ -269,16 +270,12 @@ def _kind(table: Table, headings: Headings, column: int) -> str | None:
     if _YEAR_HEADING.match(lowest):
         return "year"
     if _FIGURE.search(lowest) or named_institutions(lowest) or _ONLY_A_YEAR.fullmatch(lowest):
+        cells = [row[column] for row in table.rows[headings.first_row :] if column < len(row)]
+        digits = [cell.text for cell in cells if cell and re.search(r"\d", cell.text)]
+        years = [text for text in digits if _YEAR_CELL.match(text) and _ONLY_A_YEAR.fullmatch(folded(text))]
         # a heading may span the figures and their years without a second row
-        return "year" if _holds_years(table, headings.first_row, column) else "figure"
+        return "year" if len(years) > 0.8 * len(digits) else "figure"
     return None
-
-
-def _holds_years(table: Table, first_row: int, column: int) -> bool:
-    texts = [cell.text for row in table.rows[first_row:] if column < len(row) and (cell := row[column])]
-    digits = [text for text in texts if re.search(r"\d", text)]
-    years = sum(bool(_YEAR_CELL.match(text) and _ONLY_A_YEAR.fullmatch(folded(text))) for text in digits)
-    return years > 0.8 * len(digits) > 0
 
 
 def named_institutions(text: str) -> list[str]:
@@ -287,9 +284,7 @@ def named_institutions(text: str) -> list[str]:
     return [name for name, pattern in _INSTITUTIONS.items() if pattern.search(words)]
 
 
-def _institution(
-    table: Table, stack: list[Cell], of_the_page: Callable[[], str | None]
-) -> tuple[str | None, Cell | None, str]:
+def _institution(table: Table, stack: list[Cell], of_the_page: OfThePage) -> tuple[str | None, Cell | None, str]:
     """Return whose a column's figures are, the heading cell that names the institution, and the whole heading."""
     heading = " ".join(cell.text for cell in stack)
     places = [(cell.text, cell, heading) for cell in reversed(stack)]

@@ -20,7 +20,7 @@ from gdp.sources.http import Download, download
 from gdp.sources.wikipedia.country_list import country_tables, records_of
 from gdp.sources.wikipedia.headings import named_institutions
 from gdp.sources.wikipedia.page_metadata import kind_of_page, read_revision, refuse_other_page
-from gdp.sources.wikipedia.tables import Table, prose, visible_tables
+from gdp.sources.wikipedia.tables import Table, visible_tables
 from gdp.sources.wikipedia.unwrap import is_page, page_in
 
 VARIABLE = "GDP_ETL_WIKIPEDIA_URL"
@@ -129,7 +129,12 @@ def parse(content: bytes, location: str, as_of: datetime | None = None) -> Readi
 
 def _institution_in_prose(page: str) -> str | None:
     """Return the one institution that the page names outside its tables: the page of 2005 names it nowhere else."""
-    names = named_institutions(prose(page))
+    from bs4 import BeautifulSoup  # its import takes longer than all tables of a page
+
+    soup = BeautifulSoup(page, "html.parser")
+    for unread in soup.find_all(["table", "script", "style"]):
+        unread.decompose()
+    names = named_institutions(soup.get_text(" "))
     return names[0] if len(names) == 1 else None
 
 

@@ -71,16 +71,6 @@ def visible_tables(page: str) -> list[Table]:
     return found
 
 
-def prose(page: str) -> str:
-    """Return a page's text outside its tables; only pages before 2006 need it."""
-    from bs4 import BeautifulSoup  # its import takes longer than all tables of a page
-
-    soup = BeautifulSoup(page, "html.parser")
-    for unread in soup.find_all(["table", "script", "style"]):
-        unread.decompose()
-    return soup.get_text(" ")
-
-
 def _is_shown_outside_tables(element: LexborNode) -> bool:
     """Return whether an element and all around it are visible, and no table is around it."""
     parent, depth = element.parent, 0
@@ -96,11 +86,10 @@ def _is_shown_outside_tables(element: LexborNode) -> bool:
 class _Reader:
     """What reads an outermost table, or a heading; one look at all elements removes the hidden ones.
 
-    It also finds the cells with spans, and those whose text needs a walk: all others are a single text.
+    It also finds the cells whose text needs a walk: all others are a single text.
     """
 
     def __init__(self, root: LexborNode) -> None:
-        self.spans: dict[int, tuple[int, int]] = {}
         self.to_walk: set[int] = set()
         hidden: list[LexborNode] = []
         around = root.mem_id
@@ -108,9 +97,6 @@ class _Reader:
             tag, attributes = element.tag, element.attributes
             if tag in _CELLS:
                 around = element.mem_id
-                if "rowspan" in attributes or "colspan" in attributes:
-                    columns = min(_span(attributes, "colspan") or 1, MAX_COLSPAN)
-                    self.spans[around] = _span(attributes, "rowspan"), columns
             look = _look_of(tag, attributes)
             if look == HIDDEN:
                 hidden.append(element)
@@ -147,8 +133,9 @@ class _Reader:
     def cell(self, element: LexborNode) -> Cell:
         """Return a cell, with its spans and the elements of the tables in it."""
         tables: list[LexborNode] = []
-        text = self.text_of(element, tables)
-        return Cell(text, element.tag == "th", *self.spans.get(element.mem_id, (1, 1)), tables)
+        text, attributes = self.text_of(element, tables), element.attributes
+        columns = min(_span(attributes, "colspan") or 1, MAX_COLSPAN)
+        return Cell(text, element.tag == "th", _span(attributes, "rowspan"), columns, tables)
 
     def text_of(self, element: LexborNode, inner: list[LexborNode] | None = None) -> str:
         """Return an element's visible text, white space folded as in a browser; add its tables to `inner`.
@@ -178,7 +165,7 @@ def _texts_over(table: Table, row_number: int, cell: Cell) -> list[str]:
 
 def _span(attributes: dict[str, str | None], name: str) -> int:
     """Return a span as HTML reads it: the leading digits, 1 if there are none; for rows, 0 means "to the end"."""
-    digits = re.match(r"\s*(\d{1,9})", attributes.get(name) or "")
+    digits = re.match(r"\s*(\d{1,9})", attributes[name] or "") if name in attributes else None
     return int(digits[1]) if digits else 1
 
 
