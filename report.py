@@ -109,7 +109,7 @@ def drawings(summary: Summary) -> tuple[Drawing, Drawing, dict[str, bytes]]:
     """Return the map and the regions' totals for the page, and the content of every plot's file by its path."""
     from gdp.report import svg
 
-    caption = summary.caption
+    caption = f"Source: {summary.attribution}"
     the_map = svg.world_map(summary.countries, caption)
     totals = svg.region_totals(summary.countries, [row["Region"] for row in summary.regions], caption)
     files = [

@@ -74,6 +74,13 @@ SDMX_QUESTION = """
     WHERE Until = :current AND ISO3 IS NOT NULL ORDER BY ISO3, Institution, Publisher, Year
 """
 
+STORED: tuple[tuple[str, str, Mapping[str, Field], Sequence[str]], ...] = (
+    ("GDP_Estimates", "Every figure ever loaded, a row for as long as it was current", ESTIMATE_FIELDS,
+     ("As_of", "Institution", "Country", "Year", "Publisher")),
+    ("Loads", "Every vintage that was loaded", LOAD_FIELDS, ("Loaded_at", "Publisher", "As_of")),
+    ("Confirmations", "Findings that a person checked", CONFIRMATION_FIELDS,
+     ("Publisher", "Institution", "ISO3", "Year", "As_of")),
+)  # fmt: skip
 Rows = Iterator[Sequence[Any]]
 Columns = Sequence[Sequence[Any]]
 Write = Callable[[Columns], None]
@@ -136,17 +143,7 @@ def tables_of_history(connection: Connection) -> list[Table]:
     days = revisions.vintage_days(connection)
     published = revisions.PUBLISHED.format(where="")
     return [
-        stored_table(
-            connection, "GDP_Estimates", "Every figure ever loaded, a row for as long as it was current",
-            ESTIMATE_FIELDS, ["As_of", "Institution", "Country", "Year", "Publisher"],
-        ),
-        stored_table(
-            connection, "Loads", "Every vintage that was loaded", LOAD_FIELDS, ["Loaded_at", "Publisher", "As_of"],
-        ),
-        stored_table(
-            connection, "Confirmations", "Findings that a person checked", CONFIRMATION_FIELDS,
-            ["Publisher", "Institution", "ISO3", "Year", "As_of"],
-        ),
+        *(stored_table(connection, *about) for about in STORED),
         Table(
             "GDP_Revisions", "The unflagged figures for each reference year in the order of publication",
             revisions.REVISION_FIELDS, ["Publisher", "Institution", "Country", "Year", "Release_number"], published,

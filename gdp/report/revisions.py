@@ -72,11 +72,6 @@ class Ranking(NamedTuple):
     vintage: Vintage | None
     rows: dict[str, Row]
 
-    @property
-    def as_of(self) -> str | None:
-        """The vintage's As_of."""
-        return self.vintage and self.vintage.as_of
-
 
 class Changes(NamedTuple):
     """What differs between two rankings: a row a country, the largest revision first."""
@@ -114,7 +109,8 @@ def changed(history: History, before: Ranking, now: Ranking) -> Changes:
     rows = [_change(before.rows.get(code), now.rows.get(code), baselines.get(code)) for code in now.rows | before.rows]
     found = [row for row in rows if row["Change"]]
     found.sort(key=lambda row: (-abs(row["Revised_percent"] or 0), row["Change"], row["Country"]))
-    return Changes(before.as_of, now.as_of, found, [row for row in rows if not row["Change"]])
+    since, until = (one.vintage and one.vintage.as_of for one in (before, now))
+    return Changes(since, until, found, [row for row in rows if not row["Change"]])
 
 
 def _baselines(history: History, before: Ranking, now: Ranking) -> dict[str, Row]:

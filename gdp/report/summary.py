@@ -82,11 +82,6 @@ class Summary(NamedTuple):
         """Whether a check flagged a figure of one of a region's largest."""
         return any(is_flagged_by_check(one["Flags"]) for row in self.regions for one in row["Largest"])
 
-    @property
-    def caption(self) -> str:
-        """The line beneath every plot: whose figures, for which year, and when they were published."""
-        return f"Source: {self.attribution}"
-
 
 def summarize(connection: Connection) -> Summary:
     """Return what the report shows; raises StageError (66) where no IMF figure is loaded."""
