@@ -19,7 +19,6 @@ import sys
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import NamedTuple
 
 from gdp import options as our
 from gdp.model import WIKIPEDIA, publisher_of
@@ -39,23 +38,19 @@ SIGNAL_CODES = (Exit.HUNG_UP, Exit.INTERRUPTED, Exit.KILLED, Exit.TERMINATED)
 REPORT = STAGES[-1]  # the figures are loaded by then, so it never fails a run
 
 
-class Stage(NamedTuple):
-    """A stage to run: its script's name, the file that it reads if that is another stage's, and its arguments."""
+class Stage:
+    """A stage to run: its script's name, the file that it reads if that is another stage's, and its arguments.
 
-    name: str
-    reads: Path | None
-    arguments: list[str]
+    `code` is its exit code, None until it was run, and `seconds` is how long that took.
+    """
 
-
-class StageEnd(NamedTuple):
-    """How a stage ended: its exit code, or None when it was not run, and after how long."""
-
-    stage: str
-    code: int | None
-    seconds: float = 0.0
+    def __init__(self, name: str, reads: Path | None, arguments: list[str]) -> None:
+        self.name, self.reads, self.arguments = name, reads, arguments
+        self.code: int | None = None
+        self.seconds = 0.0
 
     @property
-    def words(self) -> str:
+    def ending(self) -> str:
         """Return how it ended, in words."""
         if self.code is None:
             return "not run"
@@ -63,7 +58,7 @@ class StageEnd(NamedTuple):
 
     def __str__(self) -> str:
         took = "" if self.code is None else f" {self.seconds:6.2f} s"
-        return f"{self.stage:<10} {self.words:<16}{took}".rstrip()
+        return f"{self.name:<10} {self.ending:<16}{took}".rstrip()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -88,9 +83,8 @@ def run_stages(options: Options) -> None:
     supervisor.warn_of_low_disk()
     stages = stages_to_run(options)
     with shown_run([stage.name for stage in stages], is_short=is_one_page(options)) as viewer:
-        runner = Runner(options, viewer)
-        runner.run(stages)
-    sum_up(runner, options, is_seen=viewer.is_seen)
+        warnings = Runner(options, viewer).run(stages)
+    sum_up(stages, warnings, options, is_seen=viewer.is_seen)
 
 
 # --- what to run ------------------------------------------------------------------------------------------------------
@@ -148,25 +142,24 @@ class Runner:
 
     def __init__(self, options: Options, viewer: Viewer) -> None:
         self._options, self._viewer = options, viewer
-        self.ends: list[StageEnd] = []
-        self.warnings = 0  # of the stages
+        self._warnings = 0  # of the stages
         self._processes: dict[str, Process] = {}
 
-    def run(self, stages: list[Stage]) -> None:
-        """Run the stages."""
+    def run(self, stages: list[Stage]) -> int:
+        """Run the stages; return how often they warned."""
         try:
             for number, stage in enumerate(stages):
                 # transform is started before extract: pandas takes longest to import
                 for ahead in reversed(stages[len(self._processes) : number + 2]):
                     self._processes[ahead.name] = self._start(ahead)
-                if may_run(stage, self.ends, self._options):
+                if may_run(stage, stages[:number], self._options):
                     self._give_turn(stage)
                 else:
-                    self.ends.append(StageEnd(stage.name, None))
-                    self._viewer.end(stage.name, self.ends[-1].words)
+                    self._viewer.end(stage.name, stage.ending)
         finally:
             for process in self._processes.values():
                 supervisor.close_stage(process)
+        return self._warnings
 
     def _start(self, stage: Stage) -> Process:
         assert run_log.lock is not None
@@ -180,51 +173,51 @@ class Runner:
         try:
             account = supervisor.give_turn(process, self._options.timeout, self._options.monitor_interval)
         except Interruption as stopped:
-            self._record(stage.name, supervisor.stop_stage(process, stopped.number))
+            self._record(stage, supervisor.stop_stage(process, stopped.number))
             raise
-        self._record(stage.name, account)
+        self._record(stage, account)
 
-    def _record(self, name: str, account: Account) -> None:
+    def _record(self, stage: Stage, account: Account) -> None:
         """Record a stage's end in the text log and in log/runs.jsonl."""
+        stage.code, stage.seconds = account.code, account.usage.wall_s
         facts = run_log.facts | account.facts
         number = account.signal or (account.code - 128 if account.code in SIGNAL_CODES else None)
         problem = None
         if number:
             facts["signal"] = signal.Signals(number).name
         if account.timed_out:
-            problem = f"{name} took longer than --timeout {self._options.timeout:g} s and was ended"
+            problem = f"{stage.name} took longer than --timeout {self._options.timeout:g} s and was ended"
         elif number and "error" not in account.facts:  # it could not explain its end itself
             hint = "; memory may have run out: end other programs, or use --workers 1" * (number == signal.SIGKILL)
-            problem = f"{name} was ended by {facts['signal']}{hint}"
+            problem = f"{stage.name} was ended by {facts['signal']}{hint}"
         if problem:
             facts["error"] = problem
             run_log.warn(problem)
         for fact in ("changed", "unchanged_since"):
             run_log.facts[fact] = account.facts.get(fact, run_log.facts.get(fact))
-        self.warnings += len(account.facts.get("warnings", ()))
-        supervisor.log_usage(name, account.usage)
-        record_run(name, account.usage, account.code, facts)
-        self.ends.append(StageEnd(name, account.code, account.usage.wall_s))
-        run_log.detail(str(self.ends[-1]))
-        self._viewer.end(name, self.ends[-1].words, account)
+        self._warnings += len(account.facts.get("warnings", ()))
+        supervisor.log_usage(stage.name, account.usage)
+        record_run(stage.name, account.usage, account.code, facts)
+        run_log.detail(str(stage))
+        self._viewer.end(stage.name, stage.ending, account)
 
 
-def may_run(stage: Stage, ends: list[StageEnd], options: Options) -> bool:
+def may_run(stage: Stage, before: list[Stage], options: Options) -> bool:
     """Return whether a stage may run: after a failure, only with a good file of what was asked for, and a warning."""
-    failed = [before for before in ends if before.code != Exit.DONE]
+    failed = next((one for one in reversed(before) if one.code != Exit.DONE), None)
     if not failed or stage.reads is None:
         return True
-    before = f"{failed[-1].stage} {'was not run' if failed[-1].code is None else 'failed'}"
+    reason = f"{failed.name} {'was not run' if failed.code is None else 'failed'}"
     path = stage.reads
     if not path.exists():
-        run_log.warn(f"{stage.name} is not run: {before}, and {path} is not there")
-    elif stage.name == REPORT and failed[-1].code is None:
-        run_log.warn(f"{stage.name} is not run: {before}")
+        run_log.warn(f"{stage.name} is not run: {reason}, and {path} is not there")
+    elif stage.name == REPORT and failed.code is None:
+        run_log.warn(f"{stage.name} is not run: {reason}")
     elif not holds_what_was_asked(path, options):
-        run_log.warn(f"{stage.name} is not run: {before}, and {path} has other figures than those asked for")
+        run_log.warn(f"{stage.name} is not run: {reason}, and {path} has other figures than those asked for")
     else:
         written = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
-        run_log.warn(f"{before}; {stage.name} goes on with {path} of {written:%Y-%m-%d %H:%M}")
+        run_log.warn(f"{reason}; {stage.name} goes on with {path} of {written:%Y-%m-%d %H:%M}")
         return True
     return False
 
@@ -249,49 +242,49 @@ def holds_what_was_asked(path: Path, options: Options) -> bool:
 # --- what is shown at the end -----------------------------------------------------------------------------------------
 
 
-def sum_up(runner: Runner, options: Options, is_seen: bool) -> None:
+def sum_up(stages: list[Stage], warnings: int, options: Options, is_seen: bool) -> None:
     """Show how the stages ended and where the results are; raises StageError with the first failure's exit code.
 
     `is_seen` says that a person at a terminal has seen how each stage ended.
     """
-    failures = [ended for ended in runner.ends if ended.code != Exit.DONE]
-    failure = next((ended for ended in failures if ended.stage != REPORT or len(runner.ends) == 1), None)
+    failures = [stage for stage in stages if stage.code != Exit.DONE]
+    failure = next((stage for stage in failures if stage.name != REPORT or len(stages) == 1), None)
     since = run_log.facts.get("unchanged_since")
     if since and not failures:
         run_log.detail(f"unchanged since {since}")  # which load has printed
         return
+    results = results_of({stage.name for stage in stages} - {stage.name for stage in failures}, options)
     if is_seen:
-        show_next_steps(runner, options)
+        show_next_steps(results, warnings)
     else:
         if failure or not run_log.quiet:
-            for ended in runner.ends:
-                print(f"[etl] {ended}", file=sys.stderr)
-        results = ", ".join(map(str, results_of(runner, options))) or "none"
-        run_log.info(f"results: {results}; log: {log_file()}")
+            for stage in stages:
+                print(f"[etl] {stage}", file=sys.stderr)
+        run_log.info(f"results: {', '.join(map(str, results)) or 'none'}; log: {log_file()}")
     if failure and failure.code:
-        run_log.facts["failed_stage"] = failure.stage
-        raise StageError(failure.code, f"{failure.stage} failed; its error is above and in {log_file()}")
+        run_log.facts["failed_stage"] = failure.name
+        raise StageError(failure.code, f"{failure.name} failed; its error is above and in {log_file()}")
 
 
-def show_next_steps(runner: Runner, options: Options) -> None:
+def show_next_steps(results: list[Path | Place], warnings: int) -> None:
     """Show a person at a terminal the number of warnings, a path a line, and what to try next."""
-    lines = [f"{'results' if not number else '':<9}{path}" for number, path in enumerate(results_of(runner, options))]
+    lines = [f"{'' if number else 'results':<9}{path}" for number, path in enumerate(results)]
     lines.append(f"{'log':<9}{log_file()}")
-    if any(ended.stage == "load" and ended.code == Exit.DONE for ended in runner.ends):
-        if runner.warnings:
-            number = f"{runner.warnings} warning{'s' * (runner.warnings > 1)}"
-            lines.insert(0, f"{number}, none stopped the load: python load.py --findings")
+    if any(isinstance(place, Place) for place in results):  # load is done
+        if warnings:
+            lines.insert(
+                0, f"{warnings} warning{'s' * (warnings > 1)}, none stopped the load: python load.py --findings"
+            )
         lines.append(f"{'try':<9}python load.py --country KOR, --changes, or --as-of 2025-01-31")
     for line in lines:
         run_log.detail(line)
         print(from_here(escaped(line)), file=sys.stderr)
 
 
-def results_of(runner: Runner, options: Options) -> list[Path | Place]:
-    """Return what the run has written: files, and the database."""
+def results_of(done: set[str], options: Options) -> list[Path | Place]:
+    """Return what the stages that are done have written: files, and the database."""
     raw, clean = files_between_stages(options)
-    done = {ended.stage for ended in runner.ends if ended.code == Exit.DONE}
-    records = [clean] * bool(done & {"transform", "load"}) or [raw] * ("extract" in done)
+    records = [clean] if done & {"transform", "load"} else [raw] * ("extract" in done)
     database = [options.database or default_database()] * ("load" in done)
     return [*records, *database, *[report_file()] * (REPORT in done)]
 

@@ -18,7 +18,6 @@ import json
 import sys
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import NamedTuple
 
 from gdp.model import CONFIRMED
@@ -190,7 +189,8 @@ def load(source: Where, database: Place, force: bool = False, with_history: bool
         checks = checks_file_of(outcome.findings, which_file(source, clean.sha256), left_out or {})
         if outcome.refused and not (outcome.loaded or outcome.outdated or outcome.unchanged):
             refuse_all(checks, outcome.findings)
-        record_loads(outcome, relative_to_home(source), clean.sha256, left_out)
+        file = str(source.absolute()).removeprefix(f"{home()}/")  # relative to the data folder where it is below that
+        record_loads(outcome, escaped(file), clean.sha256, left_out)
         newest = outcome.history.newest_imf()
         if newest:
             replace_countries(connection, newest)
@@ -239,13 +239,6 @@ def ingest_file(
         except OutOfOrder:
             connection.execute("ROLLBACK TO before_reading")
     raise AssertionError("a sorted file is in order")
-
-
-def relative_to_home(source: Where) -> str:
-    """Return a file as Loads has it: relative to the data folder where it is below that."""
-    if isinstance(source, Path) and source.absolute().is_relative_to(home()):
-        return escaped(str(source.absolute().relative_to(home())))
-    return escaped(str(source.absolute()))
 
 
 # --- findings ---------------------------------------------------------------------------------------------------------

@@ -51,7 +51,6 @@ class StageError(Exception):
 
 PROJECT = Path(__file__).resolve().parent
 COUNTRY_TABLE = PROJECT / "data" / "country_region_table.json"
-WORLD_MAP = PROJECT / "data" / "world_map.txt"
 
 
 def our_files() -> list[Path]:

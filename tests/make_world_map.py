@@ -17,8 +17,8 @@ from math import asin, cos, pi, radians, sin, sqrt
 from pathlib import Path
 from typing import Any
 
+from gdp.report.svg import WORLD_MAP
 from gdp.transform.countries import reference
-from utils import WORLD_MAP
 
 Point = tuple[float, float]
 Ring = list[Point]

@@ -19,9 +19,10 @@ from markupsafe import escape
 from gdp.model import INSTITUTIONS, is_flagged_by_check
 from gdp.report import Row
 from gdp.transform.countries import reference
-from utils import WORLD_MAP, printable
+from utils import PROJECT, printable
 
 STYLE_SHEET = Path(__file__).parent / "web" / "report.css"
+WORLD_MAP = PROJECT / "data" / "world_map.txt"
 REGIONS = ("Africa", "Asia", "Europe", "North America", "Oceania", "South America")
 TRILLION = 1000  # billions
 WIDTH_PX = 440  # a phone held upright shows it with letters that can still be read
