@@ -85,7 +85,7 @@ def extract_many(options: argparse.Namespace) -> None:
     paths = pages_in(options.pages) if options.pages else everything_cached()
     limits = limits_of(options, 1.0) if options.archive else limits_of(options)
     if maker := partition_maker(options):
-        from gdp.scale.partitioned_stages import extract_parts
+        from gdp.scale.partitioned_output import extract_parts
 
         extract_parts(paths, options.output or raw_file(".parts"), limits, maker)
     else:

@@ -51,14 +51,14 @@ def prepared(options: argparse.Namespace) -> Callable[[], None]:
     limits, sources = limits_of(options), options.input or [raw_file()]
     named = ", ".join(map(str, sources))
     if run := partition_maker(options):
-        from gdp.scale.partitioned_stages import transform_parts
+        from gdp.scale.partitioned_output import transform_parts
 
         folder = options.output or clean_file(".parts")
         return lambda: report_totals(transform_parts(sources, folder, limits, run), named, folder)
     source = sources[0]
     target = options.output or (clean_file(".jsonl") if holds_lines(source) else clean_file())
     if holds_lines(source) and is_stream(target):
-        from gdp.scale.partitioned_stages import files_of
+        from gdp.scale.partitioned_output import files_of
 
         return lambda: report_totals(transform_stream(files_of(sources), target, limits), named, target)
     import pandas  # noqa: F401 - it sorts

@@ -24,7 +24,7 @@ from gdp.remote_files import PARTS, folder_named, page_named, stream_named
 from gdp.runtime.output import MAX_REJECTED_SHARE, Limits, usable_cores
 
 if TYPE_CHECKING:
-    from gdp.scale.partitioned_output import Run
+    from gdp.scale.partitioned_output import Maker
     from gdp.sources import Span
 
 STAGES = ("extract", "transform", "load", "report")
@@ -486,7 +486,7 @@ def makes_partitions(options: Options) -> bool:
     return options.engine == "spark" or (options.output is not None and options.output.name.endswith(PARTS))
 
 
-def partition_maker(options: Options) -> Run | None:
+def partition_maker(options: Options) -> Maker | None:
     """Return what makes the partitions of an output; None for an output that is a file."""
     if options.engine == "spark":
         from gdp.scale.spark import on_spark

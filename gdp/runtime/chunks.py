@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import os
-from collections.abc import Iterable, Iterator
+import io
+from collections.abc import Iterator
+from functools import partial
 from typing import IO, NamedTuple
 
 from gdp.record_files import LINE_LIMIT_BYTES, PACKED
@@ -20,31 +21,23 @@ MAX_WINDOW_BYTES = 128 * 2**20  # what zstd itself unpacks by default
 
 
 class Chunk(NamedTuple):
-    """Whole lines of a file: where they begin (in its text, if it is packed), and their text if it was unpacked."""
+    """Whole lines of a file, and where they begin in its text; of a line that is too long, more than the limit."""
 
     path: Where
     offset: int
     length: int
-    text: bytes | None = None
+    text: bytes
 
     def lines(self) -> tuple[int, bytes]:
         """Return where the lines begin, and the lines."""
-        return self.offset, self.read()
-
-    def read(self) -> bytes:
-        """Return the lines."""
-        if self.text is not None:
-            return self.text
-        with open_to_read(self.path) as file:
-            file.seek(self.offset)
-            return file.read(self.length)
+        return self.offset, self.text
 
     def __str__(self) -> str:
         return f"{self.path} at byte {self.offset}"
 
 
 class Range(NamedTuple):
-    """A range of a plain file in a store: its lines are those that begin in it."""
+    """A range of a plain file: its lines are those that begin in it. Whoever needs them reads them."""
 
     path: Where
     offset: int
@@ -54,12 +47,13 @@ class Range(NamedTuple):
         """Return where the first line begins, and the lines; of a line that is too long, more than the limit."""
         begin, end, size = self.offset, self.offset + self.length, self.path.stat().st_size
         before = min(begin, 1)  # the byte that shows whether a line begins here
-        text = read_range(self.path, begin - before, min(end + MARGIN_BYTES, size))
+        read = min(min(end, begin + RAW_CHUNK_BYTES) + MARGIN_BYTES, size)  # a line of any length may end a range
+        text = read_range(self.path, begin - before, read)
         skipped = text.find(b"\n") + 1 if before else 0
         first = begin - before + skipped
         if before and (not skipped or first >= end):
             return end, b""
-        text = text[skipped:] + self._rest(text, end - begin + before, min(end + MARGIN_BYTES, size))
+        text = text[skipped:] + self._rest(text, end - begin + before, read)
         last = text.find(b"\n", end - first - 1) + 1 or len(text)
         return first, text[: min(last, text.rfind(b"\n", 0, last - 1) + 1 + LINE_LIMIT_BYTES + 1)]
 
@@ -87,31 +81,26 @@ def is_packed(path: Where) -> bool:
     return path.suffix in PACKED
 
 
-def chunks_or_ranges_of(path: Where) -> Iterable[Chunk | Range]:
-    """Return a file's lines in chunks that a worker reads itself; raises StageError as chunks_of does.
-
-    A file in a store is cut into ranges without reading it, another file at its line ends.
-    """
-    return ranges_of(path) if _is_in_ranges(path) else chunks_of(path)
-
-
 def _is_in_ranges(path: Where) -> bool:
+    """Return whether a file is cut into ranges without reading it: another is cut at its line ends."""
     return isinstance(path, RemotePath) and not is_packed(path)
 
 
-def read_ahead(task: Range) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of a large range, or of a whole packed file, in chunks that are read ahead.
+def chunks_of(path: Where, chunk_bytes: int = RAW_CHUNK_BYTES) -> Iterator[Chunk | Range]:
+    """Yield a file's lines in chunks, or in ranges that a worker reads itself.
 
-    Raises StageError as chunks_of does.
+    Raises StageError: 66 not there, or no file; 65 when it cannot be unpacked.
     """
-    if is_packed(task.path):
-        yield from (chunk.lines() for chunk in chunks_of(task.path))
-    else:
-        ranges = ranges_of(task.path, RAW_CHUNK_BYTES, task.offset, task.offset + task.length)
-        yield from ahead(Range.lines, ranges, AHEAD)
+    try:
+        if _is_in_ranges(path):
+            yield from ranges_of(path, chunk_bytes)
+        else:
+            yield from (_unpacked_chunks if is_packed(path) else _ranges_at_line_ends)(path, chunk_bytes)
+    except OSError as error:
+        raise StageError(Exit.NO_INPUT, f"{path} cannot be read: {error}; name another") from error
 
 
-def chunks_in(paths: list[Where], chunk_bytes: int) -> Iterator[Chunk]:
+def chunks_in(paths: list[Where], chunk_bytes: int) -> Iterator[Chunk | Range]:
     """Yield the lines of several files in chunks; those in a store come with their text, read ahead."""
     if not all(map(_is_in_ranges, paths)):
         for path in paths:
@@ -126,33 +115,24 @@ def chunks_in(paths: list[Where], chunk_bytes: int) -> Iterator[Chunk]:
             begin = end
 
 
-def chunks_of(path: Where, chunk_bytes: int = RAW_CHUNK_BYTES) -> Iterator[Chunk]:
-    """Yield a file's lines in chunks; of a line longer than LINE_LIMIT_BYTES only its beginning.
+def read_ahead(task: Range) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a large range, or of a whole packed file, in chunks that are read ahead.
 
-    Raises StageError: 66 not there, or no file; 65 when it cannot be unpacked.
+    Raises StageError as chunks_of does.
     """
-    try:
-        yield from (_unpacked_chunks if is_packed(path) else _plain_chunks)(path, chunk_bytes)
-    except OSError as error:
-        raise StageError(Exit.NO_INPUT, f"{path} cannot be read: {error}; name another") from error
+    if is_packed(task.path):
+        yield from (chunk.lines() for chunk in chunks_of(task.path))
+    else:
+        ranges = ranges_of(task.path, RAW_CHUNK_BYTES, task.offset, task.offset + task.length)
+        yield from ahead(Range.lines, ranges, AHEAD)
 
 
-def _plain_chunks(path: Where, chunk_bytes: int) -> Iterator[Chunk]:
+def _ranges_at_line_ends(path: Where, range_bytes: int) -> Iterator[Range]:
     with open_to_read(path) as file:
-        size, offset = os.fstat(file.fileno()).st_size, 0
+        size, offset = file.seek(0, io.SEEK_END), 0
         while offset < size:
-            wanted = min(offset + chunk_bytes, size)
-            end = _end_of_line(file, wanted - 1, size)
-            if end - wanted > LINE_LIMIT_BYTES:
-                file.seek(offset)
-                whole = file.read(wanted - offset).rfind(b"\n") + 1
-                if whole:
-                    yield Chunk(path, offset, whole)
-                offset += whole
-                file.seek(offset)
-                yield Chunk(path, offset, end - offset, file.read(LINE_LIMIT_BYTES + 1))
-            else:
-                yield Chunk(path, offset, end - offset)
+            end = _end_of_line(file, min(offset + range_bytes, size) - 1, size)
+            yield Range(path, offset, end - offset)
             offset = end
 
 
@@ -169,15 +149,14 @@ def _end_of_line(file: IO[bytes], begin: int, size: int) -> int:
 def _unpacked_chunks(path: Where, chunk_bytes: int) -> Iterator[Chunk]:
     text, offset = bytearray(), 0
     long_bytes = 0  # of a line that is too long, whose beginning is in `text`
-    for unpacked in _unpacked(path):
-        more = unpacked
+    for more in _unpacked(path):
         if long_bytes:
-            end = unpacked.find(b"\n") + 1
+            end = more.find(b"\n") + 1
             if not end:
-                long_bytes += len(unpacked)
+                long_bytes += len(more)
                 continue
             yield Chunk(path, offset, long_bytes + end, bytes(text))
-            offset, long_bytes, more = offset + long_bytes + end, 0, unpacked[end:]
+            offset, long_bytes, more = offset + long_bytes + end, 0, more[end:]  # noqa: PLW2901
             text.clear()
         text += more
         end = text.rfind(b"\n") + 1
@@ -201,15 +180,12 @@ def _unpacked(path: Where) -> Iterator[bytes]:
 
     try:
         with open_to_read(path) as file:
-            yield from _unpacked_zst(file) if path.suffix == ".zst" else _unpacked_gzip(file)
+            if path.suffix == ".zst":
+                yield from _unpacked_zst(file)
+            else:
+                yield from iter(partial(gzip.GzipFile(fileobj=file).read, READ_BYTES), b"")
     except (zlib.error, zstandard.ZstdError, gzip.BadGzipFile, EOFError) as error:
         raise StageError(Exit.BAD_DATA, f"{path} cannot be unpacked: {error}; make it again") from None
-
-
-def _unpacked_gzip(file: IO[bytes]) -> Iterator[bytes]:
-    with gzip.open(file) as text:
-        while more := text.read(READ_BYTES):
-            yield more
 
 
 def _unpacked_zst(file: IO[bytes]) -> Iterator[bytes]:

@@ -11,19 +11,28 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+from gdp.record_files import is_stream
 from gdp.remote_files import MANIFEST, Facts, RemotePath, Where, ahead
-from gdp.runtime.output import SPOOLED_BYTES, put_rejected
+from gdp.runtime.chunks import RAW_CHUNK_BYTES, Range, is_packed, ranges_of, read_ahead
+from gdp.runtime.output import SPOOLED_BYTES, Limits, fingerprint_of, put_rejected, rejected_lines
 from gdp.runtime.run_log import run_log
 from gdp.runtime.terminal import progress
 from gdp.runtime.worker_pool import results_in_order
 from utils import Exit, StageError, make_folder, open_to_read, read_bytes, whole_file, write_whole, writing
 
+if TYPE_CHECKING:
+    from gdp.transform.run import refuse
+
 AT_ONCE = 16  # requests in flight
+PAGES_PER_PARTITION = 100  # some seconds of work
+FEWEST_PARTITIONS = 16  # so that all workers have work where there is little input
+PAGES_AHEAD = 4  # read from a store while one is at work
+PARTITION_BYTES = 8 * RAW_CHUNK_BYTES  # a second's work, and few requests
 MANIFEST_LIMIT_BYTES = 100_000_000
 _NAME = r"{}-[0-9a-f]{{16}}-\d{{5}}-[0-9a-f]{{16}}\.{}"
 _LINES, _REJECTED = re.compile(_NAME.format("part", "jsonl")), re.compile(_NAME.format("_rejected", "jsonl"))
@@ -56,7 +65,7 @@ class Task(NamedTuple):
 
 Work = Callable[[Any], Iterator[ChunkOutput]]
 Make = Callable[[Task], Note | StageError]
-Run = Callable[[Make, Sequence[Task]], Iterator[Note | StageError]]
+Maker = Callable[[Make, Sequence[Task]], Iterator[Note | StageError]]
 
 
 class PartitionedOutput:
@@ -65,7 +74,7 @@ class PartitionedOutput:
     def __init__(self, folder: Where, stage: str, fingerprint: str) -> None:
         self._folder, self._stage, self._identity = folder, stage, fingerprint[:16]
 
-    def make(self, inputs: Sequence[Any], work: Work, run: Run) -> list[Note]:
+    def make(self, inputs: Sequence[Any], work: Work, maker: Maker) -> list[Note]:
         """Make a partition of each input that has none yet; return the notes about all, in the order of the inputs.
 
         Raises StageError where one cannot be made; those that are done stay, for the next time. A folder with other
@@ -80,7 +89,7 @@ class PartitionedOutput:
             run_log.info(f"continuing: {len(done)} of {len(inputs)} partitions were made before")
         todo = [Task(number, reads) for number, reads in enumerate(inputs) if number not in done]
         make = partial(_make_partition, folder=self._folder, identity=self._identity, work=work)
-        for note in run(make, todo) if todo else ():
+        for note in maker(make, todo) if todo else ():
             if isinstance(note, StageError):
                 raise note
             done[note["task"]] = note
@@ -108,7 +117,8 @@ class PartitionedOutput:
         Raises StageError (74) when something cannot be written.
         """
         folder = self._folder
-        put_rejected(folder, self._stage, _lines_of(folder / note["rejected"] for note in notes if note["rejected"]))
+        rejected = (folder / note["rejected"] for note in notes if note["rejected"])
+        put_rejected(folder, self._stage, (line for place in rejected for line in _lines_in(place)))
         manifest = {"stage": self._stage, "identity": self._identity, "parts": notes}
         write_whole(folder / MANIFEST, json.dumps(manifest).encode())
         count = {note[kind] for note in notes for kind in ("lines", "rejected")}
@@ -117,25 +127,24 @@ class PartitionedOutput:
             pass
 
 
-def _lines_of(places: Iterable[Where]) -> Iterator[bytes]:
-    for place in places:
-        with open_to_read(place) as file:
-            yield from file
+def _lines_in(place: Where) -> Iterator[bytes]:
+    with open_to_read(place) as file:
+        yield from file
 
 
 # --- making them ------------------------------------------------------------------------------------------------------
 
 
-def on_this_machine(workers: int) -> Run:
+def on_this_machine(workers: int) -> Maker:
     """Return a function that makes partitions by several processes of this machine."""
 
-    def run(make: Make, todo: Sequence[Task]) -> Iterator[Note | StageError]:
+    def make_all(make: Make, todo: Sequence[Task]) -> Iterator[Note | StageError]:
         with progress(len(todo), "partitions made") as advance:
             for _, note in results_in_order(make, todo, workers):
                 yield note
                 advance(1)
 
-    return run
+    return make_all
 
 
 def _make_partition(task: Task, folder: Where, identity: str, work: Work) -> Note | StageError:
@@ -190,14 +199,12 @@ def parts_in(folder: Where) -> list[Where]:
     Raises StageError: 66 where no manifest lists any, 65 where that is none.
     """
     notes = [note for note in _manifest(folder)["parts"] if note["lines"]]
-    return [_partition(folder, note) for note in sorted(notes, key=lambda note: (note["as_of"], note["lines"]))]
-
-
-def _partition(folder: Where, note: Note) -> Where:
-    """Return a partition; one in a store comes with its facts, as its name is never used again."""
-    place = folder / note["lines"]
-    size = note["bytes"]
-    return place._replace(known=Facts(size, 0.0, f"{size} bytes")) if isinstance(place, RemotePath) else place
+    notes.sort(key=lambda note: (note["as_of"], note["lines"]))
+    if isinstance(folder, Path):
+        return [folder / note["lines"] for note in notes]
+    # they come with their facts, as their names are never used again
+    facts = [Facts(note["bytes"], 0.0, f"{note['bytes']} bytes") for note in notes]
+    return [(folder / note["lines"])._replace(known=known) for note, known in zip(notes, facts, strict=True)]
 
 
 def _manifest(folder: Where) -> dict[str, Any]:
@@ -209,21 +216,16 @@ def _manifest(folder: Where) -> dict[str, Any]:
         if error.code != Exit.NO_INPUT:
             raise
         problem = f"{folder} holds no {MANIFEST}, which lists the partitions that count"
-        raise StageError(
-            Exit.NO_INPUT, f"{problem}; run the stage that writes it to its end, or name another"
-        ) from None
+        remedy = "run the stage that writes it to its end, or name another"
+        raise StageError(Exit.NO_INPUT, f"{problem}; {remedy}") from None
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise _no_manifest(folder, f"{error!r:.80}") from None
-    wrong = ((number, what) for number, note in enumerate(notes, 1) if (what := note_problem(note)))
-    for number, what in wrong:
-        raise _no_manifest(folder, f"part {number}: {what}")
+        problems = [f"{error!r:.80}"]
+    else:
+        problems = [f"part {number}: {what}" for number, note in enumerate(notes, 1) if (what := note_problem(note))]
+    if problems:
+        problem = f"{folder / MANIFEST} is no manifest: {problems[0]}"
+        raise StageError(Exit.BAD_DATA, f"{problem}; run the stage that writes it again")
     return {"identity": identity, "parts": notes}
-
-
-def _no_manifest(folder: Where, problem: str) -> StageError:
-    return StageError(
-        Exit.BAD_DATA, f"{folder / MANIFEST} is no manifest: {problem}; run the stage that writes it again"
-    )
 
 
 def _note_in(text: bytes) -> Note | None:
@@ -248,3 +250,94 @@ def note_problem(note: Any) -> str | None:
         if value is not None and not (isinstance(value, str) and pattern.fullmatch(value)):
             return f"its {name} is not the name of a partition in this folder"
     return None
+
+
+# --- extract ----------------------------------------------------------------------------------------------------------
+
+
+def extract_parts(paths: Sequence[Where], folder: Where, limits: Limits, maker: Maker) -> None:
+    """Read pages into a folder of partitions; unreadable pages are rejected with their reason.
+
+    Raises StageError (65) when too many were, and then no new partition counts; also what `maker` raises.
+    """
+    from gdp.sources import folder_of_pages as pages
+
+    per_partition = max(1, min(PAGES_PER_PARTITION, len(paths) // FEWEST_PARTITIONS))
+    inputs = [paths[begin : begin + per_partition] for begin in range(0, len(paths), per_partition)]
+    output = PartitionedOutput(folder, "extract", fingerprint_of(paths))
+    notes = output.make(inputs, read_pages, maker)
+    state: dict[str, Any] = dict(pages.NOTHING_YET)
+    for counted in (counted for note in notes for counted in note["counted"]):
+        pages.add_page(state, pages.PageLines(b"", *counted))
+    pages.refuse_pages(state, limits, folder)
+    output.put(notes)
+    pages.report_pages(state, folder)
+
+
+def read_pages(paths: Sequence[Where]) -> Iterator[ChunkOutput]:
+    """Yield the records of pages, each opened while those before it are read."""
+    from gdp.sources.folder_of_pages import opened_page, page_lines, rejected_page
+
+    for path, opened in zip(paths, ahead(opened_page, paths, PAGES_AHEAD), strict=True):
+        page = page_lines(path, opened)
+        yield ChunkOutput(page.lines, rejected_page(path, page), page[1:])
+
+
+# --- transform --------------------------------------------------------------------------------------------------------
+
+
+def transform_parts(sources: list[Where], folder: Where, limits: Limits, maker: Maker) -> Totals:
+    """Clean the raw lines of files, or of folders of partitions, into a folder of partitions; return the totals.
+
+    Raises StageError, and then no new partition counts: 66 for a missing source, 65 when too many records were
+    rejected; also what `maker` raises.
+    """
+    from gdp.transform.batch import Totals
+    from gdp.transform.run import refuse
+
+    found = files_of(sources)
+    output = PartitionedOutput(folder, "transform", fingerprint_of(found))
+    notes = output.make(ranges_for_partitions(found), clean_range, maker)
+    totals = Totals()
+    for saved in (saved for note in notes for saved in note["counted"]):
+        totals.add(Totals(saved))
+    refuse(totals, sources, limits)
+    output.put(notes)
+    return totals
+
+
+def files_of(sources: list[Where]) -> list[Where]:
+    """Return the files of sources, and the partitions of folders; raises StageError (66) for a missing source."""
+    found: list[Where] = []
+    for source in sources:
+        if not is_stream(source) and source.is_dir():
+            found += parts_in(source)
+        elif isinstance(source, RemotePath):
+            found.append(source._replace(known=source.stat()))
+        elif source.is_file():
+            found.append(source)
+        else:
+            raise StageError(Exit.NO_INPUT, f"{source} is not there; run extract.py, or name another with --input")
+    return found
+
+
+def ranges_for_partitions(files: list[Where]) -> list[Range]:
+    """Return ranges of files, one a partition: large enough to be worth it, small enough that all workers have work.
+
+    A packed file is one range.
+    """
+    sizes = [file.stat().st_size for file in files]
+    range_bytes = max(RAW_CHUNK_BYTES // 4, min(PARTITION_BYTES, sum(sizes) // FEWEST_PARTITIONS))
+    return [
+        one for file, size in zip(files, sizes, strict=True)
+        for one in ranges_of(file, size or 1 if is_packed(file) else range_bytes)
+    ]  # fmt: skip
+
+
+def clean_range(task: Range) -> Iterator[ChunkOutput]:
+    """Yield the clean records of a range of a file, chunk by chunk."""
+    from gdp.transform.batch import clean_lines
+
+    for offset, text in read_ahead(task):
+        cleaned = clean_lines(text, str(task.path), offset)
+        yield ChunkOutput(cleaned.lines, rejected_lines("transform", cleaned.rejects), cleaned.totals.as_json())

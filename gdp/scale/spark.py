@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gdp.runtime.run_log import run_log
-from gdp.scale.partitioned_output import Make, Note, Run, Task
+from gdp.scale.partitioned_output import Make, Maker, Note, Task
 from utils import PROJECT, Exit, StageError, log_file, our_files, writing
 
 if TYPE_CHECKING:
@@ -36,30 +36,43 @@ QUIET_LOG = (
 )
 
 
-# --- a job ------------------------------------------------------------------------------------------------------------
+def on_spark(master: str) -> Maker:
+    """Return a function that makes partitions by tasks of Spark.
 
+    It raises StageError: 65 where PySpark or Java does not start, 69 where the master cannot be reached, 1 for a job
+    that failed again and again.
+    """
 
-def on_spark(master: str) -> Run:
-    """Return a function that makes partitions by tasks of Spark; it raises StageError as `started` does."""
-
-    def run(make: Make, todo: Sequence[Task]) -> Iterator[Note | StageError]:
-        with started(master) as context:
+    def make_all(make: Make, todo: Sequence[Task]) -> Iterator[Note | StageError]:
+        with _spark(master) as context:
             made: list[Note | StageError] = context.parallelize(todo, len(todo)).map(make).collect()
         yield from made
 
-    return run
+    return make_all
+
+
+def usage_problem(master: str) -> str | None:
+    """Return why Spark cannot run here or with this master, or None; Spark itself would only fail to start."""
+    if importlib.util.find_spec("pyspark") is None:
+        return f"--engine spark: PySpark is not installed; {INSTALL}"
+    java = Path(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else shutil.which("java")
+    if java is None or not Path(java).exists():
+        return f"--engine spark: Java was not found; {INSTALL}"
+    if master.startswith("sc://"):
+        return f"--master {master} is Spark Connect's, which runs queries but not our code; name the cluster's own"
+    if master == "yarn" and not {"HADOOP_CONF_DIR", "YARN_CONF_DIR"} & os.environ.keys():
+        return f"--master {master} needs Hadoop's configuration; set HADOOP_CONF_DIR to its folder"
+    if master.startswith("spark://") and not _hosts_and_ports(master):
+        return f"--master {master} is no spark://HOST:PORT; name another"
+    return None
 
 
 # --- its start and its end --------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
-def started(master: str) -> Iterator[SparkContext]:
-    """Yield Spark, with our code on its way to the workers.
-
-    Raises StageError: 65 where PySpark or Java does not start, 69 where the master cannot be reached, 1 for a job that
-    failed again and again.
-    """
+def _spark(master: str) -> Iterator[SparkContext]:
+    """Yield Spark, with our code on its way to the workers."""
     warnings.filterwarnings("ignore", module="pyspark")  # about pandas, which it does not get from us
     try:
         from py4j.protocol import Py4JError
@@ -76,11 +89,16 @@ def started(master: str) -> Iterator[SparkContext]:
             with _own_log():
                 context = SparkContext(conf=conf, pyFiles=[str(_our_code(Path(folder)))])
         except (PySparkException, Py4JError) as error:
-            raise _start_problem(master, error) from error
+            if "JAVA_GATEWAY_EXITED" in str(error):
+                raise StageError(Exit.BAD_DATA, f"Java did not start; {INSTALL}") from error
+            raise _unreachable(master, f": {_first_line(error)}") from error
         try:
             yield context
         except Py4JError as error:
-            raise _job_problem(master, error, _has_stopped(context)) from error
+            if _has_stopped(context) or "stopped SparkContext" in str(error) or "are unresponsive" in str(error):
+                raise _unreachable(master, " any more") from error
+            problem = f"the Spark job failed: {_first_line(error)}"
+            raise StageError(Exit.FAULT, f"{problem}; {log_file().with_name('spark.log')} has more") from error
         finally:
             context.stop()
 
@@ -102,22 +120,6 @@ def _own_log() -> Iterator[None]:
         os.close(ours)
 
 
-def usage_problem(master: str) -> str | None:
-    """Return why Spark cannot run here or with this master, or None; Spark itself would only fail to start."""
-    if importlib.util.find_spec("pyspark") is None:
-        return f"--engine spark: PySpark is not installed; {INSTALL}"
-    java = Path(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else shutil.which("java")
-    if java is None or not Path(java).exists():
-        return f"--engine spark: Java was not found; {INSTALL}"
-    if master.startswith("sc://"):
-        return f"--master {master} is Spark Connect's, which runs queries but not our code; name the cluster's own"
-    if master == "yarn" and not {"HADOOP_CONF_DIR", "YARN_CONF_DIR"} & os.environ.keys():
-        return f"--master {master} needs Hadoop's configuration; set HADOOP_CONF_DIR to its folder"
-    if master.startswith("spark://") and not _hosts_and_ports(master):
-        return f"--master {master} is no spark://HOST:PORT; name another"
-    return None
-
-
 def _check_reachable(master: str) -> None:
     """Raise StageError (69) where nobody listens at a cluster's master; Spark itself tries for a whole minute."""
     addresses = _hosts_and_ports(master)
@@ -128,7 +130,11 @@ def _check_reachable(master: str) -> None:
         except OSError as error:
             problem = error.strerror or str(error)
     if addresses:
-        raise StageError(Exit.UNREACHABLE, f"Spark at {master} cannot be reached: {problem}; is it running?")
+        raise _unreachable(master, f": {problem}")
+
+
+def _unreachable(master: str, problem: str) -> StageError:
+    return StageError(Exit.UNREACHABLE, f"Spark at {master} cannot be reached{problem}; is it running?")
 
 
 def _hosts_and_ports(master: str) -> list[tuple[str, int]]:
@@ -157,12 +163,6 @@ def _our_code(folder: Path) -> Path:
     return path
 
 
-def _start_problem(master: str, error: Exception) -> StageError:
-    if "JAVA_GATEWAY_EXITED" in str(error):
-        return StageError(Exit.BAD_DATA, f"Java did not start; {INSTALL}")
-    return StageError(Exit.UNREACHABLE, f"Spark at {master} cannot be reached: {_first_line(error)}; is it running?")
-
-
 def _has_stopped(context: SparkContext) -> bool:
     """Return whether Spark has given up by itself; a job's error is then only a consequence."""
     from py4j.protocol import Py4JError
@@ -172,13 +172,6 @@ def _has_stopped(context: SparkContext) -> bool:
         return bool(jvm.sc().isStopped())
     except Py4JError:  # it is gone altogether
         return True
-
-
-def _job_problem(master: str, error: Exception, has_stopped: bool) -> StageError:
-    reason = _first_line(error)
-    if has_stopped or "stopped SparkContext" in str(error) or "masters are unresponsive" in str(error):
-        return StageError(Exit.UNREACHABLE, f"Spark at {master} cannot be reached any more; is it running?")
-    return StageError(Exit.FAULT, f"the Spark job failed: {reason}; {log_file().with_name('spark.log')} has more")
 
 
 def _first_line(error: Exception) -> str:

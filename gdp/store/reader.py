@@ -53,7 +53,7 @@ from gdp.validate.observations import HEAD, MILLIONS_A_BILLION, VARYING, Observa
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from gdp.runtime.chunks import Chunk
+    from gdp.runtime.chunks import Chunk, Range
 
 CHUNK_BYTES = 1_000_000  # about three thousand records: of smaller ones the transfer costs more
 READERS = 2  # processes; a load takes longer with the records than they do
@@ -151,7 +151,7 @@ class CleanFile:
         with ThreadPoolExecutor(1) as thread, _progress(paths) as advance:
             for chunk, read in results_in_order(read_chunk, chunks, READERS):
                 _wait(hashed)
-                hashed = thread.submit(digest.update, chunk.read())
+                hashed = thread.submit(digest.update, chunk.lines()[1])
                 self.count += read.number
                 of_path[chunk.path] += read.number
                 if read.problem:
@@ -205,9 +205,9 @@ def _one_of(alike: list[dict[str, Any]]) -> dict[str, Any]:
 # --- chunks of lines --------------------------------------------------------------------------------------------------
 
 
-def read_chunk(chunk: Chunk) -> ChunkRecords:
+def read_chunk(chunk: Chunk | Range) -> ChunkRecords:
     """Return the records of a chunk of lines, each checked, up to the first one that is wrong."""
-    lines = [line for line in chunk.read().splitlines() if line and not line.isspace()]
+    lines = [line for line in chunk.lines()[1].splitlines() if line and not line.isspace()]
     columns = right_columns(lines)
     if columns is not None:
         return ChunkRecords(marshal.dumps(parts_of(columns)), len(lines))

@@ -14,7 +14,7 @@ from typing import Any
 
 from gdp.record_files import is_stream, joined, lines_of_array
 from gdp.remote_files import Where
-from gdp.runtime.chunks import Chunk, Range, chunks_or_ranges_of, packed
+from gdp.runtime.chunks import Chunk, Range, chunks_of, packed
 from gdp.runtime.output import RECORD, Limits, Reject, ResumableOutput, fingerprint_of, put_rejected, rejected_lines
 from gdp.runtime.run_log import run_log
 from gdp.runtime.terminal import progress
@@ -54,7 +54,7 @@ def transform_sorted(source: Where, target: Where, limits: Limits) -> tuple[Tota
 
 def _clean_chunks(source: Where) -> Iterator[CleanChunk]:
     if is_stream(source):
-        for offset, text in (chunk.lines() for chunk in chunks_or_ranges_of(source)):
+        for offset, text in (chunk.lines() for chunk in chunks_of(source)):
             yield clean_lines(text, str(source), offset)
         return
     lines, sha256 = lines_of_array(source)
@@ -105,7 +105,7 @@ def _clean_all(output: ResumableOutput, files: list[Where], target: Where, worke
     def now() -> dict[str, Any]:
         return {**state, "totals": totals.as_json()}
 
-    chunks = islice((chunk for file in files for chunk in chunks_or_ranges_of(file)), state["chunks"], None)
+    chunks = islice((chunk for file in files for chunk in chunks_of(file)), state["chunks"], None)
     size = sum(file.stat().st_size for file in files)
     with progress(size, "bytes read", state["bytes"]) as advance:
         work, tasks = partial(clean_chunk, target=target), shared_buffers.assigned(chunks, workers)

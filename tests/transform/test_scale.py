@@ -172,8 +172,8 @@ def test_chunks_are_whole_lines_and_together_the_file(chunk_bytes: int, tmp_path
     ):
         (tmp_path / name).write_bytes(content)
         found = list(chunks_of(tmp_path / name, chunk_bytes))
-        assert b"".join(chunk.read() for chunk in found) == text
-        assert all(chunk.read().endswith(b"\n") for chunk in found[:-1])
+        assert b"".join(chunk.lines()[1] for chunk in found) == text
+        assert all(chunk.lines()[1].endswith(b"\n") for chunk in found[:-1])
         assert [chunk.offset for chunk in found] == [sum(c.length for c in found[:n]) for n in range(len(found))]
 
 
