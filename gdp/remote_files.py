@@ -79,6 +79,11 @@ class RemotePath(NamedTuple):
         return self.url
 
     @property
+    def scheme(self) -> str:
+        """What its URL begins with."""
+        return self.url.partition(":")[0]
+
+    @property
     def name(self) -> str:
         """The last part of its name."""
         return self.url.rpartition("/")[2]
@@ -103,14 +108,13 @@ class RemotePath(NamedTuple):
         return RemotePath(f"{self.folder}/{name}")
 
     def __truediv__(self, name: str) -> RemotePath:
-        """Return a file in it."""
         return RemotePath(f"{self.url}/{name}")
 
     def stat(self) -> Facts:
         """Return its size and time."""
         if self.known:
             return self.known
-        with self._opened() as (system, path):
+        with self._system() as (system, path):
             return _facts(system.info(path))
 
     @property
@@ -120,33 +124,30 @@ class RemotePath(NamedTuple):
 
     def exists(self) -> bool:
         """Return whether it is there."""
-        return self._type() is not None
+        return self._kind() is not None
 
     def is_file(self) -> bool:
         """Return whether it is there, and no folder."""
-        return self._type() == "file"
+        return self._kind() == "file"
 
     def is_dir(self) -> bool:
         """Return whether it is a folder: whether anything is in it."""
-        return self._type() == "directory"
+        return self._kind() == "directory"
 
-    def _type(self) -> str | None:
-        with self._opened() as (system, path):
-            try:
-                return str(system.info(path)["type"])
-            except FileNotFoundError:
-                return None
+    def _kind(self) -> str | None:
+        with self._system() as (system, path), contextlib.suppress(FileNotFoundError):
+            return str(system.info(path)["type"])
+        return None
 
     def check_bucket(self) -> None:
         """Raise StageError (74) where its bucket is not there; a server's folders are made when they are needed.
 
         Where it may not be looked at, the write itself will show whether that is allowed.
         """
-        scheme, _, rest = self.url.partition("://")
-        bucket = RemotePath(f"{scheme}://{rest.partition('/')[0]}")
-        if scheme in FILE_SERVERS:
+        if self.scheme in FILE_SERVERS:
             return
-        with bucket._opened() as (system, path), contextlib.suppress(PermissionError):
+        bucket = RemotePath("/".join(self.url.split("/")[:3]))
+        with bucket._system() as (system, path), contextlib.suppress(PermissionError):
             try:
                 system.info(path)
             except FileNotFoundError:
@@ -155,21 +156,21 @@ class RemotePath(NamedTuple):
 
     def iterdir(self) -> Iterator[RemotePath]:
         """Yield the files in it, by one listing."""
-        with self._opened() as (system, path):
+        with self._system() as (system, path):
             found = system.ls(path, detail=True)
         for one in found:
-            name = one["name"].rstrip("/").rpartition("/")[2]
-            if one["type"] == "file" and one["name"].rstrip("/") != path:
-                yield RemotePath(f"{self.url}/{name}", _facts(one))
+            name = one["name"].rstrip("/")
+            if one["type"] == "file" and name != path:
+                yield RemotePath(f"{self.url}/{name.rpartition('/')[2]}", _facts(one))
 
     def unlink(self, missing_ok: bool = False) -> None:
         """Remove it."""
-        with self._opened() as (system, path), contextlib.suppress(*[FileNotFoundError] * missing_ok):
+        with self._system() as (system, path), contextlib.suppress(*[FileNotFoundError] * missing_ok):
             system.rm_file(path)
 
     def read(self, begin: int, end: int) -> bytes:
         """Return a range of its bytes."""
-        with self._opened() as (system, path):
+        with self._system() as (system, path):
             return bytes(system.cat_file(path, start=begin, end=end)) if end > begin else b""
 
     def open_to_read(self) -> IO[bytes]:
@@ -182,9 +183,9 @@ class RemotePath(NamedTuple):
     @contextlib.contextmanager
     def whole(self) -> Iterator[IO[bytes]]:
         """Yield a file to write that appears whole, or not at all."""
-        with self._opened() as (system, path):
+        with self._system() as (system, path):
             folder, _, name = path.rpartition("/")
-            of_server = self.url.partition(":")[0] in FILE_SERVERS
+            of_server = self.scheme in FILE_SERVERS
             now = f"{folder}/.{name}.{os.getpid()}.tmp" if of_server else path
             if of_server:
                 with contextlib.suppress(Exception):  # another made it just now; anything else fails the write
@@ -202,12 +203,11 @@ class RemotePath(NamedTuple):
                 system.mv(now, path)
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[tuple[Any, str]]:
+    def _system(self) -> Iterator[tuple[Any, str]]:
         """Yield the file system and our path in it; an error that it raises becomes a StageError."""
         try:
-            scheme = self.url.partition(":")[0]
-            one_at_a_time = threading.get_ident() if scheme in FILE_SERVERS else 0
-            system = _system(scheme, self.url.split("/")[2], one_at_a_time)
+            one_at_a_time = threading.get_ident() if self.scheme in FILE_SERVERS else 0
+            system = _system_of(self.scheme, self.url.split("/")[2], one_at_a_time)
             yield system, system._strip_protocol(self.url)
         except (StageError, GeneratorExit):
             raise
@@ -240,24 +240,19 @@ class _Requests(io.RawIOBase):
         self._place, self._size, self._at = place, size, 0
 
     def readable(self) -> bool:
-        """Return that it can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Return that it can be read from anywhere."""
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Set where it is read next."""
         self._at = (0, self._at, self._size)[whence] + offset
         return self._at
 
     def readall(self) -> bytes:
-        """Read the rest."""
         return self._place.read(self.seek(0, os.SEEK_CUR), self.seek(0, os.SEEK_END))
 
     def readinto(self, buffer: Any) -> int:
-        """Read the next bytes."""
         more = self._place.read(self._at, min(self._at + len(buffer), self._size))
         buffer[: len(more)] = more
         self._at += len(more)
@@ -268,15 +263,14 @@ Where = Path | RemotePath
 
 
 @functools.cache
-def _system(scheme: str, host: str, _thread: int) -> Any:
+def _system_of(scheme: str, host: str, _thread: int) -> Any:
     """Return the file system of a scheme; threads may share that of an object store, but no connection to a server."""
     import fsspec
 
-    system, _ = fsspec.url_to_fs(f"{scheme}://{host}/", use_listings_cache=False)  # other programs write there too
-    return system
+    return fsspec.url_to_fs(f"{scheme}://{host}/", use_listings_cache=False)[0]  # other programs write there too
 
 
-os.register_at_fork(after_in_child=_system.cache_clear)  # its connections and its thread belong to the parent
+os.register_at_fork(after_in_child=_system_of.cache_clear)  # its connections and its thread belong to the parent
 
 
 def is_store(scheme: str) -> bool:
@@ -309,10 +303,7 @@ def stands_for(place: Where) -> Where:
 
 
 def check_folder(place: Where) -> None:
-    """Raise StageError where the folder or bucket of an output is not there: before the work, and not after it.
-
-    The code is 74, or that of the store.
-    """
+    """Raise StageError (74, or that of the store) where the folder or bucket of an output is not there."""
     if isinstance(place, Path):
         make_folder(place.absolute().parent)
     else:

@@ -47,24 +47,18 @@ class Range(NamedTuple):
         """Return where the first line begins, and the lines; of a line that is too long, more than the limit."""
         begin, end, size = self.offset, self.offset + self.length, self.path.stat().st_size
         before = min(begin, 1)  # the byte that shows whether a line begins here
-        read = min(min(end, begin + RAW_CHUNK_BYTES) + MARGIN_BYTES, size)  # a line of any length may end a range
-        text = read_range(self.path, begin - before, read)
+        text, read, until = b"", begin - before, min(end, begin + RAW_CHUNK_BYTES) + MARGIN_BYTES
+        most = until + LINE_LIMIT_BYTES  # the last line that begins here may be of any length
+        while read < min(size, most) and b"\n" not in text[before + end - begin - 1 :]:
+            text += read_range(self.path, read, min(until, size))
+            read, until = until, until + READ_BYTES
         skipped = text.find(b"\n") + 1 if before else 0
         first = begin - before + skipped
         if before and (not skipped or first >= end):
             return end, b""
-        text = text[skipped:] + self._rest(text, end - begin + before, read)
+        text = text[skipped:]
         last = text.find(b"\n", end - first - 1) + 1 or len(text)
         return first, text[: min(last, text.rfind(b"\n", 0, last - 1) + 1 + LINE_LIMIT_BYTES + 1)]
-
-    def _rest(self, text: bytes, length: int, read: int) -> bytes:
-        """Return the end of the last line that begins in the range, if that was not read yet."""
-        rest, size = bytearray(), self.path.stat().st_size
-        is_open = b"\n" not in text[length - 1 :]
-        while is_open and read < size and len(rest) <= LINE_LIMIT_BYTES:
-            more = read_range(self.path, read, min(read + READ_BYTES, size))
-            rest, read, is_open = rest + more, read + len(more), b"\n" not in more
-        return bytes(rest)
 
     def __str__(self) -> str:
         return f"{self.path} at byte {self.offset}"
@@ -87,10 +81,7 @@ def _is_in_ranges(path: Where) -> bool:
 
 
 def chunks_of(path: Where, chunk_bytes: int = RAW_CHUNK_BYTES) -> Iterator[Chunk | Range]:
-    """Yield a file's lines in chunks, or in ranges that a worker reads itself.
-
-    Raises StageError: 66 not there, or no file; 65 when it cannot be unpacked.
-    """
+    """Yield a file's lines in chunks, or in ranges to read; raises StageError: 66 no file, 65 it cannot be unpacked."""
     try:
         if _is_in_ranges(path):
             yield from ranges_of(path, chunk_bytes)
@@ -116,10 +107,7 @@ def chunks_in(paths: list[Where], chunk_bytes: int) -> Iterator[Chunk | Range]:
 
 
 def read_ahead(task: Range) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of a large range, or of a whole packed file, in chunks that are read ahead.
-
-    Raises StageError as chunks_of does.
-    """
+    """Yield the lines of a large range, or of a whole packed file, in chunks that are read ahead."""
     if is_packed(task.path):
         yield from (chunk.lines() for chunk in chunks_of(task.path))
     else:

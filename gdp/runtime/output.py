@@ -47,9 +47,6 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-# --- Rejected.jsonl ---------------------------------------------------------------------------------------------------
-
-
 class Reject(NamedTuple):
     """A rejected record: its file, the reason, its place in the file, what that place counts, and its text."""
 
@@ -82,10 +79,7 @@ def rejected_lines(stage: str, rejects: Iterable[Reject]) -> bytes:
 
 
 def put_rejected(target: Where, stage: str, lines: Iterable[bytes]) -> None:
-    """Replace a stage's lines in the Rejected.jsonl beside its output; other stages' lines stay.
-
-    Raises StageError (74) when the file cannot be written.
-    """
+    """Replace a stage's lines in the Rejected.jsonl beside its output; raises StageError (74)."""
     path, mine = rejected_file(target), json.dumps({"Stage": stage})[:-1].encode()
     exists = path.exists()
     if not lines and not exists:
@@ -104,8 +98,6 @@ def put_rejected(target: Where, stage: str, lines: Iterable[bytes]) -> None:
         elif exists:
             path.unlink()
 
-
-# --- an output chunk by chunk -----------------------------------------------------------------------------------------
 
 State = dict[str, Any]  # what a stage must remember to continue, as JSON
 
@@ -162,10 +154,7 @@ class ResumableOutput:
             self.save(state(), wait=False)
 
     def save(self, state: State, wait: bool = True) -> None:
-        """Put everything so far on the disk, and remember it; without `wait` another thread waits for the disk.
-
-        Raises StageError (74).
-        """
+        """Put everything so far on the disk, and remember it; a thread waits for the disk. Raises StageError (74)."""
         if self._on_disk:
             self._on_disk.result()
         with writing(self._parts[0]):

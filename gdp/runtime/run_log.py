@@ -1,7 +1,4 @@
-"""The run log of this process: lines on screen and in the text log, and one object a run in log/runs.jsonl.
-
-A process runs one stage, so it has one run log: `run_log`. A script names its stage with `run_log.begin`.
-"""
+"""The run log of this process, `run_log`: lines on screen and in the text log, and an object a run in log/runs.jsonl."""
 
 from __future__ import annotations
 
@@ -80,14 +77,11 @@ class RunLog:
             self._print(from_here(printable(message)))
 
     def warn(self, message: str, in_lines: Sequence[str] = ()) -> None:
-        """Report something that needs a look, quiet or not; `in_lines` is a shorter form for the screen.
-
-        A quiet run does not repeat a warning of the previous run on the screen: cron would mail it every day.
-        """
+        """Report something that needs a look, quiet or not; `in_lines` is a shorter form for the screen."""
         self.detail(f"warning: {message}")
         if len(self.warnings) < MOST_WARNINGS:
             self.warnings.append(message[:MOST_CHARACTERS])
-        if not (self.quiet and self._is_repeated(message)):
+        if not (self.quiet and self._is_repeated(message)):  # else cron would mail it every day
             first, *others = in_lines or (message,)
             self._print("\n".join([f"warning: {printable(first)}", *(f"  {printable(line)}" for line in others)]))
 
@@ -184,9 +178,6 @@ def _rotate(path: Path, limit_bytes: int) -> None:
         os.close(descriptor)
 
 
-# --- log/runs.jsonl ---------------------------------------------------------------------------------------------------
-
-
 def runs_file() -> Path:
     """Return the log for machines: one object a line for each stage and run."""
     return home() / "log" / "runs.jsonl"
@@ -210,11 +201,8 @@ def peak_memory_mb(usage: resource.struct_rusage) -> float:
 
 
 def _own_peak_memory_mb(usage: resource.struct_rusage) -> float:
-    """Return the most memory that this program has had, in MiB.
-
-    Linux's getrusage counts the memory of the program that started it, too; /proc, where there is one, does not.
-    """
-    try:
+    """Return the most memory that this program has had, in MiB."""
+    try:  # Linux's getrusage counts the memory of the program that started it, too
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
         return int(status.partition("VmHWM:")[2].split()[0]) / KIB_IN_MIB
     except (OSError, ValueError, IndexError):
@@ -244,10 +232,7 @@ def record_own_run(started: datetime, wall_s: float, code: int) -> None:
 
 
 def read_runs() -> tuple[list[Run], int]:
-    """Return the recorded runs, oldest first, and how many lines were skipped as they are none.
-
-    Raises StageError (66) where no run is recorded, or the file cannot be read.
-    """
+    """Return the recorded runs, oldest first, and how many lines are none; raises StageError (66) without any."""
     path = runs_file()
     files = [name for name in (path.with_name(f"{path.name}.1"), path) if name.exists()]
     lines = [line for file in files for line in read_bytes(file).splitlines()]

@@ -29,9 +29,6 @@ class Interruption(BaseException):
         self.number, self.code = number, 128 + number
 
 
-# --- the beginning ----------------------------------------------------------------------------------------------------
-
-
 def start() -> None:
     """Prepare a script whose imports are still to come: they may fail, or be interrupted."""
     if sys.platform == "win32":
@@ -79,8 +76,6 @@ def _hide_password() -> None:
         os.execve(sys.executable, command, {**os.environ, DATABASE_VARIABLE: url})
 
 
-# --- memory -----------------------------------------------------------------------------------------------------------
-
 MIB = 2**20
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 NO_LIMIT_BYTES = 2**60  # what version 1 of cgroups shows where there is none is a little less than 2**63
@@ -118,9 +113,6 @@ def memory_problem() -> str:
         return "not enough memory; end other programs, or use --workers 1, then run again"
     name, limit = min(known.items(), key=lambda item: item[1])
     return f"not enough memory: {name} allows {limit / MIB:,.0f} MiB; raise it, or use --workers 1, then run again"
-
-
-# --- the end ----------------------------------------------------------------------------------------------------------
 
 
 def end(code: int) -> NoReturn:

@@ -15,21 +15,14 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple
 
+from gdp.runtime import script
 from gdp.runtime.run_log import record_own_run, run_log
-from gdp.runtime.script import (
-    DESCRIPTORS_VARIABLE,
-    PACKAGES,
-    Interruption,
-    ignore_signals,
-    is_out_of_memory,
-    memory_problem,
-)
+from gdp.runtime.script import Interruption
 from utils import Exit, StageError, file_problem, home, log_file, make_folder, pages_folder, sweep, writing
 
 LIVE_VARIABLE = "GDP_ETL_LIVE"  # set where the progress is to be sent along with the facts, as somebody watches
-STDIN_DESCRIPTOR, STDOUT_DESCRIPTOR, STDERR_DESCRIPTOR = 0, 1, 2
 
 
 class Descriptors(NamedTuple):
@@ -43,7 +36,7 @@ class Descriptors(NamedTuple):
 def run_stage(work: Callable[[], None], wait_s: float = 0) -> int:
     """Run a stage's work under the lock, between its start and end lines in the log; return its exit code."""
     _open_standard_streams()
-    text = os.environ.pop(DESCRIPTORS_VARIABLE, None)
+    text = os.environ.pop(script.DESCRIPTORS_VARIABLE, None)
     handed = Descriptors(*map(int, text.split(","))) if text else None  # none where a person or cron started it
     try:
         if handed and not _wait_for_turn(handed.turn):
@@ -59,7 +52,7 @@ def run_stage(work: Callable[[], None], wait_s: float = 0) -> int:
         run_log.detail("start")
 
     code = _outcome(begin, work)
-    ignore_signals()  # what is left is to record the end
+    script.ignore_signals()  # what is left is to record the end
     seconds = time.monotonic() - began
     if code == Exit.DONE:
         code = _outcome(lambda: run_log.detail(f"end: done after {seconds:.2f} s"))
@@ -111,10 +104,10 @@ def _explained(error: Exception) -> StageError:
     """Return the error that explains another one; the traceback of a bug goes to the log."""
     if isinstance(error, StageError):
         return error
-    if is_out_of_memory(error):
-        return StageError(Exit.NO_RESOURCES, memory_problem())
+    if script.is_out_of_memory(error):
+        return StageError(Exit.NO_RESOURCES, script.memory_problem())
     if isinstance(error, ImportError):
-        return StageError(Exit.BAD_DATA, f"{error}; {PACKAGES}")
+        return StageError(Exit.BAD_DATA, f"{error}; {script.PACKAGES}")
     if isinstance(error, OSError):  # one without a file's name is standard output's
         return file_problem(error.filename or "to standard output", error, "use" if error.filename else "write")
     import traceback
@@ -179,37 +172,21 @@ def _holder(descriptor: int) -> str:
     return "a process that has just started"
 
 
-# --- standard streams -------------------------------------------------------------------------------------------------
-
-
-class _ForgivingStream(io.TextIOWrapper):
+class _ForgivingFile(io.FileIO):
     """A standard stream whose reader may go away: what is written later goes nowhere, and nothing fails."""
 
-    def __init__(self, descriptor: int, forgiven: type[OSError], like: TextIO | None) -> None:
-        raw = open(descriptor, "wb", closefd=False)  # noqa: SIM115 - it lasts as long as the process
-        encoding = like.encoding if like else "utf-8"
-        # a name that the locale cannot write must not fail a run
-        super().__init__(raw, encoding=encoding, errors="backslashreplace", line_buffering=True)
-        self._descriptor, self._forgiven = descriptor, forgiven
+    def __init__(self, descriptor: int, forgiven: type[OSError]) -> None:
+        super().__init__(descriptor, "wb", closefd=False)
+        self._forgiven = forgiven
 
-    def write(self, text: str) -> int:
+    def write(self, text: Any, /) -> int:
         try:
-            return super().write(text)
+            written = super().write(text)
+            if written is None:
+                raise BlockingIOError(errno.EAGAIN, "it is full")
+            return written
         except self._forgiven:
-            self._give_up()
             return len(text)
-
-    def flush(self) -> None:
-        try:
-            super().flush()
-        except self._forgiven:
-            self._give_up()
-
-    def _give_up(self) -> None:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._descriptor)
-        os.close(nowhere)
-        super().flush()
 
 
 def _open_standard_streams() -> None:
@@ -217,12 +194,17 @@ def _open_standard_streams() -> None:
 
     A message that nobody reads is in the log; a result that nobody reads is no failure, but one for a full disk is.
     """
-    for descriptor in (STDIN_DESCRIPTOR, STDOUT_DESCRIPTOR, STDERR_DESCRIPTOR):
+    for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one, and no later file does
-    if sys.stdout is sys.__stdout__ and not isinstance(sys.stdout, _ForgivingStream):
-        sys.stdout = sys.__stdout__ = _ForgivingStream(STDOUT_DESCRIPTOR, BrokenPipeError, sys.stdout)  # type: ignore[misc]
-    if sys.stderr is sys.__stderr__ and not isinstance(sys.stderr, _ForgivingStream):
-        sys.stderr = sys.__stderr__ = _ForgivingStream(STDERR_DESCRIPTOR, OSError, sys.stderr)  # type: ignore[misc]
+    for name, descriptor, forgiven in (("stdout", 1, BrokenPipeError), ("stderr", 2, OSError)):
+        stream = getattr(sys, name)
+        if stream is getattr(sys, f"__{name}__"):  # and not a stand-in of whoever calls us
+            file = io.BufferedWriter(_ForgivingFile(descriptor, forgiven))
+            encoding = stream.encoding if stream else "utf-8"
+            # a name that the locale cannot write must not fail a run
+            text = io.TextIOWrapper(file, encoding, errors="backslashreplace", line_buffering=True)
+            setattr(sys, name, text)
+            setattr(sys, f"__{name}__", text)

@@ -166,9 +166,6 @@ def _end_group(process: Process, number: int) -> None:
             return
 
 
-# --- resources --------------------------------------------------------------------------------------------------------
-
-
 def _sample(process: Process, interval_s: float) -> None:
     """Log what a stage and its children use, every `interval_s`, until it is over."""
     if process.over.wait(min(interval_s, FIRST_SAMPLE_S)):
@@ -338,9 +335,9 @@ class _HoldingViewer(Viewer):
     """
 
     def __init__(self) -> None:
-        self._held: list[bytes] | None = []
-        self._is_unchanged = False
-        self._lock = threading.Lock()
+        self._held: list[bytes] = []
+        self._is_released = self._is_unchanged = False
+        self._lock = threading.RLock()
         self._timer = threading.Timer(HELD_BACK_S, self.release)
         self._timer.daemon = True
         self._timer.start()
@@ -350,29 +347,24 @@ class _HoldingViewer(Viewer):
 
     def show(self, message: bytes) -> None:
         with self._lock:
-            if self._held is None:
-                self._write([message])
-            else:
-                self._held.append(message)
+            self._held.append(message)
+            if self._is_released:
+                self.release()
 
     def end(self, name: str, state: str, account: Account | None = None) -> None:
-        """Show everything after a failure, or when the load has changed something."""
         if account and name == "load":
             self._is_unchanged = bool(account.facts.get("unchanged_since"))
         if state != "done" or (name == "load" and not self._is_unchanged):
             self.release()
 
     def release(self) -> None:
-        """Show everything that was held back, and hold back nothing any more."""
+        """Show what was held back, and hold back nothing any more."""
         self._timer.cancel()
         with self._lock:
-            held, self._held = self._held or [], None
-            self._write(held)
-
-    def _write(self, lines: list[bytes]) -> None:
-        shown = (line for line in lines if not self._is_unchanged or b"] warning: " in line or b"] error: " in line)
-        sys.stderr.write(b"".join(shown).decode(errors="replace"))
-        sys.stderr.flush()
+            held, self._held, self._is_released = self._held, [], True
+            shown = (one for one in held if not self._is_unchanged or b"] warning: " in one or b"] error: " in one)
+            sys.stderr.write(b"".join(shown).decode(errors="replace"))
+            sys.stderr.flush()
 
 
 @contextlib.contextmanager

@@ -28,22 +28,15 @@ STYLES = {"+": "green", "↑": "green", "-": "red", "↓": "red"}  # of a figure
 Row = Sequence[str]
 
 
-# --- tables -----------------------------------------------------------------------------------------------------------
-
-
 class Screen(NamedTuple):
-    """A table to show; the columns whose heading is in `numbers` are aligned to the right.
-
-    Where a terminal is too narrow the columns in `spare` are hidden, the first of them first. The line `below` explains
-    a mark.
-    """
+    """A table to show."""
 
     title: str
     headings: Row
     rows: Sequence[Row]
-    numbers: frozenset[str]
-    spare: Row = ()
-    below: str = ""
+    numbers: frozenset[str]  # the headings of the columns that are aligned to the right
+    spare: Row = ()  # what is hidden where a terminal is too narrow, the first of them first
+    below: str = ""  # explains a mark
 
 
 def is_for_terminal() -> bool:
@@ -117,10 +110,7 @@ def _least_width(screen: Screen, hidden: Row = ()) -> int:
 
 @contextlib.contextmanager
 def progress(total: int, what: str, done: int = 0) -> Iterator[Callable[[int], None]]:
-    """Yield a function to call with how much more is done: it shows a bar at a terminal, else ten lines.
-
-    `done` is what an interrupted run had done before.
-    """
+    """Yield a function to call with how much more is done than `done`: it shows a bar at a terminal, else ten lines."""
     watcher = run_log.progress_descriptor
     if watcher is None and not run_log.quiet and sys.stderr.isatty():
         with _bar(what) as bar:

@@ -1,9 +1,8 @@
-"""A pool of worker processes that does chunks of work and returns the results in order.
+"""Worker processes that do chunks of work; the results are in order.
 
-A chunk is a page, or some lines of a file. Its result is a pure function of it, so the output is the same to the byte
-for any number of processes. Memory is bounded by the chunks in flight. The workers are forked, so that they share our
-modules and the reference table; each has one pipe, so that no semaphores in /dev/shm are needed, which some systems
-lack.
+A chunk is a page, or some lines of a file; its result is a pure function of it, so that the output is the same to the
+byte for any number of processes. The workers are forked, so that they share our modules and the reference table; each
+has one pipe, so that no semaphores in /dev/shm are needed, which some systems lack.
 """
 
 from __future__ import annotations
@@ -76,91 +75,75 @@ def results_in_order(
     if workers == 1:
         yield from ((chunk, work(chunk)) for chunk in chunks)
         return
-    todo, jobs, pool = iter(chunks), deque[_Job](), _Pool(work, workers)
+    todo, jobs, pool = iter(chunks), deque[_Job](), list[_Worker]()
     try:
+        for _ in range(workers):
+            _add_worker(pool, work, deque())
         while True:
             for chunk in islice(todo, workers * IN_FLIGHT - len(jobs)):
                 jobs.append(_Job(chunk))
-                pool.send(jobs[-1])
+                worker = min(pool, key=lambda one: len(one.jobs))
+                worker.jobs.append(jobs[-1])
+                worker.send(jobs[-1])
             if not jobs:
                 return
             while not jobs[0].is_done:
-                pool.receive()
+                _receive(pool, work)
             job = jobs.popleft()
             if isinstance(job.result, _Failure):
                 raise job.result.error
             yield job.chunk, job.result
     finally:
-        for worker in pool.workers:
+        for worker in pool:
             worker.end()
 
 
-class _Pool:
-    """The workers; a dead one is replaced, and its jobs are given to the new one."""
+def _add_worker(pool: list[_Worker], work: Callable[[Any], Any], jobs: deque[_Job]) -> None:
+    """Fork a worker, and give it jobs; raises StageError (71) where the system allows no more processes."""
+    ours, theirs = Pipe()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        remedy = "end other programs, raise `ulimit -u`, or use --workers 1"
+        problem = f"cannot start a worker process: {error.strerror}; {remedy}, then run again"
+        raise StageError(Exit.NO_RESOURCES, problem) from error
+    if not pid:
+        for pipe in (ours, *(other.pipe for other in pool)):
+            pipe.close()
+        _be_worker(theirs, work)
+    theirs.close()
+    pool.append(_Worker(pid, ours, jobs))
+    for job in jobs:
+        pool[-1].send(job)
 
-    def __init__(self, work: Callable[[Any], Any], count: int) -> None:
-        self._work = work
-        self.workers: list[_Worker] = []
-        for _ in range(count):
-            self._add_worker(deque())
 
-    def _add_worker(self, jobs: deque[_Job]) -> None:
-        """Fork a worker; raises StageError (71) where the system allows no more processes."""
-        ours, theirs = Pipe()
+def _receive(pool: list[_Worker], work: Callable[[Any], Any]) -> None:
+    """Wait for results, and put them into their jobs; a dead worker's jobs are given to a new one."""
+    for pipe in wait([worker.pipe for worker in pool]):
+        worker = next(one for one in pool if one.pipe is pipe)
         try:
-            pid = os.fork()
-        except OSError as error:
-            remedy = "end other programs, raise `ulimit -u`, or use --workers 1"
-            problem = f"cannot start a worker process: {error.strerror}; {remedy}, then run again"
-            raise StageError(Exit.NO_RESOURCES, problem) from error
-        if not pid:
-            for pipe in (ours, *(other.pipe for other in self.workers)):
-                pipe.close()
-            _be_worker(theirs, self._work)
-        theirs.close()
-        self.workers.append(_Worker(pid, ours, jobs))
-        for job in jobs:
-            self.workers[-1].send(job)
-
-    def send(self, job: _Job) -> None:
-        """Give a job to the worker that has fewest."""
-        worker = min(self.workers, key=lambda one: len(one.jobs))
-        worker.jobs.append(job)
-        worker.send(job)
-
-    def receive(self) -> None:
-        """Wait for results, and put them into their jobs; replace workers that have died."""
-        for pipe in wait([worker.pipe for worker in self.workers]):
-            worker = next(one for one in self.workers if one.pipe is pipe)
-            try:
-                result = worker.pipe.recv()
-            except (EOFError, OSError):
-                self._replace(worker)
-                continue
+            result = worker.pipe.recv()
+        except (EOFError, OSError):
+            pool.remove(worker)
+            worker.end()
+            if worker.jobs:
+                _report_death(worker.jobs[0])
+            _add_worker(pool, work, worker.jobs)
+        else:
             job = worker.jobs.popleft()
             job.result, job.is_done = result, True
 
-    def _replace(self, worker: _Worker) -> None:
-        self.workers.remove(worker)
-        worker.end()
-        if worker.jobs:
-            job = worker.jobs[0]
-            job.deaths += 1
-            if job.deaths >= MAX_DEATHS:
-                remedy = "see whether memory runs out, or run with --workers 1"
-                raise StageError(Exit.FAULT, f"{job.deaths} worker processes were killed over {job.chunk}; {remedy}")
-            run_log.warn(f"a worker process was killed; its work is done again, from {job.chunk} on")
-        self._add_worker(worker.jobs)
 
-
-# --- a worker ---------------------------------------------------------------------------------------------------------
+def _report_death(job: _Job) -> None:
+    job.deaths += 1
+    if job.deaths >= MAX_DEATHS:
+        remedy = "see whether memory runs out, or run with --workers 1"
+        raise StageError(Exit.FAULT, f"{job.deaths} worker processes were killed over {job.chunk}; {remedy}")
+    run_log.warn(f"a worker process was killed; its work is done again, from {job.chunk} on")
 
 
 def _be_worker(pipe: Connection, work: Callable[[Any], Any]) -> None:
-    """Work until the parent ends; meanwhile one thread takes chunks, and another sends results.
-
-    An orphan would hold the lock for ever, so this process ends when its pipe does, which is when the parent ends.
-    """
+    """Work until the pipe ends, which is when the parent does; one thread takes chunks, and another sends results."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):  # the parent's to answer
         signal.signal(number, signal.SIG_IGN)
     _keep_memory()
@@ -204,14 +187,10 @@ def _pickled_result(work: Callable[[Any], Any], chunk: Any) -> bytes:
         return pickle.dumps(_Failure(RuntimeError(f"a result cannot leave its process: {error!r}")))
 
 
-# --- results that are large -------------------------------------------------------------------------------------------
-
-
 class SharedBuffers:
-    """Memory that the workers share with this process, for their results.
+    """Memory that the workers share with this process, for one result each until the next one is requested.
 
-    A pipe copies a text several times, which takes a fifth of the time. A buffer is free again as soon as the next
-    result is requested.
+    A pipe copies a text several times, which takes a fifth of the time.
     """
 
     def __init__(self) -> None:

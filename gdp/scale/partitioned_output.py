@@ -77,8 +77,7 @@ class PartitionedOutput:
     def make(self, inputs: Sequence[Any], work: Work, maker: Maker) -> list[Note]:
         """Make a partition of each input that has none yet; return the notes about all, in the order of the inputs.
 
-        Raises StageError where one cannot be made; those that are done stay, for the next time. A folder with other
-        files than partitions is refused (74).
+        Raises StageError where one cannot be made (those that are done stay), or for a folder of other files (74).
         """
         if isinstance(self._folder, Path):
             make_folder(self._folder.absolute().parent)
@@ -112,10 +111,7 @@ class PartitionedOutput:
         return {note["task"]: note for note in found if {note["lines"], note["rejected"]} <= existing}
 
     def put(self, notes: list[Note]) -> None:
-        """Write which partitions count, and their rejects beside the folder; remove other partitions in it.
-
-        Raises StageError (74) when something cannot be written.
-        """
+        """Write which partitions count, and their rejects; remove other partitions. Raises StageError (74)."""
         folder = self._folder
         rejected = (folder / note["rejected"] for note in notes if note["rejected"])
         put_rejected(folder, self._stage, (line for place in rejected for line in _lines_in(place)))
@@ -130,9 +126,6 @@ class PartitionedOutput:
 def _lines_in(place: Where) -> Iterator[bytes]:
     with open_to_read(place) as file:
         yield from file
-
-
-# --- making them ------------------------------------------------------------------------------------------------------
 
 
 def on_this_machine(workers: int) -> Maker:
@@ -181,23 +174,18 @@ def _first_as_of(lines: IO[bytes]) -> str:
 
 def _put(content: IO[bytes], place: Where) -> str | None:
     """Copy a temporary file into its place, unless it is empty; return its name, or None."""
+    import shutil
+
     if not content.seek(0, io.SEEK_END):
         return None
     content.seek(0)
     with whole_file(place) as file:
-        while more := content.read(SPOOLED_BYTES):
-            file.write(more)
+        shutil.copyfileobj(content, file, SPOOLED_BYTES)
     return place.name
 
 
-# --- reading them -----------------------------------------------------------------------------------------------------
-
-
 def parts_in(folder: Where) -> list[Where]:
-    """Return the partitions of a folder that count, oldest first line first, in which order load is quickest.
-
-    Raises StageError: 66 where no manifest lists any, 65 where that is none.
-    """
+    """Return the partitions that count, oldest first line first, as load likes it; raises StageError 66, 65."""
     notes = [note for note in _manifest(folder)["parts"] if note["lines"]]
     notes.sort(key=lambda note: (note["as_of"], note["lines"]))
     if isinstance(folder, Path):
@@ -242,24 +230,15 @@ def note_problem(note: Any) -> str | None:
     if not isinstance(note, dict):
         return "it is no object"
     kinds = {"task": int, "counted": list, "bytes": int, "as_of": str}
-    for name, kind in kinds.items():
-        if not isinstance(note.get(name), kind) or isinstance(note[name], bool):
-            return f"its {name} is not valid"
+    wrong = [f"its {name} is not valid" for name, kind in kinds.items() if type(note.get(name)) is not kind]
     for name, pattern in (("lines", _LINES), ("rejected", _REJECTED)):
-        value = note.get(name, "")
-        if value is not None and not (isinstance(value, str) and pattern.fullmatch(value)):
-            return f"its {name} is not the name of a partition in this folder"
-    return None
-
-
-# --- extract ----------------------------------------------------------------------------------------------------------
+        if note.get(name, "") is not None and not pattern.fullmatch(str(note.get(name))):
+            wrong.append(f"its {name} is not the name of a partition in this folder")
+    return wrong[0] if wrong else None
 
 
 def extract_parts(paths: Sequence[Where], folder: Where, limits: Limits, maker: Maker) -> None:
-    """Read pages into a folder of partitions; unreadable pages are rejected with their reason.
-
-    Raises StageError (65) when too many were, and then no new partition counts; also what `maker` raises.
-    """
+    """Read pages into a folder of partitions; unreadable ones are rejected. Raises StageError (65), or as `maker`."""
     from gdp.sources import folder_of_pages as pages
 
     per_partition = max(1, min(PAGES_PER_PARTITION, len(paths) // FEWEST_PARTITIONS))
@@ -283,14 +262,10 @@ def read_pages(paths: Sequence[Where]) -> Iterator[ChunkOutput]:
         yield ChunkOutput(page.lines, rejected_page(path, page), page[1:])
 
 
-# --- transform --------------------------------------------------------------------------------------------------------
-
-
 def transform_parts(sources: list[Where], folder: Where, limits: Limits, maker: Maker) -> Totals:
     """Clean the raw lines of files, or of folders of partitions, into a folder of partitions; return the totals.
 
-    Raises StageError, and then no new partition counts: 66 for a missing source, 65 when too many records were
-    rejected; also what `maker` raises.
+    Raises StageError, and then no new partition counts: 66 for a missing source, 65 too many rejects, or as `maker`.
     """
     from gdp.transform.batch import Totals
     from gdp.transform.run import refuse
@@ -322,10 +297,7 @@ def files_of(sources: list[Where]) -> list[Where]:
 
 
 def ranges_for_partitions(files: list[Where]) -> list[Range]:
-    """Return ranges of files, one a partition: large enough to be worth it, small enough that all workers have work.
-
-    A packed file is one range.
-    """
+    """Return ranges of files, one a partition, so that all workers have work; a packed file is one range."""
     sizes = [file.stat().st_size for file in files]
     range_bytes = max(RAW_CHUNK_BYTES // 4, min(PARTITION_BYTES, sum(sizes) // FEWEST_PARTITIONS))
     return [

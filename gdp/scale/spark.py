@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 20  # as Spark itself, for one try
 INSTALL = "install Java 17, and pip install -r requirements/spark.txt; or run without --engine spark"
+GAVE_UP = ("stopped SparkContext", "masters are unresponsive")  # in the words of Spark
 QUIET_LOG = (
     "rootLogger.level = error\nrootLogger.appenderRef.stderr.ref = console\nappender.console.type = Console\n"
     "appender.console.name = console\nappender.console.target = SYSTEM_ERR\n"
@@ -67,9 +68,6 @@ def usage_problem(master: str) -> str | None:
     return None
 
 
-# --- its start and its end --------------------------------------------------------------------------------------------
-
-
 @contextlib.contextmanager
 def _spark(master: str) -> Iterator[SparkContext]:
     """Yield Spark, with our code on its way to the workers."""
@@ -95,7 +93,7 @@ def _spark(master: str) -> Iterator[SparkContext]:
         try:
             yield context
         except Py4JError as error:
-            if _has_stopped(context) or "stopped SparkContext" in str(error) or "are unresponsive" in str(error):
+            if _has_stopped(context) or any(words in str(error) for words in GAVE_UP):
                 raise _unreachable(master, " any more") from error
             problem = f"the Spark job failed: {_first_line(error)}"
             raise StageError(Exit.FAULT, f"{problem}; {log_file().with_name('spark.log')} has more") from error
