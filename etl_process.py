@@ -27,10 +27,10 @@ from gdp.places import DATABASE_VARIABLE, Place, default_database
 from gdp.record_files import ARRAY_LIMIT_BYTES
 from gdp.remote_files import check_folder
 from gdp.runtime import supervisor
-from gdp.runtime.run_log import record_run, run_log
+from gdp.runtime.run_log import Usage, record_run, run_log
 from gdp.runtime.script import Interruption, end
 from gdp.runtime.stage import answer, run_stage
-from gdp.runtime.supervisor import Account, Process, Viewer, shown_run
+from gdp.runtime.supervisor import Process, Viewer, shown_run
 from utils import Exit, StageError, clean_file, escaped, from_here, log_file, raw_file, read_bytes, report_file
 
 RULE = "=" * 24
@@ -158,7 +158,7 @@ class Runner:
                     self._viewer.end(stage.name, stage.ending)
         finally:
             for process in self._processes.values():
-                supervisor.close_stage(process)
+                process.close()
         return self._warnings
 
     def _start(self, stage: Stage) -> Process:
@@ -171,35 +171,35 @@ class Runner:
         process = self._processes[stage.name]
         self._viewer.begin(process)
         try:
-            account = supervisor.give_turn(process, self._options.timeout, self._options.monitor_interval)
+            used = supervisor.give_turn(process, self._options.timeout, self._options.monitor_interval)
         except Interruption as stopped:
-            self._record(stage, supervisor.stop_stage(process, stopped.number))
+            self._record(stage, process, process.stop(stopped.number))
             raise
-        self._record(stage, account)
+        self._record(stage, process, used)
 
-    def _record(self, stage: Stage, account: Account) -> None:
+    def _record(self, stage: Stage, process: Process, used: Usage) -> None:
         """Record a stage's end in the text log and in log/runs.jsonl."""
-        stage.code, stage.seconds = account.code, account.usage.wall_s
-        facts = run_log.facts | account.facts
-        number = account.signal or (account.code - 128 if account.code in SIGNAL_CODES else None)
+        stage.code, stage.seconds = process.code, used.wall_s
+        facts = run_log.facts | process.facts
+        number = process.signal or (process.code - 128 if process.code in SIGNAL_CODES else None)
         problem = None
         if number:
             facts["signal"] = signal.Signals(number).name
-        if account.timed_out:
+        if process.timed_out:
             problem = f"{stage.name} took longer than --timeout {self._options.timeout:g} s and was ended"
-        elif number and "error" not in account.facts:  # it could not explain its end itself
+        elif number and "error" not in process.facts:  # it could not explain its end itself
             hint = "; memory may have run out: end other programs, or use --workers 1" * (number == signal.SIGKILL)
             problem = f"{stage.name} was ended by {facts['signal']}{hint}"
         if problem:
             facts["error"] = problem
             run_log.warn(problem)
         for fact in ("changed", "unchanged_since"):
-            run_log.facts[fact] = account.facts.get(fact, run_log.facts.get(fact))
-        self._warnings += len(account.facts.get("warnings", ()))
-        supervisor.log_usage(stage.name, account.usage)
-        record_run(stage.name, account.usage, account.code, facts)
+            run_log.facts[fact] = process.facts.get(fact, run_log.facts.get(fact))
+        self._warnings += len(process.facts.get("warnings", ()))
+        supervisor.log_usage(stage.name, used)
+        record_run(stage.name, used, process.code, facts)
         run_log.detail(str(stage))
-        self._viewer.end(stage.name, stage.ending, account)
+        self._viewer.end(stage.name, stage.ending, process)
 
 
 def may_run(stage: Stage, before: list[Stage], options: Options) -> bool:

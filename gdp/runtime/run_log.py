@@ -1,4 +1,4 @@
-"""The run log of this process, `run_log`: lines on screen and in the text log, and an object a run in log/runs.jsonl."""
+"""The run log of this process, `run_log`: lines on screen and in the text log, one object a run in log/runs.jsonl."""
 
 from __future__ import annotations
 

@@ -12,8 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
-from resource import struct_rusage
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any
 
 from gdp.runtime.run_log import Usage, peak_memory_mb, run_log
 from gdp.runtime.script import DESCRIPTORS_VARIABLE
@@ -31,23 +30,25 @@ LAST_WORDS_S = 1.0  # how long to wait for the last lines of a stage that has en
 LOW_DISK_MB = 200  # a year of pages takes 20 MB, the database as much; SQLite wants room for a copy
 LOW_MEMORY_MB = 300  # transform with pandas takes 100 MB
 MB = 1_000_000
+NARROW_COLUMNS, BAR_COLUMNS = 80, 20  # under the first a progress bar has no room
+REFRESHES_A_SECOND = 5
+HELD_BACK_S = 10.0  # so long a run in a pipe may turn out to change nothing
+STYLES = {"waiting": "dim", "at work": "bold cyan", "done": "green"}
 
 
 class Process:
-    """A stage's process, our end of the pipe of its turn, and what it sent or printed so far.
-
-    `progress` is how many of how many, of what, and the seconds left. The last that it sends is its facts.
-    """
+    """A stage's process, our end of the pipe of its turn, what it printed and sent so far, and at last how it ended."""
 
     def __init__(self, name: str, popen: subprocess.Popen[bytes], turn: int) -> None:
         self.name, self.popen, self.turn = name, popen, turn
-        self.progress: tuple[int, int, str, float] | None = None
+        self.progress: tuple[int, int, str, float] | None = None  # how many of how many, of what, and the seconds left
         self.facts: dict[str, Any] = {}
         self.printed = bytearray()
         self.over, self.timed_out = threading.Event(), False
+        self.code, self.signal = 0, 0  # its exit code, and the signal that ended it, if one did
+        self.usage: Usage | None = None  # once it has ended
         self.started, self.began = datetime.now(timezone.utc), time.monotonic()
         self._readers: list[threading.Thread] = []
-        self._ended: tuple[int, int, struct_rusage] | None = None
 
     def read(self, stream: IO[bytes] | None, take: Callable[[bytes], Any]) -> None:
         """Let a thread take each line of a stream, if there is one."""
@@ -62,7 +63,7 @@ class Process:
             self._readers[-1].start()
 
     def receive(self, line: bytes) -> None:
-        """Take a line of the pipe that is for progress and facts."""
+        """Take a line of the pipe for progress and, at the end, facts."""
         with contextlib.suppress(ValueError):  # a kill cut it short
             sent = json.loads(line)
             if sent.keys() == {"progress"}:
@@ -70,28 +71,38 @@ class Process:
             else:
                 self.facts = sent
 
-    def account(self) -> Account:
-        """Wait for its end and its last words, and return how it ended."""
-        self._ended = self._ended or os.wait4(self.popen.pid, 0)
+    def wait(self) -> Usage:
+        """Wait for its end and its last words; return what it used."""
+        if self.usage is None:
+            _, status, rusage = os.wait4(self.popen.pid, 0)
+            self.usage = Usage(self.started, time.monotonic() - self.began, rusage, peak_memory_mb(rusage))
+            code = self.popen.returncode = os.waitstatus_to_exitcode(status)
+            self.code, self.signal = (code, 0) if code >= 0 else (128 - code, -code)  # as shells count
         self.over.set()
-        _, status, rusage = self._ended
-        code = self.popen.returncode = os.waitstatus_to_exitcode(status)
         for reader in self._readers:
             reader.join(LAST_WORDS_S)
-        usage = Usage(self.started, time.monotonic() - self.began, rusage, peak_memory_mb(rusage))
-        killed_by = -code if code < 0 else None
-        # 128 and the signal's number, as shells count
-        return Account(128 - code if killed_by else code, killed_by, usage, self.facts, self.timed_out)
+        return self.usage
 
+    def stop(self, number: int) -> Usage:
+        """End it and all that it started by a signal; return what it used."""
+        threading.Thread(target=self.end_group, args=(number,), daemon=True).start()
+        return self.wait()
 
-class Account(NamedTuple):
-    """How a process ended: its exit code, the signal that ended it if one did, what it used, and its facts."""
+    def close(self) -> None:
+        """End it if it is still there, and close our end of its pipe."""
+        os.close(self.turn)
+        if self.usage is None:
+            self.stop(signal.SIGTERM)
 
-    code: int
-    signal: int | None
-    usage: Usage
-    facts: dict[str, Any]
-    timed_out: bool
+    def end_group(self, number: int) -> None:
+        """Send a signal to it and all that it started, and SIGKILL when they have not ended within GRACE_S."""
+        # a suspended process gets a signal only when it continues
+        for numbers, patience_s in (((number, signal.SIGCONT), GRACE_S), ((signal.SIGKILL,), 0.0)):
+            with contextlib.suppress(ProcessLookupError):
+                for one in numbers:
+                    os.killpg(self.popen.pid, one)
+            if self.over.wait(patience_s):
+                return
 
 
 def start_stage(name: str, arguments: list[str], lock: int, viewer: Viewer, secrets: dict[str, str]) -> Process:
@@ -126,44 +137,20 @@ def start_stage(name: str, arguments: list[str], lock: int, viewer: Viewer, secr
     return process
 
 
-def give_turn(process: Process, timeout_s: float | None, interval_s: float) -> Account:
+def give_turn(process: Process, timeout_s: float | None, interval_s: float) -> Usage:
     """Give a stage its turn and wait for its end, sampling its resources; end its group after `timeout_s`."""
     process.started, process.began = datetime.now(timezone.utc), time.monotonic()
 
     def end_at_timeout() -> None:
         if timeout_s is not None and not process.over.wait(timeout_s):
             process.timed_out = True
-            _end_group(process, signal.SIGTERM)
+            process.end_group(signal.SIGTERM)
 
     for watcher in (end_at_timeout, lambda: _sample(process, interval_s)):
         threading.Thread(target=watcher, daemon=True).start()
     with contextlib.suppress(BrokenPipeError):  # it ended before its turn, and its exit code shows why
         os.write(process.turn, b"\n")
-    return process.account()
-
-
-def stop_stage(process: Process, number: int) -> Account:
-    """End a stage and its group by a signal; return how it ended."""
-    threading.Thread(target=_end_group, args=(process, number), daemon=True).start()
-    return process.account()
-
-
-def close_stage(process: Process) -> None:
-    """End a stage that may still be there, and close our end of its pipe."""
-    os.close(process.turn)
-    if process.popen.returncode is None:
-        stop_stage(process, signal.SIGTERM)
-
-
-def _end_group(process: Process, number: int) -> None:
-    """Send a signal to a stage and all that it started, and SIGKILL when they have not ended within GRACE_S."""
-    # a suspended process gets a signal only when it continues
-    for numbers, patience_s in (((number, signal.SIGCONT), GRACE_S), ((signal.SIGKILL,), 0.0)):
-        with contextlib.suppress(ProcessLookupError):
-            for one in numbers:
-                os.killpg(process.popen.pid, one)
-        if process.over.wait(patience_s):
-            return
+    return process.wait()
 
 
 def _sample(process: Process, interval_s: float) -> None:
@@ -179,9 +166,8 @@ def _sample(process: Process, interval_s: float) -> None:
             memory, count = _memory_mb(stage)
             free = psutil.virtual_memory().available / MB
             used = f"cpu {stage.cpu_percent():.0f} %, memory {memory:.0f} MB in {count} processes"
-            run_log.detail(
-                f"resources: {process.name} {used}; free: memory {free:.0f} MB, disk {free_disk_mb():.0f} MB"
-            )
+            free_mb = f"memory {free:.0f} MB, disk {free_disk_mb():.0f} MB"
+            run_log.detail(f"resources: {process.name} {used}; free: {free_mb}")
             if free < LOW_MEMORY_MB:
                 run_log.warn(f"only {free:.0f} MB of memory are free, under {LOW_MEMORY_MB}; end other programs")
             warn_of_low_disk()
@@ -215,11 +201,6 @@ def log_usage(name: str, used: Usage) -> None:
 
 # --- what people see --------------------------------------------------------------------------------------------------
 
-NARROW_COLUMNS, BAR_COLUMNS = 80, 20  # under the first a progress bar has no room
-REFRESHES_A_SECOND = 5
-HELD_BACK_S = 10.0  # so long a run in a pipe may turn out to change nothing
-STYLES = {"waiting": "dim", "at work": "bold cyan", "done": "green"}
-
 
 class Viewer:
     """Shows a run's stages where there is no terminal: each stage writes to the run's own streams."""
@@ -236,18 +217,8 @@ class Viewer:
     def begin(self, process: Process) -> None:
         """Show that a stage is at work."""
 
-    def end(self, name: str, state: str, account: Account | None = None) -> None:
+    def end(self, name: str, state: str, process: Process | None = None) -> None:
         """Show how a stage ended."""
-
-
-class _Line:
-    """What is known of one stage."""
-
-    state = "waiting"
-    process: Process | None = None  # while it is at work
-    seconds: float | None = None
-    rows: int | None = None
-    peak_mb = 0.0
 
 
 class _LiveViewer(Viewer):
@@ -261,7 +232,9 @@ class _LiveViewer(Viewer):
 
     def __init__(self, names: list[str], console: Console) -> None:
         self._console = console
-        self._lines = {name: _Line() for name in names}
+        self._states = dict.fromkeys(names, "waiting")
+        self._processes: dict[str, Process] = {}  # that have had their turn
+        self._peak_mb: dict[str, float] = {}
 
     def streams(self) -> dict[str, Any]:
         stdout = subprocess.PIPE if sys.stdout.isatty() else None
@@ -276,19 +249,14 @@ class _LiveViewer(Viewer):
             self._console.print(Text(printable(text), style="red"), soft_wrap=True)
 
     def begin(self, process: Process) -> None:
-        line = self._lines[process.name]
-        line.state, line.process = "at work", process
+        self._states[process.name], self._processes[process.name] = "at work", process
 
-    def end(self, name: str, state: str, account: Account | None = None) -> None:
+    def end(self, name: str, state: str, process: Process | None = None) -> None:
         from rich.text import Text
 
-        line = self._lines[name]
-        if account:
-            line.seconds, line.rows = account.usage.wall_s, account.facts.get("rows_out")
-            line.peak_mb = max(line.peak_mb, account.usage.peak_memory_mb)
-        if line.process and line.process.printed:
-            self._console.print(Text.from_ansi(line.process.printed.decode(errors="replace")), soft_wrap=True)
-        line.state, line.process = state, None
+        self._states[name] = state
+        if process and process.printed:
+            self._console.print(Text.from_ansi(process.printed.decode(errors="replace")), soft_wrap=True)
 
     def table(self) -> Table:
         """Return the lines as they are now."""
@@ -299,33 +267,37 @@ class _LiveViewer(Viewer):
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for name in ("stage", "state", "elapsed", "rows", "memory"):
             table.add_column(name, justify="left" if name in ("stage", "state") else "right", no_wrap=True)
-        cells = {name: self._cells(line) for name, line in self._lines.items()}
-        shown = 4 if any(progress for *_, progress in cells.values()) else 3
-        if shown == 4:
+        progress = {name: process.progress for name, process in self._processes.items() if not process.usage}
+        if any(progress.values()):
             table.add_column("progress")
-        for name, line in self._lines.items():
-            table.add_row(name, Text(line.state, style=STYLES.get(line.state, "red")), *cells[name][:shown])
+        for name, state in self._states.items():
+            cells = self._cells(self._processes[name]) if name in self._processes else []
+            shown = progress.get(name)
+            table.add_row(
+                name, Text(state, style=STYLES.get(state, "red")), *cells, *([self._drawn(*shown)] if shown else [])
+            )
         return table
 
-    def _cells(self, line: _Line) -> tuple[str, str, str, str]:
-        progress = ""
-        if line.process:
-            line.seconds = time.monotonic() - line.process.began
+    def _cells(self, process: Process) -> list[str]:
+        """Return the elapsed time, the rows and the memory of a stage that has had its turn."""
+        used, peak_mb = process.usage, self._peak_mb.get(process.name, 0.0)
+        if used:
+            seconds, rows, peak_mb = used.wall_s, process.facts.get("rows_out"), max(peak_mb, used.peak_memory_mb)
+        else:
+            seconds, rows = time.monotonic() - process.began, process.progress[0] if process.progress else None
             with contextlib.suppress(Exception):  # a statistic must not fail a run: a system may have no /proc
                 import psutil
 
-                line.peak_mb = _memory_mb(psutil.Process(line.process.popen.pid))[0]
-            if line.process.progress:
-                line.rows, total, what, seconds_left = line.process.progress
-                share = line.rows / total if total else 0.0
-                bar = f"{'━' * round(share * BAR_COLUMNS):<{BAR_COLUMNS}} " * (self._console.width >= NARROW_COLUMNS)
-                progress = f"{bar}{percent(100 * share, '.0f')} of {total:,} {what}, {seconds_left:,.0f} s left"
-        return (
-            "" if line.seconds is None else f"{line.seconds:.1f} s",
-            "" if line.rows is None else f"{line.rows:,}",
-            f"{line.peak_mb:.0f} MB" if line.peak_mb else "",
-            progress,
-        )
+                peak_mb, _ = _memory_mb(psutil.Process(process.popen.pid))
+        self._peak_mb[process.name] = peak_mb
+        return [
+            f"{seconds:.1f} s", "" if rows is None else f"{rows:,}", f"{peak_mb:.0f} MB" if peak_mb else "",
+        ]  # fmt: skip
+
+    def _drawn(self, done: int, total: int, what: str, seconds_left: float) -> str:
+        share = done / total if total else 0.0
+        bar = f"{'━' * round(share * BAR_COLUMNS):<{BAR_COLUMNS}} " * (self._console.width >= NARROW_COLUMNS)
+        return f"{bar}{percent(100 * share, '.0f')} of {total:,} {what}, {seconds_left:,.0f} s left"
 
 
 class _HoldingViewer(Viewer):
@@ -351,9 +323,9 @@ class _HoldingViewer(Viewer):
             if self._is_released:
                 self.release()
 
-    def end(self, name: str, state: str, account: Account | None = None) -> None:
-        if account and name == "load":
-            self._is_unchanged = bool(account.facts.get("unchanged_since"))
+    def end(self, name: str, state: str, process: Process | None = None) -> None:
+        if process and name == "load":
+            self._is_unchanged = bool(process.facts.get("unchanged_since"))
         if state != "done" or (name == "load" and not self._is_unchanged):
             self.release()
 
