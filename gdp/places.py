@@ -1,8 +1,4 @@
-"""Where things are: local files, addresses and databases, recognised by their scheme and shown without credentials.
-
-An option that names a place is understood before anything runs. An unknown scheme is wrong usage: it raises
-argparse.ArgumentTypeError, whose message has no credentials either.
-"""
+"""Where things are: local files, addresses and databases, recognised by their scheme and shown without credentials."""
 
 from __future__ import annotations
 
@@ -58,13 +54,10 @@ def _end_of_user(scheme: str, rest: str) -> int:
     A password may contain the characters that end a host. Only a page's address has an @ elsewhere, after a valid host.
     """
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    if "@" not in rest:
-        return 0
-    if scheme.lower().rstrip(":") in WEB and "@" not in authority and HOSTS_AND_PORTS.fullmatch(authority):
-        return 0
-    if scheme.lower().rstrip(":") in WEB and "@" in authority:
+    is_address = scheme.lower().rstrip(":") in WEB
+    if is_address and "@" in authority:
         return authority.rindex("@") + 1
-    return rest.rindex("@") + 1
+    return 0 if is_address and HOSTS_AND_PORTS.fullmatch(authority) else rest.rfind("@") + 1
 
 
 def as_typed(secret: str) -> str:
@@ -72,13 +65,11 @@ def as_typed(secret: str) -> str:
     return _ESCAPED_BY_US.sub(lambda sign: unquote(sign[0]), secret)
 
 
-def credentials_in(url: str) -> set[str]:
+def _credentials_in(url: str) -> set[str]:
     """Return the user, the password and the secret parameters of a URL."""
     rest = url.partition("//")[2]
     user, _, password = rest[: max(0, _end_of_user("", rest) - 1)].partition(":")
-    return {
-        secret for secret in (user, password, *(found["value"] for found in _SECRET_PARAMETER.finditer(url))) if secret
-    }
+    return {user, password, *(found["value"] for found in _SECRET_PARAMETER.finditer(url))} - {""}
 
 
 DATABASE_VARIABLE = "GDP_ETL_DATABASE"  # names the database where no option does; unlike an argument, `ps` hides it
@@ -103,8 +94,8 @@ class Place(NamedTuple):
 
     def scrubbed(self, text: str) -> str:
         """Return a library's message without the credentials of this place."""
-        in_url = credentials_in(self.url)
-        secrets = in_url | {unquote(secret) for secret in in_url} | {as_typed(secret) for secret in in_url}
+        in_url = _credentials_in(self.url)
+        secrets = {form for one in in_url for form in (one, unquote(one), as_typed(one))}
         for secret in sorted(secrets, key=len, reverse=True):
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
         return without_credentials(text)

@@ -39,14 +39,8 @@ def holds_lines(place: Path | Remote) -> bool:
     return not place.name.endswith(".json")
 
 
-# --- writing ----------------------------------------------------------------------------------------------------------
-
-
 def write_records(path: Path | Remote, records: Iterable[Mapping[str, Any]]) -> tuple[int, str]:
-    """Write records to `path`, an array for .json or one object a line for .jsonl, whole or not at all.
-
-    Returns their number and the file's SHA-256; raises StageError (74).
-    """
+    """Write records whole or not at all; return their number and the SHA-256 of the file. Raises StageError (74)."""
     lines = [json.dumps(record, ensure_ascii=False, allow_nan=False).encode() for record in records]
     content = joined(lines, as_lines=is_stream(path))
     write_whole(path, content)
@@ -59,34 +53,19 @@ def joined(lines: list[bytes], as_lines: bool) -> bytes:
     return before + between.join(lines) + (after if lines or not as_lines else b"")
 
 
-# --- reading ----------------------------------------------------------------------------------------------------------
-
-
 def lines_of_array(path: Path | Remote) -> tuple[list[bytes], str]:
     """Return the records of a .json array as lines of its own text, and the file's SHA-256.
 
     Raises StageError: 66 when the file is missing, 65 when it is no array. Bytes that are not UTF-8 become U+FFFD.
     """
-    content = read_bytes(path, ARRAY_LIMIT_BYTES)
-    text = content.decode("utf-8-sig", "replace")
-    records = _array_in(text, path)
+    text, records, sha256 = _array_in(path, "replace")
     lines, place, read = [], text.index("[") + 1, json.JSONDecoder().raw_decode
     for _ in records:
         between = _BETWEEN.match(text, place)
         assert between, "it matches nothing too"
         _, place = read(text, between.end())
         lines.append(text[between.end() : place].replace("\n", " ").encode())
-    return lines, hashlib.sha256(content).hexdigest()
-
-
-def _array_in(text: str, path: Path | Remote, **options: Any) -> list[Any]:
-    try:
-        records = json.loads(text, **options)
-    except (ValueError, RecursionError) as error:
-        raise bad_input(path, f"is not json: {error}") from None
-    if not isinstance(records, list):
-        raise bad_input(path, "is not an array of records")
-    return records
+    return lines, sha256
 
 
 def read_records(path: Path | Remote, fields: Fields) -> tuple[list[Any], str]:
@@ -94,19 +73,25 @@ def read_records(path: Path | Remote, fields: Fields) -> tuple[list[Any], str]:
 
     Raises StageError: 66 when the file is missing, 65 when it is anything but such records, naming record and field.
     """
-    content = read_bytes(path, ARRAY_LIMIT_BYTES)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise bad_input(path, f"is not json: {error}") from None
-    records = _array_in(text, path, parse_constant=_refuse_constant)
+    _, records, sha256 = _array_in(path, "strict", parse_constant=_refuse_constant)
     if not records:
         raise bad_input(path, "has no records")
     for number, record in enumerate(records, 1):
-        problem = record_problem(record, fields)
-        if problem:
+        if problem := record_problem(record, fields):
             raise bad_input(path, f"record {number}: {problem}")
-    return records, hashlib.sha256(content).hexdigest()
+    return records, sha256
+
+
+def _array_in(path: Path | Remote, errors: str, **options: Any) -> tuple[str, list[Any], str]:
+    content = read_bytes(path, ARRAY_LIMIT_BYTES)
+    try:
+        text = content.decode("utf-8-sig", errors)
+        records = json.loads(text, **options)
+    except (ValueError, RecursionError) as error:
+        raise bad_input(path, f"is not json: {error}") from None
+    if not isinstance(records, list):
+        raise bad_input(path, "is not an array of records")
+    return text, records, hashlib.sha256(content).hexdigest()
 
 
 def _refuse_constant(name: str) -> None:

@@ -61,10 +61,7 @@ class Facts(NamedTuple):
 
 
 class RemotePath(NamedTuple):
-    """A file or folder in a store, and its facts if a listing gave them.
-
-    A request to the store may raise StageError: 66 no such bucket or key, 77 no permission, 69 it cannot be reached.
-    """
+    """A file or folder in a store, and its facts if a listing gave them; a request may raise StageError: 66, 77, 69."""
 
     url: str
     known: Facts | None = None
@@ -140,14 +137,11 @@ class RemotePath(NamedTuple):
         return None
 
     def check_bucket(self) -> None:
-        """Raise StageError (74) where its bucket is not there; a server's folders are made when they are needed.
-
-        Where it may not be looked at, the write itself will show whether that is allowed.
-        """
+        """Raise StageError (74) where its bucket is not there; a server's folders are made when they are needed."""
         if self.scheme in FILE_SERVERS:
             return
         bucket = RemotePath("/".join(self.url.split("/")[:3]))
-        with bucket._system() as (system, path), contextlib.suppress(PermissionError):
+        with bucket._system() as (system, path), contextlib.suppress(PermissionError):  # the write will show it
             try:
                 system.info(path)
             except FileNotFoundError:
@@ -273,23 +267,6 @@ def _system_of(scheme: str, host: str, _thread: int) -> Any:
 os.register_at_fork(after_in_child=_system_of.cache_clear)  # its connections and its thread belong to the parent
 
 
-def is_store(scheme: str) -> bool:
-    """Return whether fsspec opens a scheme; raises ImportError that names the package to install for it."""
-    if scheme in NO_STORES:
-        return False
-    try:
-        import fsspec
-    except ImportError:
-        raise ImportError(f"fsspec is not installed: {INSTALL}") from None
-    try:
-        fsspec.get_filesystem_class(scheme)
-    except ValueError:
-        return False
-    except ImportError as error:
-        raise ImportError(INSTALL if scheme in ("s3", "s3a") else str(error)) from None
-    return True
-
-
 def _facts(info: dict[str, Any]) -> Facts:
     when = next((info[name] for name in _WHEN if info.get(name)), 0.0)
     changed = next((info[name] for name in _CHANGED if info.get(name)), when)
@@ -363,10 +340,17 @@ def folder_named(text: str) -> Where:
         return file_named(text)
     shown = without_credentials(f"{scheme}:{rest}")
     try:
-        if not is_store(scheme):
-            raise unknown_scheme(rest, scheme, "a path, file://, or what fsspec opens, as s3://BUCKET/NAME")
+        if scheme in NO_STORES:
+            raise ValueError
+        import fsspec
+
+        fsspec.get_filesystem_class(scheme)
+    except ValueError:
+        raise unknown_scheme(rest, scheme, "a path, file://, or what fsspec opens, as s3://BUCKET/NAME") from None
     except ImportError as error:
-        raise argparse.ArgumentTypeError(f"{shown} cannot be opened here: {error}") from None
+        missing = f"fsspec is not installed: {INSTALL}" if error.name == "fsspec" else str(error)
+        reason = INSTALL if scheme in ("s3", "s3a") and error.name != "fsspec" else missing
+        raise argparse.ArgumentTypeError(f"{shown} cannot be opened here: {reason}") from None
     if _may_hold_a_password(scheme, rest):
         raise argparse.ArgumentTypeError(f"{shown}: credentials come from the environment, and not from a URL")
     if not rest.startswith("//") or not rest.strip("/"):
