@@ -21,30 +21,20 @@ MAX_WINDOW_BYTES = 128 * 2**20  # what zstd itself unpacks by default
 
 
 class Chunk(NamedTuple):
-    """Whole lines of a file, and where they begin in its text; of a line that is too long, more than the limit."""
+    """The lines that begin in a range of a file: their text, or None where whoever needs it reads it."""
 
     path: Where
     offset: int
     length: int
-    text: bytes
-
-    def lines(self) -> tuple[int, bytes]:
-        """Return where the lines begin, and the lines."""
-        return self.offset, self.text
+    text: bytes | None = None
 
     def __str__(self) -> str:
         return f"{self.path} at byte {self.offset}"
 
-
-class Range(NamedTuple):
-    """A range of a plain file: its lines are those that begin in it. Whoever needs them reads them."""
-
-    path: Where
-    offset: int
-    length: int
-
     def lines(self) -> tuple[int, bytes]:
         """Return where the first line begins, and the lines; of a line that is too long, more than the limit."""
+        if self.text is not None:
+            return self.offset, self.text
         begin, end, size = self.offset, self.offset + self.length, self.path.stat().st_size
         before = min(begin, 1)  # the byte that shows whether a line begins here
         text, read, until = b"", begin - before, min(end, begin + RAW_CHUNK_BYTES) + MARGIN_BYTES
@@ -60,14 +50,11 @@ class Range(NamedTuple):
         last = text.find(b"\n", end - first - 1) + 1 or len(text)
         return first, text[: min(last, text.rfind(b"\n", 0, last - 1) + 1 + LINE_LIMIT_BYTES + 1)]
 
-    def __str__(self) -> str:
-        return f"{self.path} at byte {self.offset}"
 
-
-def ranges_of(path: Where, range_bytes: int = RAW_CHUNK_BYTES, begin: int = 0, end: int | None = None) -> list[Range]:
+def ranges_of(path: Where, range_bytes: int = RAW_CHUNK_BYTES, begin: int = 0, end: int | None = None) -> list[Chunk]:
     """Return the ranges of a plain file, or of a part of it."""
     end = path.stat().st_size if end is None else end
-    return [Range(path, offset, min(range_bytes, end - offset)) for offset in range(begin, end, range_bytes)]
+    return [Chunk(path, offset, min(range_bytes, end - offset)) for offset in range(begin, end, range_bytes)]
 
 
 def is_packed(path: Where) -> bool:
@@ -80,7 +67,7 @@ def _is_in_ranges(path: Where) -> bool:
     return isinstance(path, RemotePath) and not is_packed(path)
 
 
-def chunks_of(path: Where, chunk_bytes: int = RAW_CHUNK_BYTES) -> Iterator[Chunk | Range]:
+def chunks_of(path: Where, chunk_bytes: int = RAW_CHUNK_BYTES) -> Iterator[Chunk]:
     """Yield a file's lines in chunks, or in ranges to read; raises StageError: 66 no file, 65 it cannot be unpacked."""
     try:
         if _is_in_ranges(path):
@@ -91,14 +78,14 @@ def chunks_of(path: Where, chunk_bytes: int = RAW_CHUNK_BYTES) -> Iterator[Chunk
         raise StageError(Exit.NO_INPUT, f"{path} cannot be read: {error}; name another") from error
 
 
-def chunks_in(paths: list[Where], chunk_bytes: int) -> Iterator[Chunk | Range]:
+def chunks_in(paths: list[Where], chunk_bytes: int) -> Iterator[Chunk]:
     """Yield the lines of several files in chunks; those in a store come with their text, read ahead."""
     if not all(map(_is_in_ranges, paths)):
         for path in paths:
             yield from chunks_of(path, chunk_bytes)
         return
     ranges = [one for path in paths for one in ranges_of(path)]
-    for one, (offset, text) in zip(ranges, ahead(Range.lines, ranges, RANGES_AHEAD), strict=True):
+    for one, (offset, text) in zip(ranges, ahead(Chunk.lines, ranges, RANGES_AHEAD), strict=True):
         begin = 0
         while begin < len(text):
             end = text.find(b"\n", min(begin + chunk_bytes, len(text)) - 1) + 1 or len(text)
@@ -106,32 +93,24 @@ def chunks_in(paths: list[Where], chunk_bytes: int) -> Iterator[Chunk | Range]:
             begin = end
 
 
-def read_ahead(task: Range) -> Iterator[tuple[int, bytes]]:
+def read_ahead(task: Chunk) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of a large range, or of a whole packed file, in chunks that are read ahead."""
     if is_packed(task.path):
         yield from (chunk.lines() for chunk in chunks_of(task.path))
     else:
         ranges = ranges_of(task.path, RAW_CHUNK_BYTES, task.offset, task.offset + task.length)
-        yield from ahead(Range.lines, ranges, AHEAD)
+        yield from ahead(Chunk.lines, ranges, AHEAD)
 
 
-def _ranges_at_line_ends(path: Where, range_bytes: int) -> Iterator[Range]:
+def _ranges_at_line_ends(path: Where, range_bytes: int) -> Iterator[Chunk]:
     with open_to_read(path) as file:
         size, offset = file.seek(0, io.SEEK_END), 0
         while offset < size:
-            end = _end_of_line(file, min(offset + range_bytes, size) - 1, size)
-            yield Range(path, offset, end - offset)
-            offset = end
-
-
-def _end_of_line(file: IO[bytes], begin: int, size: int) -> int:
-    """Return where the line that is at `begin` ends, its end of line included."""
-    file.seek(begin)
-    while more := file.read(READ_BYTES):
-        if b"\n" in more:
-            return begin + more.index(b"\n") + 1
-        begin += len(more)
-    return size
+            file.seek(min(offset + range_bytes, size) - 1)
+            while (more := file.readline(READ_BYTES)) and not more.endswith(b"\n"):
+                pass
+            yield Chunk(path, offset, file.tell() - offset)
+            offset = file.tell()
 
 
 def _unpacked_chunks(path: Where, chunk_bytes: int) -> Iterator[Chunk]:

@@ -14,7 +14,6 @@ from typing import NoReturn
 # etl_process.py starts a stage ahead of its turn, so that its imports overlap the stage before. This names three open
 # descriptors: the pipe on which the stage waits for its turn, the pipe that takes its facts, and the lock.
 DESCRIPTORS_VARIABLE = "GDP_ETL_STAGE_FDS"
-SIGNALS = ("SIGHUP", "SIGINT", "SIGTERM")
 _caught: list[int] = []  # of this process
 PACKAGES = "pip install -r requirements.txt, then run again"
 WINDOWS = "it runs on Linux and macOS; on Windows, run it in WSL: https://learn.microsoft.com/windows/wsl/install"
@@ -45,8 +44,7 @@ def _catch_signals() -> None:
         ignore_signals()  # a second one must not stop the stopping
         raise Interruption(number)
 
-    for name in SIGNALS:
-        number = getattr(signal, name)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, stop)
             _caught.append(number)

@@ -18,12 +18,12 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from gdp.record_files import is_stream
 from gdp.remote_files import MANIFEST, Facts, RemotePath, Where, ahead
-from gdp.runtime.chunks import RAW_CHUNK_BYTES, Range, is_packed, ranges_of, read_ahead
+from gdp.runtime.chunks import RAW_CHUNK_BYTES, Chunk, is_packed, ranges_of, read_ahead
 from gdp.runtime.output import SPOOLED_BYTES, Limits, fingerprint_of, put_rejected, rejected_lines
 from gdp.runtime.run_log import run_log
 from gdp.runtime.terminal import progress
 from gdp.runtime.worker_pool import results_in_order
-from utils import Exit, StageError, make_folder, open_to_read, read_bytes, whole_file, write_whole, writing
+from utils import Exit, StageError, make_folder, read_bytes, whole_file, write_whole, writing
 
 if TYPE_CHECKING:
     from gdp.transform.run import refuse
@@ -114,18 +114,14 @@ class PartitionedOutput:
         """Write which partitions count, and their rejects; remove other partitions. Raises StageError (74)."""
         folder = self._folder
         rejected = (folder / note["rejected"] for note in notes if note["rejected"])
-        put_rejected(folder, self._stage, (line for place in rejected for line in _lines_in(place)))
+        lines = (line for place in rejected for line in read_bytes(place).splitlines(keepends=True))
+        put_rejected(folder, self._stage, lines)
         manifest = {"stage": self._stage, "identity": self._identity, "parts": notes}
         write_whole(folder / MANIFEST, json.dumps(manifest).encode())
         count = {note[kind] for note in notes for kind in ("lines", "rejected")}
         others = [place for place in folder.iterdir() if _OURS.fullmatch(place.name) and place.name not in count]
         for _ in ahead(lambda place: place.unlink(missing_ok=True), others, AT_ONCE):
             pass
-
-
-def _lines_in(place: Where) -> Iterator[bytes]:
-    with open_to_read(place) as file:
-        yield from file
 
 
 def on_this_machine(workers: int) -> Maker:
@@ -155,8 +151,12 @@ def _make_partition(task: Task, folder: Where, identity: str, work: Work) -> Not
                 lines.write(output.lines)
                 rejected.write(output.rejected)
                 counted.append(output.counted)
+            size = lines.tell()
+            lines.seek(0)
+            first = lines.readline()
             note = {
-                "task": task.number, "counted": counted, "bytes": lines.tell(), "as_of": _first_as_of(lines),
+                "task": task.number, "counted": counted, "bytes": size,
+                "as_of": str(json.loads(first)["As_of"]) if first else "",
                 "lines": _put(lines, folder / f"part-{name}.jsonl"),
                 "rejected": _put(rejected, folder / f"_rejected-{name}.jsonl"),
             }  # fmt: skip
@@ -164,12 +164,6 @@ def _make_partition(task: Task, folder: Where, identity: str, work: Work) -> Not
     except StageError as error:
         return error
     return note
-
-
-def _first_as_of(lines: IO[bytes]) -> str:
-    lines.seek(0)
-    first = lines.readline()
-    return str(json.loads(first)["As_of"]) if first else ""
 
 
 def _put(content: IO[bytes], place: Where) -> str | None:
@@ -296,7 +290,7 @@ def files_of(sources: list[Where]) -> list[Where]:
     return found
 
 
-def ranges_for_partitions(files: list[Where]) -> list[Range]:
+def ranges_for_partitions(files: list[Where]) -> list[Chunk]:
     """Return ranges of files, one a partition, so that all workers have work; a packed file is one range."""
     sizes = [file.stat().st_size for file in files]
     range_bytes = max(RAW_CHUNK_BYTES // 4, min(PARTITION_BYTES, sum(sizes) // FEWEST_PARTITIONS))
@@ -306,7 +300,7 @@ def ranges_for_partitions(files: list[Where]) -> list[Range]:
     ]  # fmt: skip
 
 
-def clean_range(task: Range) -> Iterator[ChunkOutput]:
+def clean_range(task: Chunk) -> Iterator[ChunkOutput]:
     """Yield the clean records of a range of a file, chunk by chunk."""
     from gdp.transform.batch import clean_lines
 

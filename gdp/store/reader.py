@@ -53,7 +53,7 @@ from gdp.validate.observations import HEAD, MILLIONS_A_BILLION, VARYING, Observa
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from gdp.runtime.chunks import Chunk, Range
+    from gdp.runtime.chunks import Chunk
 
 CHUNK_BYTES = 1_000_000  # about three thousand records: of smaller ones the transfer costs more
 READERS = 2  # processes; a load takes longer with the records than they do
@@ -205,7 +205,7 @@ def _one_of(alike: list[dict[str, Any]]) -> dict[str, Any]:
 # --- chunks of lines --------------------------------------------------------------------------------------------------
 
 
-def read_chunk(chunk: Chunk | Range) -> ChunkRecords:
+def read_chunk(chunk: Chunk) -> ChunkRecords:
     """Return the records of a chunk of lines, each checked, up to the first one that is wrong."""
     lines = [line for line in chunk.lines()[1].splitlines() if line and not line.isspace()]
     columns = right_columns(lines)

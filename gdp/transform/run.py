@@ -14,7 +14,7 @@ from typing import Any
 
 from gdp.record_files import is_stream, joined, lines_of_array
 from gdp.remote_files import Where
-from gdp.runtime.chunks import Chunk, Range, chunks_of, packed
+from gdp.runtime.chunks import Chunk, chunks_of, packed
 from gdp.runtime.output import RECORD, Limits, Reject, ResumableOutput, fingerprint_of, put_rejected, rejected_lines
 from gdp.runtime.run_log import run_log
 from gdp.runtime.terminal import progress
@@ -117,7 +117,7 @@ def _clean_all(output: ResumableOutput, files: list[Where], target: Where, worke
     return now()
 
 
-def clean_chunk(task: tuple[Chunk | Range, int], target: Where) -> tuple[bytes | int, list[Reject], Totals]:
+def clean_chunk(task: tuple[Chunk, int], target: Where) -> tuple[bytes | int, list[Reject], Totals]:
     """Return what becomes of a chunk: its lines as `target` has them, in a shared buffer, its rejects and totals."""
     chunk, buffer = task
     offset, text = chunk.lines()
