@@ -51,10 +51,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the stage as a script; return its exit code."""
     options = parse(EXTRACT, arguments)
     run_log.begin("revisions" if options.revisions else "extract", options.quiet)
-    return run_stage(lambda: run(options), options.wait)
+    return run_stage(lambda: extract_as_asked(options), options.wait)
 
 
-def run(options: argparse.Namespace) -> None:
+def extract_as_asked(options: argparse.Namespace) -> None:
     """Do what the options ask for; raises StageError."""
     if options.output:
         check_folder(options.output)

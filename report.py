@@ -40,10 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the stage as a script; return its exit code."""
     options = parse(REPORT, arguments)
     run_log.begin("report", options.quiet)
-    return run_stage(prepared(options), options.wait)
+    return run_stage(prepare_report(options), options.wait)
 
 
-def prepared(options: argparse.Namespace) -> Callable[[], None]:
+def prepare_report(options: argparse.Namespace) -> Callable[[], None]:
     """Return the work, with its modules imported and the template compiled: load may be at work meanwhile.
 
     The work raises StageError: 2 where a package is missing, and as write_report does.

@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the stage as a script; return its exit code."""
     options = parse(TRANSFORM, arguments)
     run_log.begin("transform", options.quiet)
-    work = prepared(options)
+    work = prepare_transform(options)
 
     def check_and_work() -> None:
         if options.output:
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     return run_stage(check_and_work, options.wait)
 
 
-def prepared(options: argparse.Namespace) -> Callable[[], None]:
+def prepare_transform(options: argparse.Namespace) -> Callable[[], None]:
     """Return the work, with its imports done: that happens before its turn, while extract runs."""
     from gdp.transform.run import transform_sorted, transform_stream
 

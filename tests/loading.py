@@ -25,7 +25,7 @@ def clean_file_of(page: str | Path, folder: Path) -> Path:
     raw, clean = folder / "results" / "raw.json", folder / "results" / "clean.json"
     write_records(raw, extracted.records)
     options = parse(TRANSFORM, ["--input", str(raw), "--output", str(clean)])
-    transform.prepared(options)()
+    transform.prepare_transform(options)()
     return clean
 
 

@@ -181,7 +181,7 @@ def test_a_country_that_was_renamed_is_one_country(home: Path, tmp_path: Path) -
              "Institution": "IMF", "Source": "https://example.org", "As_of": as_of} for pair in names
         ]  # fmt: skip
         (tmp_path / "raw.json").write_text(json.dumps(raw), encoding="utf-8")
-        transform.prepared(parse(TRANSFORM, ["--input", str(tmp_path / "raw.json")]))()
+        transform.prepare_transform(parse(TRANSFORM, ["--input", str(tmp_path / "raw.json")]))()
         assert ask("--force", "--no-history").code == 0
     for old, new in names:
         found = ask("--country", old, "--json").json

@@ -38,7 +38,7 @@ def take_in(home: Path, records: list[Any], name: str = "raw.json") -> None:
     (folder / name).write_text(text, encoding="utf-8")
     cleaned = folder / f"clean_{name}"
     options = parse(TRANSFORM, ["--input", str(folder / name), "--output", str(cleaned)])
-    transform.prepared(options)()
+    transform.prepare_transform(options)()
     load(cleaned, Place(home / DATABASE), force=True)
 
 

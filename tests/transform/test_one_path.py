@@ -87,7 +87,7 @@ def outcome(folder: Path, suffix: str, raw: list[Any], *arguments: str) -> Outco
     run_log.begin("transform", quiet=True)
     with logged() as lines:
         try:
-            transform.prepared(parse(TRANSFORM, [*options]))()
+            transform.prepare_transform(parse(TRANSFORM, [*options]))()
         except StageError as error:
             code, message = error.code, str(error)
     read = (folder / "Rejected.jsonl").read_text(encoding="utf-8") if (folder / "Rejected.jsonl").exists() else ""
@@ -167,7 +167,7 @@ def test_bytes_that_are_no_text_are_rejected_in_an_array_too(tmp_path: Path) -> 
     content = json.dumps([GOOD, {**GOOD, "Country": "Mali?"}]).encode().replace(b"Mali?", b"Mali\xff")
     (tmp_path / "raw.json").write_bytes(content)
     options = ["--input", str(tmp_path / "raw.json"), "--output", str(tmp_path / "c.json"), "--max-rejected", "0.5"]
-    transform.prepared(parse(TRANSFORM, options))()
+    transform.prepare_transform(parse(TRANSFORM, options))()
     (reject,) = map(json.loads, (tmp_path / "Rejected.jsonl").open(encoding="utf-8"))
     assert (reject["Record"], reject["Reason"]) == (2, "is not text in UTF-8")
 
