@@ -118,7 +118,12 @@ class ResumableOutput:
         self._done, self._note, *self._parts = [
             near.with_name(f".{near.name}.{what}") for what in ("done", "going", "part", "rejected.part")
         ]
-        note = self._noted(self._note, self._has_parts)
+        note = self._noted(
+            self._note,
+            lambda note: all(
+                part.stat().st_size >= size for part, size in zip(self._parts, note["sizes"], strict=True)
+            ),
+        )
         self.state: State | None = note["state"] if note else None
         with writing(near):
             near.parent.mkdir(parents=True, exist_ok=True)
@@ -136,9 +141,6 @@ class ResumableOutput:
             return note if note["identity"] == self._identity and is_there(note) else None
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return None
-
-    def _has_parts(self, note: State) -> bool:
-        return all(part.stat().st_size >= size for part, size in zip(self._parts, note["sizes"], strict=True))
 
     def finished_state(self) -> State | None:
         """Return the last state of an earlier run that wrote this very output from this input; None if none did."""

@@ -53,7 +53,7 @@ class RunLog:
         self.lock: int | None = None
         self.settled = False
         self.progress_descriptor: int | None = None  # of the process that started this one, where it shows progress
-        self._previous_warnings: list[str] | None = None
+        self._previous_warnings: list[str] | None = None  # not read yet, or not needed
 
     def detail(self, message: str) -> None:
         """Write a line to the log only; raises StageError (74) until the output is in place."""
@@ -81,14 +81,11 @@ class RunLog:
         self.detail(f"warning: {message}")
         if len(self.warnings) < MOST_WARNINGS:
             self.warnings.append(message[:MOST_CHARACTERS])
-        if not (self.quiet and self._is_repeated(message)):  # else cron would mail it every day
+        if self.quiet and self._previous_warnings is None:
+            self._previous_warnings = _warnings_of_last_run(self.stage)
+        if message[:MOST_CHARACTERS] not in (self._previous_warnings or ()):  # else cron would mail it every day
             first, *others = in_lines or (message,)
             self._print("\n".join([f"warning: {printable(first)}", *(f"  {printable(line)}" for line in others)]))
-
-    def _is_repeated(self, message: str) -> bool:
-        if self._previous_warnings is None:
-            self._previous_warnings = _warnings_of_last_run(self.stage)
-        return message[:MOST_CHARACTERS] in self._previous_warnings
 
     def _print(self, text: str) -> None:
         print(f"[{self.stage}] {text}", file=sys.stderr, flush=True)
@@ -110,13 +107,10 @@ class RunLog:
         """Report that a signal ends this run; return the exit code."""
         name = signal.Signals(number).name
         self.facts["signal"] = name
-        return self._end(128 + number, f"{_ENDINGS.get(name, 'ended')} by {name}")
+        return self.fail(128 + number, f"{_ENDINGS.get(name, 'ended')} by {name}", "")
 
-    def fail(self, code: int, message: str) -> int:
+    def fail(self, code: int, message: str, before: str = "error: ") -> int:
         """Report a failure, also where the log cannot be written; return the exit code."""
-        return self._end(code, message, "error: ")
-
-    def _end(self, code: int, message: str, before: str = "") -> int:
         self.facts["error"] = message
         self._print(before + printable(message))
         with contextlib.suppress(StageError):

@@ -118,7 +118,7 @@ def _add_worker(pool: list[_Worker], work: Callable[[Any], Any], jobs: deque[_Jo
 
 
 def _receive(pool: list[_Worker], work: Callable[[Any], Any]) -> None:
-    """Wait for results, and put them into their jobs; a dead worker's jobs are given to a new one."""
+    """Wait for results; a dead worker's jobs are given to a new one. Raises StageError (1) as results_in_order does."""
     for pipe in wait([worker.pipe for worker in pool]):
         worker = next(one for one in pool if one.pipe is pipe)
         try:
@@ -127,19 +127,18 @@ def _receive(pool: list[_Worker], work: Callable[[Any], Any]) -> None:
             pool.remove(worker)
             worker.end()
             if worker.jobs:
-                _report_death(worker.jobs[0])
+                job = worker.jobs[0]
+                job.deaths += 1
+                if job.deaths >= MAX_DEATHS:
+                    problem = f"{job.deaths} worker processes were killed over {job.chunk}"
+                    raise StageError(
+                        Exit.FAULT, f"{problem}; see whether memory runs out, or run with --workers 1"
+                    ) from None
+                run_log.warn(f"a worker process was killed; its work is done again, from {job.chunk} on")
             _add_worker(pool, work, worker.jobs)
         else:
             job = worker.jobs.popleft()
             job.result, job.is_done = result, True
-
-
-def _report_death(job: _Job) -> None:
-    job.deaths += 1
-    if job.deaths >= MAX_DEATHS:
-        remedy = "see whether memory runs out, or run with --workers 1"
-        raise StageError(Exit.FAULT, f"{job.deaths} worker processes were killed over {job.chunk}; {remedy}")
-    run_log.warn(f"a worker process was killed; its work is done again, from {job.chunk} on")
 
 
 def _be_worker(pipe: Connection, work: Callable[[Any], Any]) -> None:

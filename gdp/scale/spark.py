@@ -80,12 +80,12 @@ def _spark(master: str) -> Iterator[SparkContext]:
         raise StageError(Exit.BAD_DATA, f"Spark cannot be used: {error}; {INSTALL}") from None
     _check_reachable(master)
     with tempfile.TemporaryDirectory() as folder:
-        _prepare(Path(folder), master)
+        code = _prepare(Path(folder), master)
         conf = SparkConf().setMaster(master).setAppName("gdp-etl").set("spark.ui.enabled", "false")
         conf.set("spark.ui.showConsoleProgress", str(sys.stderr.isatty() and not run_log.quiet).lower())
         try:
             with _own_log():
-                context = SparkContext(conf=conf, pyFiles=[str(_our_code(Path(folder)))])
+                context = SparkContext(conf=conf, pyFiles=[str(code)])
         except (PySparkException, Py4JError) as error:
             if "JAVA_GATEWAY_EXITED" in str(error):
                 raise StageError(Exit.BAD_DATA, f"Java did not start; {INSTALL}") from error
@@ -143,17 +143,13 @@ def _hosts_and_ports(master: str) -> list[tuple[str, int]]:
     return [(one[1].strip("[]"), int(one[2])) for one in found if one and int(one[2]) < 65_536]
 
 
-def _prepare(folder: Path, master: str) -> None:
-    """Set what Spark reads from the environment: a quiet log, its workers' Python, and this host's address."""
+def _prepare(folder: Path, master: str) -> Path:
+    """Set what Spark reads from the environment; return a zip of our modules and the country table for its workers."""
     (folder / "log4j2.properties").write_text(QUIET_LOG, encoding="ascii")
     os.environ.setdefault("SPARK_CONF_DIR", str(folder))
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     if master.startswith("local") or "127.0.0.1" in master:
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-
-
-def _our_code(folder: Path) -> Path:
-    """Return a zip of our modules and the country table, from which Python imports."""
     path = folder / "gdp_etl.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in our_files():
