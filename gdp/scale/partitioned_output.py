@@ -26,7 +26,7 @@ from gdp.runtime.worker_pool import results_in_order
 from utils import Exit, StageError, make_folder, read_bytes, whole_file, write_whole, writing
 
 if TYPE_CHECKING:
-    from gdp.transform.run import refuse
+    from gdp.transform.batch import Totals
 
 AT_ONCE = 16  # requests in flight
 PAGES_PER_PARTITION = 100  # some seconds of work
