@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any, NamedTuple, TypeVar
 
 from gdp.runtime.run_log import run_log
+from gdp.runtime.script import stop_if_interrupted
 from utils import Exit, StageError
 
 IN_FLIGHT = 2  # chunks a worker: one at work, one waiting
@@ -113,6 +114,7 @@ def _add_worker(pool: list[_Worker], work: Callable[[Any], Any], jobs: deque[_Jo
         _be_worker(theirs, work)
     theirs.close()
     pool.append(_Worker(pid, ours, jobs))
+    stop_if_interrupted()
     for job in jobs:
         pool[-1].send(job)
 

@@ -230,6 +230,23 @@ script.end(run_stage(lambda: list(results_in_order(hold, [Path(name) for name in
 """
 
 
+LOST = (
+    """
+import os, signal
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGTERM))
+"""
+    + HOLD
+)
+
+
+def test_a_signal_while_a_worker_is_forked_is_not_lost(home: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOST, str(tmp_path / "a")], cwd=PROJECT, stderr=subprocess.PIPE, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 143 and "terminated by SIGTERM" in done.stderr
+
+
 def hold(chunk: Path) -> None:
     """Work on a chunk for ever."""
     chunk.touch()
