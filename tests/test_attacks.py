@@ -18,6 +18,7 @@ LONG = {
     "the first and the last time zone of the day, and none", "a run a day", "a signal to each stage alone",
     "standard descriptors closed, each and all, and a high one in their place", "a server whose disk is full",
     "a server that accepts and never answers", "each signal to a run with workers, at many moments",
+    "all output into head -1", "messages into a reader that is gone at once",
     "a workbook whose sheet or strings unpack to 2 GB",
     "an archive with one file of 2 GB, with a hundred thousand files, and with itself in it",
 }  # fmt: skip

@@ -65,6 +65,7 @@ class Runner(NamedTuple):
     def run(self, **environment: str) -> list[str]:
         """Run the workflow in a new clone; return the names of the steps that failed."""
         work = self.folder / "work"
+        is_first = not work.exists()
         shutil.rmtree(work, ignore_errors=True)
         subprocess.run(["git", "clone", "-q", self.folder / "remote.git", work], check=True)
         for path in work.rglob("*.py"):  # so that what was compiled of it before is used again
@@ -74,7 +75,7 @@ class Runner(NamedTuple):
         own = {name: EXPRESSIONS.get(value, value) for name, value in job["env"].items()}
         own |= {"GDP_ETL_HOME": str(work / "refreshed"), "SITE_URL": "https://me.github.io/gdp/"}
         for step in job["steps"]:
-            if "run" in step and self._is_due(step, bool(failed)):
+            if "run" in step and self._is_due(step, bool(failed)) and (is_first or step["name"] != "Install"):
                 command = ["bash", "-e", "-o", "pipefail", "-c", step["run"]]
                 variables = {**self.environment, **own, **environment}
                 done = subprocess.run(command, cwd=work, env=variables, capture_output=True, check=False)

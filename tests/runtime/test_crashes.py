@@ -81,7 +81,7 @@ def check_no_litter(home: Path) -> None:
 
 
 def next_run_works(run: Run, page: Path, home: Path) -> None:
-    done = run("etl_process.py", "--no-report", "--page", page, "--quiet")
+    done = run_stages(run, "--page", page)
     assert done.returncode == 0, done.stderr
     check_nothing_is_torn(home)
     check_no_litter(home)
@@ -156,6 +156,8 @@ def test_a_run_killed_at_random_moments_leaves_whole_files_and_the_next_run_work
         process.wait(timeout=30)
         wait_until_free(home)
         check_nothing_is_torn(home)
+    done = run("etl_process.py", "--no-report", "--page", second, "--quiet")
+    assert done.returncode == 0, done.stderr
     next_run_works(run, second, home)
 
 
