@@ -15,6 +15,7 @@ if __name__ == "__main__":
 
 import argparse
 import json
+import math
 import sys
 from functools import partial
 from itertools import chain
@@ -256,7 +257,8 @@ def transform_results(source: Where, sha256: str) -> tuple[World, dict[str, int]
             return {}, None
         for total in checks.get("control_totals", ()):
             by_year = world.setdefault((str(total["Institution"]), str(total["As_of"])), {})
-            by_year[int(total["Year"])] = float(total["GDP_USD_million"])
+            if 0 < (figure := float(total["GDP_USD_million"])) < math.inf:
+                by_year[int(total["Year"])] = figure
         return world, dict(checks["left_out"])
     except (StageError, OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return {}, None

@@ -14,6 +14,7 @@ LONG = {
     "databases that are none of ours", "a byte order mark and blank lines in a stream",
     "SIGKILL at each rename and each lock of a rotation", "a quota that is used up, at every file that a stage syncs",
     "a quota of btrfs that is used up before each stage", "a full tmpfs, filled before each stage",
+    "a newer page into a database that somebody edited", "the address of a proxy, also a broken one",
     "hardly any descriptors", "EMFILE at each file that a stage opens", "Turkish, and locales that are not there",
     "the first and the last time zone of the day, and none", "a run a day", "a signal to each stage alone",
     "standard descriptors closed, each and all, and a high one in their place", "a server whose disk is full",

@@ -204,5 +204,13 @@ class ResumableOutput:
 
 def fingerprint_of(paths: Iterable[Where]) -> str:
     """Return a hash of the names, sizes and times of files and of our own code, which holds the rules."""
-    stamps = [(str(path), stamp_of(path)) for path in (*paths, *our_files())]
+    stamps = [(str(path), _stamp_or_none(path)) for path in (*paths, *our_files())]
     return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()
+
+
+def _stamp_or_none(path: Where) -> str | None:
+    """Return a file's stamp; None for a link that leads nowhere, which whoever reads it explains."""
+    try:
+        return stamp_of(path)
+    except FileNotFoundError:
+        return None

@@ -183,7 +183,10 @@ def parts_in(folder: Where) -> list[Where]:
     notes = [note for note in _manifest(folder)["parts"] if note["lines"]]
     notes.sort(key=lambda note: (note["as_of"], note["lines"]))
     if isinstance(folder, Path):
-        return [folder / note["lines"] for note in notes]
+        parts = [folder / note["lines"] for note in notes]
+        for link in filter(Path.is_symlink, parts):
+            raise _no_manifest(folder, f"{link.name} is a link, which may lead out of the folder")
+        return [*parts]
     # they come with their facts, as their names are never used again
     facts = [Facts(note["bytes"], 0.0, f"{note['bytes']} bytes") for note in notes]
     return [(folder / note["lines"])._replace(known=known) for note, known in zip(notes, facts, strict=True)]

@@ -11,7 +11,7 @@ import zlib
 from datetime import datetime, timezone
 from pathlib import Path
 
-from gdp.model import PUBLISHERS, WIKIPEDIA
+from gdp.model import PUBLISHERS, WIKIPEDIA, is_as_of
 from gdp.remote_files import Where
 from gdp.sources import FILE_LIMIT_BYTES, GZIP_MAGIC, ZIP_MAGIC, Page
 from utils import PROJECT, Exit, StageError, open_to_read, pages_folder, read_bytes, write_whole
@@ -52,7 +52,7 @@ def cached_pages(source: str = WIKIPEDIA.name) -> list[Path]:
     for folder in (SHIPPED_PAGES, pages_folder()):
         for path in folder.glob("*.gz"):
             name = _NAME.fullmatch(path.name)
-            if name and source in PUBLISHERS and source == (name["source"] or WIKIPEDIA.name):
+            if name and is_as_of(name["day"]) and source in PUBLISHERS and source == (name["source"] or WIKIPEDIA.name):
                 found[path.name] = name["day"], int(name["revision"] or 0), path
     return [path for *_, path in sorted(found.values())]
 
@@ -66,7 +66,7 @@ def cached_revisions() -> dict[int, Path]:
 def everything_cached() -> list[Path]:
     """Return every cached page, and of each release of the other sources the last answer, oldest first."""
     answers = [path for source in PUBLISHERS if source != WIKIPEDIA.name for path in cached_pages(source)]
-    answers.sort(key=lambda path: path.stat().st_mtime_ns)
+    answers.sort(key=lambda path: path.stat().st_mtime_ns if path.exists() else 0)  # a link may lead nowhere
     last_of_release = {path.name.rpartition("_")[0]: path for path in answers}
     return sorted((*cached_pages(), *last_of_release.values()), key=lambda path: path.name)
 

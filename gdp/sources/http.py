@@ -180,6 +180,12 @@ _REASONS: tuple[tuple[str, str], ...] = (
     ("TLS CA certificate bundle", "the file of REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE is missing"),
     ("TLS certificate file", "a certificate file is missing"),
     ("No connection adapters", "it redirects to something that is not the web"),
+    # with the words of the address, or of a proxy's, which may have a password
+    ("InvalidURL", "its address, or that of a proxy, is not valid"),
+    ("LocationParseError", "its address, or that of a proxy, is not valid"),
+    ("InvalidProxyURL", "the address of the proxy is not valid"),
+    ("InvalidSchema", "the scheme of its address, or of a proxy's, is not known"),
+    ("ProxySchemeUnknown", "the scheme of the proxy's address is not known"),
 )
 
 

@@ -115,8 +115,9 @@ class History:
         """Return rows of GDP_Estimates; raises StageError (65) for what no load writes."""
         rows = [Estimate._make(row) for row in self.connection.execute(question, values)]
         for row in rows:
-            if not isinstance(row.GDP_USD_billion, int | float) or not isinstance(row.Year, int):
-                raise changed_by_hand(f"GDP_Estimates has {row.GDP_USD_billion!r} for {row.Country} {row.Year!r}"[:200])
+            figures = (row.GDP_USD_billion, row.Year, row.GDP_USD_million or 0.0)
+            if not all(map(isinstance, figures, (int | float, int, int | float))):
+                raise changed_by_hand(f"GDP_Estimates has {figures!r} for {row.Country}"[:200])
         return rows
 
     def statement(self, publisher: str, institution: str, as_of: str) -> Statement:

@@ -21,7 +21,7 @@ from gdp.store.history import History, State, is_baseline, observations_of
 from gdp.store.open_intervals import OpenIntervals, Writes, key_of
 from gdp.store.outcome import LoadOutcome, short_json, vintage_fingerprint
 from gdp.store.schema import index_estimates
-from gdp.store.vintages import COMPARABLE, Vintage, vintage_of
+from gdp.store.vintages import COMPARABLE, Vintage, changed_by_hand, vintage_of
 from gdp.validate.consistency import LOOK_BACK, Surroundings
 from gdp.validate.findings import Finding, Reported, doubt_of, marked, new_among
 from gdp.validate.observations import Baseline, Key, Observations, Statement, million_of
@@ -374,7 +374,10 @@ class _Pass:
         found = self._load.outcome.last_found.get((self._publisher, self._at))
         if found is None:
             found = self._load.history.findings(self._publisher, self._at)
-        return {(one["check"], one["institution"], one["seen"]) for one in json.loads(found)}
+        try:
+            return {(one["check"], one["institution"], one["seen"]) for one in json.loads(found)}
+        except (ValueError, TypeError, LookupError):
+            raise changed_by_hand(f"Loads has {found!r} in Findings"[:200]) from None
 
     def _remember(self, parts: list[Observations], doubt: str | None) -> None:
         if doubt in COMPARABLE:

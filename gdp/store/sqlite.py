@@ -18,7 +18,7 @@ VALUES_A_STATEMENT = 32_000  # SQLite allows 32,766
 CODES = {
     sqlite3.SQLITE_BUSY: Exit.LOCKED, sqlite3.SQLITE_LOCKED: Exit.LOCKED, sqlite3.SQLITE_NOMEM: Exit.NO_RESOURCES,
     sqlite3.SQLITE_NOTADB: Exit.BAD_DATA, sqlite3.SQLITE_CORRUPT: Exit.BAD_DATA,
-    sqlite3.SQLITE_CONSTRAINT: Exit.BAD_DATA,
+    sqlite3.SQLITE_CONSTRAINT: Exit.BAD_DATA, sqlite3.SQLITE_ERROR: Exit.BAD_DATA,  # a table or column is not there
     sqlite3.SQLITE_PERM: Exit.NOT_ALLOWED, sqlite3.SQLITE_READONLY: Exit.NOT_ALLOWED,
     sqlite3.SQLITE_AUTH: Exit.NOT_ALLOWED,
 }  # fmt: skip
@@ -157,4 +157,5 @@ def open_file(place: Place, path: Path) -> Sqlite:
 
 def code_of(error: Exception) -> Exit:
     """Return the exit code of one of SQLite's errors, by its own code."""
-    return CODES.get((getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF, Exit.CANNOT_WRITE)
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)  # Python's own are about a text that is not UTF-8
+    return CODES.get(code & 0xFF, Exit.CANNOT_WRITE)

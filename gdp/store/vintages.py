@@ -67,8 +67,12 @@ class Vintages:
 
     def control_totals(self, publisher: str, as_of: str) -> dict[str, dict[int, float]]:
         """Return a vintage's World rows by institution and year, in millions of USD."""
-        totals = json.loads(self._control_totals.get((publisher, as_of)) or "{}")
-        return {name: {int(year): float(one) for year, one in by_year.items()} for name, by_year in totals.items()}
+        text = self._control_totals.get((publisher, as_of)) or "{}"
+        try:
+            totals = json.loads(text)
+            return {name: {int(year): float(one) for year, one in by_year.items()} for name, by_year in totals.items()}
+        except (ValueError, TypeError, AttributeError):
+            raise changed_by_hand(f"Loads has {text!r} in Control_totals"[:200]) from None
 
     def all(self) -> list[Vintage]:
         """Return every vintage."""

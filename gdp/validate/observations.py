@@ -24,6 +24,7 @@ NEAREST_YEARS = (-1, -2, 1, -3)  # in which a figure for another year is looked 
 VARYING = tuple(name for name in CLEAN_FIELDS if name not in HEAD)
 MILLIONS_A_BILLION = 1000
 LEAST_MILLION_USD = 5.0  # half a hundredth of a billion, to which older rows are rounded
+A_DOLLAR = 1e-6  # no figure is less; a ratio to 1e-320 is no number
 Facts = tuple[float, float | None, str | None, str | None]
 """What was published of a figure: billions, millions, the flags that the source set, and Status."""
 
@@ -274,4 +275,4 @@ def median(values: Iterable[float]) -> float:
 
 def change(new: float, old: float) -> float:
     """Return the natural logarithm of a ratio of figures; 0.00 billion counts as half a hundredth of one."""
-    return log((new or LEAST_MILLION_USD) / (old or LEAST_MILLION_USD))
+    return log(max(new or LEAST_MILLION_USD, A_DOLLAR) / max(old or LEAST_MILLION_USD, A_DOLLAR))

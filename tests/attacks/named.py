@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.attacks.harness import COUNTRIES, Home, attack, one_line
+from tests.page_builder import SHIPPED
 
 FAMILY = "what the user named"
 
@@ -40,3 +43,32 @@ def refused_page(home: Home) -> None:
     assert done.returncode == 65, done.stderr
     assert "goes on with" in done.stderr
     assert home.countries() == COUNTRIES
+
+
+@attack(FAMILY, "cached pages whose days do not exist, and that are links to nowhere")
+def odd_cache(home: Home) -> None:
+    cache = home.folder / "data" / "pages"
+    cache.mkdir(parents=True)
+    (cache / "2025-13-45_enwiki_rev99.html.gz").write_bytes(SHIPPED.read_bytes())
+    (cache / "2024-01-01_enwiki_rev98.html.gz").symlink_to("nowhere")
+    (cache / "2024-01-01_imf_0123abcd.json.gz").symlink_to("nowhere")
+    for arguments in ([], ["--archive"]):
+        done = home.run("etl_process", "--no-report", *arguments)
+        assert done.returncode == 0 and home.countries() == COUNTRIES, done.stderr[-400:]
+    rejected = (home.folder / "results" / "Rejected.jsonl").read_text()
+    assert rejected.count("is not there") == 2, rejected
+
+
+@attack(FAMILY, "a partition that is a link to another file")
+def linked_partition(home: Home) -> None:
+    folder, victim = home.folder / "raw.parts", home.folder / "diary.txt"
+    folder.mkdir()
+    victim.write_text("dear diary")
+    name = f"part-{'0' * 16}-00000-{'0' * 16}.jsonl"
+    (folder / name).symlink_to(victim)
+    note = {"task": 0, "counted": [], "bytes": 10, "as_of": "", "lines": name, "rejected": None}
+    (folder / "_manifest.json").write_text(json.dumps({"identity": "0" * 16, "parts": [note]}))
+    for script in ("transform", "load"):
+        done = home.run(script, "--input", folder)
+        one_line(done, 65, "is a link")
+        assert "diary" not in done.stderr

@@ -101,3 +101,15 @@ def redirect(home: Home) -> None:
         done = home.run("extract", "--page", f"http://{host}/")
     assert done.returncode in (65, 69), done.stderr[-300:]
     hold_no_secret(home, done.stdout + done.stderr)
+
+
+@attack(FAMILY, "the address of a proxy, also a broken one")
+def proxy_address(home: Home) -> None:
+    for proxy in (
+        "http://anna.user:hunter2@127.0.0.1:9", "http://[anna.user:hunter2", "anna.user:hunter2@127.0.0.1:9",
+        "socks5://anna.user:hunter2@127.0.0.1:9", "http://anna.user:hunter2@127.0.0.1:99999", "ftp://anna.user:hunter2@x:1",
+    ):  # fmt: skip
+        names = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), proxy)
+        done = home.run("etl_process", "--no-report", "--ping", "http://example.org/x", **names, NO_PROXY="")
+        assert done.returncode == 0 and "this is a bug" not in done.stderr, (proxy, done.stderr[-300:])
+        hold_no_secret(home, done.stdout + done.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import signal
@@ -24,6 +25,13 @@ STATEMENTS = (
     "UPDATE Loads SET Institutions = NULL", "ALTER TABLE GDP_Estimates RENAME COLUMN Until TO Since",
     "UPDATE Countries_by_GDP SET As_of = '9999-99-99'", "UPDATE Countries_by_GDP SET As_of = 7",
     "UPDATE GDP_Estimates SET Until = 7", "UPDATE Loads SET Publisher = x'00ff'",
+)  # fmt: skip
+MORE_STATEMENTS = (
+    "UPDATE Loads SET Findings = '[1]'", "UPDATE Loads SET Control_totals = '{'", "UPDATE Loads SET Doubt = 'x'",
+    "UPDATE Loads SET Control_totals = '[1]'", "UPDATE GDP_Estimates SET GDP_USD_million = 'much'",
+    "UPDATE GDP_Estimates SET GDP_USD_million = 1e-320", "UPDATE GDP_Estimates SET GDP_USD_million = -7",
+    "UPDATE GDP_Estimates SET Flags = 7", "UPDATE GDP_Estimates SET As_of = 7", "UPDATE Loads SET Fingerprint = 7",
+    "UPDATE GDP_Estimates SET Country = x'ff'", "UPDATE Loads SET Source = x'ff'",
 )  # fmt: skip
 QUESTIONS = (  # a load repairs what can be repaired, so it comes last
     "etl_process --status", "load --changes", "load --country KOR", "load --as-of 2026-01-01", "report", "load",
@@ -126,6 +134,42 @@ def edited_by_hand(home: Home) -> None:
         done = home.run("etl_process", "--status")
         assert done.returncode in (0, 65, 66), (line, done.stderr[-300:])
         assert "this is a bug" not in done.stderr, done.stderr[-300:]
+
+
+@attack(FAMILY, "a newer page into a database that somebody edited")
+def load_into_edited(home: Home) -> None:
+    clean = loaded(home)
+    newer = home.folder / "newer.json"
+    newer.write_text(clean.read_text().replace("2025-12-30", "2025-12-31"))
+    original = home.database.read_bytes()
+    for statement in (*STATEMENTS, *MORE_STATEMENTS):
+        home.database.write_bytes(original)
+        with contextlib.closing(sqlite3.connect(home.database, isolation_level=None)) as connection:
+            try:
+                connection.execute(statement)
+            except sqlite3.Error:
+                continue
+        done = home.run("load", "--input", newer)
+        assert done.returncode in (0, 65), (statement, done.returncode, done.stderr[-300:])
+        assert "this is a bug" not in done.stderr, (statement, done.stderr[-300:])
+
+
+@attack(FAMILY, "figures that are no figures, in a clean file and in World rows")
+def no_figures(home: Home) -> None:
+    clean = loaded(home)
+    checks = home.folder / "results" / "Checks.json"
+    assert home.run("transform").returncode == 0
+    records, found = json.loads(clean.read_text()), json.loads(checks.read_text())
+    for figure in (1e-320, 5e-324, 1e308, float("nan"), float("inf"), -1e-9, 0.0):
+        records[3] |= {"GDP_USD_million": figure, "As_of": "2025-12-31T00:00:00Z"}
+        (home.folder / "odd.json").write_text(json.dumps(records))
+        done = home.run("load", "--input", home.folder / "odd.json", "--database", home.folder / "odd.db")
+        assert done.returncode in (0, 65) and "this is a bug" not in done.stderr, (figure, done.stderr[-300:])
+        for total in found["control_totals"]:
+            total["GDP_USD_million"] = figure
+        checks.write_text(json.dumps(found))
+        done = home.run("load", "--force", "--no-history", "--database", home.folder / "world.db")
+        assert done.returncode == 0 and "this is a bug" not in done.stderr, (figure, done.stderr[-300:])
 
 
 @attack(FAMILY, "hardly any memory")
