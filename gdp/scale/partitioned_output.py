@@ -183,10 +183,7 @@ def parts_in(folder: Where) -> list[Where]:
     notes = [note for note in _manifest(folder)["parts"] if note["lines"]]
     notes.sort(key=lambda note: (note["as_of"], note["lines"]))
     if isinstance(folder, Path):
-        parts = [folder / note["lines"] for note in notes]
-        for link in filter(Path.is_symlink, parts):
-            raise _no_manifest(folder, f"{link.name} is a link, which may lead out of the folder")
-        return [*parts]
+        return [folder / note["lines"] for note in notes]
     # they come with their facts, as their names are never used again
     facts = [Facts(note["bytes"], 0.0, f"{note['bytes']} bytes") for note in notes]
     return [(folder / note["lines"])._replace(known=known) for note, known in zip(notes, facts, strict=True)]
@@ -207,6 +204,9 @@ def _manifest(folder: Where) -> dict[str, Any]:
         problems = [f"{error!r:.80}"]
     else:
         problems = [f"part {number}: {what}" for number, note in enumerate(notes, 1) if (what := note_problem(note))]
+        if not problems and isinstance(folder, Path):
+            links = (note["lines"] for note in notes if note["lines"] and (folder / note["lines"]).is_symlink())
+            problems = [f"{name} is a link, which may lead out of the folder" for name in links]
     if problems:
         problem = f"{folder / MANIFEST} is no manifest: {problems[0]}"
         raise StageError(Exit.BAD_DATA, f"{problem}; run the stage that writes it again")

@@ -5,6 +5,7 @@ python -m tests.attacks FAMILY... tries those families alone, by the beginning o
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from itertools import groupby
@@ -37,6 +38,7 @@ def show(name: str, outcomes: list[str], began: float) -> None:
 
 def main(names: list[str]) -> int:
     """Print the table of families: how many attacks were tried, held, or are not possible on this machine."""
+    signal.signal(signal.SIGHUP, lambda *_: None)  # a run under nohup would ignore it too, and so not end by it
     chosen = [one for one in ATTACKS if not names or one.family.startswith(tuple(names))]
     began, every = time.monotonic(), []
     print(ROW.format("Attacks", "tried", "held", "not possible", "time"))
