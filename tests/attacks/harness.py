@@ -49,12 +49,17 @@ class Home:
 
     def fill(self, *options: str) -> None:
         """Take the page that ships with the suite through all stages but the report, in this process."""
+        for script, arguments in (("extract", ["--page", str(SHIPPED)]), ("transform", []), ("load", [])):
+            done = self.call(script, *arguments, *options)
+            assert done.returncode == 0, done.stderr[-400:]
+
+    def call(self, script: str, *arguments: str | Path | bytes) -> subprocess.CompletedProcess[str]:
+        """Run a stage in this process, where no process is what is attacked."""
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self.environment.items():
                 patch.setenv(name, value)
-            for script, arguments in (("extract.py", ["--page", str(SHIPPED)]), ("transform.py", []), ("load.py", [])):
-                done = called(script, [*arguments, *options])
-                assert done.returncode == 0, done.stderr[-400:]
+            patch.chdir(self.folder)
+            return called(f"{script}.py", [os.fsdecode(argument) for argument in arguments])
 
     def shell(self, line: str) -> subprocess.CompletedProcess[str]:
         """Run a line of bash in which $PY is Python and $SUITE the project's folder."""

@@ -32,7 +32,7 @@ def missing_pages(home: Home) -> None:
 @attack(FAMILY, "an input that is not there")
 def missing_input(home: Home) -> None:
     for script in ("transform", "load"):
-        one_line(home.run(script, "--input", home.folder / "nope.json"), 66, "nope.json")
+        one_line(home.call(script, "--input", home.folder / "nope.json"), 66, "nope.json")
 
 
 @attack(FAMILY, "a page that is refused still lets the last good file be loaded")

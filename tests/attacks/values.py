@@ -59,7 +59,7 @@ def absurd_day(home: Home) -> None:
         "\x7f",
     ):
         with page_server(page, Last_Modified=day) as host:
-            done = home.run("extract", "--page", f"http://{host}/")
+            done = home.call("extract", "--page", f"http://{host}/")
         assert done.returncode in (0, 65), (day, done.returncode, done.stderr[-300:])
         assert "this is a bug" not in done.stderr, done.stderr[-300:]
 
@@ -72,10 +72,10 @@ def days_to_come(home: Home) -> None:
     for as_of in ("9999-12-31", "2099-01-01T00:00:00Z", soon):
         path = home.folder / "later.json"
         path.write_text(json.dumps([{**record, "As_of": as_of} for record in records]))
-        one_line(home.run("load", "--input", path), 65, "As_of")
+        one_line(home.call("load", "--input", path), 65, "As_of")
         stream = home.folder / "later.jsonl"
         stream.write_text("".join(json.dumps({**record, "As_of": as_of}) + "\n" for record in records))
-        one_line(home.run("load", "--input", stream), 65, "As_of")
+        one_line(home.call("load", "--input", stream), 65, "As_of")
     assert home.countries() == COUNTRIES
 
 
@@ -105,7 +105,7 @@ def marked_stream(home: Home) -> None:
 def half_a_character(home: Home) -> None:
     loaded(home)
     for argument in (b"\xed\xa0\x80", b"\xff\xfe", b"K\x80R"):
-        one_line(home.run("load", "--country", argument), 2)
+        one_line(home.call("load", "--country", argument), 2)
 
 
 @attack(FAMILY, "a database and logs that somebody edited")
