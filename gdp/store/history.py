@@ -39,7 +39,7 @@ OF_PUBLISHER = f"SELECT {COLUMNS} FROM GDP_Estimates WHERE Publisher = :publishe
 AT = f"{OF_PUBLISHER} AND Institution IN ({{institutions}}) AND As_of <= :as_of AND Until > :as_of"
 BEGUN = f"{OF_PUBLISHER} AND As_of > :as_of AND As_of <= :until"
 PAST = f"{OF_PUBLISHER} AND Institution = :institution AND As_of <= :as_of ORDER BY As_of"
-PAST_OF = PAST.replace("ORDER BY", "AND Year IN ({years}) ORDER BY")
+PAST_OF = PAST.replace("ORDER BY", "AND Year IN ({years}) AND Country IN ({countries}) ORDER BY")
 ALL = ", ".join(f"'{name}'" for name in INSTITUTIONS)
 RANKED = f"""
     WITH Headlines AS ({HEADLINES})
@@ -105,8 +105,11 @@ class History:
         found = {key: row for key, row in current.items() if is_baseline(row.Flags)}
         flagged = current.keys() - found.keys()
         if flagged:
-            question = PAST_OF.format(years=", ".join(str(year) for year in {year for _, year in flagged}))
-            past = self._rows(question, publisher=vintage.publisher, institution=institution, as_of=vintage.as_of)
+            countries = {f"country{number}": country for number, country in enumerate({name for name, _ in flagged})}
+            years = ", ".join({str(year) for _, year in flagged})
+            question = PAST_OF.format(years=years, countries=", ".join(f":{name}" for name in countries))
+            own = {"publisher": vintage.publisher, "institution": institution, "as_of": vintage.as_of}
+            past = self._rows(question, **own, **countries)
             older = {(row.Country, row.Year): row for row in past if is_baseline(row.Flags)}
             found |= {key: older[key] for key in flagged if key in older}
         return found

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from gdp.validate import thresholds as at
 from gdp.validate.against_imf import Release, days_between, in_billions, publication_of
 from gdp.validate.findings import Finding, fatal_on, finding_on
-from gdp.validate.observations import Baseline, Key, Observations, Statement, Statements, change, median
+from gdp.validate.observations import Baseline, Key, Observations, Statement, Statements, change, changes_of, median
 from gdp.validate.single_figures import deviations, ratios_to, usual_steps
 from utils import first_few
 
@@ -104,7 +104,8 @@ class Fit:
     @cached_property
     def changes(self) -> list[float]:
         """The change of each figure, less the growth of the years between."""
-        return [change(pair[2], pair[3]) - at.GROWTH * pair[4] for pair in self.pairs]
+        changes = changes_of([pair[2:4] for pair in self.pairs])
+        return [one - at.GROWTH * pair[4] if pair[4] else one for one, pair in zip(changes, self.pairs, strict=True)]
 
     @cached_property
     def median(self) -> float:
@@ -142,7 +143,9 @@ def fits_with(observations: Observations, baselines: Iterable[Statement]) -> lis
 
 def _mean_of_cut(changes: Sequence[float]) -> float:
     """Return the mean size of changes, wild ones cut."""
-    return sum([min(abs(one), at.WILD) for one in changes]) / len(changes)
+    sizes = list(map(abs, changes))
+    cut = sizes if max(sizes) <= at.WILD else [min(one, at.WILD) for one in sizes]
+    return sum(cut) / len(cut)
 
 
 # --- what keeps a list from being what it claims to be ----------------------------------------------------------------
@@ -209,8 +212,9 @@ def is_row_off(fit: Fit, order: Sequence[str]) -> bool:
 
 def _moved_by_a_row(rows: Sequence[Pair]) -> Iterator[float]:
     """Yield the mean distance from the median change, wild ones cut, of figures moved up a row, and of those down."""
-    own = [change(pair[2], 1) for pair in rows]  # logarithms
-    other = [change(pair[3], 1) + at.GROWTH * pair[4] for pair in rows]
+    own = changes_of([(pair[2], 1) for pair in rows])  # logarithms
+    other = changes_of([(pair[3], 1) for pair in rows])
+    other = [one + at.GROWTH * pair[4] for one, pair in zip(other, rows, strict=True)]
     for changes in (list(map(sub, own[1:], other)), list(map(sub, own, other[1:]))):
         middle = median(changes)
         yield _mean_of_cut([one - middle for one in changes])
@@ -263,13 +267,14 @@ def _capped(value: float) -> float:
 def figures_of_another(fit: Fit) -> Iterator[Contradiction]:
     """Yield where most figures are those of another year, or many those of other countries."""
     number = len(fit.observations.statement.headlines)
-    own = {pair.key for pair in fit.pairs if not pair.years_between and abs(pair.figure - pair.other) <= 1}
+    own = {pair.key for pair in fit.pairs if abs(pair[2] - pair[3]) <= 1 and not pair.years_between}
     elsewhere = _number_of(fit.observations, fit.baseline) - len(own)
     if elsewhere > at.IDENTICAL_SHARE * number:
         seen = f"{elsewhere} of {number} figures are those for another year in {fit.baseline.name}"
         yield Contradiction("years moved", seen, "figures of their year")
-    every = {round(pair.other) for pair in fit.pairs if pair.other >= at.LEAST_DIGITS}
-    others = sum([round(pair.figure) in every and pair.key not in own for pair in fit.pairs if not pair.years_between])
+    every = {round(pair[3]) for pair in fit.pairs if pair[3] >= at.LEAST_DIGITS}
+    known = [pair for pair in fit.pairs if round(pair[2]) in every]
+    others = sum([pair.key not in own for pair in known if not pair.years_between])
     if others > at.ANOTHERS_SHARE * number:
         seen = f"{others} of {number} figures are other countries' in {fit.baseline.name}"
         yield Contradiction("other countries' figures", seen, "each country its own")

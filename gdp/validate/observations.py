@@ -276,3 +276,10 @@ def median(values: Iterable[float]) -> float:
 def change(new: float, old: float) -> float:
     """Return the natural logarithm of a ratio of figures; 0.00 billion counts as half a hundredth of one."""
     return log(max(new or LEAST_MILLION_USD, A_DOLLAR) / max(old or LEAST_MILLION_USD, A_DOLLAR))
+
+
+def changes_of(pairs: Sequence[tuple[float, float]]) -> list[float]:
+    """Return the change of each pair of a new figure and an old one."""
+    if min(map(min, pairs), default=0) < A_DOLLAR:
+        return [change(new, old) for new, old in pairs]
+    return [log(new / old) for new, old in pairs]

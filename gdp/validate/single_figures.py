@@ -27,7 +27,7 @@ from gdp.validate.against_imf import (
     kind_of_edit,
 )  # fmt: skip
 from gdp.validate.findings import FigureFlags, Finding, finding_on
-from gdp.validate.observations import Baseline, Key, Observations, Statement, change, median
+from gdp.validate.observations import Baseline, Key, Observations, Statement, change, changes_of, median
 from utils import first_few, percent
 
 # Currencies move in blocs: the euro, and what is pegged to it or follows it; the dollar, and its pegs.
@@ -138,7 +138,8 @@ def check_moves(
     ]  # fmt: skip
     if not open_ones:
         return
-    changes = {one.key: one.change for one in found}
+    grown = zip(found, changes_of([one[1:3] for one in found]), strict=True)
+    changes = {one.key: moved - at.GROWTH * one.years_between for one, moved in grown}
     edits = _edits(observations, open_ones, last, changes)
     scores = _scores(observations, found, changes, {one.key for one in open_ones}, usual or usual_steps())
     odd = _unusual(observations, scores) | edits.keys()
