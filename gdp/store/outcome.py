@@ -14,7 +14,7 @@ from gdp.model import Estimate
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import HEADLINE_COLUMNS, HEADLINES, of_vintage
 from gdp.store.history import EstimateTotals, History
-from gdp.store.vintages import Vintage
+from gdp.store.vintages import Vintage, Vintages
 from gdp.validate.findings import Finding
 from gdp.validate.observations import Observations
 from utils import PROJECT, Exit, StageError, pages_folder
@@ -167,6 +167,11 @@ def check_stored(connection: Connection, outcome: LoadOutcome, newest: Vintage |
 
     `newest` is the vintage whose headlines it wrote.
     """
+    connection.run_deferred_triggers()
+    written = {(vintage.publisher, vintage.as_of, mark) for vintage, (_, mark) in outcome.loaded.items()}
+    recorded = Vintages(connection).fingerprints if written else {}
+    if not all((name, as_of, recorded.get((name, as_of))) in written for name, as_of, _ in written):
+        raise _changed_by_trigger(connection, "Loads")
     if before := outcome.totals_before:
         expected = EstimateTotals(before.rows + outcome.rows, before.cents + outcome.cents)
         if outcome.history.totals() != expected or not all(_is_stored(outcome, one) for one in outcome.states):

@@ -201,6 +201,10 @@ class Postgres:
         self._copy(f"Some_estimates (New_until, {names})", rows)
         self.execute(f"{statement} {' AND '.join(f'own.{name} = given.{name}' for name in ESTIMATES_KEY)}")
 
+    def run_deferred_triggers(self) -> None:
+        """Run now what others let wait for the commit."""
+        self.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
     def rollback(self) -> None:
         """Undo what was done since begin; where the server is gone, it has done so."""
         with contextlib.suppress(psycopg.Error):

@@ -118,6 +118,9 @@ class Sqlite(sqlite3.Connection):
         with contextlib.suppress(sqlite3.OperationalError):
             self.execute("PRAGMA journal_mode = DELETE")
 
+    def run_deferred_triggers(self) -> None:
+        """Do nothing: SQLite's triggers never wait."""
+
     def begin(self) -> None:
         """Begin to write; nobody else can until the transaction ends."""
         self.execute("BEGIN IMMEDIATE")

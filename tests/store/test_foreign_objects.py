@@ -195,6 +195,25 @@ def test_a_trigger_of_postgresql_that_changes_what_is_loaded_is_fatal(
     check_that_a_trigger_is_fatal(place, home)
 
 
+def test_a_trigger_of_postgresql_that_waits_for_the_commit_is_fatal(postgres_url: str, clean: Path, home: Path) -> None:
+    place = database_named(postgres_url)
+    load_file(clean, place)
+    changes = "UPDATE countries_by_gdp SET gdp_usd_billion = 1; RETURN NULL;"
+    execute(
+        place, f"CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {changes} END $$",
+        "CREATE CONSTRAINT TRIGGER meddle AFTER INSERT ON gdp_estimates DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION meddle()",
+    )  # fmt: skip
+    check_that_a_trigger_is_fatal(place, home)
+
+
+def test_a_trigger_that_keeps_rows_out_of_loads_is_fatal(clean: Path, home: Path) -> None:
+    place = Place(home / "x.db")
+    load_file(clean, place)
+    execute(place, "CREATE TRIGGER swallow BEFORE INSERT ON Loads BEGIN SELECT RAISE(IGNORE); END")
+    check_that_a_trigger_is_fatal(place, home)
+
+
 def check_that_a_trigger_is_fatal(place: Place, home: Path) -> None:
     before = content(place)
     newer = [Vintage("2025-07-01", {("IMF", "KOR", 2025): 1950.0, ("IMF", "JPN", 2025): 4187.0})]
