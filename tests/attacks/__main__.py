@@ -38,7 +38,9 @@ def show(name: str, outcomes: list[str], began: float) -> None:
 
 def main(names: list[str]) -> int:
     """Print the table of families: how many attacks were tried, held, or are not possible on this machine."""
-    signal.signal(signal.SIGHUP, lambda *_: None)  # a run under nohup would ignore it too, and so not end by it
+    for number in (signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) is signal.SIG_IGN:  # under nohup or in the background: the runs must not ignore it
+            signal.signal(number, lambda *_: None)
     chosen = [one for one in ATTACKS if not names or one.family.startswith(tuple(names))]
     began, every = time.monotonic(), []
     print(ROW.format("Attacks", "tried", "held", "not possible", "time"))
