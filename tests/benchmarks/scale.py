@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import resource
 import shutil
 import statistics
@@ -79,10 +80,19 @@ def main() -> None:
         folder = Path(name)
         os.environ["GDP_ETL_HOME"] = name
         sections = [section for part in options.only for section in PARTS[part](folder, options)]
-    often = f"medians of {options.runs} runs in turns, {options.runs_of_much} for over two million"
-    head = [f"# Benchmarks\n\n{machine()}; {often}."]
-    RESULTS.write_text("\n\n".join([*head, *sections]) + "\n", encoding="utf-8")
-    print(RESULTS.read_text(encoding="utf-8"))
+    RESULTS.write_text(with_sections(RESULTS.read_text(encoding="utf-8"), sections), encoding="utf-8")
+    print("\n\n".join([f"{machine()}; load of the machine at the end {os.getloadavg()}", *sections]))
+
+
+def with_sections(text: str, sections: list[str]) -> str:
+    """Return results with each section in the place of the one about the same, or at the end; all others stay."""
+    there = {_subject(section): section for section in re.split(r"\n\n(?=## )", text.rstrip("\n"))}
+    return "\n\n".join((there | {_subject(section): section for section in sections}).values()) + "\n"
+
+
+def _subject(section: str) -> str:
+    """Return a section's title without the numbers that differ from run to run."""
+    return re.sub(r" \(.*\)|[\d,]+ estimates", "", section.partition("\n")[0])
 
 
 def machine() -> str:
