@@ -14,8 +14,8 @@ from typing import NoReturn
 # etl_process.py starts a stage ahead of its turn, so that its imports overlap the stage before. This names three open
 # descriptors: the pipe on which the stage waits for its turn, the pipe that takes its facts, and the lock.
 DESCRIPTORS_VARIABLE = "GDP_ETL_STAGE_FDS"
+SIGNALS = () if sys.platform == "win32" else (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 _caught: list[int] = []  # of this process
-_stopped_by: list[int] = []
 PACKAGES = "pip install -r requirements.txt, then run again"
 WINDOWS = "it runs on Linux and macOS; on Windows, run it in WSL: https://learn.microsoft.com/windows/wsl/install"
 WITH_PASSWORD = r"(?i)\s*postgres(?:ql)?:(?://[^/?#]*:[^/?#]*@|.*[?&][^=]*password=)"
@@ -43,19 +43,12 @@ def _catch_signals() -> None:
 
     def stop(number: int, _frame: FrameType | None) -> None:
         ignore_signals()  # a second one must not stop the stopping
-        _stopped_by.append(number)
         raise Interruption(number)
 
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, stop)
             _caught.append(number)
-
-
-def stop_if_interrupted() -> None:
-    """Raise Interruption if a signal has arrived: Python loses one that is raised while it forks."""
-    if _stopped_by:
-        raise Interruption(_stopped_by[0])
 
 
 def ignore_signals() -> None:

@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any, NamedTuple, TypeVar
 
 from gdp.runtime.run_log import run_log
-from gdp.runtime.script import stop_if_interrupted
+from gdp.runtime.script import SIGNALS
 from utils import Exit, StageError
 
 IN_FLIGHT = 2  # chunks a worker: one at work, one waiting
@@ -102,19 +102,25 @@ def results_in_order(
 def _add_worker(pool: list[_Worker], work: Callable[[Any], Any], jobs: deque[_Job]) -> None:
     """Fork a worker, and give it jobs; raises StageError (71) where the system allows no more processes."""
     ours, theirs = Pipe()
+    # a signal waits: Python loses an exception that is raised while it forks, and a worker must not answer one at all
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         pid = os.fork()
     except OSError as error:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         remedy = "end other programs, raise `ulimit -u`, or use --workers 1"
         problem = f"cannot start a worker process: {error.strerror}; {remedy}, then run again"
         raise StageError(Exit.NO_RESOURCES, problem) from error
     if not pid:
         for pipe in (ours, *(other.pipe for other in pool)):
             pipe.close()
+        for number in SIGNALS:  # the parent's to answer
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         _be_worker(theirs, work)
     theirs.close()
     pool.append(_Worker(pid, ours, jobs))
-    stop_if_interrupted()
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     for job in jobs:
         pool[-1].send(job)
 
@@ -145,8 +151,6 @@ def _receive(pool: list[_Worker], work: Callable[[Any], Any]) -> None:
 
 def _be_worker(pipe: Connection, work: Callable[[Any], Any]) -> None:
     """Work until the pipe ends, which is when the parent does; one thread takes chunks, and another sends results."""
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):  # the parent's to answer
-        signal.signal(number, signal.SIG_IGN)
     _keep_memory()
     chunks: queue.SimpleQueue[Any] = queue.SimpleQueue()
     results: queue.SimpleQueue[bytes] = queue.SimpleQueue()
