@@ -41,7 +41,7 @@ def latest(institution: str | None = "IMF", database: Database = None, millions:
     where = "WHERE Institution = :institution" if institution else ""
     values = {"institution": institution} if institution else {}
     question = f"SELECT {', '.join(COLUMNS)} FROM GDP_Latest {where} ORDER BY GDP_USD_billion DESC, Country"
-    with tables_of(database) as connection:
+    with database_of(database) as connection:
         if not connection.columns("GDP_Latest"):
             remedy = "the next load brings it up to date: python load.py"
             raise StageError(Exit.NO_INPUT, f"the database is of an older version, without GDP_Latest; {remedy}")
@@ -51,7 +51,7 @@ def latest(institution: str | None = "IMF", database: Database = None, millions:
 def as_of(day: str, database: Database = None, millions: bool = False) -> pd.DataFrame:
     """Return the IMF's headlines at the end of a day, such as "2025-01-31"."""
     question = f"WITH Headlines AS ({HEADLINES}) SELECT {', '.join(COLUMNS)} FROM Headlines {IN_ORDER}"
-    with tables_of(database) as connection:
+    with database_of(database) as connection:
         vintage = vintage_at(History(connection), day)
         return _frame(COLUMNS, connection.execute(question, of_vintage(vintage)), millions)
 
@@ -61,7 +61,7 @@ def history(
 ) -> pd.DataFrame:
     """Return every figure ever loaded, from its As_of until another one followed; Kind is estimate or projection."""
     columns = tuple(ESTIMATE_FIELDS)
-    with tables_of(database) as connection:
+    with database_of(database) as connection:
         where, values = _which(connection, country, institution)
         order = "ORDER BY Institution, Publisher, Country, Year, As_of"
         cells = connection.execute(f"SELECT {', '.join(columns)} FROM GDP_Estimates {where} {order}", values).fetchall()
@@ -71,7 +71,7 @@ def history(
 
 def revisions(since: str | None = None, database: Database = None) -> pd.DataFrame:
     """Return the unflagged figures in the order of publication, with their revisions; of a day and later, if given."""
-    with tables_of(database) as connection:
+    with database_of(database) as connection:
         rows = list(revision_rows(published(connection)))
     frame = _frame(tuple(REVISION_FIELDS), rows, millions=True)
     return frame[frame["Published"] >= pd.Timestamp(since, tz="UTC")].reset_index(drop=True) if since else frame
@@ -79,7 +79,7 @@ def revisions(since: str | None = None, database: Database = None) -> pd.DataFra
 
 def triangle(country: str, institution: str = "IMF", database: Database = None) -> pd.DataFrame:
     """Return a country's figures by reference year (rows) and day of publication (columns), of each publisher."""
-    with tables_of(database) as connection:
+    with database_of(database) as connection:
         where, values = _which(connection, country, institution)
         days = vintage_days(connection)
         rows = list(triangle_rows(published(connection, where, **values), days))
@@ -89,7 +89,7 @@ def triangle(country: str, institution: str = "IMF", database: Database = None) 
 
 
 @contextmanager
-def tables_of(database: Database) -> Iterator[Connection]:
+def database_of(database: Database) -> Iterator[Connection]:
     """Yield a connection that only reads; raises StageError (66) where nothing is loaded."""
     place = default_database() if database is None else database
     with asked(place if isinstance(place, Place) else database_named(fspath(place))) as connection:

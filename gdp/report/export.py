@@ -86,7 +86,7 @@ Columns = Sequence[Sequence[Any]]
 Write = Callable[[Columns], None]
 
 
-class Table(NamedTuple):
+class Resource(NamedTuple):
     """A file of each kind: its name, description, columns and key, the SELECT of its rows, and their conversion."""
 
     name: str
@@ -105,7 +105,7 @@ def export(connection: Connection, vintage: Vintage, folder: Path, day: str | No
     tables = [countries_table(vintage, day), *([] if day else tables_of_history(connection))]
     has_parquet = find_spec("pyarrow") is not None
     with staging_folder(folder) as staging:
-        written: dict[Path, Table] = {}
+        written: dict[Path, Resource] = {}
         for table in tables:
             endings = [ending for ending in table.endings if ending == ".csv" or has_parquet]
             paths = [staging / f"{table.name}{ending}" for ending in endings]
@@ -125,10 +125,10 @@ def export(connection: Connection, vintage: Vintage, folder: Path, day: str | No
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
-def countries_table(vintage: Vintage, day: str | None = None) -> Table:
+def countries_table(vintage: Vintage, day: str | None = None) -> Resource:
     """Return Countries_by_GDP as of a vintage; with a day in its name if it is of that day."""
     names = [*HEADLINE_FIELDS, "Institution", "Publisher"]
-    return Table(
+    return Resource(
         "Countries_by_GDP" + (f"_{day}" if day else ""),
         f"The IMF's figures as of {vintage.as_of[:10]}, a row a country, highest first",
         {name: ESTIMATE_FIELDS[name] for name in names},
@@ -138,23 +138,23 @@ def countries_table(vintage: Vintage, day: str | None = None) -> Table:
     )
 
 
-def tables_of_history(connection: Connection) -> list[Table]:
+def tables_of_history(connection: Connection) -> list[Resource]:
     """Return the tables with everything that was ever loaded."""
     days = revisions.vintage_days(connection)
     published = revisions.PUBLISHED.format(where="")
     return [
         *(stored_table(connection, *about) for about in STORED),
-        Table(
+        Resource(
             "GDP_Revisions", "The unflagged figures for each reference year in the order of publication",
             revisions.REVISION_FIELDS, ["Publisher", "Institution", "Country", "Year", "Release_number"], published,
             convert=lambda rows: revisions.revision_rows(revisions.as_rows(rows)),
         ),
-        Table(
+        Resource(
             "GDP_Triangle", "Figures by reference year (rows) and vintage (columns, named by their days)",
             revisions.triangle_fields(days), revisions.KEY, published,
             convert=lambda rows: revisions.triangle_rows(revisions.as_rows(rows), days),
         ),
-        Table(
+        Resource(
             "GDP_SDMX", "The current figures as SDMX-CSV", SDMX_FIELDS,
             ["REF_AREA", "INSTITUTION", "PUBLISHER", "TIME_PERIOD"], SDMX_QUESTION, {"current": CURRENT},
             sdmx_rows, (".csv",),
@@ -164,13 +164,13 @@ def tables_of_history(connection: Connection) -> list[Table]:
 
 def stored_table(
     connection: Connection, name: str, description: str, fields: Mapping[str, Field], key: Sequence[str]
-) -> Table:
+) -> Resource:
     """Return a table of the database in the order of its key; one that an older database lacks is empty."""
     columns, source = [f"NULL AS {field}" for field in fields], "WHERE 1 = 0"
     if connection.columns(name):
         columns = [f"nullif(Until, '{CURRENT}') AS Until" if field == "Until" else field for field in fields]
         source = f"FROM {name} ORDER BY {', '.join(key)}"
-    return Table(name, description, fields, key, f"SELECT {', '.join(columns)} {source}")
+    return Resource(name, description, fields, key, f"SELECT {', '.join(columns)} {source}")
 
 
 def sdmx_rows(rows: Iterable[Sequence[Any]]) -> Iterator[list[Any]]:
@@ -185,7 +185,7 @@ def sdmx_rows(rows: Iterable[Sequence[Any]]) -> Iterator[list[Any]]:
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-def write_table(connection: Connection, table: Table, paths: Sequence[Path]) -> None:
+def write_table(connection: Connection, table: Resource, paths: Sequence[Path]) -> None:
     """Write a table's rows as CSV and Parquet, as the paths' endings say; raises StageError (74)."""
     stream = connection.stream(table.question, table.values)
     fields = list(table.fields.values())
@@ -281,7 +281,7 @@ def _two_decimals(value: float | None) -> str:
 # --- the package ------------------------------------------------------------------------------------------------------
 
 
-def as_package(connection: Connection, written: Mapping[Path, Table], vintage: Vintage) -> bytes:
+def as_package(connection: Connection, written: Mapping[Path, Resource], vintage: Vintage) -> bytes:
     """Return datapackage.json: sources, licences, and each file with its fields.
 
     Its date is that of the last load, so that an export of the same database is the same to the byte.
@@ -304,7 +304,7 @@ def as_package(connection: Connection, written: Mapping[Path, Table], vintage: V
     return json.dumps(package, ensure_ascii=False, indent=2).encode() + b"\n"
 
 
-def _resource(path: Path, table: Table) -> dict[str, Any]:
+def _resource(path: Path, table: Resource) -> dict[str, Any]:
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     described = {
@@ -323,7 +323,7 @@ def _resource(path: Path, table: Table) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _field(field: Field, table: Table) -> dict[str, Any]:
+def _field(field: Field, table: Resource) -> dict[str, Any]:
     described: dict[str, Any] = {
         "name": field.name,
         "type": FRICTIONLESS_TYPES[field.python_type],

@@ -147,11 +147,11 @@ _RANK_OR_BRACKETS = re.compile(r"^#?\d{1,3}[.)]?\s+|\s\([^()]*\)")
 @functools.lru_cache(8192)  # pages of an archive have the same names
 def is_country(name: str) -> bool:
     """Return whether a name or code is a country's in the reference table, without a rank, notes and brackets."""
-    return not {_letters(_MARKS.sub(" ", name)), bare_name(name)}.isdisjoint(_known_names()[0])
+    return not {_letters(_MARKS.sub(" ", name)), letters_of_name(name)}.isdisjoint(_known_names()[0])
 
 
 @functools.lru_cache(8192)
-def bare_name(name: str) -> str:
+def letters_of_name(name: str) -> str:
     """Return the letters of a name without a rank, notes and brackets, to compare two tables' names."""
     return _letters(_RANK_OR_BRACKETS.sub(" ", _MARKS.sub(" ", name)))
 

@@ -18,7 +18,7 @@ from gdp.sources.imf.source import SOURCE as IMF_SOURCE
 from gdp.sources.payloads import check_whole, is_json, read_json, refuse_web_page
 from gdp.sources.tabular_files import tables_of, unnamed_table
 from gdp.sources.wikipedia.page import SOURCE as WIKIPEDIA_SOURCE
-from gdp.sources.wikipedia.unwrap import is_page, kind_of
+from gdp.sources.wikipedia.unwrap import in_words, is_page
 from gdp.sources.world_bank import SOURCE as WORLD_BANK_SOURCE
 from utils import Exit, StageError, first_few
 
@@ -48,7 +48,7 @@ def source_of(content: bytes) -> Source:
         tables_of(content)  # and a broken workbook or archive, or unclear decimal commas, with the fault
     labels = ", ".join(source.publisher.label for source in SOURCES.values())
     marks = " or ".join(source.mark for source in SOURCES.values() if source.mark)
-    raise Refused(f"it is {unnamed_table(content, marks) or kind_of(content)}, and no page or file of {labels}")
+    raise Refused(f"it is {unnamed_table(content, marks) or in_words(content)}, and no page or file of {labels}")
 
 
 def read_any(page: Page, release: Month | None = None) -> Reading:

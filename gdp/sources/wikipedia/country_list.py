@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from gdp.model import RawRecord
 from gdp.sources import Refused
-from gdp.sources.payloads import bare_name, is_country, today
+from gdp.sources.payloads import is_country, letters_of_name, today
 from gdp.sources.wikipedia.headings import (
     Column,
     Headings,
@@ -71,7 +71,7 @@ class CountryTable:
     @property
     def names(self) -> set[str]:
         """The bare names of its countries."""
-        return {bare_name(country) for country, _ in self.rows}
+        return {letters_of_name(country) for country, _ in self.rows}
 
     @property
     def known_share(self) -> float:
@@ -105,7 +105,7 @@ class CountryTable:
         """Return the figures of an institution by bare name, as text."""
         figure = self.columns_of(institution)[0].figure
         texts = ((country, cells[figure].text) for country, cells in self.rows)
-        return {bare_name(country): text for country, text in texts if _DIGIT.search(text)}
+        return {letters_of_name(country): text for country, text in texts if _DIGIT.search(text)}
 
 
 # --- which tables are the list ----------------------------------------------------------------------------------------

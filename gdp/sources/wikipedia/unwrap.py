@@ -37,7 +37,7 @@ def _other_kind(start: bytes) -> str | None:
     return next((kind for magic, kind in _OTHER_KINDS.items() if start.startswith(magic)), None)
 
 
-def kind_of(content: bytes) -> str:
+def in_words(content: bytes) -> str:
     """Return what a content is that is no page, by its first bytes, with the article: "a PDF"."""
     start = _start_of(content)
     if _SCRIPT.match(start):
