@@ -70,14 +70,17 @@ class Figure(NamedTuple):
 
 
 @lru_cache(CACHED_TEXTS)
-def figure_of(text: str, factor: Decimal) -> Figure:
-    """Return what a GDP cell means, in a unit that is `factor` billions of US dollars."""
+def figure_of(text: str, factor: Decimal, may_group_by_dots: bool = True) -> Figure:
+    """Return what a GDP cell means, in a unit that is `factor` billions of US dollars.
+
+    On a page a dot may be between thousands. In the files of the IMF and the World Bank it is a decimal point.
+    """
     if text.isascii() and text.replace(",", "").isdecimal():
         numbers, odd = whole_numbers([text.encode()], factor)
         if not odd:
             return Figure(hundredths(numbers, factor)[0], millions(numbers, factor)[0])
     try:
-        billions = billions_in(text, factor)
+        billions = billions_in(text, factor, may_group_by_dots)
     except Unreadable as error:
         return Figure(None, problem=str(error))
     if billions is None:
@@ -89,7 +92,7 @@ def figure_of(text: str, factor: Decimal) -> Figure:
     return Figure(cents, shortest, None, year, problem, years.source_flag(text))
 
 
-def billions_in(text: str, factor: Decimal) -> Decimal | None:
+def billions_in(text: str, factor: Decimal, may_group_by_dots: bool = True) -> Decimal | None:
     """Return a figure in billions of US dollars, exactly; None for a known sign that there is none.
 
     Raises Unreadable for anything else: "abc" is no figure, nor is 0 or a negative number.
@@ -99,9 +102,10 @@ def billions_in(text: str, factor: Decimal) -> Decimal | None:
     if figure.casefold() in NO_FIGURE:
         return None
     found = _NUMBER.fullmatch(figure)
-    if found and "," in found[1] and not (_COMMA_GROUPS.fullmatch(found[1]) or _DOTTED_GROUPS.fullmatch(found[1])):
+    is_dotted = may_group_by_dots and found and _DOTTED_GROUPS.fullmatch(found[1])
+    if found and "," in found[1] and not (_COMMA_GROUPS.fullmatch(found[1]) or is_dotted):
         raise Unreadable(f"GDP is {text[:40]!r}, whose commas do not separate groups of three; it may have a footnote")
-    number = _decimal(found[1], factor) if found else None
+    number = _decimal(found[1], factor < 1, bool(is_dotted)) if found else None
     if not number or number * factor > MAX_BILLION_USD:
         raise Unreadable(f"GDP is {text[:40]!r}, which is no figure")
     return number * factor
@@ -123,13 +127,13 @@ def _plain_digit(character: str) -> str:
     return "" if unicodedata.category(character) == "Cf" else _WIDE.get(character, character)
 
 
-def _decimal(digits: str, factor: Decimal) -> Decimal | None:
+def _decimal(digits: str, is_below_billions: bool, is_dotted: bool) -> Decimal | None:
     """Return the number that digits with separators mean, or None.
 
-    A dot before three digits separates thousands, unless it is the only separator of a figure in billions: nobody
-    publishes thousandths of a million, and the IMF publishes thousandths of a billion.
+    On a page, a dot before three digits separates thousands, unless it is the only separator of a figure in billions:
+    no list has thousandths of a million, and the IMF publishes thousandths of a billion.
     """
-    if _DOTTED_GROUPS.fullmatch(digits) and (digits.count(".") > 1 or "," in digits or factor < 1):
+    if is_dotted and (digits.count(".") > 1 or "," in digits or is_below_billions):
         digits = digits.replace(".", "").replace(",", ".")
     digits = digits.replace(",", "")
     if not re.fullmatch(r"\d+(?:\.\d+)?", digits):

@@ -98,7 +98,7 @@ def meaning(values: RawValues) -> Meaning:
     """
     country, gdp, *around, status = values
     column = column_facts(*around)
-    figure = figure_of(gdp, column.factor)
+    figure = figure_of(gdp, column.factor, column.is_of_page)
     if figure.cents is None:
         return Meaning(Fate.REJECTED, figure.problem) if figure.problem else ABSENT
     name = name_of(country)
@@ -159,6 +159,7 @@ class ColumnFacts(NamedTuple):
     year_problem: str | None
     year_flag: str | None
     source_flag: str | None
+    is_of_page: bool  # and not of a file or an answer, whose numbers have one form
 
 
 @lru_cache(CACHED_COLUMNS)
@@ -175,7 +176,10 @@ def column_facts(  # noqa: PLR0913, PLR0917 - these are the record's fields
         problem = f"Institution is {institution[:40]!r}, not one of {', '.join(INSTITUTIONS)}"
     stated, year_problem, flag = (None, None, None) if problem else _stated_year(year, (column, unit), as_of)
     factor = unit_factor(column, unit)
-    return ColumnFacts(factor, institution, source, as_of, problem, stated, year_problem, flag, source_flag(column))
+    is_of_page = model.publisher_of(source) == model.WIKIPEDIA.name
+    return ColumnFacts(
+        factor, institution, source, as_of, problem, stated, year_problem, flag, source_flag(column), is_of_page
+    )
 
 
 def _stated_year(

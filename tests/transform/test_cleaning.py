@@ -22,10 +22,12 @@ from gdp.transform.amounts import (
     unit_factor,
     whole_numbers,
 )
+from gdp.transform.batch import clean_lines
 from gdp.transform.countries import fold, reference
 from gdp.transform.rules import Fate, clean, name_of
 from tests.conftest import SHARED_PAGES
 
+FILE_OF_IMF = "https://www.imf.org/en/Publications/WEO/weo-database"
 FACTS = SHARED_PAGES.parent / "facts"
 MILLIONS, BILLIONS = unit_factor("GDP (US$million)", None), unit_factor("GDP (US$billion)", None)
 UNITS = [unit_factor(None, text) for text in ("trillion", "billion", "million", "thousand", "current US$")]
@@ -38,6 +40,32 @@ def raw(**changes: str | None) -> RawRecord:
         "Year": None, "Institution": "IMF", "Source": "a page", "As_of": "2025-12-30T20:09:00Z",
     }  # fmt: skip
     return {**record, **changes}
+
+
+@pytest.mark.parametrize("source", [FILE_OF_IMF, "https://api.worldbank.org/v2/country/all/indicator/NY.GDP.MKTP.CD"])
+@pytest.mark.parametrize(
+    ("text", "unit", "million"),
+    [
+        ("927.235", "Millions of U.S. dollars", 927.235),
+        ("12,927.235", "Millions of U.S. dollars", 12927.235),
+        ("927.235", "GDP (current US$)", 0.000927235),
+        ("1.234.567", "Millions of U.S. dollars", None),
+        ("1.234,567", "Millions of U.S. dollars", None),
+    ],
+)
+def test_in_a_file_a_dot_is_a_decimal_point_in_both_paths(text: str, unit: str, million: float, source: str) -> None:
+    record = raw(GDP=text, Unit=unit, Column=None, Year="2021", Source=source)
+    outcome = clean(record)
+    assert (outcome.record or {}).get("GDP_USD_million") == million
+    lines = [json.dumps(one, ensure_ascii=False) for one in (raw(**{**record, "GDP": "1,000"}), record)]
+    chunk = clean_lines("\n".join(lines).encode(), "a file", 0)
+    assert len(chunk.rejects) == (million is None)
+    assert [json.loads(line) for line in chunk.lines.splitlines()[1:]] == [outcome.record] * (million is not None)
+
+
+def test_on_a_page_a_dot_before_three_digits_may_still_be_between_thousands() -> None:
+    outcome = clean(raw(GDP="927.235"))
+    assert outcome.record and outcome.record["GDP_USD_million"] == 927235
 
 
 @given(st.integers(1, 10**9))
