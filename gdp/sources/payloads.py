@@ -7,6 +7,7 @@ import functools
 import json
 import re
 import unicodedata
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from itertools import chain
@@ -56,7 +57,8 @@ def read_json(content: bytes) -> Any:
     """Return JSON with its numbers as text; raises Refused with what it is instead."""
     refuse_web_page(content, "JSON")
     try:
-        answer = json.loads(content.decode("utf-8-sig"), parse_float=str, parse_int=str)
+        text = content.decode("utf-8-sig")
+        answer = json.loads(text, parse_float=str, parse_int=str, object_pairs_hook=_object)
         json.dumps(answer, ensure_ascii=False).encode()  # half a character, which JSON can write, is no text
         return answer
     except json.JSONDecodeError as error:
@@ -64,6 +66,15 @@ def read_json(content: bytes) -> Any:
         raise Refused(f"it answered with something that is not JSON{cut}: {error}") from None
     except (ValueError, RecursionError) as error:
         raise Refused(f"it answered with something that is not JSON: {error}") from None
+
+
+def _object(entries: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(entries)
+    if len(found) != len(entries):
+        for name, value in entries:
+            if found[name] != value:
+                raise Refused(f"it has two entries of the name {name[:40]!r}, which differ")
+    return found
 
 
 def is_json(content: bytes) -> bool:
@@ -130,6 +141,15 @@ def plain(figure: str) -> str:
 def country_count(records: list[RawRecord]) -> int:
     """Return how many countries and aggregates the records name."""
     return len({record["Country"] for record in records})
+
+
+def refuse_two_figures(figures: Iterable[tuple[tuple[str, ...], str, str]]) -> None:
+    """Raise Refused where two figures of a country and year differ: each comes with the country's names and codes."""
+    first: dict[tuple[str, str], str] = {}
+    for names, year, figure in figures:
+        for name in filter(None, names):
+            if (other := first.setdefault((name, year), figure)) != figure:
+                raise Refused(f"it has two figures of {name[:60]} in {year}, {other[:40]} and {figure[:40]}")
 
 
 def check_whole(records: list[RawRecord]) -> None:

@@ -12,7 +12,8 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -82,6 +83,20 @@ def unnamed_table(content: bytes, marks: str) -> str | None:
                 unnamed = f"in which quantity and unit are not named, as by {marks}"
                 return f"a table with the columns {', '.join(shown)}, {unnamed}"
     return None
+
+
+def refuse_repeated_years(header: list[str], year: re.Pattern[str]) -> None:
+    """Raise Refused for a header with two columns of one year; the pattern's first group is the year."""
+    years = Counter(found[1] for cell in header if (found := year.fullmatch(cell)))
+    if repeated := [one for one, count in years.items() if count > 1]:
+        raise Refused(f"it has two columns of {repeated[0]}, and which one is right is unclear; delete the other")
+
+
+def refuse_second_heading(table: Table, is_heading: Callable[[list[str]], object], header: int = 0) -> None:
+    """Raise Refused for a table with another heading below its header: two tables were put into one file."""
+    for number, row in enumerate(table[header + 1 :], header + 2):
+        if is_heading(row):
+            raise Refused(f"row {number} is a second heading: two tables are in one; save each as a file of its own")
 
 
 # --- text -------------------------------------------------------------------------------------------------------------

@@ -34,10 +34,18 @@ from gdp.sources.payloads import (
     parsed_xml,
     plain,
     read_json,
+    refuse_two_figures,
     shaped,
     today,
 )
-from gdp.sources.tabular_files import Table, tables_in, tables_of, unnamed_table
+from gdp.sources.tabular_files import (
+    Table,
+    refuse_repeated_years,
+    refuse_second_heading,
+    tables_in,
+    tables_of,
+    unnamed_table,
+)
 from utils import MONTHS
 
 VARIABLE = "GDP_ETL_WORLD_BANK_URL"
@@ -55,6 +63,7 @@ MAX_DIGITS = 9  # of a count of rows
 AGGREGATES = "Aggregates"  # what the country list gives as the region of a group of countries
 ARCHIVES = "57"
 MAX_VERSIONS = 1000  # there were 142 in July 2026
+OLD_CODES = ("ADO", "IMY", "KSV", "ROM", "TMP", "WBG", "ZAR")  # the archives have them beside the current ones
 _LABEL = re.compile(r"(\d{4}) ([A-Z][a-z]{2})[a-z]*")
 
 
@@ -204,11 +213,12 @@ def parse(answer: Any, release: Month | None = None) -> Reading:
     groups = {str(group) for group in shaped(answer.get("groups") or [], list, "groups")} - {WORLD}
     dropped = Counter({"row of another indicator": answer["others"]} if answer.get("others") else {})
     records: dict[tuple[str, str], RawRecord] = {}
+    refuse_two_figures(_figures_of(rows, groups))
     for row in rows:
         key = country, year = _text(row, "country"), str(row.get("date"))
         reason = _reason_to_drop(row, country, groups)
         if reason or key in records:
-            dropped[reason or "figure repeated under another code"] += 1
+            dropped[reason or "figure repeated"] += 1
             continue
         records[key] = {
             "Country": country, "GDP": plain(str(row["value"])), "Year": year, "Column": None,
@@ -229,6 +239,15 @@ def _reason_to_drop(row: dict[str, Any], country: str, groups: set[str]) -> str 
         return "row of a group of countries"
     is_figure = row.get("value") is not None and not is_absent(str(row["value"]))
     return None if is_figure else "year without a figure"
+
+
+def _figures_of(rows: list[Any], groups: set[str]) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Yield the figures of the countries; those under an old code may differ from the current ones."""
+    for row in rows:
+        country = _text(row, "country")
+        if _reason_to_drop(row, country, groups) is None:
+            code = str(row.get("countryiso3code") or row["country"].get("id") or "")
+            yield (code,) if code in OLD_CODES else (country, code), str(row.get("date")), str(row["value"])
 
 
 def _id(row: dict[str, Any]) -> object:
@@ -274,7 +293,7 @@ def _answer_of_version(answer: dict[str, Any]) -> dict[str, Any]:
             raise Refused(f"a row has no {missing}: {str(one)[:60]}") from None
         as_of.add(min(_day_of_version(*version), day_of(str(answer.get("fetched"))) or today().isoformat()))
         rows.append({
-            "country": {"value": country[1]}, "indicator": {"id": series[0], "value": series[1]},
+            "country": {"id": country[0], "value": country[1]}, "indicator": {"id": series[0], "value": series[1]},
             "date": time[1], "value": one.get("value"),
         })  # fmt: skip
     if rows and all(row["indicator"]["id"] != INDICATOR for row in rows):
@@ -399,6 +418,12 @@ def _answer_of_table(table: Table, layout: Layout) -> dict[str, Any]:
     """Return a table in the shape of the API's answer, its day None if it states none; raises Refused."""
     if "year" not in layout.columns and not layout.figures[0][1]:
         raise Refused(f"it has {INDICATOR} of a year that nothing in it states; with wbgapi, ask for timeColumns=True")
+    header = table[layout.header]
+    refuse_repeated_years(header, _YEAR)
+    of_country = [layout.columns[what] for what in ("country", "iso") if what in layout.columns]
+    refuse_second_heading(
+        table, lambda row: any(row[n : n + 1] == header[n : n + 1] for n in of_country), layout.header
+    )
     others = 0
     rows: list[dict[str, Any]] = []
     days = {_day_of(table)}
@@ -436,7 +461,8 @@ def _rows_of(row: list[str], layout: Layout) -> Iterator[dict[str, Any]]:
         country, year = of_country or own_country, of_year or own_year
         country = WORLD if country == WORLD_CODE else country
         if year:
-            yield {"indicator": indicator, "country": {"value": country}, "date": year, "value": row[place]}
+            of = {"id": "" if of_country else cell.get("iso", ""), "value": country}
+            yield {"indicator": indicator, "country": of, "date": year, "value": row[place]}
         elif country and not is_absent(row[place]):
             raise Refused(f"the row of {country[:40]} is of {cell['year'][:20]!r}, which is no year")
 

@@ -181,7 +181,7 @@ def test_version_2_of_the_datamapper_shows_release_boundary_and_groups_in_its_an
         ("Korea, Republic of", "2026"): ("1936.209", "projection"),
         ("Kosovo", "2025"): ("12.1", "estimate"), ("Congo, Republic of", "2025"): ("15.5", "estimate"),
     }  # fmt: skip
-    assert reading.dropped == {"group of countries": 2, "figure repeated under another code": 1}
+    assert reading.dropped == {"group of countries": 2, "figure repeated": 1}
     assert reading.records[0]["As_of"] == "2026-04-14"
     assert reading.records[0]["Source"] == "https://www.imf.org/external/datamapper/api/v2/NGDPD"
 

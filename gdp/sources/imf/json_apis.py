@@ -17,8 +17,17 @@ from urllib.parse import urlencode
 from gdp.sources import Month, Refused, Unreachable
 from gdp.sources.imf.outlook import BILLIONS, INDICATOR, WORLD, WORLD_NAME, Outlook, Series
 from gdp.sources.imf.releases import named_in
-from gdp.sources.payloads import as_json, day_of, fetch_json, is_aggregate, is_country, shaped, today
-from gdp.sources.tabular_files import MAX_ROWS_BEFORE_HEADER, Table
+from gdp.sources.payloads import (
+    as_json,
+    day_of,
+    fetch_json,
+    is_aggregate,
+    is_country,
+    refuse_two_figures,
+    shaped,
+    today,
+)
+from gdp.sources.tabular_files import MAX_ROWS_BEFORE_HEADER, Table, refuse_repeated_years, refuse_second_heading
 
 DATAMAPPER_VARIABLE, DBNOMICS_VARIABLE = "GDP_ETL_IMF_URL", "GDP_ETL_DBNOMICS_URL"
 DATAMAPPER_URL = "https://www.imf.org/external/datamapper/api/v{version}"
@@ -102,7 +111,7 @@ def _entries(answer: dict[str, Any], name: str) -> Entries:
 
 HEADING = f"GDP, current prices ({BILLIONS})"  # the first cell of the export that people download
 _EXPORT = re.compile(r"[^()]+?\s*\([^()]+\)")
-_YEAR = re.compile(r"(?:19|20)\d\d")
+_YEAR = re.compile(r"((?:19|20)\d\d)")
 _GROUP_CODE = re.compile(r"[A-Z0-9]{2,6}")
 
 
@@ -113,11 +122,12 @@ def is_export(table: Table) -> bool:
 
 def _from_header(table: Table) -> Table:
     """Return the rows of an export from its header on; none of another table."""
-    for number, row in enumerate(table[:MAX_ROWS_BEFORE_HEADER]):
-        years = [cell for cell in row[1:] if cell]
-        if years and all(map(_YEAR.fullmatch, years)) and _EXPORT.fullmatch(row[0]):
-            return table[number:]
-    return []
+    return next((table[n:] for n, row in enumerate(table[:MAX_ROWS_BEFORE_HEADER]) if _is_heading(row)), [])
+
+
+def _is_heading(row: list[str]) -> bool:
+    years = [cell for cell in row[1:] if cell]
+    return bool(years) and all(map(_YEAR.fullmatch, years)) and bool(_EXPORT.fullmatch(row[0]))
 
 
 def outlook_of_exports(tables: list[Table]) -> Outlook:
@@ -127,6 +137,8 @@ def outlook_of_exports(tables: list[Table]) -> Outlook:
     if not ours:
         raise Refused(f'it has "{exports[0][0][0][:80]}", not "{HEADING}"')
     header, *rows = ours[0]
+    refuse_repeated_years(header, _YEAR)
+    refuse_second_heading(ours[0], _is_heading)
     years = {cell: place for place, cell in enumerate(header) if place and cell}
     series = []
     for row in rows:
@@ -212,6 +224,7 @@ def _series(doc: dict[str, Any]) -> Series:
     values = shaped(doc.get("value"), list, f"value of {code}")
     if len(years) != len(values):
         raise Refused(f"{code} has {len(values)} figures for {len(years)} years")
+    refuse_two_figures(((code,), year, str(value)) for year, value in zip(years, values, strict=True))
     figures = {year: None if value is None else str(value) for year, value in zip(years, values, strict=True)}
     name = str(doc.get("series_name") or "")
     ends = [name.index(end) for end in NAME_ENDS if end in name]

@@ -9,14 +9,30 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gdp.model import ESTIMATE, IMF, PROJECTION, RawRecord
 from gdp.sources import Month, Reading, Refused
 from gdp.sources.imf.releases import known_day, named_in, of_day, year_of
-from gdp.sources.payloads import checked_as_of, day_of, is_absent, is_aggregate, last_day, name_or_code, plain, today
-from gdp.sources.tabular_files import MAX_ROWS_BEFORE_HEADER, Table
+from gdp.sources.payloads import (
+    checked_as_of,
+    day_of,
+    is_absent,
+    is_aggregate,
+    last_day,
+    name_or_code,
+    plain,
+    refuse_two_figures,
+    today,
+)
+from gdp.sources.tabular_files import (
+    MAX_ROWS_BEFORE_HEADER,
+    Table,
+    refuse_repeated_years,
+    refuse_second_heading,
+)
 
 INDICATOR = "NGDPD"
 INSTITUTION = IMF.label
@@ -68,6 +84,7 @@ def reading_of(outlook: Outlook, wanted: Month | None) -> Reading:
     about = {"Column": None, "Unit": outlook.unit, "Institution": INSTITUTION, "Source": outlook.source, "As_of": as_of}
     records: dict[tuple[str, str], RawRecord] = {}
     dropped = Counter(outlook.dropped)
+    refuse_two_figures(_figures_of(outlook.series))
     for series in outlook.series:
         name = WORLD_NAME if series.code in WORLD and not series.name else (series.name or series.code).strip()
         if not name or (series.is_group and series.code not in WORLD):
@@ -92,7 +109,17 @@ def _reason_to_drop(figure: str | None, is_repeated: bool) -> str | None:
         return "year without a figure"
     if figure.strip() == TOO_SMALL:
         return f'figure too small to be printed ("{TOO_SMALL}")'
-    return "figure repeated under another code" if is_repeated else None
+    return "figure repeated" if is_repeated else None
+
+
+def _figures_of(all_series: list[Series]) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Yield the figures of the countries; a country with two codes may have two figures, and the first is read."""
+    for series in all_series:
+        has_two_codes = series.code in SAME_COUNTRY or series.code in WORLD
+        names = (series.code,) if has_two_codes else (series.name or "", series.code)
+        for year, figure in () if series.is_group else series.figures.items():
+            if _reason_to_drop(figure, False) is None:
+                yield names, year, str(figure)
 
 
 def _as_of(outlook: Outlook, wanted: Month | None) -> str:
@@ -143,6 +170,11 @@ class _Layout(NamedTuple):
     columns: dict[str, int]
     years: dict[str, int]
 
+    def is_header(self, row: list[str]) -> bool:
+        """Return whether a row names the columns of countries or subjects again."""
+        cell = self.cells(row)
+        return any(cell[what].casefold() in COLUMNS[what] for what in ("name", "code", "subject", "series"))
+
     def cells(self, row: list[str]) -> Cells:
         """Return a row's cells by what they hold, "" where it has none."""
         places = {what: self.columns.get(what, len(row)) for what in COLUMNS}
@@ -172,6 +204,9 @@ def outlook_of_tables(tables: list[Table]) -> Outlook:
     published: set[str | None] = set()
     for table in tables:
         layout = layout_of(table)
+        if layout:
+            refuse_repeated_years(table[layout.header], _YEAR)
+            refuse_second_heading(table, layout.is_header, layout.header)
         for row in table[layout.header + 1 :] if layout else ():
             if layout is None or not any(row) or _COPYRIGHT.search(row[0]):
                 continue

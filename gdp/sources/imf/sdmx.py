@@ -15,7 +15,7 @@ from gdp.sources.http import download
 from gdp.sources.imf.outlook import BILLIONS, COUNTRY_CODE, INDICATOR, WHOLE_DOLLARS, Outlook, Series
 from gdp.sources.imf.releases import named_in
 from gdp.sources.payloads import day_of, local_name, parsed_xml
-from gdp.sources.tabular_files import Table
+from gdp.sources.tabular_files import Table, refuse_second_heading
 
 VARIABLE = "GDP_ETL_SDMX_URL"
 API_URL = "https://api.imf.org/external/sdmx/2.1"
@@ -48,8 +48,14 @@ class _Observations:
         self.unit = WHOLE_DOLLARS
 
     def add(self, of: dict[str, str], year: str, value: str | None) -> None:
+        """Add an observation; raises Refused if it differs from another of the same country and year."""
         if of.get("INDICATOR") == INDICATOR and of.get("FREQUENCY", "A")[:1] == "A":
-            self.figures.setdefault(of.get(COUNTRY, ""), {})[year] = value
+            code = of.get(COUNTRY, "")
+            figures = self.figures.setdefault(code, {})
+            other = figures.setdefault(year, value)
+            if value and other and value != other:
+                raise Refused(f"it has two figures of {code[:60]} in {year[:9]}, {other[:40]} and {value[:40]}")
+            figures[year] = value or other
         else:
             self.others.add(of.get("INDICATOR", "nothing named"))
 
@@ -108,6 +114,7 @@ def outlook_of_tables(tables: list[Table]) -> Outlook:
     """Return the outlook in SDMX's CSV; raises Refused if a row is cut short, or it has only other indicators."""
     table = next(filter(is_sdmx_table, tables))
     header = table[0]
+    refuse_second_heading(table, lambda row: YEAR in row)
     found = _Observations()
     for number, row in enumerate(table[1:], 2):
         if not any(row):

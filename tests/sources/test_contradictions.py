@@ -1,0 +1,123 @@
+"""Files that contradict themselves, or whose meaning is unclear: refused with what is wrong and what helps."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gdp.sources import Month, Refused
+from tests.sources.reading import read_as
+from tests.sources.test_file_forms import CSV_30
+from tests.sources.test_releases import v2_answer
+
+OCTOBER_2024, JUNE_2024 = Month(2024, 10), Month(2024, 6)
+EXPORT = '"GDP, current prices (Billions of U.S. dollars)",2022,2023,2024\n'
+WEO = "ISO\tWEO Subject Code\tCountry\tUnits\tScale\t2022\t2023\n"
+WEO_ROW = "{}\tNGDPD\t{}\tU.S. dollars\tBillions\t{}\t{}\n"
+BANK = "Country Name,Country Code,Indicator Name,Indicator Code,2022,2023\n"
+BANK_ROW = "{},{},GDP (current US$),NY.GDP.MKTP.CD,{},{}\n"
+LONG = "country,iso3c,year,NY.GDP.MKTP.CD\n"
+XML = (
+    '<?xml version="1.0"?><StructureSpecificData xmlns:sdmx="x"><DataSet PUBLICATION_DATE="2025-10-14"><Series {0}>{1}'
+)
+XML_END = "</Series></DataSet></StructureSpecificData>"
+
+
+def docs(*periods: str) -> str:
+    doc = {"series_code": "DEU.NGDPD.us_dollars", "period": periods, "value": [1.5, 2.5], "dataset_code": "WEO:2024-10"}
+    return json.dumps({"series": {"docs": [doc], "num_found": 1}})
+
+
+# --- two figures of one country and year ------------------------------------------------------------------------------
+
+TWICE = {
+    "export": (
+        "imf", EXPORT + "Germany,1.5,2.5,3.5\nFrance,1,2,3\nGermany,9.5,2.5,3.5\n", "Germany in 2022, 1.5 and 9.5"
+    ),
+    "WEO, name": (
+        "imf", WEO + WEO_ROW.format("", "Chad", 1, 2) + WEO_ROW.format("", "Chad", 1, 3), "Chad in 2023, 2 and 3"
+    ),
+    "WEO, code": (
+        "imf", WEO + WEO_ROW.format("TCD", "Chad", 1, 2) + WEO_ROW.format("TCD", "Tschad", 1, 3), "TCD in 2023, 2 and 3"
+    ),
+    "DataMapper, label": (
+        "imf",
+        '{"values": {"NGDPD": {"A": {"2022": 1}, "B": {"2022": 2}}}, '
+        '"countries": {"A": {"label": "Chad"}, "B": {"label": "Chad"}}}',
+        "Chad in 2022, 1 and 2",
+    ),
+    "DataMapper, name": (
+        "imf", '{"values": {"NGDPD": {"TCD": {"2022": 1}, "TCD": {"2022": 2}}}}', "two entries .* 'TCD'"
+    ),
+    "SDMX as CSV": (
+        "imf", CSV_30 + "dataflow,IMF.RES:WEO(9.0.0),R,USA,NGDPD,A,2024,7,9,2026-04-14T13:00:00Z,2024\n",
+        "USA in 2024, 29298013000000 and 7",
+    ),
+    "SDMX": (
+        "imf",
+        XML.format(
+            'COUNTRY="TCD" INDICATOR="NGDPD" FREQUENCY="A"',
+            '<Obs TIME_PERIOD="2022" OBS_VALUE="1"/><Obs TIME_PERIOD="2022" OBS_VALUE="2"/>',
+        ) + XML_END,
+        "TCD in 2022, 1 and 2",
+    ),
+    "DBnomics": ("imf", docs("2022", "2022"), "DEU in 2022, 1.5 and 2.5"),
+    "World Bank, name": (
+        "world_bank", BANK + BANK_ROW.format("Chad", "", 1, 2) + BANK_ROW.format("Chad", "", 1, 3),
+        "Chad in 2023, 2 and 3",
+    ),
+    "World Bank, code": (
+        "world_bank", BANK + BANK_ROW.format("Chad", "TCD", 1, 2) + BANK_ROW.format("Tschad", "TCD", 1, 3),
+        "TCD in 2023, 2 and 3",
+    ),
+    "World Bank, long": ("world_bank", LONG + "Chad,TCD,2022,1\nChad,TCD,2022,2\n", "Chad in 2022, 1 and 2"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", TWICE)
+def test_two_figures_of_one_country_and_year_are_refused_with_both(form: str) -> None:
+    source, content, problem = TWICE[form]
+    with pytest.raises(Refused, match=problem):
+        read_as(
+            source, content.encode(), None if "DBnomics" in form else OCTOBER_2024 if source == "imf" else JUNE_2024
+        )
+
+
+def test_the_same_figure_twice_is_read_once_and_two_codes_of_one_country_are_no_contradiction() -> None:
+    reading = read_as("imf", (EXPORT + "Chad,1,2,3\nChad,1,2,no data\n").encode(), OCTOBER_2024)
+    assert [r["GDP"] for r in reading.records] == ["1", "2", "3"]
+    assert reading.dropped == {"figure repeated": 2, "year without a figure": 1}
+    assert read_as("imf", v2_answer()).dropped["figure repeated"] == 1  # KOS and UVK
+
+
+@pytest.mark.parametrize(
+    ("source", "content"),
+    [
+        ("imf", EXPORT.replace("2024", "2023") + "Germany,1,2,2\n"),
+        ("imf", WEO.replace("2022", "2023") + WEO_ROW.format("TCD", "Chad", 1, 1)),
+        ("world_bank", BANK.replace("2022", "2023") + BANK_ROW.format("Chad", "TCD", 1, 1)),
+    ],
+)
+def test_two_columns_of_one_year_are_refused(source: str, content: str) -> None:
+    with pytest.raises(Refused, match="two columns of 2023"):
+        read_as(source, content.encode(), OCTOBER_2024 if source == "imf" else JUNE_2024)
+
+
+PER_HEAD = '"GDP per capita, current prices (U.S. dollars per capita)",2022,2023,2024\n'
+
+
+@pytest.mark.parametrize(
+    ("source", "content"),
+    [
+        ("imf", f"{EXPORT}Germany,1,2,3\n\n{EXPORT}France,1,2,3\n"),
+        ("imf", f"{EXPORT}Germany,1,2,3\n\n{PER_HEAD}France,1,2,3\n"),
+        ("imf", WEO + WEO_ROW.format("TCD", "Chad", 1, 2) + WEO + WEO_ROW.format("MLI", "Mali", 1, 2)),
+        ("imf", CSV_30 + CSV_30),
+        ("world_bank", BANK + BANK_ROW.format("Chad", "TCD", 1, 2) + BANK + BANK_ROW.format("Mali", "MLI", 1, 3)),
+        ("world_bank", f"{LONG}Chad,TCD,2022,1\n{LONG}Mali,MLI,2022,1\n"),
+    ],
+)
+def test_a_second_heading_in_a_table_is_refused_with_its_row(source: str, content: str) -> None:
+    with pytest.raises(Refused, match=r"row \d+ is a second heading"):
+        read_as(source, content.encode(), OCTOBER_2024 if source == "imf" else JUNE_2024)
