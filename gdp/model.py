@@ -56,7 +56,11 @@ class Estimate(NamedTuple):
     Institution: Annotated[str, "Whose figure it is: IMF, World Bank, UN or CIA"]
     Year: Annotated[int, "The reference year: the year that the figure is for"]
     GDP_USD_billion: Annotated[float, "Nominal GDP, two decimals, rounded half up", "billion USD"]
-    As_of: Annotated[str, "When the source first published this figure: a day, or a moment in UTC"]
+    As_of: Annotated[
+        str,
+        "When the vintage was published, a day or a moment in UTC: in GDP_Estimates the first one with this figure, in"
+        " Countries_by_GDP and GDP_Latest the newest one",
+    ]
     Source: Annotated[str, "Where it was published: the page's revision, or the API's address"]
     Note: Annotated[str | None, "What the flags mean for this figure, for people"]
     Status: Annotated[str | None, "estimate or projection, as the source states", NO_UNIT, MAY_BE_ABSENT]
@@ -67,7 +71,7 @@ class Estimate(NamedTuple):
         float | None, "The figure as published; empty if loaded before it was kept", "million USD", MAY_BE_ABSENT
     ]
     Publisher: Annotated[str, "Who published it: wikipedia, imf or world_bank"]
-    Until: Annotated[str, "The first As_of without this figure; empty while it is current"]
+    Until: Annotated[str, "The first later As_of without this figure; 9999-12-31 while it is current, empty in exports"]
 
 
 class Load(NamedTuple):

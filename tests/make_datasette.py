@@ -36,14 +36,11 @@ databases:
       Figures of {", ".join(INSTITUTIONS)}, as Wikipedia quotes them or as they publish them. Begin with
       <a href="/World_Economies/GDP_Latest">GDP_Latest</a>: the newest figure of each of them, a row a country.
 """
-LATEST = (*HEADLINE_FIELDS, "Subregion", "Institution", "Publisher")
+LATEST = (*HEADLINE_FIELDS, "Subregion", "Institution", "Publisher", "Status")
 HISTORY_DAYS = {
-    "First_day": "The first day at whose end the figure was current",
-    "Last_day": "The last day at whose end the figure was current",
+    "First_day": "The first day on which the figure was valid at midnight, when the day ends",
+    "Last_day": "The last day on which the figure was valid at midnight, when the day ends",
 }
-UNTIL = f"{ESTIMATE_FIELDS['Until'].description}; the database has {CURRENT} for it".replace(
-    "empty while it is current", "far ahead while it is current"
-)
 
 
 def _has_flag(codes: Iterable[str]) -> str:
@@ -114,7 +111,7 @@ QUERIES = {
 
 def metadata() -> str:
     """Return the content of docs/datasette.yml."""
-    estimates = {name: field.description for name, field in ESTIMATE_FIELDS.items()} | {"Until": UNTIL}
+    estimates = {name: field.description for name, field in ESTIMATE_FIELDS.items()}
     headlines = _described(HEADLINE_FIELDS)
     latest = "The newest figure of every institution and publisher, a row a country."
     tables = [

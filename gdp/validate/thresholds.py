@@ -75,18 +75,19 @@ SPREAD_IMPOSSIBLE = 0.13
 # The share of countries whose change is more than 0.3 from the median change. Releases: 0.131; pages: 0.17 (the UN).
 WILD, WILD_SHARE_IMPOSSIBLE = 0.3, 0.25
 # The share of countries that moved more than 2.5 times their usual step, within eight months. Releases: 0.09 (0.04 with
-# the steps in question). With
-# 20 % of the countries 20 % off it is 0.13 to 0.23.
+# the steps in question). With 20 % of the countries 20 % off it is 0.13 to 0.23.
 UNUSUAL_STEPS, UNUSUAL_SHARE = 2.5, 0.11
 # A column one row off fits better moved back. The mean distance, moved by a row, over the mean distance as it is:
 # releases 1.05 at least, pages 1.12; of a column one row off 0.95 at most.
 ROW_OFF_RATIO = 0.98
 WELL_BELOW_A_ROW = 0.02  # the mean distance of a column that is one row off is 0.045 at least: below, nothing is moved
-# Figures under the next year's heading move against the country's growth, and by the median growth: the slope of change
-# by growth, and the median change in median growths, both about -1. Their sum within eight months: releases against the
-# one before -0.62 at least, moved ones -1.28 at most; against the one after -1.18 at least, moved ones -1.02 at most.
-# Pages against the nearest release: IMF and World Bank -0.7 at least, moved ones -1.6 at most. The UN's column of June
-# 2021 has -1.95: there it is no evidence.
+# A list with a lower score has the figures of the year before. Such a figure is apart from that of its year by the
+# country's growth. The score adds two numbers: the slope of the changes by growth, and the median change divided by the
+# median growth. Each is about 0 for right figures, and about -1 for figures of the year before. Observed within eight
+# months: a release against the one before has -0.62 or more, with figures of the year before -1.28 or less. Against the
+# one after it has -1.18 or more, with figures of the year before -1.02 or less: some of these are missed. The IMF's and
+# the World Bank's columns of pages have -0.7 or more against the nearest release, with figures of the year before -1.6
+# or less. The UN's column of June 2021 has -1.95: the UN is not judged by this.
 YEARS_MOVED = -1.2
 LEAST_GROWTH_SPREAD = 0.01  # where all countries grow alike, a slope by growth is chance; the IMF's: 0.028 and more
 YEARS_MOVED_INSTITUTIONS = ("IMF", "World Bank")
@@ -103,7 +104,8 @@ WORLD_OFF, WORLD_COUNTRIES = math.log(1.08), 180
 
 # --- single figures ---------------------------------------------------------------------------------------------------
 
-# Of an institution's figures, by what is usual. Signatures and the IMF's own figures have no such limit.
+# Of an institution's figures, by what is usual. Scores above BEYOND_SCORE, signs of an edit by hand and departures from
+# the IMF's own figures have no such limit.
 MOST_FLAGGED = 6
 MOST_SHOWN = 6  # figures of a vintage on a screen; the log, Checks.json and load.py --findings have all
 MOVED = 0.005  # between pages with no release between. Pages: none honest, late updates aside
@@ -115,7 +117,7 @@ ROUNDED_BILLION_USD = 5.5  # in millions: where two decimals of a billion are kn
 # A figure's change, less that of its currency bloc, over the square root of the country's usual step. The sixth highest
 # of a step of six months: 0.53 to 1.66; where only the year moves on: 0.27 to 0.45.
 LEAST_SCORE, LEAST_SCORE_OTHERS = 0.45, 4.0
-# FigureFlags without a limit. Releases: 6.0 at most within eight months (Eritrea, 2019); ten times a figure is 9.4.
+# Flags without a limit. Releases: 6.0 at most within eight months (Eritrea, 2019); ten times a figure is 9.4.
 BEYOND_SCORE = 7.0
 # The usual step of a country with no history, and how many steps it counts for in that of the others.
 USUAL_STEP, USUAL_STEP_WEIGHT = 0.06, 2
