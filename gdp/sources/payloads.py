@@ -25,7 +25,8 @@ MIN_COUNTRIES = 100  # of a whole answer: the IMF has had over 180 members since
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _TITLE = re.compile(rb"<title[^>]*>\s*([^<]{1,80})", re.IGNORECASE)
 _WEB_PAGE = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|title)\b", re.IGNORECASE | re.DOTALL)
-_ABSENT = frozenset({"", "n/a", "na", "n.a.", "nan", "null", "no data", "..", "...", "…", "—", "–", "-"})
+_ABSENT = frozenset({"", "n/a", "#n/a", "na", "n.a.", "nan", "null", "no data", "..", "...", "…", "—", "–", "-"})
+TOO_NARROW = "which Excel shows where a column is too narrow; widen it in the spreadsheet"
 _EXPONENT = re.compile(r"\d+(?:\.\d+)?[eE][+-]?\d{1,3}")
 
 
@@ -143,10 +144,16 @@ def country_count(records: list[RawRecord]) -> int:
     return len({record["Country"] for record in records})
 
 
-def refuse_two_figures(figures: Iterable[tuple[tuple[str, ...], str, str]]) -> None:
-    """Raise Refused where two figures of a country and year differ: each comes with the country's names and codes."""
+def check_figures(figures: Iterable[tuple[tuple[str, ...], str, str]]) -> None:
+    """Raise Refused for a spreadsheet's sign in place of a figure, and for two figures of a country and year.
+
+    Each figure comes with the country's names and codes, and its year.
+    """
     first: dict[tuple[str, str], str] = {}
     for names, year, figure in figures:
+        if figure.startswith("#"):
+            reason = "an error of the spreadsheet; repair it" if figure.strip("#") else TOO_NARROW
+            raise Refused(f"the figure of {names[0][:60]} in {year} is {figure[:40]!r}, {reason} and save it again")
         for name in filter(None, names):
             if (other := first.setdefault((name, year), figure)) != figure:
                 raise Refused(f"it has two figures of {name[:60]} in {year}, {other[:40]} and {figure[:40]}")

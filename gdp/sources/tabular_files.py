@@ -34,6 +34,10 @@ MAX_ROWS_BEFORE_HEADER, SHOWN_CELLS = 20, 6
 REMEDY = "pip install -r requirements/xlsx.txt"
 _IS_NO_DATA = re.compile(r"/$|(?:^|/)(?:__MACOSX/|\._|\.DS_Store)|\.(?:html?|pdf|docx?|png|jpe?g)$", re.IGNORECASE)
 _FIGURE = re.compile(r"[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?")
+_FORMULA_ALONE = re.compile(
+    rb"""<(?:\w+:)?c\b[^>]*\br=["'](\w+)["'][^>]*><(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)"""
+    rb"""(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></(?:\w+:)?v>)?</"""
+)
 _DECIMAL_COMMA = re.compile(r"[-+]?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+(?:[eE][-+]?\d+)?")
 # What cannot be a comma between thousands: one or two digits after it, more than three, or more than three before it.
 _SURELY_DECIMAL = re.compile(
@@ -219,11 +223,20 @@ def _tables_of_zip(content: bytes) -> list[Table]:
             if sum(entry.file_size for entry in archive.infolist()) > UNPACKED_LIMIT_BYTES:
                 raise Refused(f"it unpacks to over {UNPACKED_LIMIT_BYTES // 1_000_000} MB, which no release does")
             if "xl/workbook.xml" in names:
+                _refuse_formulas_without_values(archive)
                 return _tables_of_workbook(content)
             texts = [archive.read(name) for name in names if not _IS_NO_DATA.search(name)]
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
         raise Refused(f"it is a broken or locked archive: {error}") from None  # RuntimeError: it has a password
     return [table for text in texts if not text.startswith(ZIP_MAGIC) for table in tables_of.__wrapped__(text)]
+
+
+def _refuse_formulas_without_values(archive: zipfile.ZipFile) -> None:
+    """Raise Refused for a workbook that a program wrote, whose formulas nobody has computed."""
+    for name in archive.namelist():
+        if name.startswith("xl/worksheets/") and (found := _FORMULA_ALONE.search(archive.read(name))):
+            cell = found[1].decode()
+            raise Refused(f"its cell {cell} has a formula without its value; open it in Excel and save it again")
 
 
 def _tables_of_workbook(content: bytes) -> list[Table]:
@@ -244,9 +257,13 @@ def _tables_of_old_workbook(content: bytes) -> list[Table]:
     except ImportError:
         raise StageError(Exit.BAD_DATA, f"xlrd is not installed, which a binary .xls needs; {REMEDY}") from None
 
-    def value(cell: Any) -> object:  # a day is a number there
-        is_day = cell.ctype == xlrd.XL_CELL_DATE
-        return xlrd.xldate_as_datetime(cell.value, book.datemode) if is_day else cell.value
+    def value(cell: Any) -> object:  # days, errors and truth are numbers there
+        meanings: dict[int, Callable[[Any], object]] = {
+            xlrd.XL_CELL_DATE: lambda number: xlrd.xldate_as_datetime(number, book.datemode),
+            xlrd.XL_CELL_ERROR: lambda code: xlrd.error_text_from_code.get(code, "#ERROR!"),
+            xlrd.XL_CELL_BOOLEAN: bool,
+        }
+        return meanings[cell.ctype](cell.value) if cell.ctype in meanings else cell.value
 
     try:
         book = xlrd.open_workbook(file_contents=content)

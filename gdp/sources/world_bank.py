@@ -21,6 +21,7 @@ from gdp.sources import Answer, Month, Page, Reading, Refused, Releases, Source,
 from gdp.sources.payloads import (
     answer_of,
     as_json,
+    check_figures,
     checked_as_of,
     day_of,
     fetch_json,
@@ -34,7 +35,6 @@ from gdp.sources.payloads import (
     parsed_xml,
     plain,
     read_json,
-    refuse_two_figures,
     shaped,
     today,
 )
@@ -213,7 +213,7 @@ def parse(answer: Any, release: Month | None = None) -> Reading:
     groups = {str(group) for group in shaped(answer.get("groups") or [], list, "groups")} - {WORLD}
     dropped = Counter({"row of another indicator": answer["others"]} if answer.get("others") else {})
     records: dict[tuple[str, str], RawRecord] = {}
-    refuse_two_figures(_figures_of(rows, groups))
+    check_figures(_figures_of(rows, groups))
     for row in rows:
         key = country, year = _text(row, "country"), str(row.get("date"))
         reason = _reason_to_drop(row, country, groups)

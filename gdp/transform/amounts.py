@@ -70,17 +70,18 @@ class Figure(NamedTuple):
 
 
 @lru_cache(CACHED_TEXTS)
-def figure_of(text: str, factor: Decimal, may_group_by_dots: bool = True) -> Figure:
+def figure_of(text: str, factor: Decimal, is_of_page: bool = True) -> Figure:
     """Return what a GDP cell means, in a unit that is `factor` billions of US dollars.
 
-    On a page a dot may be between thousands. In the files of the IMF and the World Bank it is a decimal point.
+    On a page a dot may be between thousands, and a cell may have nothing but a footnote. In the files of the IMF and
+    the World Bank a dot is a decimal point, and marks are not known.
     """
     if text.isascii() and text.replace(",", "").isdecimal():
         numbers, odd = whole_numbers([text.encode()], factor)
         if not odd:
             return Figure(hundredths(numbers, factor)[0], millions(numbers, factor)[0])
     try:
-        billions = billions_in(text, factor, may_group_by_dots)
+        billions = billions_in(text, factor, is_of_page)
     except Unreadable as error:
         return Figure(None, problem=str(error))
     if billions is None:
@@ -92,17 +93,17 @@ def figure_of(text: str, factor: Decimal, may_group_by_dots: bool = True) -> Fig
     return Figure(cents, shortest, None, year, problem, years.source_flag(text))
 
 
-def billions_in(text: str, factor: Decimal, may_group_by_dots: bool = True) -> Decimal | None:
+def billions_in(text: str, factor: Decimal, is_of_page: bool = True) -> Decimal | None:
     """Return a figure in billions of US dollars, exactly; None for a known sign that there is none.
 
     Raises Unreadable for anything else: "abc" is no figure, nor is 0 or a negative number.
     """
     own_unit = next(pattern for pattern, unit in _UNITS if unit == factor)  # it may follow the figure
     figure = own_unit.sub("", figure_text(text)).strip()
-    if figure.casefold() in NO_FIGURE:
+    if (figure if is_of_page else text.strip()).casefold() in NO_FIGURE:
         return None
     found = _NUMBER.fullmatch(figure)
-    is_dotted = may_group_by_dots and found and _DOTTED_GROUPS.fullmatch(found[1])
+    is_dotted = is_of_page and found and _DOTTED_GROUPS.fullmatch(found[1])
     if found and "," in found[1] and not (_COMMA_GROUPS.fullmatch(found[1]) or is_dotted):
         raise Unreadable(f"GDP is {text[:40]!r}, whose commas do not separate groups of three; it may have a footnote")
     number = _decimal(found[1], factor < 1, bool(is_dotted)) if found else None

@@ -9,6 +9,7 @@ import pytest
 from gdp.sources import Month, Refused
 from tests.sources.reading import read_as
 from tests.sources.test_file_forms import CSV_30
+from tests.sources.test_peoples_files import workbook
 from tests.sources.test_releases import v2_answer
 
 OCTOBER_2024, JUNE_2024 = Month(2024, 10), Month(2024, 6)
@@ -121,3 +122,40 @@ PER_HEAD = '"GDP per capita, current prices (U.S. dollars per capita)",2022,2023
 def test_a_second_heading_in_a_table_is_refused_with_its_row(source: str, content: str) -> None:
     with pytest.raises(Refused, match=r"row \d+ is a second heading"):
         read_as(source, content.encode(), OCTOBER_2024 if source == "imf" else JUNE_2024)
+
+
+# --- signs of a spreadsheet in place of a figure ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sign", "reason"),
+    [
+        ("########", "too narrow; widen it in the spreadsheet and save it again"),
+        ("#REF!", "an error of the spreadsheet"),
+        ("#DIV/0!", "an error of the spreadsheet"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("source", "content"),
+    [
+        ("imf", EXPORT + "Chad,{},2,3\n"),
+        ("imf", WEO + WEO_ROW.format("TCD", "Chad", "{}", 1)),
+        ("world_bank", BANK + BANK_ROW.format("Chad", "TCD", "{}", 1)),
+    ],
+)
+def test_a_sign_of_the_spreadsheet_in_place_of_a_figure_is_refused_for_what_it_is(
+    source: str, content: str, sign: str, reason: str
+) -> None:
+    with pytest.raises(Refused, match=rf"Chad in 2022 is '{sign}', .*{reason}"):
+        read_as(source, content.format(sign).encode(), OCTOBER_2024 if source == "imf" else JUNE_2024)
+
+
+def test_excels_own_sign_of_no_figure_is_one() -> None:
+    reading = read_as("imf", (EXPORT + "Chad,#N/A,2,3\n").encode(), OCTOBER_2024)
+    assert reading.dropped == {"year without a figure": 1}
+
+
+def test_a_formula_without_its_value_is_refused_with_its_cell() -> None:
+    heading = "GDP, current prices (Billions of U.S. dollars)"
+    with pytest.raises(Refused, match="cell C2 has a formula without its value; open it in Excel and save it again"):
+        read_as("imf", workbook([[heading, "2023", "2024"], ["Chad", 17.5, "=1+1"]]), OCTOBER_2024)

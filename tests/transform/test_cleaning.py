@@ -51,6 +51,8 @@ def raw(**changes: str | None) -> RawRecord:
         ("927.235", "GDP (current US$)", 0.000927235),
         ("1.234.567", "Millions of U.S. dollars", None),
         ("1.234,567", "Millions of U.S. dollars", None),
+        ("########", "Millions of U.S. dollars", None),
+        ("[n 1]", "Millions of U.S. dollars", None),
     ],
 )
 def test_in_a_file_a_dot_is_a_decimal_point_in_both_paths(text: str, unit: str, million: float, source: str) -> None:

@@ -19,11 +19,11 @@ from gdp.sources.imf.outlook import BILLIONS, INDICATOR, WORLD, WORLD_NAME, Outl
 from gdp.sources.imf.releases import named_in
 from gdp.sources.payloads import (
     as_json,
+    check_figures,
     day_of,
     fetch_json,
     is_aggregate,
     is_country,
-    refuse_two_figures,
     shaped,
     today,
 )
@@ -224,7 +224,7 @@ def _series(doc: dict[str, Any]) -> Series:
     values = shaped(doc.get("value"), list, f"value of {code}")
     if len(years) != len(values):
         raise Refused(f"{code} has {len(values)} figures for {len(years)} years")
-    refuse_two_figures(((code,), year, str(value)) for year, value in zip(years, values, strict=True))
+    check_figures(((code,), year, str(value)) for year, value in zip(years, values, strict=True))
     figures = {year: None if value is None else str(value) for year, value in zip(years, values, strict=True)}
     name = str(doc.get("series_name") or "")
     ends = [name.index(end) for end in NAME_ENDS if end in name]

@@ -17,6 +17,7 @@ from gdp.model import ESTIMATE, IMF, PROJECTION, RawRecord
 from gdp.sources import Month, Reading, Refused
 from gdp.sources.imf.releases import known_day, named_in, of_day, year_of
 from gdp.sources.payloads import (
+    check_figures,
     checked_as_of,
     day_of,
     is_absent,
@@ -24,7 +25,6 @@ from gdp.sources.payloads import (
     last_day,
     name_or_code,
     plain,
-    refuse_two_figures,
     today,
 )
 from gdp.sources.tabular_files import (
@@ -84,7 +84,7 @@ def reading_of(outlook: Outlook, wanted: Month | None) -> Reading:
     about = {"Column": None, "Unit": outlook.unit, "Institution": INSTITUTION, "Source": outlook.source, "As_of": as_of}
     records: dict[tuple[str, str], RawRecord] = {}
     dropped = Counter(outlook.dropped)
-    refuse_two_figures(_figures_of(outlook.series))
+    check_figures(_figures_of(outlook.series))
     for series in outlook.series:
         name = WORLD_NAME if series.code in WORLD and not series.name else (series.name or series.code).strip()
         if not name or (series.is_group and series.code not in WORLD):
