@@ -159,3 +159,28 @@ def test_a_formula_without_its_value_is_refused_with_its_cell() -> None:
     heading = "GDP, current prices (Billions of U.S. dollars)"
     with pytest.raises(Refused, match="cell C2 has a formula without its value; open it in Excel and save it again"):
         read_as("imf", workbook([[heading, "2023", "2024"], ["Chad", 17.5, "=1+1"]]), OCTOBER_2024)
+
+
+# --- the release that the user names ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("release", "last", "noted", "problem"),
+    [
+        (Month(2020, 10), 2025, "©IMF, 2024", "copyright of 2024, and cannot be the release of 2020-10"),
+        (Month(2025, 10), 2029, "\ufffdIMF, 2024", "copyright of 2024, and cannot be the release of 2025-10"),
+        (Month(2020, 10), 2029, "", "figures to 2029, .* at most 6 years ahead: .* release of 2020-10"),
+        (Month(2024, 10), 2029, "©IMF, 2024", None),
+        (Month(2024, 10), 2029, "©IMF, 2025", None),
+        (Month(2024, 10), 2030, "", None),
+    ],
+)
+def test_a_release_that_the_file_contradicts_is_refused_with_both(
+    release: Month, last: int, noted: str, problem: str | None
+) -> None:
+    content = (EXPORT.replace("2024", str(last)) + f'Chad,1,2,3\n\n"{noted}"\n').encode()
+    if problem is None:
+        assert len(read_as("imf", content, release).records) == 3
+        return
+    with pytest.raises(Refused, match=problem):
+        read_as("imf", content, release)

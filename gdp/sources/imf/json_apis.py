@@ -112,6 +112,7 @@ def _entries(answer: dict[str, Any], name: str) -> Entries:
 HEADING = f"GDP, current prices ({BILLIONS})"  # the first cell of the export that people download
 _EXPORT = re.compile(r"[^()]+?\s*\([^()]+\)")
 _YEAR = re.compile(r"((?:19|20)\d\d)")
+_COPYRIGHT = re.compile(r"\bIMF,?\s+((?:19|20)\d\d)$")  # "©IMF, 2024", in any encoding
 _GROUP_CODE = re.compile(r"[A-Z0-9]{2,6}")
 
 
@@ -141,8 +142,11 @@ def outlook_of_exports(tables: list[Table]) -> Outlook:
     refuse_second_heading(ours[0], _is_heading)
     years = {cell: place for place, cell in enumerate(header) if place and cell}
     series = []
+    noted = None
     for row in rows:
-        if not any(row[1:]):  # the line of copyright
+        if not any(row[1:]):
+            found = _COPYRIGHT.search(row[0]) if row else None
+            noted = int(found[1]) if found else noted
             continue
         if len(row) <= max(years.values()):
             raise Refused(f"the row of {row[0][:40]} is cut short; fetch it again")
@@ -150,7 +154,7 @@ def outlook_of_exports(tables: list[Table]) -> Outlook:
         is_group = not is_country(name) and (is_aggregate(name) or bool(_GROUP_CODE.fullmatch(name)))
         figures: dict[str, str | None] = {year: row[place] for year, place in years.items()}
         series.append(Series("001" if name == WORLD_NAME else name, name, figures, None, is_group))
-    return Outlook(series, BILLIONS, _source("1"))
+    return Outlook(series, BILLIONS, _source("1"), copyright_year=noted)
 
 
 # --- DBnomics ---------------------------------------------------------------------------------------------------------

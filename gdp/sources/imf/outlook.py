@@ -42,6 +42,7 @@ WORLD = ("WEOWORLD", "G001", "001")  # the codes of the control total
 WORLD_NAME = "World"
 SAME_COUNTRY = {"KOS": "Kosovo", "UVK": "Kosovo", "XKX": "Kosovo"}  # codes that one answer has side by side
 TOO_SMALL = "--"  # less than half of the last digit that is printed
+YEARS_AHEAD = 6  # the most that the IMF projects
 COUNTRY_CODE = re.compile(r"[A-Z]{3}")  # groups are G001, G163 …
 
 
@@ -66,6 +67,7 @@ class Outlook:
     release: Month | None = None
     modified: str | None = None
     fetched: str | None = None
+    copyright_year: int | None = None
     dropped: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -134,10 +136,28 @@ def _as_of(outlook: Outlook, wanted: Month | None) -> str:
     release = stated or wanted
     if release is None:
         raise Refused("nothing in it names its release; name it with --release, as 2025-10")
+    if not stated:
+        _check_named_release(outlook, release)
     if f"{release}-01" > today().isoformat():
         raise Refused(f"it states that it is the release of {release}, which is in the future")
     day = outlook.published or known_day(release) or outlook.modified
     return day or min(last_day(release), outlook.fetched or today().isoformat())
+
+
+def _check_named_release(outlook: Outlook, release: Month) -> None:
+    """Raise Refused where the copyright or the last year of figures contradicts the release that the user names."""
+    noted = outlook.copyright_year
+    if noted and release.year not in (noted, noted - 1):  # an export is dated with the year in which it was made
+        raise Refused(f"it has the copyright of {noted}, and cannot be the release of {release}; name another")
+    years = (
+        int(year)
+        for series in outlook.series
+        for year, figure in series.figures.items()
+        if year.isdecimal() and figure is not None and not is_absent(figure)
+    )
+    if (last := max(years, default=0)) > release.year + YEARS_AHEAD:
+        at_most = f"projects at most {YEARS_AHEAD} years ahead"
+        raise Refused(f"it has figures to {last}, and the IMF {at_most}: it cannot be the release of {release}")
 
 
 # --- the IMF's own files ----------------------------------------------------------------------------------------------
