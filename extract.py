@@ -294,7 +294,7 @@ def cache_once(source: Source, day: str, answer: Answer) -> None:
 
 def read_cached(source: Source, failure: StageError, max_age_days: int | None) -> Reading:
     """Return the records of a source's newest cached page, and report its age; raises the `failure` (69) if none."""
-    reason = str(failure).partition(";")[0]
+    reason = str(failure).partition("; try again")[0]
     for path in reversed(cached_pages(source.name)):
         day = date.fromisoformat(path.name[:10])
         age = (datetime.now(timezone.utc).date() - day).days

@@ -140,6 +140,7 @@ def confirm_figure(options: argparse.Namespace, database: Place) -> None:
         create_tables(connection)
         rows = confirm(connection, FigureName(country.iso3, options.institution, options.year), options.because)
     run_log.settle()
+    run_log.facts["database"] = str(database)
     for row in rows:
         run_log.info(f"confirmed: {row.Country} {row.Year}, {row.Institution}, published {row.As_of[:10]}: {row.Note}")
 
@@ -154,6 +155,7 @@ def restore_tables(options: argparse.Namespace, database: Place) -> None:
             replace_countries(connection, newest)
         put_latest_view(connection, there)
     run_log.settle()
+    run_log.record_output(database.path or str(database), number)
     run_log.info(f"{number:,} estimates restored from {options.restore} into {database}")
 
 
@@ -185,9 +187,13 @@ def load(source: Where, database: Place, force: bool = False, with_history: bool
         outcome, before = ingest_file(history, clean, force, with_history, before)
         run_log.record_input(source, clean.count, clean.sha256)
         run_log.info(f"{clean.count:,} clean records read from {source}")
-        _, left_out = transform_results(source, clean.sha256)
+        world, left_out = transform_results(source, clean.sha256)
         report_findings(outcome)
-        checks = checks_file_of(outcome.findings, which_file(source, clean.sha256), left_out or {})
+        totals = [
+            {"Institution": institution, "As_of": as_of, "Year": year, "GDP_USD_million": figure}
+            for (institution, as_of), by_year in world.items() for year, figure in by_year.items()
+        ]  # fmt: skip
+        checks = checks_file_of(outcome.findings, which_file(source, clean.sha256), left_out or {}, totals)
         if outcome.refused and not (outcome.loaded or outcome.outdated or outcome.unchanged):
             refuse_all(checks, outcome.findings)
         file = str(source.absolute()).removeprefix(f"{home()}/")  # relative to the data folder where it is below that

@@ -118,7 +118,11 @@ def _baselines(history: History, before: Ranking, now: Ranking) -> dict[str, Row
     found = {
         code: was
         for code, row in now.rows.items()
-        if (was := before.rows.get(code)) and was["Year"] == row["Year"] and not is_flagged_by_check(was["Flags"])
+        if (was := before.rows.get(code))
+        and was["Year"] == row["Year"]
+        and (
+            not is_flagged_by_check(was["Flags"]) or revised_percent(was, row) == 0
+        )  # what is as it was is no revision
     }
     others = {(row["Country"], row["Year"]): code for code, row in now.rows.items() if code not in found}
     if before.vintage and others:
@@ -138,8 +142,10 @@ def _change(was: Row | None, now: Row | None, baseline: Row | None) -> Row:
         "Was_USD_billion": shown and shown["GDP_USD_billion"],
         "Was_for_year": shown and shown["Year"],
         "Was_as_of": baseline and baseline["As_of"],
-        "Was_Flags": was and was["Flags"],
-        "Was_Note": was and was["Note"],
+        "Was_Flags": shown and shown["Flags"],
+        "Was_Note": shown and shown["Note"],
+        "Last_Flags": was and was["Flags"],  # of what was shown last, which is no baseline if it is flagged
+        "Last_Note": was and was["Note"],
         "GDP_USD_billion": now and now["GDP_USD_billion"],
         "Year": now and now["Year"],
         "Flags": now and now["Flags"],
@@ -200,11 +206,11 @@ def last_refresh(history: History, newest: Vintage | None) -> Changes:
 
 
 def add_changes(rows: list[Row], changes: Changes) -> None:
-    """Add to each country's row what changed of it: Change, Revised_percent, Was_rank, Was_Flags, Was_Note."""
+    """Add to each country's row what changed of it: Change, Revised_percent, Was_rank, Last_Flags, Last_Note."""
     by_country = {row["Country"]: row for row in (*changes.rows, *changes.unchanged)} if changes.since else {}
     for row in rows:
         change = by_country.get(row["Country"], {})
-        names = ("Change", "Revised_percent", "Was_rank", "Was_USD_billion", "Was_as_of", "Was_Flags", "Was_Note")
+        names = ("Change", "Revised_percent", "Was_rank", "Was_USD_billion", "Was_as_of", "Last_Flags", "Last_Note")
         row |= {name: change.get(name) for name in names}
 
 

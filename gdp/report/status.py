@@ -65,7 +65,9 @@ def as_lines(found: Row) -> list[str]:
     """Return the status as lines for people."""
     lines = []
     for name, run in found["stages"].items():
-        last = f"last done {run['started']}, {run['rows_out']} rows as of {run['as_of']}" if run else "never"
+        last = f"last done {run['started']}" if run else "never"
+        if run and run["rows_out"]:
+            last += f", {run['rows_out']} rows" + (f" as of {run['as_of']}" if run["as_of"] else "")
         lines.append(f"{name:<10} {last}")
     lines.append(
         f"data as of {found['as_of']}, {found['age_days']} days old, {found['countries']} countries"

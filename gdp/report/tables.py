@@ -51,7 +51,7 @@ SHOWN_AFTER_A_LOAD = 10  # the largest changes; --changes has them all
 WHAT_TO_DO = (
     "A flagged figure is no baseline for later ones. If it is right: python load.py --confirm CODE --because REASON"
 )
-FLAGGED_MEANS = f"{FLAGGED} flagged by a check: load.py --findings and load.py --country have the reason"
+FLAGGED_MEANS = f"{FLAGGED} flagged by a check, or under Revised: the last figure was; load.py --country has the reason"
 
 COUNTRIES = f"""
     WITH Headlines AS ({HEADLINES})
@@ -130,11 +130,13 @@ def share_in_words(of_all_percent: float) -> str:
 
 
 def _revised(row: Row) -> str:
-    return "" if row["Revised_percent"] is None else revision_words(row["Revised_percent"])
+    """Return the revision in words, with a mark where the last figure was flagged; the mark alone if all were."""
+    words = "" if row["Revised_percent"] is None else revision_words(row["Revised_percent"])
+    return FLAGGED * is_flagged_by_check(row.get("Last_Flags")) + words
 
 
 def _has_flagged(row: Row) -> bool:
-    return is_flagged_by_check(row["Flags"]) or is_flagged_by_check(row.get("Was_Flags"))
+    return is_flagged_by_check(row["Flags"]) or is_flagged_by_check(row.get("Last_Flags"))
 
 
 # --- the two screens --------------------------------------------------------------------------------------------------
@@ -237,7 +239,7 @@ def _large_economy(row: Row) -> list[str]:
     rank, was = row["Rank"], row["Was_rank"]
     moved = "" if was in (None, rank) else f"{ROSE if was > rank else FELL}{abs(was - rank)}"
     cells = figure_with_mark(row["GDP_USD_billion"], row["Flags"]), share_in_words(row["Share_percent"])
-    revised = FLAGGED * is_flagged_by_check(row["Was_Flags"]) + _revised(row)  # the mark is alone if all are flagged
+    revised = _revised(row)
     if row["Revised_percent"] is None and row["Change"] in (OTHER_YEAR, NEW):
         revised = row["Change"]
     return [str(rank), row["Country"], row["Region"] or "?", str(row["Year"]), *cells, revised, moved]
@@ -331,8 +333,11 @@ def _show_findings(vintage: Vintage, findings: list[Row], flagged: list[Row]) ->
         frozenset(),
         spare=("Institution", "Expected"),
     ))  # fmt: skip
+    if not flagged:
+        print("Flagged figures that are current: none")
+        return
     show_table(Screen(
-        f"Flagged figures: {len(flagged)}",
+        f"Flagged figures that are current: {len(flagged)}",
         ["Institution", "Country", "Year", "GDP_USD_billion", "Flags", "Note"],
         [
             [*_texts(row, "Institution", "Country", "Year"), with_commas(row["GDP_USD_billion"]),
@@ -486,5 +491,5 @@ def country_named(connection: Connection, name: str) -> tuple[str, str]:
         return country.iso3, country.name
     if rows_of(connection, "SELECT 1 FROM GDP_Estimates WHERE Country = :name LIMIT 1", name=name):
         return name, name
-    near = ", ".join(reference().nearest(name)) or "none near"
-    raise StageError(Exit.USAGE, f"no country is called {name!r}; known: {near}; or give its code, such as KOR")
+    near = ", ".join(reference().nearest(name)) or "none"
+    raise StageError(Exit.USAGE, f"no country is called {name!r}; similar names: {near}; or give its code, such as KOR")

@@ -101,16 +101,16 @@ class _Ingest:
             self.outcome.add_unchanged(vintage)
             return
         if vintage.publisher == IMF.name and "IMF" in vintage.institutions:
-            self._add_release(vintage.as_of, next(part for part in parts if part.institution == "IMF").statement)
+            self.put_release(vintage.as_of, next(part for part in parts if part.institution == "IMF").statement)
         self.pass_of(vintage.publisher, vintage.as_of).add(Arrival(vintage, parts, is_new=True))
 
     def world_of(self, arrival: Arrival) -> dict[str, dict[int, float]]:
         """Return the World rows of a vintage by institution and year, in millions of USD."""
         vintage = arrival.vintage
-        if not arrival.is_new:
-            return self.history.vintages.control_totals(vintage.publisher, vintage.as_of)
-        totals = {name: dict(self.world.get((name, vintage.as_of), {})) for name in vintage.institutions}
-        return {name: by_year for name, by_year in totals.items() if by_year}
+        totals = self.history.vintages.control_totals(vintage.publisher, vintage.as_of)
+        if arrival.is_new:
+            totals |= {name: dict(by_year) for (name, as_of), by_year in self.world.items() if as_of == vintage.as_of}
+        return {name: totals[name] for name in vintage.institutions if totals.get(name)}
 
     def pass_of(self, publisher: str, as_of: str) -> _Pass:
         """Return the pass of a publisher; a new one begins before an As_of."""
@@ -129,8 +129,8 @@ class _Ingest:
 
     # --- the IMF's own releases, which pages are compared with ---
 
-    def _add_release(self, as_of: str, statement: Statement | None) -> None:
-        """Add a release, or remove it where there is no statement; pages that it is one of the last two for change."""
+    def put_release(self, as_of: str, statement: Statement | None) -> None:
+        """Add a release, or remove one that was refused; pages that it is one of the last two for change."""
         self._releases.pop(as_of, None)
         if statement:
             self._releases[as_of] = statement
@@ -138,11 +138,7 @@ class _Ingest:
         until = later[KNOWN_RELEASES - 1] if len(later) >= KNOWN_RELEASES else CURRENT
         page = self.history.vintages.after(WIKIPEDIA.name, as_of)
         if WIKIPEDIA.name in self._passes or (page and page.as_of <= until):
-            self.pass_of(WIKIPEDIA.name, page.as_of if page else as_of).check_until(until)
-
-    def remove_release(self, as_of: str) -> None:
-        """Forget a release that was refused."""
-        self._add_release(as_of, None)
+            self.pass_of(WIKIPEDIA.name, as_of).check_until(until)
 
     def releases_before(self, as_of: str) -> list[Statement]:
         """Return the last releases of the IMF that are known on a day, newest first."""
@@ -293,7 +289,7 @@ class _Pass:
         for part in arrival.parts:
             series = self.series_of(part.institution)
             series.advance(arrival, part, series.stored_marks(part))
-            series.compare_baselines(part, doubt, doubt)
+            series.compare_baselines(part, doubt, doubt, is_new=False)
             series.add_to_baseline(part, doubt)
         self._remember(arrival.parts, doubt)
         self._steady += doubt in COMPARABLE
@@ -306,7 +302,7 @@ class _Pass:
             self._load.outcome.add(arrival.vintage, findings, findings)
             self._load.outcome.refused.append(arrival.vintage)
             if self._publisher == IMF.name:
-                self._load.remove_release(arrival.vintage.as_of)
+                self._load.put_release(arrival.vintage.as_of, None)
             known = self._vintages.at(self._publisher, arrival.vintage.as_of)
             if known and stored:
                 self._keep(Arrival(known, list(stored), is_new=False))
@@ -343,6 +339,9 @@ class _Pass:
     def _store(self, arrival: Arrival, parts: list[Observations], findings: list[Finding]) -> None:
         vintage, doubt = arrival.vintage, doubt_of(findings)
         key = (vintage.publisher, vintage.as_of)
+        known = self._vintages.at(*key)
+        stored_doubt = self._vintages.doubts.get(key) if known else UNKNOWN
+        has_later = self._vintages.after(*key) is not None
         is_changed = arrival.is_new or self._vintages.doubts.get(key) != doubt
         began: dict[str, State] = {}
         for part in parts:
@@ -350,14 +349,13 @@ class _Pass:
             marks = marked(part, findings)
             is_changed = is_changed or marks != series.stored_marks(part)
             began[part.institution] = series.advance(arrival, part, marks)
-            stored_doubt = UNKNOWN if arrival.is_new else self._vintages.doubts.get(key)
-            if self._vintages.after(self._publisher, vintage.as_of):
-                series.compare_baselines(part, doubt, stored_doubt)
+            if has_later:
+                series.compare_baselines(part, doubt, stored_doubt, arrival.is_new)
             series.add_to_baseline(part, doubt)
             self._load.write(series.intervals.writes)
-        if known := self._vintages.at(*key):
-            for institution in {*known.institutions} - {*vintage.institutions}:
-                self.series_of(institution).is_joined = False
+        for institution in {*known.institutions} - {*vintage.institutions} if known else ():
+            self.series_of(institution).compare_baselines(None, doubt, stored_doubt)
+            self.series_of(institution).is_joined = False
         self._load.outcome.doubts[key] = doubt
         self._remember(parts, doubt)
         self._steady = 0 if is_changed else self._steady + (doubt in COMPARABLE)
@@ -451,21 +449,31 @@ class _Series:
             flagged = self._flagged
             self.baseline.add([one for one in figures if one[0] not in flagged] if flagged else figures)
 
-    def compare_baselines(self, part: Observations, doubt: str | None, stored_doubt: str | None) -> None:
+    def compare_baselines(
+        self, part: Observations | None, doubt: str | None, stored_doubt: str | None, is_new: bool = True
+    ) -> None:
         """Remember which figures have another baseline now than when the database was written, before this is added.
 
-        `stored_doubt` is what the database has against the vintage, UNKNOWN where it does not have the vintage.
+        `part` is None where a new version of the vintage has no figure of the institution. `stored_doubt` is what the
+        database has against the vintage, UNKNOWN where it does not have it.
         """
-        first_year = min(part.years, default=0) - YEARS_BACK
-        self.pending = {key: old for key, old in self.pending.items() if key[1] >= first_year}
-        if doubt is None and stored_doubt is None and not self.pending and not self._flagged:
+        figures = dict(zip(part.keys, part.millions, strict=True)) if part else {}
+        stored = self._stored if stored_doubt is None else {}
+        if part:
+            first_year = min(part.years, default=0) - YEARS_BACK
+            self.pending = {key: old for key, old in self.pending.items() if key[1] >= first_year}
+        if not (is_new or doubt or stored_doubt or self.pending or self._flagged):
             return
-        keys = part.keys
-        for key, million, before in zip(keys, part.millions, self.baseline.of(keys), strict=True):
-            old = self.pending.get(key, before)
-            row = self._stored.get(key) if stored_doubt is None else None
-            old = million if row and is_baseline(row.Flags) else old
-            new = million if doubt is None and key not in self._flagged else before
+        keys = list(figures | stored)
+        for key, before in zip(keys, self.baseline.of(keys), strict=True):
+            row = stored.get(key)
+            is_old = row is not None and is_baseline(row.Flags)
+            old = (
+                million_of(row.GDP_USD_million, row.GDP_USD_billion)
+                if row and is_old
+                else self.pending.get(key, before)
+            )
+            new = figures[key] if key in figures and doubt is None and key not in self._flagged else before
             if new == old:
                 self.pending.pop(key, None)
             else:
@@ -476,16 +484,12 @@ class _Series:
 
         A check looks at the figure's own year, and at the country's other years where that one has no baseline.
         """
-        pending = self.pending
-        if not pending:
-            return False
-        keys = part.keys
-        if not pending.keys().isdisjoint(keys):
-            return True
+        if not self.pending or not self.pending.keys().isdisjoint(part.keys):
+            return bool(self.pending)
         around = [step for step in range(-YEARS_BACK, 2) if step]
         return any(
-            before is None and any((country, year + step) in pending for step in around)
-            for (country, year), before in zip(keys, self.baseline.of(keys), strict=True)
+            before is None and any((country, year + step) in self.pending for step in around)
+            for (country, year), before in zip(part.keys, self.baseline.of(part.keys), strict=True)
         )
 
     def finish(self, as_of: str) -> None:

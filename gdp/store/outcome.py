@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from functools import cache
+from operator import itemgetter
 
 from gdp.model import Estimate
 from gdp.store.database import Connection, rows_of
@@ -106,8 +107,10 @@ def vintage_fingerprint(parts: list[Observations]) -> str:
     """Return a hash of what a vintage published, and one of the rules that check it, with a colon between."""
     digest = hashlib.sha256()
     for part in sorted(parts, key=lambda one: one.institution):
-        columns = [part.columns[name] for name in PUBLISHED]
-        digest.update(marshal.dumps([part.institution, *columns, part.published_flags], 2))  # 2: without references
+        rows = sorted(
+            zip(*(part.columns[name] for name in PUBLISHED), part.published_flags, strict=True), key=itemgetter(0, 1, 2)
+        )
+        digest.update(marshal.dumps([part.institution, rows], 2))  # 2: without references
     return f"{digest.hexdigest()[:32]}:{_rules()}"
 
 

@@ -90,15 +90,22 @@ class CleanFile:
         return int(self.source.stat().st_size) if self.source.exists() else 0
 
     def identify(self) -> None:
-        """Read the SHA-256 and the number of lines of a local file of lines, which is much less than its records."""
+        """Read the SHA-256 and the number of records of a local file of lines, without reading the records.
+
+        The number is 0 where the lines are not as transform writes them: another end of line, or an empty line.
+        """
         if not (isinstance(self.source, Path) and is_stream(self.source) and self.source.is_file()):
             return
-        digest = hashlib.sha256()
+        digest, last, lines, is_plain = hashlib.sha256(), b"\n", 0, True
         with self.source.open("rb") as file:
             while some := file.read(CHUNK_BYTES):
                 digest.update(some)
-                self.count += some.count(b"\n")
+                lines += some.count(b"\n")
+                self.count += (last + some).count(b"\n{")
+                is_plain &= b"\r" not in some
+                last = some[-1:]
         self.sha256 = digest.hexdigest()
+        self.count *= is_plain and last == b"\n" and lines == self.count
 
     def vintages(self) -> Iterator[list[Observations]]:
         """Yield the observations of each vintage, a part for each institution.

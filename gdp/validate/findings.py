@@ -115,10 +115,15 @@ def doubt_of(findings: Iterable[Finding]) -> str | None:
     return next(fatal, None) or next(in_doubt, None)
 
 
-def checks_file_of(findings: Iterable[Finding], clean_file: str, left_out: Mapping[str, int]) -> bytes:
-    """Return results/Checks.json: the findings on a clean file, named by its fingerprint, and what was left out."""
+def checks_file_of(
+    findings: Iterable[Finding],
+    clean_file: str,
+    left_out: Mapping[str, int],
+    control_totals: Sequence[dict[str, Any]] = (),
+) -> bytes:
+    """Return results/Checks.json: the findings on a clean file, by its fingerprint, and what transform recorded."""
     found = [finding.as_json() for finding in findings]
-    checks = {"clean_file": clean_file, "left_out": dict(left_out), "findings": found}
+    checks = {"clean_file": clean_file, "left_out": dict(left_out), "findings": found, "control_totals": control_totals}
     return json.dumps(checks, ensure_ascii=False, indent=1).encode() + b"\n"
 
 

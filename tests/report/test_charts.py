@@ -345,3 +345,15 @@ def printed(database: Path, changes: Changes, form: Form, is_quiet: bool = False
             show = show_load(connection, changes, form, is_quiet, only_changes)
         show()
     return out.getvalue()
+
+
+def test_a_flagged_figure_that_is_published_again_is_no_change(home: Path) -> None:
+    shipped = records(clean_file_of(SHIPPED))
+    (france,) = (one for one in shipped if (one["ISO3"], one["Institution"]) == ("FRA", "IMF"))
+    france |= {"GDP_USD_billion": 6361.56, "GDP_USD_million": 6361557}
+    place, file = Place(home / DATABASE), home / "altered.json"
+    file.write_text(json.dumps(shipped))
+    assert "FRA" in [row["ISO3"] for row in load(file, place, with_history=True).changes.rows]
+    assert load(file, place).changes.rows == []
+    file.write_text(json.dumps([{**one, "As_of": "2025-12-31", "Source": "https://example.org/1"} for one in shipped]))
+    assert load(file, place).changes.rows == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from gdp.runtime.stage import take_lock
 from gdp.store.database import opened
 from gdp.store.history import History
 from gdp.store.vintages import END_OF_DAY
+from load import load
 from tests.conftest import PROJECT, page_of, query, shared_pages
 from tests.page_builder import SHIPPED
 from tests.sources.test_sources import REAL_ANSWER
@@ -303,3 +305,25 @@ def test_findings_list_the_most_unusual_figure_first(home: Path) -> None:
     assert [country for _, country, _ in listed[:3]] == ["France", "Chad", "South Korea"]
     found = [ranks.get(one, 0.0) for one in listed]
     assert found == sorted(found, reverse=True)
+
+
+def test_world_rows_stay_for_the_next_load_of_the_same_file(home: Path) -> None:
+    (home / "results").mkdir()
+    clean = home / "results" / "clean.json"
+    shutil.copy(clean_file_of(SHIPPED), clean)
+    checks = json.loads(clean_file_of(SHIPPED).with_name("Checks.json").read_bytes())
+    for total in checks["control_totals"]:
+        total["GDP_USD_million"] *= 1.3
+    (home / "results" / "Checks.json").write_text(json.dumps(checks))
+
+    def found_in(name: str) -> list[str]:
+        load(clean, Place(home / name), force=True)
+        with opened(Place(home / name)) as connection:
+            history = History(connection)
+            vintage = history.newest_imf()
+            assert vintage and history.vintages.control_totals(vintage.publisher, vintage.as_of)
+            return [one["check"] for one in json.loads(history.findings(vintage.publisher, vintage.as_of))]
+
+    assert "sum against World" in found_in("a.db")
+    assert "sum against World" in found_in("a.db")
+    assert "sum against World" in found_in("b.db")

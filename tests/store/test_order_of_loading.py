@@ -158,3 +158,34 @@ def test_loads_that_were_killed_and_repeated_give_the_same_tables(
         if number >= kills - len(files):
             load_file(files[number % len(files)], place)
     assert differences(tables_of(place), expected) == []
+
+
+def without_loads(found: list[str]) -> list[str]:
+    """Return differences but for those of Loads, which has a row for each load of a vintage."""
+    return [one for one in found if not one.startswith("Loads")]
+
+
+def test_a_figure_that_only_the_replaced_version_of_a_vintage_had_is_no_baseline(home: Path) -> None:
+    gambia = {("World Bank", "GMB", 1985): 0.410}, {("World Bank", "GMB", 1986): 0.442}
+    vintages = made_up_list(16, seed=1)
+    before, after = (
+        [one._replace(figures=one.figures | figure) for one in vintages if one.as_of.startswith(year)]
+        for figure, year in zip(gambia, ("1985", "1986"), strict=True)
+    )
+    early = before[1]._replace(
+        figures=before[1].figures | {("World Bank", "GMB", 1986): 0.424}
+    )  # digits are exchanged later
+    with_it = [before[0], early, *before[2:], *after]
+    found = loaded([with_it, [before[1]]], Place(home / "replaced.db"), home / "replaced")
+    assert without_loads(differences(found, oldest_first([*before, *after], home))) == []
+
+
+def test_a_page_of_the_day_of_a_release_is_replaced_by_another_one(home: Path) -> None:
+    vintages = made_up_list(6, seed=1)
+    release = next(one for one in vintages if "T" not in one.as_of)
+    page, later = [one for one in vintages if one.as_of > release.as_of][:2]
+    page = page._replace(as_of=release.as_of)
+    changed = page._replace(figures={key: 1.01 * figure for key, figure in page.figures.items()})
+    found = loaded([[page, later], [release, changed]], Place(home / "replaced.db"), home / "replaced")
+    expected = loaded([[release, changed, later]], Place(home / "x.db"), home / "x")
+    assert without_loads(differences(found, expected)) == []

@@ -131,6 +131,7 @@ def fetch_revisions(days: tuple[str, str], every: str, pause_s: float | None, re
     fetched again. Raises StageError (69) at the end when some could not be fetched; the next run tries those.
     """
     wait = paced(pause_s or (PAUSE_S if os.environ.get("GDP_ETL_CONTACT") else PAUSE_WITHOUT_CONTACT_S))
+    run_log.info(f"listing the page's revisions from {days[0]} to {days[1]}")
     try:
         wanted = by_period(list_revisions(*days, wait), every)
     except Unreachable as reason:
