@@ -249,3 +249,45 @@ def test_a_bulk_file_in_utf_16_that_is_cut_short_names_its_encoding(
     monkeypatch.setattr("gdp.sources.cache.FILE_LIMIT_BYTES", 20_000)
     with pytest.raises(StageError, match=r"cut short, or not the text in UTF-16 .*save it in UTF-8"):
         open_page(path)
+
+
+# --- the DataMapper's export, as libraries write it -------------------------------------------------------------------
+
+QUANTITY = '"GDP, current prices (Billions of U.S. dollars)"'
+EXPORTS = {
+    "row numbers": f',{QUANTITY},2022,2023\n0,Chad,1.5,no data\n1,Mali,3,4\n2,ASEAN-5,5,6\n3,"©IMF, 2024",,\n',
+    "years as numbers with a point": f'{QUANTITY},2022.0,2023.0\nChad,1.5,no data\nMali,3,4\nASEAN-5,5,6\n',
+    "a country a column": f'{QUANTITY},Chad,Mali,ASEAN-5\n2022,1.5,3,5\n2023,no data,4,6\n"©IMF, 2024"\n',
+    "a country and a year a row": f"Country,Year,{QUANTITY}\nChad,2022,1.5\nChad,2023,no data\nMali,2022,3\n"
+                                  'Mali,2023,4\nASEAN-5,2022,5\nASEAN-5,2023,6\n\n"©IMF, 2024"\n',
+    "melted": f",{QUANTITY},variable,value\n0,Chad,2022,1.5\n1,Chad,2023.0,no data\n2,Mali,2022,3\n3,Mali,2023,4\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", EXPORTS)
+def test_an_export_of_the_datamapper_is_read_in_the_forms_that_libraries_write(form: str) -> None:
+    reading = read(EXPORTS[form], Month(2024, 10))
+    assert figures(reading) == {("Chad", "2022"): 1.5, ("Mali", "2022"): 3, ("Mali", "2023"): 4}
+    assert reading.dropped["year without a figure"] == 1
+
+
+@pytest.mark.parametrize(
+    ("form", "before", "after"),
+    [
+        ("row numbers", "2,ASEAN-5", "2,Mali"), ("a country a column", "ASEAN-5", "Mali"),
+        ("a country and a year a row", "ASEAN-5", "Mali"), ("melted", "1,Chad,2023.0,no data", "1,Mali,2022,5"),
+    ],
+)  # fmt: skip
+def test_two_figures_of_a_country_are_refused_in_each_of_these_forms(form: str, before: str, after: str) -> None:
+    with pytest.raises(Refused, match=r"it has two figures of Mali in 2022, (3 and 5|5 and 3)"):
+        read(EXPORTS[form].replace(before, after), Month(2024, 10))
+
+
+def test_a_table_with_the_heading_and_no_years_is_refused_for_the_years() -> None:
+    with pytest.raises(Refused, match=r'has "GDP, current prices .*, but no years .* a column named Year'):
+        read(f"Country,{QUANTITY}\nChad,1.5\n", Month(2024, 10))
+
+
+def test_a_row_of_a_turned_export_that_is_cut_short_is_refused() -> None:
+    with pytest.raises(Refused, match="the row of 2023 is cut short"):
+        read(EXPORTS["a country a column"].replace(",4,6", ",4"), Month(2024, 10))

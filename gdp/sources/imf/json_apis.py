@@ -111,19 +111,28 @@ def _entries(answer: dict[str, Any], name: str) -> Entries:
 
 HEADING = f"GDP, current prices ({BILLIONS})"  # the first cell of the export that people download
 _EXPORT = re.compile(r"[^()]+?\s*\([^()]+\)")
-_YEAR = re.compile(r"((?:19|20)\d\d)")
+_YEAR = re.compile(r"((?:19|20)\d\d)(?:\.0)?")
 _COPYRIGHT = re.compile(r"\bIMF,?\s+((?:19|20)\d\d)$")  # "©IMF, 2024", in any encoding
 _GROUP_CODE = re.compile(r"[A-Z0-9]{2,6}")
 
 
 def is_export(table: Table) -> bool:
-    """Return whether a table is an export of the DataMapper."""
-    return bool(_from_header(table))
+    """Return whether a table is an export of the DataMapper, or is made of one, with a year a column or a row."""
+    return bool(_export_in(table))
 
 
-def _from_header(table: Table) -> Table:
-    """Return the rows of an export from its header on; none of another table."""
-    return next((table[n:] for n, row in enumerate(table[:MAX_ROWS_BEFORE_HEADER]) if _is_heading(row)), [])
+def _export_in(table: Table) -> Table:
+    """Return the rows of an export from its header on, a year a column; none of another table.
+
+    Libraries write a column of row numbers before it, or turn it, so that a country is a column.
+    """
+    for number, row in enumerate(table[:MAX_ROWS_BEFORE_HEADER]):
+        is_indexed = len(row) > 1 and not row[0] and bool(_EXPORT.fullmatch(row[1]))
+        if _is_heading(row[is_indexed:]):
+            return [one[is_indexed:] for one in table[number:]]
+        if row and _is_ours(row[0]):
+            return _turned([one for one in table[number:] if any(one[1:])])
+    return []
 
 
 def _is_heading(row: list[str]) -> bool:
@@ -131,16 +140,29 @@ def _is_heading(row: list[str]) -> bool:
     return bool(years) and all(map(_YEAR.fullmatch, years)) and bool(_EXPORT.fullmatch(row[0]))
 
 
+def _is_ours(heading: str) -> bool:
+    return re.sub(r"\s*\(", " (", heading) == HEADING
+
+
+def _turned(rows: Table) -> Table:
+    """Return a table whose rows are years with a year a column; none of another table; raises Refused."""
+    if len(rows) < 2 or not all(_YEAR.fullmatch(row[0]) for row in rows[1:]):
+        return []
+    if cut := next((row[0] for row in rows if len(row) < len(rows[0])), None):
+        raise Refused(f"the row of {cut} is cut short; fetch it again")
+    return [list(column) for column in zip(*rows, strict=False)]
+
+
 def outlook_of_exports(tables: list[Table]) -> Outlook:
     """Return the outlook in an export, a sheet an indicator; raises Refused for other indicators, or a short row."""
-    exports = [export for table in tables if (export := _from_header(table))]
-    ours = [export for export in exports if re.sub(r"\s*\(", " (", export[0][0]) == HEADING]
+    exports = [export for table in tables if (export := _export_in(table))]
+    ours = [export for export in exports if _is_ours(export[0][0])]
     if not ours:
         raise Refused(f'it has "{exports[0][0][0][:80]}", not "{HEADING}"')
     header, *rows = ours[0]
     refuse_repeated_years(header, _YEAR)
     refuse_second_heading(ours[0], _is_heading)
-    years = {cell: place for place, cell in enumerate(header) if place and cell}
+    years = {found[1]: place for place, cell in enumerate(header) if (found := _YEAR.fullmatch(cell))}
     series = []
     noted = None
     for row in rows:
@@ -150,11 +172,57 @@ def outlook_of_exports(tables: list[Table]) -> Outlook:
             continue
         if len(row) <= max(years.values()):
             raise Refused(f"the row of {row[0][:40]} is cut short; fetch it again")
-        name = row[0]
-        is_group = not is_country(name) and (is_aggregate(name) or bool(_GROUP_CODE.fullmatch(name)))
-        figures: dict[str, str | None] = {year: row[place] for year, place in years.items()}
-        series.append(Series("001" if name == WORLD_NAME else name, name, figures, None, is_group))
+        series.append(_export_series(row[0], {year: row[place] for year, place in years.items()}))
     return Outlook(series, BILLIONS, _source("1"), copyright_year=noted)
+
+
+def _export_series(name: str, figures: dict[str, str | None]) -> Series:
+    is_group = not is_country(name) and (is_aggregate(name) or bool(_GROUP_CODE.fullmatch(name)))
+    return Series("001" if name == WORLD_NAME else name, name, figures, None, is_group)
+
+
+def is_long_export(table: Table) -> bool:
+    """Return whether a table has an export's figures with a country and a year a row, as libraries write them."""
+    return bool(table) and _places_of_long(table[0]) is not None
+
+
+def _places_of_long(header: list[str]) -> tuple[int, int, int] | None:
+    """Return the places of country, year and figure; the heading is that of the figures, or of the countries."""
+    names = [cell.casefold() for cell in header]
+    year = next((names.index(name) for name in ("year", "time", "date", "variable") if name in names), None)
+    heading = next((place for place, cell in enumerate(header) if _is_ours(cell)), None)
+    if year is None or heading is None or any(map(_YEAR.fullmatch, header)):
+        return None
+    rest = [place for place, cell in enumerate(header) if cell and place not in (year, heading)]
+    country = next((place for place in rest if names[place] in ("country", "country name", "economy", "entity")), None)
+    if country is not None:
+        return country, year, heading
+    return (heading, year, rest[0]) if len(rest) == 1 else None
+
+
+def outlook_of_long_exports(tables: list[Table]) -> Outlook:
+    """Return the outlook in an export with a country and a year a row; raises Refused for what is cut short."""
+    header, *rows = next(filter(is_long_export, tables))
+    country, year, figure = _places_of_long(header) or (0, 0, 0)
+    series = []
+    for number, row in enumerate(rows, 2):
+        if sum(map(bool, row)) <= 1:  # blank, or the line of copyright
+            continue
+        found = _YEAR.fullmatch(row[year]) if len(row) >= len(header) else None
+        if not found:
+            raise Refused(f"row {number} is cut short, or has no year: {row[:4]}")
+        series.append(_export_series(row[country], {found[1]: row[figure]}))
+    return Outlook(series, BILLIONS, _source("1"))
+
+
+def has_heading(table: Table) -> bool:
+    """Return whether a table has the heading of an export anywhere above its figures."""
+    return any(_is_ours(cell) for row in table[:MAX_ROWS_BEFORE_HEADER] for cell in row)
+
+
+def refuse_form(_tables: list[Table]) -> Outlook:
+    """Raise Refused for tables with the heading of an export in a form that is not known."""
+    raise Refused(f'it has "{HEADING}", but no years beside it, as headings or in a column named Year')
 
 
 # --- DBnomics ---------------------------------------------------------------------------------------------------------

@@ -121,6 +121,8 @@ _FORMS: tuple[tuple[Callable[[Table], object], Callable[[list[Table]], Outlook]]
     (sdmx.is_sdmx_table, sdmx.outlook_of_tables),
     (outlook.layout_of, outlook.outlook_of_tables),
     (json_apis.is_export, json_apis.outlook_of_exports),
+    (json_apis.is_long_export, json_apis.outlook_of_long_exports),
+    (json_apis.has_heading, json_apis.refuse_form),
 )
 
 
