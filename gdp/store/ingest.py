@@ -60,10 +60,12 @@ def ingest(
     """
     gc.set_threshold(OBJECTS_A_COLLECTION)
     load = _Ingest(history, force, world or {})
-    for parts in vintages:
-        load.add(parts)
-    load.finish()
-    return load.outcome
+    for _, same in groupby(vintages, lambda parts: vintage_of(parts)[:2]):
+        *earlier, last = same
+        load.outcome.number += len(earlier)
+        load.outcome.outdated += map(vintage_of, earlier)  # of two revisions of the same minute, the later one stays
+        load.add(last)
+    return load.finish()
 
 
 def check_again(history: History, vintages: Iterable[Vintage]) -> LoadOutcome:
@@ -71,8 +73,7 @@ def check_again(history: History, vintages: Iterable[Vintage]) -> LoadOutcome:
     load = _Ingest(history, force=True, world={})
     for vintage in sorted(vintages, key=lambda one: one.as_of):
         load.pass_of(vintage.publisher, vintage.as_of).check_until(vintage.as_of)
-    load.finish()
-    return load.outcome
+    return load.finish()
 
 
 class _Ingest:
@@ -94,7 +95,7 @@ class _Ingest:
         self.outcome.number += 1
         known = self.history.vintages.at(vintage.publisher, vintage.as_of)
         if known and (len(known.source), known.source) > (len(vintage.source), vintage.source):
-            self.outcome.outdated.append(vintage)  # of two revisions of the same minute, the later one stays
+            self.outcome.outdated.append(vintage)
             return
         before = self.history.vintages.fingerprints.get((vintage.publisher, vintage.as_of))
         if known == vintage and not self.force and before == vintage_fingerprint(parts):
@@ -118,14 +119,15 @@ class _Ingest:
             self._passes[publisher] = _Pass(self, publisher, as_of)
         return self._passes[publisher]
 
-    def finish(self) -> None:
-        """End all passes, and write what is waiting."""
+    def finish(self) -> LoadOutcome:
+        """End all passes, write what is waiting, and return what became of the vintages."""
         for publisher in (*(name for name in PUBLISHERS if name != WIKIPEDIA.name), WIKIPEDIA.name):
             if publisher in self._passes:
                 self._passes[publisher].finish()
         self._write()
         if not self.history.vintages.all():
             index_estimates(self.connection)
+        return self.outcome
 
     # --- the IMF's own releases, which pages are compared with ---
 
@@ -387,7 +389,6 @@ class _Series:
 
     def __init__(self, history: History, publisher: str, institution: str, begin: str, fetched: list[Estimate]) -> None:
         self._history, self._publisher, self._institution, self._begin = history, publisher, institution, begin
-        # as of the last vintage that was asked for
         self._stored = {(row.Country, row.Year): row for row in fetched if row.As_of <= begin}
         self._fetched: deque[Estimate] = deque()  # rows that begin later, in order
         self.intervals = OpenIntervals(self._stored.values(), begin)

@@ -87,10 +87,6 @@ class Vintages:
         """Return a publisher's vintage of an As_of, if there is one."""
         return self._vintages.get((publisher, as_of))
 
-    def before(self, publisher: str, institution: str, as_of: str) -> str | None:
-        """Return the As_of of a publisher's last vintage of an institution before another, if there is one."""
-        return max((v.as_of for v in self.of(institution, publisher) if v.as_of < as_of), default=None)
-
     def last_before(self, publisher: str, as_of: str, number: int) -> list[Vintage]:
         """Return a publisher's last vintages before an As_of, oldest first: back to so many that are a baseline."""
         as_ofs = self._as_ofs.get(publisher, [])

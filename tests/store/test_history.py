@@ -240,6 +240,17 @@ def test_of_two_revisions_saved_in_the_same_minute_the_later_one_counts(order: t
     for number in order:
         load_vintage(home, "2024-01-01", {("IMF", "KOR", 2024): float(number)}, f"{PAGE}/oldid={number}")
     assert query(home / DATABASE, "SELECT GDP_USD_billion FROM GDP_Estimates") == [(2.0,)]
+    both = [Vintage("2024-01-01", {("IMF", "KOR", 2024): float(number)}, f"{PAGE}/oldid={number}") for number in order]
+    load_file(write(home / "both.jsonl", both), Place(home / "both.db"))
+    assert query(home / "both.db", "SELECT GDP_USD_billion FROM GDP_Estimates") == [(2.0,)]
+
+
+def test_a_statement_has_no_figure_without_a_source(home: Path) -> None:
+    load_vintage(home, "2024-01-01", {("IMF", "KOR", 2024): 1.0, ("IMF", "JPN", 2024): 2.0})
+    with opened(Place(home / DATABASE)) as connection:
+        connection.execute("UPDATE GDP_Estimates SET Flags = 'unsourced' WHERE ISO3 = 'JPN'")
+        statement = History(connection).statement("wikipedia", "IMF", "2024-01-01")
+    assert statement.figures == {("South Korea", 2024): 1000.0}
 
 
 @needs_shared
