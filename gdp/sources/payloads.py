@@ -209,7 +209,8 @@ def _known_names() -> tuple[frozenset[str], frozenset[str]]:
 
 # --- days and months --------------------------------------------------------------------------------------------------
 
-_AMERICAN_DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
+_SLASHED_DAY = re.compile(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4}|\d\d)\b")
+_EXCEL_DAY = re.compile(r"[3-5]\d{4}(?:\.0+)?")  # since 1982
 
 
 def today() -> date:
@@ -225,13 +226,32 @@ def checked_as_of(as_of: str) -> str:
 
 
 def day_of(text: str) -> str | None:
-    """Return the day in a text, as YYYY-MM-DD: "2025-10-14T13:00:00Z", or "11/13/2024" as Americans and Excel write."""
-    found = _AMERICAN_DAY.match(text.strip())
-    day = f"{found[3]}-{int(found[1]):02}-{int(found[2]):02}" if found else text.strip()[:10]
+    """Return the day in a text, as YYYY-MM-DD; None where there is none, or day and month are unclear."""
+    days = days_of(text)
+    return days[0] if len(days) == 1 else None
+
+
+def days_of(text: str) -> list[str]:
+    """Return the days that a text may mean, as YYYY-MM-DD: "03/02/2018" is of February for some, of March for others.
+
+    "2025-10-14T13:00:00Z" begins with one, and 43153 is Excel's number of one.
+    """
+    text = text.strip()
+    if _EXCEL_DAY.fullmatch(text):
+        return [(date(1899, 12, 30) + timedelta(int(text[:5]))).isoformat()]
+    days = [text[:10]]
+    if found := _SLASHED_DAY.match(text):
+        first, second, year = (int(part) for part in found.groups())
+        year += 2000 if year < 100 else 0
+        days = sorted({f"{year}-{first:02}-{second:02}", f"{year}-{second:02}-{first:02}"})
+    return [day for day in days if _is_day(day)]
+
+
+def _is_day(text: str) -> bool:
     try:
-        return date.fromisoformat(day).isoformat() if re.fullmatch(r"\d{4}-\d\d-\d\d", day) else None
+        return bool(re.fullmatch(r"\d{4}-\d\d-\d\d", text) and date.fromisoformat(text))
     except ValueError:
-        return None
+        return False
 
 
 def last_day(month: Month) -> str:

@@ -24,6 +24,7 @@ from gdp.sources.payloads import (
     check_figures,
     checked_as_of,
     day_of,
+    days_of,
     fetch_json,
     is_absent,
     is_country,
@@ -183,14 +184,17 @@ def read(page: Page, release: Month | None = None) -> Reading:
     raise Refused(f"it is {unnamed_table(page.content, MARK) or 'no answer of the World Bank and none of its files'}")
 
 
-def _day_of_file(stated: str | None, release: Month | None) -> str:
-    """Return the day of a file: the one it states, else the last of the month that the user names."""
-    if stated:
-        if release and not stated.startswith(str(release)):
-            raise Refused(f"it was updated on {stated}, not in {release}")
-        return stated
+def _day_of_file(stated: list[str], release: Month | None) -> str:
+    """Return the day of a file: the one in what it states, else the last of the month that the user names."""
+    days = next(filter(None, map(days_of, stated)), [])
+    fitting = [day for day in days if day.startswith(str(release or ""))]
+    if len(fitting) == 1:
+        return fitting[0]
+    if days and not fitting:
+        raise Refused(f"it was updated on {' or '.join(days)}, not in {release}")
     if release is None:
-        raise Refused("nothing in it states when it was updated; name its version with --release, as 2024-06")
+        unclear = f"it was updated on {stated[0][:20]!r}, which is {' or '.join(days) or 'no day'}" if stated else ""
+        raise Refused(f"{unclear or _UNDATED}; name its version with --release, as 2024-06")
     return min(last_day(release), today().isoformat())
 
 
@@ -201,7 +205,7 @@ def parse(answer: Any, release: Month | None = None) -> Reading:
     """
     match answer:
         case [{"indicator": _}, *_]:  # the rows without the part before them
-            answer = {"lastupdated": _day_of_file(None, release), "rows": answer}
+            answer = {"lastupdated": _day_of_file([], release), "rows": answer}
         case [*_]:
             about, rows = two_parts(answer)
             check_whole_answer(about, len(rows))
@@ -367,6 +371,7 @@ _VALUE = re.compile(r"(?:GDP \(current US\$\) ?)?\[?NY\.GDP\.MKTP\.CD\]?|GDP \(c
 _YEAR = re.compile(r"(?:X|YR)?((?:19|20)\d\d)(?:\s*\[YR\1\]|\.\.YR\1\.)?(?:\.0|-(?:01-01|12-31)(?:[T ]00:00:00)?)?")
 _ECONOMY = re.compile(r"(?:.+ \[)?([A-Z]{3})\]?")  # "FRA", or DataBank's "France [FRA]"
 _OBJECT = re.compile(r"\{'id': '(?P<id>[^']*)', 'value': (['\"])(?P<value>.*)\2\}")
+_UNDATED = "nothing in it states when it was updated"
 _UPDATED = re.compile(r"last\s+updated(?:\s+date)?\s*:?\s*", re.IGNORECASE)
 
 
@@ -415,7 +420,7 @@ def _country_columns(row: list[str], columns: dict[str, int]) -> list[tuple[str,
 
 
 def _answer_of_table(table: Table, layout: Layout) -> dict[str, Any]:
-    """Return a table in the shape of the API's answer, its day None if it states none; raises Refused."""
+    """Return a table in the shape of the API's answer, its day as what it states of it; raises Refused."""
     if "year" not in layout.columns and not layout.figures[0][1]:
         raise Refused(f"it has {INDICATOR} of a year that nothing in it states; with wbgapi, ask for timeColumns=True")
     header = table[layout.header]
@@ -426,7 +431,7 @@ def _answer_of_table(table: Table, layout: Layout) -> dict[str, Any]:
     )
     others = 0
     rows: list[dict[str, Any]] = []
-    days = {_day_of(table)}
+    updated: set[str] = set()
     last = max([*layout.columns.values(), *(place for *_, place in layout.figures)])
     for row in table[layout.header + 1 :]:
         if sum(map(bool, row)) <= NOTE_CELLS and len(row) <= NOTE_CELLS + len(layout.columns):
@@ -437,12 +442,13 @@ def _answer_of_table(table: Table, layout: Layout) -> dict[str, Any]:
         rows += found
         others += not found
         if found and "updated" in layout.columns:
-            days.add(day_of(row[layout.columns["updated"]]))
+            updated.add(row[layout.columns["updated"]])
     if not rows:
         place = next((layout.columns[what] for what in ("code", "name", "indicator") if what in layout.columns), 0)
         names = dict.fromkeys(row[place] for row in table[layout.header + 1 :] if len(row) > place and row[place])
         raise Refused(f"it has {', '.join(list(names)[:3]) or 'no figure'}, not {INDICATOR}")
-    return {"lastupdated": max(filter(None, days), default=None), "rows": rows, "others": others, "groups": GROUP_CODES}
+    stated = [*_updated(table), *sorted(filter(None, updated), key=days_of, reverse=True)]
+    return {"lastupdated": stated, "rows": rows, "others": others, "groups": GROUP_CODES}
 
 
 def _rows_of(row: list[str], layout: Layout) -> Iterator[dict[str, Any]]:
@@ -479,13 +485,10 @@ def _code_of(named: str) -> str:
     return INDICATOR if code == NAME else code.removeprefix("WB_WDI_").replace("_", ".")
 
 
-def _day_of(table: Table) -> str | None:
-    """Return the day on which a table was updated: in a line before its header, or at its end."""
-    for row in (*table[:ROWS_BEFORE_HEADER], *table[-ROWS_BEFORE_HEADER:]):
-        text = " ".join(row[:2]).strip()
-        if (found := _UPDATED.match(text)) and (day := day_of(text[found.end() :])):
-            return day
-    return None
+def _updated(table: Table) -> list[str]:
+    """Return what a table states of its day, in a line before its header or at its end."""
+    texts = (" ".join(row[:2]).strip() for row in (*table[:ROWS_BEFORE_HEADER], *table[-ROWS_BEFORE_HEADER:]))
+    return [text[found.end() :] for text in texts if (found := _UPDATED.match(text)) and text[found.end() :]]
 
 
 SOURCE = Source(

@@ -184,3 +184,40 @@ def test_a_release_that_the_file_contradicts_is_refused_with_both(
         return
     with pytest.raises(Refused, match=problem):
         read_as("imf", content, release)
+
+
+# --- the day of a file of the World Bank ------------------------------------------------------------------------------
+
+DATED = '"Data Source","World Development Indicators",\n\n"Last Updated Date","{}",\n\n'
+
+
+@pytest.mark.parametrize(
+    ("stated", "day"),
+    [
+        ("22/02/2018", "2018-02-22"), ("2/22/18", "2018-02-22"), ("02/22/2018", "2018-02-22"), ("43153", "2018-02-22"),
+        ("43153.0", "2018-02-22"), ("22.02.2018", "2018-02-22"), ("03/03/2018", "2018-03-03"),
+        ("2018-02-22T00:00:00", "2018-02-22"),
+    ],
+)  # fmt: skip
+def test_a_day_of_one_reading_is_read(stated: str, day: str) -> None:
+    content = (DATED.format(stated) + BANK + BANK_ROW.format("Chad", "TCD", 1, 2)).encode()
+    assert {record["As_of"] for record in read_as("world_bank", content).records} == {day}
+
+
+def test_a_day_of_two_readings_is_refused_with_both_and_the_release_settles_it() -> None:
+    content = (DATED.format("03/02/2018") + BANK + BANK_ROW.format("Chad", "TCD", 1, 2)).encode()
+    with pytest.raises(
+        Refused, match="'03/02/2018', which is 2018-02-03 or 2018-03-02; name its version with --release"
+    ):
+        read_as("world_bank", content)
+    with pytest.raises(Refused, match="updated on 2018-02-03 or 2018-03-02, not in 2018-04"):
+        read_as("world_bank", content, Month(2018, 4))
+    for release, day in ((Month(2018, 2), "2018-02-03"), (Month(2018, 3), "2018-03-02")):
+        assert read_as("world_bank", content, release).records[0]["As_of"] == day
+
+
+def test_what_is_no_day_is_quoted() -> None:
+    content = (DATED.format("last week") + BANK + BANK_ROW.format("Chad", "TCD", 1, 2)).encode()
+    with pytest.raises(Refused, match="updated on 'last week', which is no day; name its version with --release"):
+        read_as("world_bank", content)
+    assert read_as("world_bank", content, JUNE_2024).records[0]["As_of"] == "2024-06-30"
