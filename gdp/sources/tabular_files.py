@@ -38,11 +38,11 @@ _FORMULA_ALONE = re.compile(
     rb"""<(?:\w+:)?c\b[^>]*\br=["'](\w+)["'][^>]*><(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)"""
     rb"""(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></(?:\w+:)?v>)?</"""
 )
-_DECIMAL_COMMA = re.compile(r"[-+]?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+(?:[eE][-+]?\d+)?")
+_GROUPS = r"\d{1,3}(?:[.\s]\d{3})+"  # points, or spaces as in French
+_DECIMAL_COMMA = re.compile(rf"[-+]?(?:{_GROUPS}|\d+),\d+(?:[eE][-+]?\d+)?")
 # What cannot be a comma between thousands: one or two digits after it, more than three, or more than three before it.
-_SURELY_DECIMAL = re.compile(
-    r"\d+,\d+[eE][-+]?\d+|\d+,(?:\d{1,2}|\d{4,})|\d{4,},\d+|\d{1,3}(?:\.\d{3})+,\d+|0,\d+"
-)  # fmt: skip
+_SURELY_DECIMAL = re.compile(rf"\d+,\d+[eE][-+]?\d+|\d+,(?:\d{{1,2}}|\d{{4,}})|\d{{4,}},\d+|{_GROUPS},\d+|0,\d+")
+_DOTS_BETWEEN_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+")
 _SURELY_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+\.\d+|\d{1,3}(?:,\d{3}){2,}")
 
 
@@ -75,7 +75,7 @@ def tables_of(content: bytes) -> list[Table]:
         table = [[cell.strip() for cell in row] for row in rows]
     except csv.Error as error:
         raise Refused(f"it is no table: {error}") from None
-    return [_with_decimal_points(table) if delimiter == ";" else table]
+    return [_with_decimal_points(table, delimiter) if delimiter in ";\t" else table]
 
 
 def unnamed_table(content: bytes, marks: str) -> str | None:
@@ -144,21 +144,44 @@ def _delimiter_of(text: str) -> str:
     return ";" if first.count(";") > min(1, first.count(",")) else ","
 
 
-def _with_decimal_points(table: Table) -> Table:
-    """Return a table of a European Excel with decimal points instead of commas; raises Refused if that is unclear."""
+def _with_decimal_points(table: Table, delimiter: str) -> Table:
+    """Return a table of a European Excel with decimal points instead of commas; raises Refused if that is unclear.
+
+    Only such an Excel writes semicolons, and it writes tabs too.
+    """
     cells = [cell for row in table for cell in row if "," in cell]
     is_decimal = any(map(_SURELY_DECIMAL.fullmatch, cells))
     if is_decimal and any(map(_SURELY_THOUSANDS.fullmatch, cells)):
-        raise Refused("its cells are separated by ';', and its commas are both decimal and between thousands")
+        raise Refused(
+            f"its cells are separated by {delimiter!r}, and its commas are both decimal and between thousands"
+        )
     if is_decimal:
         return [[_with_point(cell) for cell in row] for row in table]
-    if any(re.fullmatch(r"\d{1,3},\d{3}", cell) for cell in cells):
-        raise Refused("its cells are separated by ';', and whether its commas are decimal is unclear; use tabs")
-    return table
+    if delimiter != ";":
+        return table
+    if unclear := next((cell for cell in cells if re.fullmatch(r"\d{1,3},\d{3}", cell)), None):
+        raise _unclear(unclear, unclear.replace(",", "."))
+    return _without_dots_between_thousands(table)
+
+
+def _without_dots_between_thousands(table: Table) -> Table:
+    """Return a table with "18.805.123" as 18805123; raises Refused where "18.805" may be either."""
+    dotted = {cell for row in table for cell in row if "." in cell and _FIGURE.fullmatch(cell)}
+    if not dotted or not all(map(_DOTS_BETWEEN_THOUSANDS.fullmatch, dotted)):
+        return table
+    if all(cell.count(".") == 1 for cell in dotted):
+        raise _unclear(*[max(dotted)] * 2)
+    return [[cell.replace(".", "") if cell in dotted else cell for cell in row] for row in table]
+
+
+def _unclear(cell: str, as_decimal: str) -> Refused:
+    whole = re.sub(r"\D", "", cell)
+    why = f"its cells are separated by ';', and {cell} may be {as_decimal} or {whole}"
+    return Refused(f"{why}; save it with commas between cells, decimal points, and nothing between thousands")
 
 
 def _with_point(cell: str) -> str:
-    return cell.replace(".", "").replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell
+    return re.sub(r"[.\s]", "", cell).replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell
 
 
 # --- large text -------------------------------------------------------------------------------------------------------

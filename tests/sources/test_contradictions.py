@@ -221,3 +221,42 @@ def test_what_is_no_day_is_quoted() -> None:
     with pytest.raises(Refused, match="updated on 'last week', which is no day; name its version with --release"):
         read_as("world_bank", content)
     assert read_as("world_bank", content, JUNE_2024).records[0]["As_of"] == "2024-06-30"
+
+
+# --- separators between thousands and before decimals -----------------------------------------------------------------
+
+HEADING = "GDP, current prices (Billions of U.S. dollars)"
+
+
+@pytest.mark.parametrize("between", [";", "\t"])
+@pytest.mark.parametrize("space", [" ", "\u00a0", "\u202f"])
+def test_french_figures_with_a_space_between_thousands_are_read(space: str, between: str) -> None:
+    rows = [HEADING, "2022", "2023", "2024"], ["China", "303,004", f"1{space}024,167", f"18{space}805,123"]
+    reading = read_as("imf", "\n".join(map(between.join, rows)).encode(), OCTOBER_2024)
+    assert [record["GDP"] for record in reading.records] == ["303.004", "1024.167", "18805.123"]
+
+
+def test_decimal_commas_between_tabs_are_read_and_those_between_thousands_stay() -> None:
+    row = WEO_ROW.format("TCD", "Chad", "9,095", "{}")
+    for figure, want in (("6,5", ["9.095", "6.5"]), ("6,500", ["9,095", "6,500"]), ("1,234.5", ["9,095", "1,234.5"])):
+        reading = read_as("imf", (WEO + row.format(figure)).encode(), OCTOBER_2024)
+        assert [record["GDP"] for record in reading.records] == want
+
+
+@pytest.mark.parametrize(
+    ("cells", "want"),
+    [
+        ("9;7;18.805", "18.805 may be 18.805 or 18805; save it with commas between cells"),
+        ("9;7;1,234", "1,234 may be 1.234 or 1234; save it with commas between cells"),
+        ("9;7.25;18.805", ["9", "7.25", "18.805"]),
+        ("0.125;7.250;18.805", ["0.125", "7.250", "18.805"]),
+        ("9;18.805;1.118.805", ["9", "18805", "1118805"]),
+    ],
+)
+def test_dots_between_semicolons_are_read_where_they_can_mean_one_thing(cells: str, want: str | list[str]) -> None:
+    content = f"{HEADING};2022;2023;2024\nChina;{cells}\n".encode()
+    if isinstance(want, str):
+        with pytest.raises(Refused, match=want):
+            read_as("imf", content, OCTOBER_2024)
+    else:
+        assert [record["GDP"] for record in read_as("imf", content, OCTOBER_2024).records] == want
