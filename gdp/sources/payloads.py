@@ -79,8 +79,8 @@ def _object(entries: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def is_json(content: bytes) -> bool:
-    """Return whether a content begins as JSON does."""
-    return content[:64].removeprefix(BYTE_ORDER_MARK).lstrip().startswith((b"{", b"["))
+    """Return whether a content begins as JSON in UTF-8 does."""
+    return b"\0" not in content[:4] and content[:64].removeprefix(BYTE_ORDER_MARK).lstrip().startswith((b"{", b"["))
 
 
 def as_json(answer: Any) -> bytes:

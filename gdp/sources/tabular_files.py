@@ -15,13 +15,13 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
 from gdp.sources import FILE_LIMIT_BYTES, GZIP_MAGIC, ZIP_MAGIC, Refused
 from gdp.sources.payloads import BYTE_ORDER_MARK, is_json, refuse_web_page
-from utils import Exit, StageError
+from utils import Exit, StageError, first_few
 
 Table = list[list[str]]
 
@@ -32,6 +32,13 @@ CELL_LIMIT = 1_000_000  # characters; notes to a series have run to some thousan
 PROBED_BYTES = 400  # the header line: ASCII, so that every second byte is 0 in UTF-16
 MAX_ROWS_BEFORE_HEADER, SHOWN_CELLS = 20, 6
 REMEDY = "pip install -r requirements/xlsx.txt"
+_WORKBOOK = "xl/workbook.xml"
+# RuntimeError: it has a password
+_BROKEN_ARCHIVE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError)
+_PACKED = {
+    b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"7z\xbc\xaf": "7-Zip", b"(\xb5/\xfd": "Zstandard", b"Rar!": "RAR",
+    GZIP_MAGIC: "gzip twice",
+}  # fmt: skip
 _IS_NO_DATA = re.compile(r"/$|(?:^|/)(?:__MACOSX/|\._|\.DS_Store)|\.(?:html?|pdf|docx?|png|jpe?g)$", re.IGNORECASE)
 _FIGURE = re.compile(r"[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?")
 _FORMULA_ALONE = re.compile(
@@ -63,11 +70,15 @@ def tables_of(content: bytes) -> list[Table]:
     Raises Refused if there is none, StageError (65) for a workbook if openpyxl or xlrd is not installed.
     """
     refuse_web_page(content, "figures")
+    if packer := next((name for magic, name in _PACKED.items() if content.startswith(magic)), None):
+        raise Refused(f"it is packed with {packer}, and not as a zip or with gzip once; unpack it")
     if content.startswith(ZIP_MAGIC):
         return _tables_of_zip(content)
     if content.startswith(OLE_MAGIC):
         return _tables_of_old_workbook(content)
     text = decoded(content)
+    if text.lstrip("\ufeff \r\n").startswith(("{", "[")) and encoding_of(content[:PROBED_BYTES]) != "utf-8-sig":
+        raise Refused(f"it is JSON in {encoding_of(content[:PROBED_BYTES])[:6].upper()}; save it in UTF-8")
     delimiter = _delimiter_of(text)
     csv.field_size_limit(CELL_LIMIT)
     try:
@@ -242,16 +253,39 @@ def _lines_with(text: str, file: Any) -> bytes | None:
 def _tables_of_zip(content: bytes) -> list[Table]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            names = archive.namelist()
             if sum(entry.file_size for entry in archive.infolist()) > UNPACKED_LIMIT_BYTES:
                 raise Refused(f"it unpacks to over {UNPACKED_LIMIT_BYTES // 1_000_000} MB, which no release does")
-            if "xl/workbook.xml" in names:
+            if _WORKBOOK in archive.namelist():
                 _refuse_formulas_without_values(archive)
                 return _tables_of_workbook(content)
-            texts = [archive.read(name) for name in names if not _IS_NO_DATA.search(name)]
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
-        raise Refused(f"it is a broken or locked archive: {error}") from None  # RuntimeError: it has a password
-    return [table for text in texts if not text.startswith(ZIP_MAGIC) for table in tables_of.__wrapped__(text)]
+    except _BROKEN_ARCHIVE as error:
+        raise _broken_archive(error) from None
+    return [*chain.from_iterable(_members_of(content).values())]
+
+
+@functools.lru_cache(maxsize=1)
+def _members_of(content: bytes) -> dict[str, list[Table]]:
+    """Return the tables of each file in an archive that may have data; none for a workbook or a text."""
+    if not content.startswith(ZIP_MAGIC):
+        return {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = [] if _WORKBOOK in archive.namelist() else archive.namelist()
+            texts = {name: archive.read(name) for name in names if not _IS_NO_DATA.search(name)}
+    except _BROKEN_ARCHIVE as error:
+        raise _broken_archive(error) from None
+    return {name: tables_of.__wrapped__(text) for name, text in texts.items() if not text.startswith(ZIP_MAGIC)}
+
+
+def _broken_archive(error: Exception) -> Refused:
+    return Refused(f"it is a broken or locked archive: {error}")
+
+
+def refuse_two_members(content: bytes, fits: Callable[[Table], object]) -> None:
+    """Raise Refused for an archive in which the tables of two files fit: which one is meant is unclear."""
+    names = [name for name, tables in _members_of(content).items() if any(map(fits, tables))]
+    if len(names) > 1:
+        raise Refused(f"{first_few(names)} in it fit; unpack it, and name one of them with --page")
 
 
 def _refuse_formulas_without_values(archive: zipfile.ZipFile) -> None:

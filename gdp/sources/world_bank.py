@@ -43,6 +43,7 @@ from gdp.sources.tabular_files import (
     Table,
     refuse_repeated_years,
     refuse_second_heading,
+    refuse_two_members,
     tables_in,
     tables_of,
     unnamed_table,
@@ -179,6 +180,7 @@ def read(page: Page, release: Month | None = None) -> Reading:
         return parse(answer_of_xml(page.content))
     for table in tables_of(page.content):
         if layout := layout_of(table):
+            refuse_two_members(page.content, layout_of)
             answer = _answer_of_table(table, layout)
             return parse({**answer, "lastupdated": _day_of_file(answer["lastupdated"], release)})
     raise Refused(f"it is {unnamed_table(page.content, MARK) or 'no answer of the World Bank and none of its files'}")

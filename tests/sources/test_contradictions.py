@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
 import json
+import lzma
+from collections.abc import Callable
+from functools import partial
 
+import openpyxl
 import pytest
 
 from gdp.sources import Month, Refused
+from gdp.sources.registry import source_of
 from tests.sources.reading import read_as
 from tests.sources.test_file_forms import CSV_30
-from tests.sources.test_peoples_files import workbook
+from tests.sources.test_peoples_files import archive, workbook
 from tests.sources.test_releases import v2_answer
 
 OCTOBER_2024, JUNE_2024 = Month(2024, 10), Month(2024, 6)
@@ -260,3 +268,45 @@ def test_dots_between_semicolons_are_read_where_they_can_mean_one_thing(cells: s
             read_as("imf", content, OCTOBER_2024)
     else:
         assert [record["GDP"] for record in read_as("imf", content, OCTOBER_2024).records] == want
+
+
+# --- what a file is packed in -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "content"),
+    [("imf", EXPORT + "Chad,1,2,3\n"), ("world_bank", BANK + BANK_ROW.format("Chad", "TCD", 1, 2))],
+)
+def test_of_an_archive_with_two_files_that_fit_both_are_named(source: str, content: str) -> None:
+    release = OCTOBER_2024 if source == "imf" else JUNE_2024
+    assert read_as(source, archive(("a.csv", content), ("notes.txt", "About it")), release).records
+    with pytest.raises(Refused, match=r"a\.csv, b\.csv in it fit; unpack it, and name one of them with --page"):
+        read_as(source, archive(("a.csv", content), ("b.csv", content), ("notes.txt", "About it")), release)
+
+
+def test_two_sheets_of_the_quantity_are_refused() -> None:
+    book = openpyxl.Workbook()
+    for name in ("one", "two"):
+        sheet = book.create_sheet(name)
+        sheet.append([HEADING, "2023"])
+        sheet.append(["Chad", 17.5])
+    file = io.BytesIO()
+    book.save(file)
+    with pytest.raises(Refused, match="two tables of"):
+        read_as("imf", file.getvalue(), OCTOBER_2024)
+
+
+@pytest.mark.parametrize(
+    ("pack", "name"), [(bz2.compress, "bzip2"), (lzma.compress, "xz"), (gzip.compress, "gzip twice")]
+)
+def test_a_packer_that_is_not_read_is_named(pack: Callable[[bytes], bytes], name: str) -> None:
+    for read in (partial(read_as, "imf"), partial(read_as, "world_bank"), source_of):
+        with pytest.raises(Refused, match=f"it is packed with {name}, .*; unpack it"):
+            read(pack(EXPORT.encode()))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+def test_json_in_another_encoding_is_named_with_it(encoding: str) -> None:
+    for read in (partial(read_as, "imf"), partial(read_as, "world_bank"), source_of):
+        with pytest.raises(Refused, match=f"it is JSON in {encoding[:6].upper()}; save it in UTF-8"):
+            read('{"values": {"NGDPD": {"TCD": {"2022": 1}}}}'.encode(encoding))

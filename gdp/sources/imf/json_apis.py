@@ -159,6 +159,8 @@ def outlook_of_exports(tables: list[Table]) -> Outlook:
     ours = [export for export in exports if _is_ours(export[0][0])]
     if not ours:
         raise Refused(f'it has "{exports[0][0][0][:80]}", not "{HEADING}"')
+    if len(ours) > 1:
+        raise Refused(f'it has two tables of "{HEADING}"; save the right one as a file of its own')
     header, *rows = ours[0]
     refuse_repeated_years(header, _YEAR)
     refuse_second_heading(ours[0], _is_heading)

@@ -26,7 +26,7 @@ from gdp.sources.imf.releases import (
     releases_between,
 )
 from gdp.sources.payloads import BYTE_ORDER_MARK, answer_of, day_of, is_json, json_in, read_json, refuse_web_page, today
-from gdp.sources.tabular_files import Table, tables_in, tables_of, unnamed_table
+from gdp.sources.tabular_files import Table, refuse_two_members, tables_in, tables_of, unnamed_table
 
 ADDRESSES = {
     sdmx.VARIABLE: sdmx.API_URL, json_apis.DATAMAPPER_VARIABLE: json_apis.DATAMAPPER_URL,
@@ -136,6 +136,7 @@ def outlook_of(content: bytes) -> Outlook:
     tables = tables_of(content)
     for is_of_form, outlook_in in _FORMS:
         if any(map(is_of_form, tables)):
+            refuse_two_members(content, is_of_form)
             return outlook_in(tables)
     known = "no answer of the IMF and no file of its World Economic Outlook"
     raise Refused(f"it is {unnamed_table(content, MARK) or known}")
