@@ -154,7 +154,8 @@ def by_order(database: Database, vintages: list[Vintage], folder: Path) -> Itera
     for order, arranged in ORDERS.items():
         database.empty()
         yield order, database.cost_of(write(folder / f"{order}.jsonl", arranged(vintages)))
-    yield "loaded again", database.cost_of(write(folder / "again.jsonl", vintages))
+    yield "the same file again", database.cost_of(write(folder / "again.jsonl", ORDERS["random"](vintages)))
+    yield "the same vintages in another file", database.cost_of(write(folder / "again-in-order.jsonl", vintages))
 
 
 def older_into_newer(database: Database, folder: Path) -> Iterator[tuple[str, Cost]]:
