@@ -42,7 +42,7 @@ _PACKED = {
 _IS_NO_DATA = re.compile(r"/$|(?:^|/)(?:__MACOSX/|\._|\.DS_Store)|\.(?:html?|pdf|docx?|png|jpe?g)$", re.IGNORECASE)
 _FIGURE = re.compile(r"[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?")
 _FORMULA_ALONE = re.compile(
-    rb"""<(?:\w+:)?c\b[^>]*\br=["'](\w+)["'][^>]*><(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)"""
+    rb"""<(?:\w+:)?c\b(?![^>]*\bt=["']str)[^>]*\br=["'](\w+)["'][^>]*><(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)"""
     rb"""(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></(?:\w+:)?v>)?</"""
 )
 _GROUPS = r"\d{1,3}(?:[.\s]\d{3})+"  # points, or spaces as in French

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from gdp.model import WORLD_BANK, RawRecord
-from gdp.sources import Answer, Month, Page, Reading, Refused, Releases, Source, Unreachable
+from gdp.sources import Answer, Month, Page, Reading, Refused, Releases, Source, Unreachable, tabular_files
 from gdp.sources.payloads import (
     answer_of,
     as_json,
@@ -27,6 +27,7 @@ from gdp.sources.payloads import (
     days_of,
     fetch_json,
     is_absent,
+    is_aggregate,
     is_country,
     is_json,
     json_in,
@@ -39,15 +40,7 @@ from gdp.sources.payloads import (
     shaped,
     today,
 )
-from gdp.sources.tabular_files import (
-    Table,
-    refuse_repeated_years,
-    refuse_second_heading,
-    refuse_two_members,
-    tables_in,
-    tables_of,
-    unnamed_table,
-)
+from gdp.sources.tabular_files import Table
 from utils import MONTHS
 
 VARIABLE = "GDP_ETL_WORLD_BANK_URL"
@@ -169,7 +162,7 @@ def detect(content: bytes) -> bool:
     match json_in(content):
         case [{"message": _}] | [{"page": _}, *_] | {"rows": _} | {"source": _} | [{"indicator": _, "country": _}, *_]:
             return True
-    return is_xml(content) or any(map(layout_of, tables_in(content)))
+    return is_xml(content) or any(map(layout_of, tabular_files.tables_in(content)))
 
 
 def read(page: Page, release: Month | None = None) -> Reading:
@@ -178,12 +171,13 @@ def read(page: Page, release: Month | None = None) -> Reading:
         return parse(read_json(page.content), release)
     if is_xml(page.content):
         return parse(answer_of_xml(page.content))
-    for table in tables_of(page.content):
+    for table in tabular_files.tables_of(page.content):
         if layout := layout_of(table):
-            refuse_two_members(page.content, layout_of)
+            tabular_files.refuse_two_members(page.content, layout_of)
             answer = _answer_of_table(table, layout)
             return parse({**answer, "lastupdated": _day_of_file(answer["lastupdated"], release)})
-    raise Refused(f"it is {unnamed_table(page.content, MARK) or 'no answer of the World Bank and none of its files'}")
+    unnamed = tabular_files.unnamed_table(page.content, MARK)
+    raise Refused(f"it is {unnamed or 'no answer of the World Bank and none of its files'}")
 
 
 def _day_of_file(stated: list[str], release: Month | None) -> str:
@@ -195,8 +189,10 @@ def _day_of_file(stated: list[str], release: Month | None) -> str:
     if days and not fitting:
         raise Refused(f"it was updated on {' or '.join(days)}, not in {release}")
     if release is None:
-        unclear = f"it was updated on {stated[0][:20]!r}, which is {' or '.join(days) or 'no day'}" if stated else ""
-        raise Refused(f"{unclear or _UNDATED}; name its version with --release, as 2024-06")
+        problem = "nothing in it states when it was updated"
+        if stated:
+            problem = f"it was updated on {stated[0][:20]!r}, which is {' or '.join(days) or 'no day'}"
+        raise Refused(f"{problem}; name its version with --release, as 2024-06")
     return min(last_day(release), today().isoformat())
 
 
@@ -251,7 +247,7 @@ def _figures_of(rows: list[Any], groups: set[str]) -> Iterator[tuple[tuple[str, 
     """Yield the figures of the countries; those under an old code may differ from the current ones."""
     for row in rows:
         country = _text(row, "country")
-        if _reason_to_drop(row, country, groups) is None:
+        if _reason_to_drop(row, country, groups) is None and (country == WORLD or not is_aggregate(country)):
             code = str(row.get("countryiso3code") or row["country"].get("id") or "")
             yield (code,) if code in OLD_CODES else (country, code), str(row.get("date")), str(row["value"])
 
@@ -373,7 +369,6 @@ _VALUE = re.compile(r"(?:GDP \(current US\$\) ?)?\[?NY\.GDP\.MKTP\.CD\]?|GDP \(c
 _YEAR = re.compile(r"(?:X|YR)?((?:19|20)\d\d)(?:\s*\[YR\1\]|\.\.YR\1\.)?(?:\.0|-(?:01-01|12-31)(?:[T ]00:00:00)?)?")
 _ECONOMY = re.compile(r"(?:.+ \[)?([A-Z]{3})\]?")  # "FRA", or DataBank's "France [FRA]"
 _OBJECT = re.compile(r"\{'id': '(?P<id>[^']*)', 'value': (['\"])(?P<value>.*)\2\}")
-_UNDATED = "nothing in it states when it was updated"
 _UPDATED = re.compile(r"last\s+updated(?:\s+date)?\s*:?\s*", re.IGNORECASE)
 
 
@@ -426,9 +421,9 @@ def _answer_of_table(table: Table, layout: Layout) -> dict[str, Any]:
     if "year" not in layout.columns and not layout.figures[0][1]:
         raise Refused(f"it has {INDICATOR} of a year that nothing in it states; with wbgapi, ask for timeColumns=True")
     header = table[layout.header]
-    refuse_repeated_years(header, _YEAR)
+    tabular_files.refuse_repeated_years(header, _YEAR)
     of_country = [layout.columns[what] for what in ("country", "iso") if what in layout.columns]
-    refuse_second_heading(
+    tabular_files.refuse_second_heading(
         table, lambda row: any(row[n : n + 1] == header[n : n + 1] for n in of_country), layout.header
     )
     others = 0

@@ -15,6 +15,7 @@ import pytest
 
 from gdp.sources import Month, Refused
 from gdp.sources.registry import source_of
+from gdp.sources.tabular_files import _FORMULA_ALONE
 from tests.sources.reading import read_as
 from tests.sources.test_file_forms import CSV_30
 from tests.sources.test_peoples_files import archive, workbook
@@ -165,6 +166,7 @@ def test_excels_own_sign_of_no_figure_is_one() -> None:
 
 def test_a_formula_without_its_value_is_refused_with_its_cell() -> None:
     heading = "GDP, current prices (Billions of U.S. dollars)"
+    assert not _FORMULA_ALONE.search(b'<c r="B2" t="str"><f>IF(A1,1,"")</f><v></v></c><c r="B3"><f>1</f><v>1</v></c>')
     with pytest.raises(Refused, match="cell C2 has a formula without its value; open it in Excel and save it again"):
         read_as("imf", workbook([[heading, "2023", "2024"], ["Chad", 17.5, "=1+1"]]), OCTOBER_2024)
 

@@ -257,6 +257,7 @@ QUANTITY = '"GDP, current prices (Billions of U.S. dollars)"'
 EXPORTS = {
     "row numbers": f',{QUANTITY},2022,2023\n0,Chad,1.5,no data\n1,Mali,3,4\n2,ASEAN-5,5,6\n3,"©IMF, 2024",,\n',
     "years as numbers with a point": f'{QUANTITY},2022.0,2023.0\nChad,1.5,no data\nMali,3,4\nASEAN-5,5,6\n',
+    "years as days": f"{QUANTITY},2022-01-01T00:00:00,2023-01-01\nChad,1.5,no data\nMali,3,4\nASEAN-5,5,6\n",
     "a country a column": f'{QUANTITY},Chad,Mali,ASEAN-5\n2022,1.5,3,5\n2023,no data,4,6\n"©IMF, 2024"\n',
     "a country and a year a row": f"Country,Year,{QUANTITY}\nChad,2022,1.5\nChad,2023,no data\nMali,2022,3\n"
                                   'Mali,2023,4\nASEAN-5,2022,5\nASEAN-5,2023,6\n\n"©IMF, 2024"\n',

@@ -111,7 +111,7 @@ def _entries(answer: dict[str, Any], name: str) -> Entries:
 
 HEADING = f"GDP, current prices ({BILLIONS})"  # the first cell of the export that people download
 _EXPORT = re.compile(r"[^()]+?\s*\([^()]+\)")
-_YEAR = re.compile(r"((?:19|20)\d\d)(?:\.0)?")
+_YEAR = re.compile(r"((?:19|20)\d\d)(?:\.0|-(?:01-01|12-31)(?:[T ]00:00:00)?)?")  # libraries and Excel add these
 _COPYRIGHT = re.compile(r"\bIMF,?\s+((?:19|20)\d\d)$")  # "©IMF, 2024", in any encoding
 _GROUP_CODE = re.compile(r"[A-Z0-9]{2,6}")
 
