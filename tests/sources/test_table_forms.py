@@ -270,6 +270,9 @@ def test_an_export_of_the_datamapper_is_read_in_the_forms_that_libraries_write(f
     reading = read(EXPORTS[form], Month(2024, 10))
     assert figures(reading) == {("Chad", "2022"): 1.5, ("Mali", "2022"): 3, ("Mali", "2023"): 4}
     assert reading.dropped["year without a figure"] == 1
+    if "IMF, 2024" in EXPORTS[form]:
+        with pytest.raises(Refused, match="copyright of 2024"):
+            read(EXPORTS[form], Month(2020, 10))
 
 
 @pytest.mark.parametrize(
@@ -285,7 +288,7 @@ def test_two_figures_of_a_country_are_refused_in_each_of_these_forms(form: str, 
 
 
 def test_a_table_with_the_heading_and_no_years_is_refused_for_the_years() -> None:
-    with pytest.raises(Refused, match=r'has "GDP, current prices .*, but no years .* a column named Year'):
+    with pytest.raises(Refused, match=r'has "GDP, current prices .* not read: .* named Country and Year'):
         read(f"Country,{QUANTITY}\nChad,1.5\n", Month(2024, 10))
 
 

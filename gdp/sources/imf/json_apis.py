@@ -112,6 +112,7 @@ def _entries(answer: dict[str, Any], name: str) -> Entries:
 HEADING = f"GDP, current prices ({BILLIONS})"  # the first cell of the export that people download
 _EXPORT = re.compile(r"[^()]+?\s*\([^()]+\)")
 _YEAR = re.compile(r"((?:19|20)\d\d)(?:\.0|-(?:01-01|12-31)(?:[T ]00:00:00)?)?")  # libraries and Excel add these
+LAST_ROWS = 5  # among which the line of copyright is
 _COPYRIGHT = re.compile(r"\bIMF,?\s+((?:19|20)\d\d)$")  # "©IMF, 2024", in any encoding
 _GROUP_CODE = re.compile(r"[A-Z0-9]{2,6}")
 
@@ -166,16 +167,18 @@ def outlook_of_exports(tables: list[Table]) -> Outlook:
     refuse_second_heading(ours[0], _is_heading)
     years = {found[1]: place for place, cell in enumerate(header) if (found := _YEAR.fullmatch(cell))}
     series = []
-    noted = None
     for row in rows:
-        if not any(row[1:]):
-            found = _COPYRIGHT.search(row[0]) if row else None
-            noted = int(found[1]) if found else noted
+        if not any(row[1:]):  # blank, or the line of copyright
             continue
         if len(row) <= max(years.values()):
             raise Refused(f"the row of {row[0][:40]} is cut short; fetch it again")
         series.append(_export_series(row[0], {year: row[place] for year, place in years.items()}))
-    return Outlook(series, BILLIONS, _source("1"), copyright_year=noted)
+    return Outlook(series, BILLIONS, _source("1"), copyright_year=_copyright_year(tables))
+
+
+def _copyright_year(tables: list[Table]) -> int | None:
+    lines = (" ".join(row).strip() for table in tables for row in table[-LAST_ROWS:])
+    return next((int(found[1]) for line in lines if (found := _COPYRIGHT.search(line))), None)
 
 
 def _export_series(name: str, figures: dict[str, str | None]) -> Series:
@@ -214,7 +217,7 @@ def outlook_of_long_exports(tables: list[Table]) -> Outlook:
         if not found:
             raise Refused(f"row {number} is cut short, or has no year: {row[:4]}")
         series.append(_export_series(row[country], {found[1]: row[figure]}))
-    return Outlook(series, BILLIONS, _source("1"))
+    return Outlook(series, BILLIONS, _source("1"), copyright_year=_copyright_year(tables))
 
 
 def has_heading(table: Table) -> bool:
@@ -224,7 +227,8 @@ def has_heading(table: Table) -> bool:
 
 def refuse_form(_tables: list[Table]) -> Outlook:
     """Raise Refused for tables with the heading of an export in a form that is not known."""
-    raise Refused(f'it has "{HEADING}", but no years beside it, as headings or in a column named Year')
+    forms = "all other headings must be years, or two columns be named Country and Year"
+    raise Refused(f'it has "{HEADING}" in a form that is not read: {forms}')
 
 
 # --- DBnomics ---------------------------------------------------------------------------------------------------------
