@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, filterfalse
 from typing import TYPE_CHECKING, Any
 
 from gdp.model import RawRecord, is_as_of
@@ -154,7 +154,7 @@ def check_figures(figures: Iterable[tuple[tuple[str, ...], str, str]]) -> None:
         if figure.startswith("#"):
             reason = "an error of the spreadsheet; repair it" if figure.strip("#") else TOO_NARROW
             raise Refused(f"the figure of {names[0][:60]} in {year} is {figure[:40]!r}, {reason} and save it again")
-        for name in filter(None, names):
+        for name in filterfalse(is_absent, names):
             if (other := first.setdefault((name, year), figure)) != figure:
                 raise Refused(f"it has two figures of {name[:60]} in {year}, {other[:40]} and {figure[:40]}")
 

@@ -100,10 +100,11 @@ def unnamed_table(content: bytes, marks: str) -> str | None:
     return None
 
 
-def refuse_repeated_years(header: list[str], year: re.Pattern[str]) -> None:
-    """Raise Refused for a header with two columns of one year; the pattern's first group is the year."""
-    years = Counter(found[1] for cell in header if (found := year.fullmatch(cell)))
-    if repeated := [one for one, count in years.items() if count > 1]:
+def refuse_repeated_columns(header: list[str], pattern: re.Pattern[str]) -> None:
+    """Raise Refused for a header with two columns of one year or quantity: the pattern's first group, or all of it."""
+    place = min(pattern.groups, 1)
+    names = Counter(found[place] for cell in header if (found := pattern.fullmatch(cell)))
+    if repeated := [name for name, count in names.items() if count > 1]:
         raise Refused(f"it has two columns of {repeated[0]}, and which one is right is unclear; delete the other")
 
 

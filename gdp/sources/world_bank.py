@@ -421,7 +421,8 @@ def _answer_of_table(table: Table, layout: Layout) -> dict[str, Any]:
     if "year" not in layout.columns and not layout.figures[0][1]:
         raise Refused(f"it has {INDICATOR} of a year that nothing in it states; with wbgapi, ask for timeColumns=True")
     header = table[layout.header]
-    tabular_files.refuse_repeated_years(header, _YEAR)
+    tabular_files.refuse_repeated_columns(header, _YEAR)
+    tabular_files.refuse_repeated_columns(header, _VALUE)
     of_country = [layout.columns[what] for what in ("country", "iso") if what in layout.columns]
     tabular_files.refuse_second_heading(
         table, lambda row: any(row[n : n + 1] == header[n : n + 1] for n in of_country), layout.header

@@ -114,6 +114,23 @@ def test_two_columns_of_one_year_are_refused(source: str, content: str) -> None:
         read_as(source, content.encode(), OCTOBER_2024 if source == "imf" else JUNE_2024)
 
 
+@pytest.mark.parametrize(
+    ("source", "content"),
+    [
+        ("imf", f"Country,Year,{EXPORT[:49]},{EXPORT[:49]}\nChad,2022,1,2\n"),
+        ("world_bank", f"{LONG[:-1]},NY.GDP.MKTP.CD\nChad,TCD,2022,1,2\n"),
+    ],
+)
+def test_two_columns_of_the_quantity_are_refused(source: str, content: str) -> None:
+    with pytest.raises(Refused, match=r"two columns of (GDP|NY)"):
+        read_as(source, content.encode(), OCTOBER_2024 if source == "imf" else JUNE_2024)
+
+
+def test_a_code_that_is_missing_is_no_countrys() -> None:
+    content = BANK + BANK_ROW.format("Chad", "nan", 1, 2) + BANK_ROW.format("Mali", "nan", 3, 4)
+    assert len(read_as("world_bank", content.encode(), JUNE_2024).records) == 4
+
+
 PER_HEAD = '"GDP per capita, current prices (U.S. dollars per capita)",2022,2023,2024\n'
 
 

@@ -27,7 +27,7 @@ from gdp.sources.payloads import (
     shaped,
     today,
 )
-from gdp.sources.tabular_files import MAX_ROWS_BEFORE_HEADER, Table, refuse_repeated_years, refuse_second_heading
+from gdp.sources.tabular_files import MAX_ROWS_BEFORE_HEADER, Table, refuse_repeated_columns, refuse_second_heading
 
 DATAMAPPER_VARIABLE, DBNOMICS_VARIABLE = "GDP_ETL_IMF_URL", "GDP_ETL_DBNOMICS_URL"
 DATAMAPPER_URL = "https://www.imf.org/external/datamapper/api/v{version}"
@@ -163,7 +163,7 @@ def outlook_of_exports(tables: list[Table]) -> Outlook:
     if len(ours) > 1:
         raise Refused(f'it has two tables of "{HEADING}"; save the right one as a file of its own')
     header, *rows = ours[0]
-    refuse_repeated_years(header, _YEAR)
+    refuse_repeated_columns(header, _YEAR)
     refuse_second_heading(ours[0], _is_heading)
     years = {found[1]: place for place, cell in enumerate(header) if (found := _YEAR.fullmatch(cell))}
     series = []
@@ -208,6 +208,7 @@ def _places_of_long(header: list[str]) -> tuple[int, int, int] | None:
 def outlook_of_long_exports(tables: list[Table]) -> Outlook:
     """Return the outlook in an export with a country and a year a row; raises Refused for what is cut short."""
     header, *rows = next(filter(is_long_export, tables))
+    refuse_repeated_columns(header, re.compile(re.escape(HEADING)))
     country, year, figure = _places_of_long(header) or (0, 0, 0)
     series = []
     for number, row in enumerate(rows, 2):

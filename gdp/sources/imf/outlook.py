@@ -30,7 +30,7 @@ from gdp.sources.payloads import (
 from gdp.sources.tabular_files import (
     MAX_ROWS_BEFORE_HEADER,
     Table,
-    refuse_repeated_years,
+    refuse_repeated_columns,
     refuse_second_heading,
 )
 
@@ -225,7 +225,7 @@ def outlook_of_tables(tables: list[Table]) -> Outlook:
     for table in tables:
         layout = layout_of(table)
         if layout:
-            refuse_repeated_years(table[layout.header], _YEAR)
+            refuse_repeated_columns(table[layout.header], _YEAR)
             refuse_second_heading(table, layout.is_header, layout.header)
         for row in table[layout.header + 1 :] if layout else ():
             if layout is None or not any(row) or _COPYRIGHT.search(row[0]):
