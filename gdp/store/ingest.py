@@ -10,32 +10,31 @@ from __future__ import annotations
 import gc
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 from gdp.model import CURRENT, IMF, PUBLISHERS, WIKIPEDIA, Estimate
 from gdp.store.dialect import ESTIMATES_KEY
-from gdp.store.history import History, State, is_baseline, observations_of
-from gdp.store.open_intervals import OpenIntervals, Writes, key_of
+from gdp.store.history import History, State, observations_of
+from gdp.store.open_intervals import Writes, key_of
 from gdp.store.outcome import LoadOutcome, short_json, vintage_fingerprint
 from gdp.store.schema import index_estimates
+from gdp.store.series import Series
 from gdp.store.vintages import COMPARABLE, Vintage, changed_by_hand, vintage_of
 from gdp.validate.consistency import LOOK_BACK, Surroundings
 from gdp.validate.findings import Finding, Reported, doubt_of, marked, new_among
-from gdp.validate.observations import Baseline, Key, Observations, Statement, million_of
+from gdp.validate.observations import Key, Observations, Statement
 from gdp.validate.single_vintage import check_vintage, one_figure_each
 
 World = Mapping[tuple[str, str], Mapping[int, float]]  # by institution and As_of: World rows by year, in millions
 UNKNOWN = "unknown"
-Marks = tuple[list[str | None], list[str | None]]  # Flags and Note
 # An archive makes millions of objects and none in a circle: to look for those took a fifth of the time.
 OBJECTS_A_COLLECTION = 200_000
 MANY_ROWS = 10_000  # are written together: some MB
 VINTAGES_AT_ONCE = 50  # whose rows are fetched together
 KNOWN_RELEASES = 2  # of the IMF that a page is compared with
-YEARS_BACK = 3  # of a country's other years, which a check asks for where the year itself has no baseline
 
 
 def cents_of(row: Estimate) -> int:
@@ -122,6 +121,7 @@ class _Ingest:
     def finish(self) -> LoadOutcome:
         """End all passes, write what is waiting, and return what became of the vintages."""
         for publisher in (*(name for name in PUBLISHERS if name != WIKIPEDIA.name), WIKIPEDIA.name):
+            self._write()  # a page is compared with releases that the database has, as they are in the end
             if publisher in self._passes:
                 self._passes[publisher].finish()
         self._write()
@@ -130,6 +130,12 @@ class _Ingest:
         return self.outcome
 
     # --- the IMF's own releases, which pages are compared with ---
+
+    def keep_statement(self, as_of: str, parts: Iterable[Observations]) -> None:
+        """Keep what the database has of a release that passes."""
+        for part in parts:
+            if part.institution == "IMF":
+                self._releases[as_of] = part.statement
 
     def put_release(self, as_of: str, statement: Statement | None) -> None:
         """Add a release, or remove one that was refused; pages that it is one of the last two for change."""
@@ -143,7 +149,12 @@ class _Ingest:
             self.pass_of(WIKIPEDIA.name, as_of).check_until(until)
 
     def releases_before(self, as_of: str) -> list[Statement]:
-        """Return the last releases of the IMF that are known on a day, newest first."""
+        """Return the last releases of the IMF that are known on a day, newest first.
+
+        Those that pass are taken from their pass: what the database has of them may be written in part.
+        """
+        if IMF.name in self._passes:
+            self._passes[IMF.name].pass_until(as_of)
         found = []
         for day in sorted(day for day in self._releases if day < as_of)[-KNOWN_RELEASES:]:
             statement = self._releases[day] or self.history.statement(IMF.name, "IMF", day)
@@ -187,7 +198,7 @@ class _Pass:
     def __init__(self, load: _Ingest, publisher: str, as_of: str) -> None:
         self._load, self._publisher = load, publisher
         self._vintages = load.history.vintages
-        self._series: dict[str, _Series] = {}
+        self._series: dict[str, Series] = {}
         self._earlier: deque[dict[str, Statement]] = deque(maxlen=LOOK_BACK)  # newest first
         self._check_until = ""
         self._steady = LOOK_BACK  # vintages in a row that are as before, and that later ones are compared with
@@ -232,13 +243,17 @@ class _Pass:
     def add(self, arrival: Arrival) -> None:
         """Let a vintage of the file pass, after those of the database that are older."""
         as_of = arrival.vintage.as_of
-        while (following := self._vintages.after(self._publisher, self._at)) and following.as_of < as_of:
-            self._pass_stored(following)
+        self.pass_until(as_of)
         self._fetch_until(as_of)
         known = self._vintages.at(self._publisher, as_of)
         stored = self._stored(known) if known and self._at < as_of else []
         self._check(arrival, stored)
         self._at = as_of
+
+    def pass_until(self, as_of: str) -> None:
+        """Pass the vintages of the database from before an As_of."""
+        while (following := self._vintages.after(self._publisher, self._at)) and following.as_of < as_of:
+            self._pass_stored(following)
 
     def check_until(self, as_of: str) -> None:
         """Have the vintages of the database checked that pass up to an As_of."""
@@ -264,6 +279,8 @@ class _Pass:
         """Let a vintage of the database pass, checked again where what it is compared with has changed."""
         self._fetch_until(vintage.as_of)
         arrival = Arrival(vintage, self._stored(vintage), is_new=False)
+        if self._publisher == IMF.name:
+            self._load.keep_statement(vintage.as_of, arrival.parts)
         is_concerned = any(self.series_of(part.institution).is_concerned(part) for part in arrival.parts)
         if self._steady < LOOK_BACK or vintage.as_of <= self._check_until or is_concerned:
             self._check(arrival)
@@ -276,11 +293,11 @@ class _Pass:
         states = [(name, self.series_of(name).stored_at(vintage.as_of)) for name in vintage.institutions]
         return [observations_of(vintage, name, rows) for name, rows in states if rows]
 
-    def series_of(self, institution: str) -> _Series:
+    def series_of(self, institution: str) -> Series:
         """Return the rows of an institution in this pass."""
         if institution not in self._series:
             fetched = self._fetched.pop(institution, [])
-            self._series[institution] = _Series(self._load.history, self._publisher, institution, self.begin, fetched)
+            self._series[institution] = Series(self._load.history, self._publisher, institution, self.begin, fetched)
         return self._series[institution]
 
     # --- checks ---
@@ -290,7 +307,7 @@ class _Pass:
         doubt = self._vintages.doubts.get((self._publisher, arrival.vintage.as_of))
         for part in arrival.parts:
             series = self.series_of(part.institution)
-            series.advance(arrival, part, series.stored_marks(part))
+            series.advance(arrival.vintage, part, series.stored_marks(part), is_new=False)
             series.compare_baselines(part, doubt, doubt, is_new=False)
             series.add_to_baseline(part, doubt)
         self._remember(arrival.parts, doubt)
@@ -350,7 +367,7 @@ class _Pass:
             series = self.series_of(part.institution)
             marks = marked(part, findings)
             is_changed = is_changed or marks != series.stored_marks(part)
-            began[part.institution] = series.advance(arrival, part, marks)
+            began[part.institution] = series.advance(vintage, part, marks, arrival.is_new)
             if has_later:
                 series.compare_baselines(part, doubt, stored_doubt, arrival.is_new)
             series.add_to_baseline(part, doubt)
@@ -382,119 +399,3 @@ class _Pass:
     def _remember(self, parts: list[Observations], doubt: str | None) -> None:
         if doubt in COMPARABLE:
             self._earlier.appendleft({part.institution: part.statement for part in parts})
-
-
-class _Series:
-    """One institution's rows in a pass: as the database has them, as they become, and the baseline of checks."""
-
-    def __init__(self, history: History, publisher: str, institution: str, begin: str, fetched: list[Estimate]) -> None:
-        self._history, self._publisher, self._institution, self._begin = history, publisher, institution, begin
-        self._stored = {(row.Country, row.Year): row for row in fetched if row.As_of <= begin}
-        self._fetched: deque[Estimate] = deque()  # rows that begin later, in order
-        self.intervals = OpenIntervals(self._stored.values(), begin)
-        self.add_fetched([row for row in fetched if row.As_of > begin])
-        self.baseline = Baseline(self._older_baseline)
-        self.is_joined = True  # the database's rows after this point go on as they are
-        self.pending: dict[Key, float | None] = {}  # figures with another baseline than before, and that one
-        self._flagged = {key for key, row in self.intervals.rows.items() if not is_baseline(row.Flags)}
-        self.baseline.add(self._baseline_of(self.intervals.rows.values()))
-
-    def _older_baseline(self) -> Iterator[tuple[Key, float]]:
-        """Yield the figures from before the pass that nothing was found against, oldest first."""
-        return self._baseline_of(self._history.past(self._publisher, self._institution, self._begin))
-
-    def _baseline_of(self, rows: Iterable[Estimate]) -> Iterator[tuple[Key, float]]:
-        doubts = self._history.vintages.doubts
-        for row in rows:
-            if is_baseline(row.Flags) and doubts.get((self._publisher, row.As_of)) is None:
-                yield (row.Country, row.Year), million_of(row.GDP_USD_million, row.GDP_USD_billion)
-
-    # --- what the database has ---
-
-    def stored_at(self, as_of: str) -> list[Estimate]:
-        """Return the rows that the database has for an As_of; each is later than the one before."""
-        while self._fetched and self._fetched[0].As_of <= as_of:
-            row = self._fetched.popleft()
-            self._stored[row.Country, row.Year] = row
-        self._stored = {key: row for key, row in self._stored.items() if row.Until > as_of}
-        return list(self._stored.values())
-
-    def add_fetched(self, rows: list[Estimate]) -> None:
-        """Add rows that the database has, of vintages that are about to pass, in order."""
-        self._fetched.extend(rows)
-        self.intervals.add_stored(rows)
-
-    def stored_marks(self, part: Observations) -> Marks:
-        """Return Flags and Note of the observations of a vintage, as the database has them where its rows begin."""
-        begun = {(row.Country, row.Year): row for row in self.intervals.stored_rows(part.as_of)}
-        rows = [begun.get(key) for key in part.keys]
-        flags = [row.Flags if row else one for row, one in zip(rows, part.flags, strict=True)]
-        notes = [row.Note if row else one for row, one in zip(rows, part.columns["Note"], strict=True)]
-        return flags, notes
-
-    # --- what becomes of it ---
-
-    def advance(self, arrival: Arrival, part: Observations, marks: Marks) -> State:
-        """Pass the next vintage; return the rows that begin with it."""
-        begun = self.intervals.advance(arrival.vintage, part, *marks)
-        self._flagged -= begun.keys()
-        if marks[0].count(None) < len(part):
-            self._flagged |= {key for key, row in begun.items() if not is_baseline(row.Flags)}
-        self.is_joined = not arrival.is_new
-        return begun
-
-    def add_to_baseline(self, part: Observations, doubt: str | None) -> None:
-        """Let later vintages be compared with this one's figures that nothing was found against."""
-        if doubt is None:
-            figures = zip(part.keys, part.millions, strict=True)
-            flagged = self._flagged
-            self.baseline.add([one for one in figures if one[0] not in flagged] if flagged else figures)
-
-    def compare_baselines(
-        self, part: Observations | None, doubt: str | None, stored_doubt: str | None, is_new: bool = True
-    ) -> None:
-        """Remember which figures have another baseline now than when the database was written, before this is added.
-
-        `part` is None where a new version of the vintage has no figure of the institution. `stored_doubt` is what the
-        database has against the vintage, UNKNOWN where it does not have it.
-        """
-        figures = dict(zip(part.keys, part.millions, strict=True)) if part else {}
-        stored = self._stored if stored_doubt is None else {}
-        if part:
-            first_year = min(part.years, default=0) - YEARS_BACK
-            self.pending = {key: old for key, old in self.pending.items() if key[1] >= first_year}
-        if not (is_new or doubt or stored_doubt or self.pending or self._flagged):
-            return
-        keys = list(figures | stored)
-        for key, before in zip(keys, self.baseline.of(keys), strict=True):
-            row = stored.get(key)
-            is_old = row is not None and is_baseline(row.Flags)
-            old = (
-                million_of(row.GDP_USD_million, row.GDP_USD_billion)
-                if row and is_old
-                else self.pending.get(key, before)
-            )
-            new = figures[key] if key in figures and doubt is None and key not in self._flagged else before
-            if new == old:
-                self.pending.pop(key, None)
-            else:
-                self.pending[key] = old
-
-    def is_concerned(self, part: Observations) -> bool:
-        """Return whether a vintage is compared with figures that have another baseline now.
-
-        A check looks at the figure's own year, and at the country's other years where that one has no baseline.
-        """
-        if not self.pending or not self.pending.keys().isdisjoint(part.keys):
-            return bool(self.pending)
-        around = [step for step in range(-YEARS_BACK, 2) if step]
-        return any(
-            before is None and any((country, year + step) in self.pending for step in around)
-            for (country, year), before in zip(part.keys, self.baseline.of(part.keys), strict=True)
-        )
-
-    def finish(self, as_of: str) -> None:
-        """End the pass: where the database's rows go on, those of today end as they do."""
-        self.stored_at(as_of)
-        ends = {key: row.Until for key, row in self._stored.items()} if self.is_joined else {}
-        self.intervals.finish(as_of, ends)

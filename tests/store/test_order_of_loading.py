@@ -14,6 +14,7 @@ import pytest
 
 from gdp.model import DEPARTS_FROM_IMF, FATAL
 from gdp.places import Place
+from gdp.store import ingest
 from tests.conftest import PROJECT, made_once
 from tests.store.conftest import needs_postgres
 from tests.store.loading import Rows, differences, load_file, tables_of
@@ -158,6 +159,14 @@ def test_loads_that_were_killed_and_repeated_give_the_same_tables(
         if number >= kills - len(files):
             load_file(files[number % len(files)], place)
     assert differences(tables_of(place), expected) == []
+
+
+def test_what_is_written_in_parts_is_not_compared_half_written(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vintages = made_up_list(60, seed=2)
+    expected = oldest_first(vintages, home)
+    monkeypatch.setattr(ingest, "MANY_ROWS", 100)
+    batches = TOGETHER["every third vintage first"](vintages)
+    assert differences(loaded(batches, Place(home / "x.db"), home / "third"), expected) == []
 
 
 def without_loads(found: list[str]) -> list[str]:
