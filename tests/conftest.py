@@ -136,7 +136,7 @@ def run_process(script: str, *arguments: str | Path, **environment: str) -> subp
 def run(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs a script as a user would: a stage or the status in this process.
 
-    A run of etl_process.py, whose stages are processes, is one too, and so is whatever runs on Spark.
+    A run of etl_process.py, whose stages are processes, is one too, and so is what runs on Spark.
     """
 
     def run_script(script: str, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -48,8 +48,8 @@ REMEDIES = {
     Exit.CANNOT_WRITE: "see that the server's disk has room, or name another with --database",
     Exit.BAD_DATA: "the tables are not as the suite makes them: restore them, or name another with --database",
 }
-# libpq reports these before there is a session, and so without a SQLSTATE; the first that fits. Whatever else a server
-# answers, perhaps in another language, is a refusal: it has been reached.
+# libpq reports these before there is a session, and so without a SQLSTATE; the first that fits. Anything else that a
+# server answers, perhaps in another language, is a refusal: it has been reached.
 _BEFORE_A_SESSION = (
     (re.compile(r"database \".*\" does not exist"), Exit.NO_INPUT),
     (re.compile(r"too many (?:clients|connections)|remaining connection slots"), Exit.LOCKED),
