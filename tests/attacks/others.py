@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.attacks.harness import Home, attack, one_line
+import importlib.util
+
+from tests.attacks.harness import Home, NotPossible, attack, one_line
 from tests.page_builder import SHIPPED
 
 FAMILY = "other people's things"
@@ -57,6 +59,8 @@ def linked_lock(home: Home) -> None:
 
 @attack(FAMILY, "an output folder that somebody else filled")
 def filled_folder(home: Home) -> None:
+    if importlib.util.find_spec("pyspark") is None:
+        raise NotPossible("PySpark (requirements/spark.txt) is not installed")
     folder = home.folder / "thesis"
     folder.mkdir()
     (folder / "chapter-1.txt").write_text("for years")
