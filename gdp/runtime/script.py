@@ -35,6 +35,7 @@ def start() -> None:
         sys.exit(f"error: cannot start {sys.argv[0]}: {WINDOWS}")
     _catch_signals()
     sys.excepthook = _end_in_one_line
+    sys.unraisablehook = _raise_again
     _hide_password()
 
 
@@ -49,6 +50,20 @@ def _catch_signals() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, stop)
             _caught.append(number)
+
+
+def _raise_again(lost: sys.UnraisableHookArgs) -> None:
+    """Raise an interruption a moment later if it arrived where Python drops exceptions, as when an object goes."""
+    error = lost.exc_value
+    if not isinstance(error, Interruption):
+        sys.__unraisablehook__(lost)
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise Interruption(error.number)
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
 
 
 def ignore_signals() -> None:

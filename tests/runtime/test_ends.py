@@ -79,6 +79,30 @@ def test_a_signal_ends_a_stage_with_its_workers_and_is_recorded(
     check_recorded(home, "extract", number, code)
 
 
+DROPPED = """
+import os, signal, time, weakref
+from gdp.runtime import script
+from gdp.runtime.run_log import run_log
+from gdp.runtime.stage import run_stage
+script.start()
+run_log.begin("extract")
+class Thing: pass
+def work():
+    one = Thing()
+    reference = weakref.ref(one, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    del one
+    time.sleep(20)
+script.end(run_stage(work))
+"""
+
+
+def test_a_signal_that_arrives_where_python_drops_exceptions_ends_a_stage_all_the_same(home: Path) -> None:
+    command = [sys.executable, "-c", DROPPED]
+    done = subprocess.run(command, check=False, cwd=PROJECT, capture_output=True, text=True, timeout=20)
+    assert (done.returncode, "Traceback" in done.stderr) == (143, False), done.stderr
+    check_recorded(home, "extract", signal.SIGTERM, 143)
+
+
 SLOW_IMPORT = """
 import runpy, sys, time
 _, script, importing = sys.argv
