@@ -109,7 +109,8 @@ class _Ingest:
         vintage = arrival.vintage
         totals = self.history.vintages.control_totals(vintage.publisher, vintage.as_of)
         if arrival.is_new:
-            totals |= {name: dict(by_year) for (name, as_of), by_year in self.world.items() if as_of == vintage.as_of}
+            own = {name: dict(self.world.get((name, vintage.as_of), {})) for name in vintage.institutions}
+            totals |= {name: by_year for name, by_year in own.items() if by_year}
         return {name: totals[name] for name in vintage.institutions if totals.get(name)}
 
     def pass_of(self, publisher: str, as_of: str) -> _Pass:
