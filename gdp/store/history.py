@@ -6,7 +6,7 @@ institution without it. So what is stored depends on what was loaded, never on t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -38,8 +38,18 @@ COLUMNS = ", ".join(ESTIMATE_FIELDS)
 OF_PUBLISHER = f"SELECT {COLUMNS} FROM GDP_Estimates WHERE Publisher = :publisher"
 AT = f"{OF_PUBLISHER} AND Institution IN ({{institutions}}) AND As_of <= :as_of AND Until > :as_of"
 BEGUN = f"{OF_PUBLISHER} AND As_of > :as_of AND As_of <= :until"
-PAST = f"{OF_PUBLISHER} AND Institution = :institution AND As_of <= :as_of ORDER BY As_of"
-PAST_OF = PAST.replace("ORDER BY", "AND Year IN ({years}) AND Country IN ({countries}) ORDER BY")
+PAST_OF = (
+    f"{OF_PUBLISHER} AND Institution = :institution AND As_of <= :as_of"
+    " AND Year IN ({years}) AND Country IN ({countries}) ORDER BY As_of"
+)
+# of each figure the last row without flags, and all with some, as only their text shows what they mean
+LAST_SOUND = f"""
+    {OF_PUBLISHER} AND (Institution, Country, Year, As_of) IN (
+        SELECT Institution, Country, Year, max(As_of) FROM GDP_Estimates
+        WHERE Publisher = :publisher AND As_of <= :as_of AND Flags IS NULL AND As_of NOT IN ({{doubted}})
+        GROUP BY Institution, Country, Year)
+    UNION ALL {OF_PUBLISHER} AND As_of <= :as_of AND Flags IS NOT NULL AND As_of NOT IN ({{doubted}})
+"""
 ALL = ", ".join(f"'{name}'" for name in INSTITUTIONS)
 RANKED = f"""
     WITH Headlines AS ({HEADLINES})
@@ -65,6 +75,7 @@ class History:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.vintages = Vintages(connection)
+        self._last_sound: dict[tuple[str, str], dict[str, dict[Key, float]]] = {}  # by publisher and As_of
 
     def totals(self) -> EstimateTotals:
         """Return what GDP_Estimates adds up to."""
@@ -91,9 +102,22 @@ class History:
         """Return the rows of all institutions that began after an As_of and not after another."""
         return self._rows(BEGUN, publisher=publisher, as_of=after, until=until)
 
-    def past(self, publisher: str, institution: str, as_of: str) -> Iterator[Estimate]:
-        """Yield the rows that began at an As_of or before, oldest first."""
-        yield from self._rows(PAST, publisher=publisher, institution=institution, as_of=as_of)
+    def last_sound(self, publisher: str, institution: str, as_of: str) -> dict[Key, float]:
+        """Return the last figure of each country and year up to an As_of that nothing was found against, in millions.
+
+        All of a publisher's are read at once, and kept: rows from before a load's first vintage stay as they are.
+        """
+        if (publisher, as_of) not in self._last_sound:
+            doubts = self.vintages.doubts.items()
+            doubted = [f"'{one}'" for (name, one), doubt in doubts if name == publisher and doubt is not None]
+            question = LAST_SOUND.format(doubted=", ".join(doubted) or "''")
+            found: dict[str, dict[Key, float]] = {}
+            for row in sorted(self._rows(question, publisher=publisher, as_of=as_of), key=attrgetter("As_of")):
+                if is_baseline(row.Flags):
+                    figure = million_of(row.GDP_USD_million, row.GDP_USD_billion)
+                    found.setdefault(row.Institution, {})[row.Country, row.Year] = figure
+            self._last_sound[publisher, as_of] = found
+        return self._last_sound[publisher, as_of].get(institution, {})
 
     def baselines(self, vintage: Vintage, institution: str, keys: Iterable[Key]) -> State:
         """Return the rows that figures of a later vintage are compared with, by country and year.

@@ -37,9 +37,9 @@ VINTAGES_AT_ONCE = 50  # whose rows are fetched together
 KNOWN_RELEASES = 2  # of the IMF that a page is compared with
 
 
-def cents_of(row: Estimate) -> int:
-    """Return a row's figure in hundredths of a billion USD."""
-    return round(row.GDP_USD_billion * 100)
+def cents_of(rows: Iterable[Estimate]) -> int:
+    """Return the sum of rows' figures in hundredths of a billion USD."""
+    return sum([round(row.GDP_USD_billion * 100) for row in rows])
 
 
 class Arrival(NamedTuple):
@@ -179,8 +179,9 @@ class _Ingest:
         insert, end, remove = self._waiting
         if not any(self._waiting):
             return
+        self._waiting = Writes([], [], [])
         self.outcome.totals_before = self.outcome.totals_before or self.history.totals()
-        self.outcome.cents += sum(map(cents_of, insert)) - sum(map(cents_of, remove))
+        self.outcome.cents += cents_of(insert) - cents_of(remove)
         self.outcome.rows += len(insert) - len(remove)
         if remove:
             self.connection.remove_estimates(map(key_of, remove))
@@ -189,8 +190,6 @@ class _Ingest:
         if insert:
             insert.sort(key=itemgetter(*map(Estimate._fields.index, ESTIMATES_KEY)))
             self.connection.add("GDP_Estimates", Estimate._fields, insert)
-        for waiting in (insert, end, remove):
-            waiting.clear()
 
 
 class _Pass:

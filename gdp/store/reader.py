@@ -158,7 +158,7 @@ class CleanFile:
         with ThreadPoolExecutor(1) as thread, _progress(paths) as advance:
             for chunk, read in results_in_order(read_chunk, chunks, READERS):
                 _wait(hashed)
-                hashed = thread.submit(digest.update, chunk.lines()[1])
+                hashed = thread.submit(_hash, digest, chunk)
                 self.count += read.number
                 of_path[chunk.path] += read.number
                 if read.problem:
@@ -169,6 +169,10 @@ class CleanFile:
         self.sha256 = digest.hexdigest()
         if not self.count:
             raise bad_input(self.source, "has no records")
+
+
+def _hash(digest: hashlib._Hash, chunk: Chunk) -> None:
+    digest.update(chunk.lines()[1])
 
 
 def _pack(part: Observations) -> bytes:

@@ -30,9 +30,9 @@ class Series:
         self._flagged = {key for key, row in self.intervals.rows.items() if not is_baseline(row.Flags)}
         self.baseline.add(self._baseline_of(self.intervals.rows.values()))
 
-    def _older_baseline(self) -> Iterator[tuple[Key, float]]:
-        """Yield the figures from before the pass that nothing was found against, oldest first."""
-        return self._baseline_of(self._history.past(self._publisher, self._institution, self._begin))
+    def _older_baseline(self) -> Iterable[tuple[Key, float]]:
+        """Return the last figures from before the pass that nothing was found against."""
+        return self._history.last_sound(self._publisher, self._institution, self._begin).items()
 
     def _baseline_of(self, rows: Iterable[Estimate]) -> Iterator[tuple[Key, float]]:
         doubts = self._history.vintages.doubts

@@ -223,7 +223,7 @@ def comparisons(page: Observations, releases: Sequence[Release]) -> list[Compari
 
     A second column has a comparison of its own, as it may be of another release.
     """
-    headlines = dict.fromkeys(page.headline_keys)
+    headlines = dict.fromkeys(page.statement.headline_keys)
     others = [key for key in page.statement.figures if key not in headlines]
     return [compared(page, releases, keys) for keys in (headlines, others) if keys]
 

@@ -10,18 +10,21 @@ contradict; where one other list is all that is known, nobody knows which of the
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from operator import sub
+from itertools import compress
+from operator import eq, sub
 from typing import NamedTuple
 
 from gdp.validate import thresholds as at
 from gdp.validate.against_imf import Release, days_between, in_billions, publication_of
 from gdp.validate.findings import Finding, fatal_on, finding_on
-from gdp.validate.observations import Baseline, Key, Observations, Statement, Statements, change, changes_of, median
-from gdp.validate.single_figures import deviations, ratios_to, usual_steps
+from gdp.validate.observations import Baseline, Key, Observations, Statement, Statements, change, logs_of, median
+from gdp.validate.single_figures import deviations, usual_steps
 from utils import first_few
 
+MEAN_DIGITS = 9  # of a mean change; further ones depend on the order of adding
 LOOK_BACK = 2  # vintages of the publisher that a new one is compared with
 
 
@@ -43,15 +46,16 @@ class Surroundings(NamedTuple):
 # --- how two lists fit ------------------------------------------------------------------------------------------------
 
 
-class Pair(NamedTuple):
-    """A country's headline figure in the list, and its figure in the other list, in millions of USD."""
+class Pairs(NamedTuple):
+    """The headlines that the other list has too, a list a field; figures are in millions of USD."""
 
-    country: str
-    year: int
-    figure: float
-    other: float
-    years_between: int  # from the other figure's year to this one's
-    key: Key  # of the other list
+    countries: list[str]
+    years: list[int]
+    figures: list[float]
+    logs: list[float]
+    others: list[float]
+    keys: list[Key]  # of the other list
+    years_between: list[int]  # from the other figure's year to this one's
 
 
 class Fit:
@@ -59,28 +63,31 @@ class Fit:
 
     def __init__(self, observations: Observations, baseline: Statement) -> None:
         self.observations, self.baseline = observations, baseline
-        self._keys = observations.headline_codes if baseline.is_release else observations.headline_keys
+        own = observations.statement
+        self._keys = observations.headline_codes if baseline.is_release else own.headline_keys
         self._others = list(map(baseline.figures.get, self._keys))
 
     @cached_property
-    def pairs(self) -> list[Pair]:
+    def pairs(self) -> Pairs:
         """The headlines that the other list has too, for the same year or, in a vintage, for another one."""
-        headlines = self.observations.statement.headlines.items()
-        rows = zip(headlines, self._keys, self._others, strict=True)
-        found = [Pair(name, year, one, other, 0, key) for (name, (year, one)), key, other in rows if other is not None]
-        if len(found) < len(headlines) and not self.baseline.is_release:
-            theirs, same_year = self.baseline.headlines, {pair.country for pair in found}
-            found += [
-                Pair(name, year, one, theirs[name][1], year - theirs[name][0], (name, year))
-                for name, (year, one) in headlines if name in theirs and name not in same_year
-            ]  # fmt: skip
-        return found
+        own, others = self.observations.statement, self._others
+        years = [year for _, year in self._keys]
+        columns = list(own.headlines), years, own.headline_figures, own.headline_logs, others, self._keys
+        if None not in others:
+            return Pairs(*columns, [0] * len(others))  # type: ignore[arg-type]
+        rows = [(*row, 0) for row in zip(*columns, strict=True) if row[4] is not None]
+        theirs = {} if self.baseline.is_release else self.baseline.headlines
+        rows += [
+            (name, year, figure, log, theirs[name][1], key, year - theirs[name][0])
+            for name, year, figure, log, other, key in zip(*columns, strict=True) if other is None and name in theirs
+        ]  # fmt: skip
+        return Pairs(*map(list, zip(*rows, strict=True))) if rows else Pairs([], [], [], [], [], [], [])
 
     @cached_property
     def share_equal(self) -> float:
         """The share of the headlines that are the very same, to the digit."""
-        headlines = self.observations.statement.headlines.values()
-        return sum([other == one for (_, one), other in zip(headlines, self._others, strict=True)]) / len(headlines)
+        own = self.observations.statement.headline_figures
+        return int(sum(map(eq, self._others, own))) / len(own)
 
     @cached_property
     def days(self) -> int:
@@ -93,19 +100,34 @@ class Fit:
         return self.days <= at.NEAR_DAYS
 
     @cached_property
+    def apart(self) -> list[float]:
+        """The distance of each figure from the other one, in millions of USD; without end for another year's."""
+        apart = list(map(abs, map(sub, self.pairs.figures, self.pairs.others)))
+        if any(self.pairs.years_between):
+            return [math.inf if years else one for one, years in zip(apart, self.pairs.years_between, strict=True)]
+        return apart
+
+    @cached_property
     def is_identical(self) -> bool:
         """Whether most figures are the very same, so that the list is what the other is."""
         if self.share_equal > at.IDENTICAL_SHARE:
             return True
         rounding = self.observations.rounding
-        equal = sum([abs(pair[2] - pair[3]) <= rounding and not pair[4] for pair in self.pairs])
+        equal = sum([apart <= rounding for apart in self.apart])
         return equal > at.IDENTICAL_SHARE * len(self._keys)
+
+    @cached_property
+    def other_logs(self) -> list[float]:
+        """The natural logarithm of each figure of the other list, with the growth of the years between."""
+        logs = logs_of(self.pairs.others)
+        if any(self.pairs.years_between):
+            return [one + at.GROWTH * years for one, years in zip(logs, self.pairs.years_between, strict=True)]
+        return logs
 
     @cached_property
     def changes(self) -> list[float]:
         """The change of each figure, less the growth of the years between."""
-        changes = changes_of([pair[2:4] for pair in self.pairs])
-        return [one - at.GROWTH * pair[4] if pair[4] else one for one, pair in zip(changes, self.pairs, strict=True)]
+        return list(map(sub, self.pairs.logs, self.other_logs))
 
     @cached_property
     def median(self) -> float:
@@ -133,19 +155,17 @@ def fits_with(observations: Observations, baselines: Iterable[Statement]) -> lis
     number = len(observations.statement.headlines)
     for baseline in baselines if number else ():
         fit = Fit(observations, baseline)
-        if fit.share_equal * number < at.MIN_PAIRS and len(fit.pairs) < at.MIN_PAIRS:
+        if fit.share_equal * number < at.MIN_PAIRS and len(fit.pairs.keys) < at.MIN_PAIRS:
             continue
         if fit.is_identical:
             return [fit]
         fits.append(fit)
-    return sorted(fits, key=lambda fit: (not fit.is_near, _mean_of_cut(fit.changes)))
+    return sorted(fits, key=lambda fit: (not fit.is_near, round(_mean_distance(fit.changes), MEAN_DIGITS)))
 
 
-def _mean_of_cut(changes: Sequence[float]) -> float:
-    """Return the mean size of changes, wild ones cut."""
-    sizes = list(map(abs, changes))
-    cut = sizes if max(sizes) <= at.WILD else [min(one, at.WILD) for one in sizes]
-    return sum(cut) / len(cut)
+def _mean_distance(changes: Sequence[float], middle: float = 0.0) -> float:
+    """Return the mean distance of changes from a middle, wild ones cut."""
+    return sum([away if (away := abs(one - middle)) < at.WILD else at.WILD for one in changes]) / len(changes)
 
 
 # --- what keeps a list from being what it claims to be ----------------------------------------------------------------
@@ -165,7 +185,7 @@ def contradictions(fit: Fit, order: Sequence[str]) -> Iterator[Contradiction]:
     if abs(fit.median) > at.MEDIAN_IMPOSSIBLE:
         seen = f"the median country has {math.exp(fit.median):.3g} times its figure, {against}"
         yield Contradiction("unit slip", seen, f"a factor of {math.exp(at.MEDIAN_IMPOSSIBLE):.2f} at most")
-    wild_share = sum([one > at.WILD for one in fit.distances]) / len(fit.distances)
+    wild_share = (len(fit.distances) - bisect_right(fit.distances, at.WILD)) / len(fit.distances)
     if fit.spread > at.SPREAD_IMPOSSIBLE or wild_share > at.WILD_SHARE_IMPOSSIBLE:
         seen = f"half of the countries moved by more than {_percent(fit.spread)} beside the median, {against}"
         seen += f", and {wild_share:.0%} by more than {_percent(at.WILD)}"
@@ -185,7 +205,7 @@ def suspicions(fit: Fit) -> Iterator[Contradiction]:
         yield Contradiction(at.ALL_MOVED, seen, f"{_percent(most)} at most")
     if not fit.is_near:
         return
-    usual, codes = usual_steps(), [fit.observations.iso3_of[pair.country] for pair in fit.pairs]
+    usual, codes = usual_steps(), list(map(fit.observations.iso3_of.__getitem__, fit.pairs.countries))
     moved = zip(codes, deviations(codes, fit.changes), strict=True)
     share = sum([abs(one) > at.UNUSUAL_STEPS * usual[code] for code, one in moved]) / len(codes)
     if share > at.UNUSUAL_SHARE:
@@ -199,25 +219,24 @@ def _percent(log_change: float) -> str:
 
 def is_row_off(fit: Fit, order: Sequence[str]) -> bool:
     """Return whether figures fit much better in the row above or below, by their own order or by the page's."""
-    mean_distance = _mean_of_cut(fit.distances)
+    mean_distance = _mean_distance(fit.distances)
     if mean_distance <= at.WELL_BELOW_A_ROW:
         return False
-    orders = [sorted(fit.pairs, key=lambda pair: -pair.figure)]
+    figures = fit.pairs.figures
+    orders = [sorted(range(len(figures)), key=figures.__getitem__, reverse=True)]
     if fit.observations.institution != "IMF":  # by whose figures the page is sorted
-        pairs = {pair.country: pair for pair in fit.pairs}
-        orders.append([pairs[country] for country in order if country in pairs])
-    moved = [distance for rows in orders if len(rows) >= at.MIN_PAIRS for distance in _moved_by_a_row(rows)]
+        place_of = {country: place for place, country in enumerate(fit.pairs.countries)}
+        orders.append([place_of[country] for country in order if country in place_of])
+    moved = [distance for rows in orders if len(rows) >= at.MIN_PAIRS for distance in _moved_by_a_row(fit, rows)]
     return min(moved, default=mean_distance) < at.ROW_OFF_RATIO * mean_distance
 
 
-def _moved_by_a_row(rows: Sequence[Pair]) -> Iterator[float]:
+def _moved_by_a_row(fit: Fit, rows: Iterable[int]) -> Iterator[float]:
     """Yield the mean distance from the median change, wild ones cut, of figures moved up a row, and of those down."""
-    own = changes_of([(pair[2], 1) for pair in rows])  # logarithms
-    other = changes_of([(pair[3], 1) for pair in rows])
-    other = [one + at.GROWTH * pair[4] for one, pair in zip(other, rows, strict=True)]
+    rows = list(rows)
+    own, other = ([logs[row] for row in rows] for logs in (fit.pairs.logs, fit.other_logs))
     for changes in (list(map(sub, own[1:], other)), list(map(sub, own, other[1:]))):
-        middle = median(changes)
-        yield _mean_of_cut([one - middle for one in changes])
+        yield _mean_distance(changes, median(changes))
 
 
 def years_moved(fits: Iterable[Fit]) -> Iterator[Contradiction]:
@@ -241,14 +260,18 @@ def years_moved(fits: Iterable[Fit]) -> Iterator[Contradiction]:
 
 def _growth(fit: Fit) -> dict[str, float]:
     """Return each country's growth to the year of its figure, as the other list has it."""
-    figures = fit.baseline.figures
-    pairs = [(pair, figures.get((pair.key[0], pair.year - 1))) for pair in fit.pairs if not pair.years_between]
-    return {pair.country: change(pair.other, before) for pair, before in pairs if before}
+    figures, pairs = fit.baseline.figures, fit.pairs
+    before = [
+        0.0 if years else figures.get((code, year - 1), 0.0)
+        for (code, _), year, years in zip(pairs.keys, pairs.years, pairs.years_between, strict=True)
+    ]
+    others = zip(pairs.countries, pairs.others, before, strict=True)
+    return {country: change(other, one) for country, other, one in others if one}
 
 
 def moved_score(fit: Fit, growth: Mapping[str, float]) -> float:
     """Return the slope of the changes by growth, plus the median change in median growths: 0 as it is, -2 if moved."""
-    changes = {pair.country: one for pair, one in zip(fit.pairs, fit.changes, strict=True)}
+    changes = dict(zip(fit.pairs.countries, fit.changes, strict=True))
     usual, middle = median(growth.values()), median(changes[country] for country in growth)
     by_growth = [(_capped(changes[country] - middle), _capped(one - usual)) for country, one in growth.items()]
     spread = sum(grown * grown for _, grown in by_growth)
@@ -266,15 +289,16 @@ def _capped(value: float) -> float:
 
 def figures_of_another(fit: Fit) -> Iterator[Contradiction]:
     """Yield where most figures are those of another year, or many those of other countries."""
-    number = len(fit.observations.statement.headlines)
-    own = {pair.key for pair in fit.pairs if abs(pair[2] - pair[3]) <= 1 and not pair.years_between}
-    elsewhere = _number_of(fit.observations, fit.baseline) - len(own)
-    if elsewhere > at.IDENTICAL_SHARE * number:
-        seen = f"{elsewhere} of {number} figures are those for another year in {fit.baseline.name}"
+    number, pairs = len(fit.observations.statement.headlines), fit.pairs
+    own = sum([apart <= 1 for apart in fit.apart])
+    of_another_year = _number_of(fit.observations, fit.baseline) - own
+    if of_another_year > at.IDENTICAL_SHARE * number:
+        seen = f"{of_another_year} of {number} figures are those for another year in {fit.baseline.name}"
         yield Contradiction("years moved", seen, "figures of their year")
-    every = {round(pair[3]) for pair in fit.pairs if pair[3] >= at.LEAST_DIGITS}
-    known = [pair for pair in fit.pairs if round(pair[2]) in every]
-    others = sum([pair.key not in own for pair in known if not pair.years_between])
+    every = {round(other) for other in pairs.others if other >= at.LEAST_DIGITS}
+    known = [round(figure) in every for figure in pairs.figures]
+    elsewhere = zip(compress(fit.apart, known), compress(pairs.years_between, known), strict=True)
+    others = sum([apart > 1 and not years for apart, years in elsewhere])
     if others > at.ANOTHERS_SHARE * number:
         seen = f"{others} of {number} figures are other countries' in {fit.baseline.name}"
         yield Contradiction("other countries' figures", seen, "each country its own")
@@ -304,7 +328,8 @@ def check_columns_apart(vintage: Mapping[str, Observations]) -> Iterable[Finding
     """The IMF's column is in the unit of the others. Fatal; it is checked where no release is near."""
     imf = vintage["IMF"]
     for other in [one for one in vintage.values() if one is not imf]:
-        ratios = [ratio for some in ratios_to(other, imf).values() for ratio in some.values()]
+        theirs = other.statement.log_of
+        ratios = [own - theirs[country] for country, own in imf.statement.log_of.items() if country in theirs]
         if len(ratios) >= at.MIN_PAIRS and abs(median(ratios)) > at.COLUMNS_APART:
             seen = f"the median country has {math.exp(median(ratios)):.3g} times its figure under {other.institution}"
             yield fatal_on(imf, "unit slip", seen, "a factor between 0.5 and 2")
@@ -424,12 +449,16 @@ def _sums(
     observations: Observations, world: Mapping[int, float], fit: Fit | None, flagged: Container[Key]
 ) -> dict[int, float]:
     """Return the sum of the countries by year of World; a flagged figure counts as the other list has it."""
-    other = {(pair.country, pair.year): pair.other for pair in fit.pairs if not pair.years_between} if fit else {}
+    other: dict[Key, float] = {}
+    if fit:
+        keys = zip(fit.pairs.countries, fit.pairs.years, strict=True)
+        rows = zip(keys, fit.pairs.others, fit.pairs.years_between, strict=True)
+        other = {key: figure for key, figure, years in rows if not years}
     statement = observations.statement
     figures = {key: other.get(key, 0.0) if key in flagged else figure for key, figure in statement.figures.items()}
     sums = dict.fromkeys(world, 0.0)
     if len(world) == 1:  # it is compared with all headlines: a column may have figures for other years
-        sums = dict.fromkeys(world, sum(figures[key] for key in observations.headline_keys))
+        sums = dict.fromkeys(world, sum(figures[key] for key in statement.headline_keys))
     else:
         for (_, year), figure in figures.items():
             if year in sums:

@@ -6,9 +6,9 @@ Figures are in millions of US dollars, as published; of a row from before millio
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
-from itertools import groupby
+from itertools import chain, groupby
 from math import log
 from operator import itemgetter
 from typing import Any
@@ -73,16 +73,20 @@ class Observations:
         return list(zip(billions, millions, self.published_flags, statuses, strict=True))  # type: ignore[arg-type]
 
     @cached_property
+    def _million_of(self) -> dict[Key, float]:
+        return dict(zip(self.keys, self.millions, strict=True))
+
+    @property
     def has_each_once(self) -> bool:
         """Whether no country has two figures of a year."""
-        return len(dict.fromkeys(self.keys)) == len(self)
+        return len(self._million_of) == len(self)
 
     @cached_property
     def statement(self) -> Statement:
         """The figures that have a source and a known country: what other vintages are compared with."""
         every = zip(self.keys, self.millions, self.flags, strict=True)
         if self.is_unflagged:
-            return Statement(self.as_of, dict(zip(self.keys, self.millions, strict=True)))
+            return Statement(self.as_of, self._million_of)
         return Statement(self.as_of, {key: figure for key, figure, flags in every if not is_left_out(flags)})
 
     @cached_property
@@ -97,26 +101,21 @@ class Observations:
         return {country: code or "" for country, code in zip(self.countries, self.codes, strict=True)}
 
     @cached_property
-    def headline_keys(self) -> list[Key]:
-        """The country and year of each headline."""
-        return [(country, year) for country, (year, _) in self.statement.headlines.items()]
-
-    @cached_property
     def headline_codes(self) -> list[Key]:
         """The ISO code and year of each headline."""
         iso3_of = self.iso3_of
-        return [(iso3_of[country], year) for country, year in self.headline_keys]
+        return [(iso3_of[country], year) for country, year in self.statement.headline_keys]
 
     @cached_property
     def headlines_by_code(self) -> set[Key]:
         """The ISO code and the figure in whole millions of each headline."""
-        iso3_of = self.iso3_of
-        return {(iso3_of[country], round(figure)) for country, (_, figure) in self.statement.headlines.items()}
+        codes = map(self.iso3_of.__getitem__, self.statement.headlines)
+        return set(zip(codes, self.statement.whole_headlines, strict=True))
 
     @cached_property
     def headline_years(self) -> list[tuple[int, int]]:
         """The years of the headlines, each with its number of countries, the most frequent first."""
-        return Counter([year for year, _ in self.statement.headlines.values()]).most_common()
+        return Counter([year for _, year in self.statement.headline_keys]).most_common()
 
     @property
     def publisher(self) -> str:
@@ -166,16 +165,46 @@ class Statement:
         return headlines_of(self.figures, self.as_of)
 
     @cached_property
-    def by_country(self) -> set[Key]:
-        """The country and the figure in whole millions of each headline: a copy may have another year."""
-        return {(country, round(figure)) for country, (_, figure) in self.headlines.items()}
+    def headline_keys(self) -> list[Key]:
+        """The country and year of each headline."""
+        return [(country, year) for country, (year, _) in self.headlines.items()]
 
     @cached_property
-    def of_each(self) -> frozenset[Key]:
+    def headline_figures(self) -> list[float]:
+        """The figure of each headline."""
+        return [figure for _, figure in self.headlines.values()]
+
+    @cached_property
+    def headline_logs(self) -> list[float]:
+        """The natural logarithm of the figure of each headline."""
+        return logs_of(self.headline_figures)
+
+    @cached_property
+    def log_of(self) -> dict[str, float]:
+        """The natural logarithm of the headline of each country."""
+        return dict(zip(self.headlines, self.headline_logs, strict=True))
+
+    @cached_property
+    def whole_headlines(self) -> list[int]:
+        """The figure of each headline in whole millions."""
+        return list(map(round, self.headline_figures))
+
+    @cached_property
+    def by_country(self) -> set[Key]:
+        """The country and the figure in whole millions of each headline: a copy may have another year."""
+        return set(zip(self.headlines, self.whole_headlines, strict=True))
+
+    @cached_property
+    def of_each(self) -> set[Key]:
         """The country and the figure in whole millions of each figure, for any year."""
         if len(self.headlines) == len(self.figures):
-            return frozenset(self.by_country)
-        return frozenset((country, round(figure)) for (country, _), figure in self.figures.items())
+            return self.by_country
+        return {(country, round(figure)) for (country, _), figure in self.figures.items()}
+
+    @cached_property
+    def values(self) -> set[float]:
+        """Every figure once."""
+        return set(self.figures.values())
 
     @cached_property
     def country_of(self) -> dict[tuple[float, int], str]:
@@ -273,13 +302,20 @@ def median(values: Iterable[float]) -> float:
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
+def logs_of(figures: Collection[float]) -> list[float]:
+    """Return the natural logarithm of each figure; 0.00 billion counts as half a hundredth of one."""
+    if min(figures, default=A_DOLLAR) >= A_DOLLAR:
+        return list(map(log, figures))
+    return [log(max(figure or LEAST_MILLION_USD, A_DOLLAR)) for figure in figures]
+
+
 def change(new: float, old: float) -> float:
     """Return the natural logarithm of a ratio of figures; 0.00 billion counts as half a hundredth of one."""
     return log(max(new or LEAST_MILLION_USD, A_DOLLAR) / max(old or LEAST_MILLION_USD, A_DOLLAR))
 
 
-def changes_of(pairs: Sequence[tuple[float, float]]) -> list[float]:
-    """Return the change of each pair of a new figure and an old one."""
-    if min(map(min, pairs), default=0) < A_DOLLAR:
-        return [change(new, old) for new, old in pairs]
-    return [log(new / old) for new, old in pairs]
+def changes_of(new: Collection[float], old: Collection[float]) -> list[float]:
+    """Return the change of each figure from an old one."""
+    if min(chain(new, old), default=A_DOLLAR) < A_DOLLAR:
+        return list(map(change, new, old))
+    return [log(one / other) if one != other else 0.0 for one, other in zip(new, old, strict=True)]

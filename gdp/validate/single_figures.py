@@ -9,10 +9,11 @@ another country's figure.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise, starmap
+from math import sqrt
 from typing import NamedTuple
 
 from gdp.model import OUTLIER, SHARP_REVISION, UNIT_SLIP, WIKIPEDIA
@@ -87,40 +88,73 @@ class Move(NamedTuple):
     key: Key
     figure: float
     before: float
-    years_between: int = 0  # from the year of the figure before to that of this one
-    release: str = ""
-
-    @property
-    def change(self) -> float:
-        """The change, less the growth of the years between."""
-        return change(self.figure, self.before) - at.GROWTH * self.years_between
+    years_between: int  # from the year of the figure before to that of this one
+    release: str
+    change: float  # less the growth of the years between
 
 
-def moves(observations: Observations, baseline: Baseline | None, releases: Sequence[Release]) -> list[Move]:
+class Moves:
+    """Figures beside the ones before them, a list a field as in Move."""
+
+    def __init__(self) -> None:
+        self.keys: list[Key] = []
+        self.figures: list[float] = []
+        self.before: list[float] = []
+        self.years_between: list[int] = []
+        self.releases: list[str] = []
+
+    def add(self, figures: Mapping[Key, float], before: Mapping[Key, float], years: int = 0, release: str = "") -> None:
+        """Add the figures that have one before, all from the same list or as many years apart."""
+        self.keys += before
+        self.figures += map(figures.__getitem__, before)
+        self.before += before.values()
+        self.years_between += [years] * len(before)
+        self.releases += [release] * len(before)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @cached_property
+    def changes(self) -> list[float]:
+        """The change of each figure, less the growth of the years between."""
+        changes = changes_of(self.figures, self.before)
+        if any(self.years_between):
+            return [one - at.GROWTH * years for one, years in zip(changes, self.years_between, strict=True)]
+        return changes
+
+    def row(self, place: int) -> Move:
+        """Return one figure."""
+        return Move(
+            self.keys[place], self.figures[place], self.before[place],
+            self.years_between[place], self.releases[place], self.changes[place],
+        )  # fmt: skip
+
+
+def moves(observations: Observations, baseline: Baseline | None, releases: Sequence[Release]) -> Moves:
     """Return each figure beside the last unflagged one of its country and year.
 
     If the publisher has none, that of one of the last two releases; if they have none, the publisher's for the nearest
     year.
     """
-    near = [one for one in releases[:2] if days_between(one.as_of, observations.as_of) <= at.RELEASE_REACH_DAYS]
-    iso3_of, figures = observations.iso3_of, observations.statement.figures
-    found, left = [], []
+    figures, found = observations.statement.figures, Moves()
     sound = baseline.of(figures) if baseline else [None] * len(figures)
-    for (key, figure), before in zip(figures.items(), sound, strict=True):
-        code = iso3_of[key[0]], key[1]
-        if before is not None:
-            found.append(Move(key, figure, before))
-        elif release := next((one for one in near if code in one.figures), None):
-            found.append(Move(key, figure, release.figures[code], 0, release.day))
-        else:
-            left.append(key)
-    nearest = baseline.nearest(left) if baseline else {}
-    return found + [Move(key, figures[key], before, -step) for key, (before, step) in nearest.items()]
+    own = {key: before for key, before in zip(figures, sound, strict=True) if before is not None}
+    found.add(figures, own)
+    left = [key for key in figures if key not in own] if len(own) < len(figures) else []
+    for release in releases[:2] if left else ():
+        if days_between(release.as_of, observations.as_of) <= at.RELEASE_REACH_DAYS:
+            codes = {key: (observations.iso3_of[key[0]], key[1]) for key in left}
+            theirs = {key: release.figures[code] for key, code in codes.items() if code in release.figures}
+            found.add(figures, theirs, release=release.day)
+            left = [key for key in left if key not in theirs]
+    for key, (before, step) in baseline.nearest(left).items() if baseline else ():
+        found.add(figures, {key: before}, -step)
+    return found
 
 
 def check_moves(
     observations: Observations,
-    found: list[Move],
+    found: Moves,
     last: Statement | None,
     judged: Container[Key],
     usual: Mapping[str, float] | None = None,
@@ -130,27 +164,32 @@ def check_moves(
     `judged` are the figures that the IMF's releases confirm or contradict. `usual` has the usual steps, by the bundled
     releases if it is not given.
     """
-    before, rounding = last.figures if last else {}, observations.rounding
-    open_ones = [
-        one for one in found
-        if one.figure != one.before and one.key not in judged and before.get(one.key) != one.figure
-        and (one.years_between or not is_same(one.figure, one.before, rounding))
-    ]  # fmt: skip
-    if not open_ones:
+    open_places = _open_places(observations, found, last, judged)
+    if not open_places:
         return
-    grown = zip(found, changes_of([one[1:3] for one in found]), strict=True)
-    changes = {one.key: moved - at.GROWTH * one.years_between for one, moved in grown}
-    edits = _edits(observations, open_ones, last, changes)
-    scores = _scores(observations, found, changes, {one.key for one in open_ones}, usual or usual_steps())
-    odd = _unusual(observations, scores) | edits.keys()
-    notes = {one.key: _from_what_to_what(one, last, edits.get(one.key)) for one in open_ones if one.key in odd}
-    ranks = {key: abs(changes[key]) for key in notes}
-    if notes:
+    edits = _edits(observations, found, open_places, last)
+    unusual = _unusual(observations, found, open_places, usual or usual_steps())
+    flagged = [found.row(place) for place in open_places if place in edits or place in unusual]
+    if flagged:
+        kinds = {found.keys[place]: kind for place, kind in edits.items()}
+        notes = {one.key: _from_what_to_what(one, last, kinds.get(one.key)) for one in flagged}
+        ranks = {one.key: abs(one.change) for one in flagged}
         first = sorted(notes, key=lambda key: -ranks[key])
         named = first_few(f"{country} {notes[country, year]}" for country, year in first)
         seen = f"{len(notes)} of {len(found)}: {named}"
-        flagged = FigureFlags(SHARP_REVISION, notes, ranks)
-        yield finding_on(observations, "sharp revision", seen, "changes as honest figures make them", flagged)
+        as_flags = FigureFlags(SHARP_REVISION, notes, ranks)
+        yield finding_on(observations, "sharp revision", seen, "changes as honest figures make them", as_flags)
+
+
+def _open_places(observations: Observations, found: Moves, last: Statement | None, judged: Container[Key]) -> list[int]:
+    """Return the places of figures that changed otherwise than by rounding, and that nothing has judged yet."""
+    before, rounding = last.figures if last else {}, observations.rounding
+    columns = zip(found.keys, found.figures, found.before, found.years_between, strict=True)
+    return [
+        place for place, (key, figure, old, years) in enumerate(columns)
+        if figure != old and key not in judged and before.get(key) != figure
+        and (years or abs(figure - old) > rounding + at.ROUNDING_SHARE * old or not is_same(figure, old, rounding))
+    ]  # fmt: skip
 
 
 def _from_what_to_what(one: Move, last: Statement | None, edit: str | None) -> str:
@@ -166,52 +205,55 @@ def _from_what_to_what(one: Move, last: Statement | None, edit: str | None) -> s
     return f"{text}: {edit}" if edit else text
 
 
-def _scores(
-    observations: Observations,
-    found: list[Move],
-    changes: Mapping[Key, float],
-    open_keys: Container[Key],
-    usual: Mapping[str, float],
-) -> dict[Key, float]:
-    """Return how unusual each open change is among those against the same list and with the same years between."""
-    kinds: dict[tuple[bool, int], list[Key]] = defaultdict(list)
-    for one in found:
-        kinds[bool(one.release), one.years_between].append(one.key)
-    scores: dict[Key, float] = {}
-    for keys in [keys for keys in kinds.values() if len(keys) >= at.MIN_PAIRS]:
-        codes = [observations.iso3_of[country] for country, _ in keys]
-        off = zip(keys, codes, deviations(codes, [changes[key] for key in keys]), strict=True)
-        scores |= {key: abs(one) / math.sqrt(usual[code]) for key, code, one in off if key in open_keys}
-    return scores
+def _unusual(
+    observations: Observations, found: Moves, open_places: Collection[int], usual: Mapping[str, float]
+) -> set[int]:
+    """Return the places of the most unusual changes: six at most, and those beyond all honest ones.
 
-
-def _unusual(observations: Observations, scores: Mapping[Key, float]) -> set[Key]:
-    """Return the figures whose change is the most unusual: six at most, and those beyond all honest ones."""
-    first = sorted(scores, key=lambda key: -scores[key])[: at.MOST_FLAGGED]
+    A change is measured against those from the same list and with the same years between.
+    """
+    codes = [observations.iso3_of[country] for country, _ in found.keys]
+    kinds = list(zip(map(bool, found.releases), found.years_between, strict=True))
+    scores: dict[int, float] = {}
+    for kind, number in Counter(kinds).items():
+        places = range(len(kinds)) if number == len(kinds) else [n for n, one in enumerate(kinds) if one == kind]
+        if number >= at.MIN_PAIRS:
+            of_kind = [codes[place] for place in places]
+            off = deviations(of_kind, [found.changes[place] for place in places])
+            steps = zip(places, off, of_kind, strict=True)
+            scores |= {place: abs(one) / sqrt(usual[code]) for place, one, code in steps}
     is_imf_column = observations.institution == "IMF" and observations.publisher == WIKIPEDIA.name
     least = at.LEAST_SCORE if is_imf_column else at.LEAST_SCORE_OTHERS
-    return {key for key in first if scores[key] > least} | {key for key in scores if scores[key] > at.BEYOND_SCORE}
+    far = sorted([place for place in open_places if scores.get(place, 0.0) > least], key=lambda place: -scores[place])
+    return {*far[: at.MOST_FLAGGED], *(place for place in far if scores[place] > at.BEYOND_SCORE)}
 
 
 def _edits(
-    observations: Observations, open_ones: list[Move], last: Statement | None, changes: Mapping[Key, float]
-) -> dict[Key, str | None]:
-    """Return the figures that somebody changed by hand, each with the signature by which that shows, or None."""
+    observations: Observations, found: Moves, open_places: Iterable[int], last: Statement | None
+) -> dict[int, str | None]:
+    """Return the places of figures that somebody changed by hand, each with the signature that shows it, or None."""
     if last is None or observations.publisher != WIKIPEDIA.name:
         return {}
-    own = [one for one in open_ones if not one.years_between and not one.release]
-    changed = [one for one in own if abs(changes[one.key]) > at.MOVED]
-    both = len(last.figures.keys() & observations.statement.figures.keys())
+    changes, years_between, releases = found.changes, found.years_between, found.releases
+    changed = [
+        place for place in open_places
+        if abs(changes[place]) > at.MOVED and not years_between[place] and not releases[place]
+    ]  # fmt: skip
+    both = sum(map(last.figures.__contains__, observations.statement.figures))
     alone = len(changed) <= at.SINGLE_EDITS_SHARE * both and not is_release_between(last.as_of, observations.as_of)
-    found = {one.key: signature(one, last) for one in changed}
-    return found if alone else {key: kind for key, kind in found.items() if kind}
+    signatures = {place: signature(found, place, last) for place in changed}
+    return signatures if alone else {place: kind for place, kind in signatures.items() if kind}
 
 
-def signature(one: Move, last: Statement) -> str | None:
+def signature(found: Moves, place: int, last: Statement) -> str | None:
     """Return by what a change looks made by hand: digits, whole billions, another country's figure; None if nothing."""
-    if kind := kind_of_edit(one.figure, one.before):
+    figure, before = found.figures[place], found.before[place]
+    apart = round(figure) - round(before)
+    if (apart % 9 == 0 or apart % at.WHOLE_BILLION == 0) and (kind := kind_of_edit(figure, before)):
         return kind
-    country = last.country_of.get((one.figure, one.key[1])) if one.figure >= at.LEAST_DIGITS else None
+    if figure < at.LEAST_DIGITS or figure not in last.values:
+        return None
+    country = last.country_of.get((figure, found.keys[place][1]))
     return f"{country}'s figure" if country else None
 
 
@@ -236,7 +278,7 @@ def check_outliers(vintage: Mapping[str, Observations], open_keys: Collection[Ke
     `open_keys` are the figures that nothing else judges: no release, and no earlier figure of the country.
     """
     imf = vintage["IMF"]
-    countries = [country for country, year in imf.headline_keys if (country, year) in open_keys]
+    countries = [country for country, year in imf.statement.headline_keys if (country, year) in open_keys]
     if not countries:
         return
     beside = _beside(countries, imf, [one for name, one in vintage.items() if name != "IMF"])
@@ -272,12 +314,11 @@ def _beside(countries: Iterable[str], imf: Observations, others: Sequence[Observ
 
 def ratios_to(other: Observations, imf: Observations) -> Ratios:
     """Return the ratio of each of the IMF's figures to another institution's."""
-    theirs = other.statement.headlines
+    theirs, log_of = other.statement.headlines, other.statement.log_of
     found: dict[int, dict[str, float]] = defaultdict(dict)
-    for country, (year, figure) in imf.statement.headlines.items():
+    for (country, year), figure in zip(imf.statement.headline_keys, imf.statement.headline_logs, strict=True):
         if country in theirs:
-            other_year, other_figure = theirs[country]
-            found[year - other_year][country] = change(figure, other_figure)
+            found[year - theirs[country][0]][country] = figure - log_of[country]
     return found
 
 

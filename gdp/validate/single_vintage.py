@@ -136,14 +136,14 @@ def _check_figures(
             confirmed |= agreeing
             judged |= {found.key for found in comparison.found} if comparison.is_comparable else agreeing
             findings += against_imf.check_against_imf(one, comparison) if verdicts[name].is_plain else ()
-        before = last[name].figures if name in last else {}
-        new = [key for key, figure in one.statement.figures.items() if key not in judged and before.get(key) != figure]
-        if not new or not verdicts[name].is_plain:
+        before, figures = last[name].figures if name in last else {}, one.statement.figures
+        new = (key for key, figure in figures.items() if key not in judged and before.get(key) != figure)
+        if not verdicts[name].is_plain or (first_new := next(new, None)) is None:
             continue
         found = moves(one, around.baselines.get(name), releases)
         findings += check_moves(one, found, last.get(name), judged)
-        if name == "IMF":
-            findings += check_outliers(vintage, set(new) - {move.key for move in found})
+        if name == "IMF" and len(found) < len(figures):
+            findings += check_outliers(vintage, {first_new, *new}.difference(found.keys))
     return findings, confirmed
 
 
