@@ -231,9 +231,8 @@ def is_row_off(fit: Fit, order: Sequence[str]) -> bool:
     return min(moved, default=mean_distance) < at.ROW_OFF_RATIO * mean_distance
 
 
-def _moved_by_a_row(fit: Fit, rows: Iterable[int]) -> Iterator[float]:
+def _moved_by_a_row(fit: Fit, rows: Sequence[int]) -> Iterator[float]:
     """Yield the mean distance from the median change, wild ones cut, of figures moved up a row, and of those down."""
-    rows = list(rows)
     own, other = ([logs[row] for row in rows] for logs in (fit.pairs.logs, fit.other_logs))
     for changes in (list(map(sub, own[1:], other)), list(map(sub, own, other[1:]))):
         yield _mean_distance(changes, median(changes))
