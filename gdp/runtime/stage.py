@@ -35,6 +35,7 @@ class Descriptors(NamedTuple):
 
 def run_stage(work: Callable[[], None], wait_s: float = 0) -> int:
     """Run a stage's work under the lock, between its start and end lines in the log; return its exit code."""
+    script.end_imports()
     _open_standard_streams()
     text = os.environ.pop(script.DESCRIPTORS_VARIABLE, None)
     handed = Descriptors(*map(int, text.split(","))) if text else None  # none where a person or cron started it
@@ -82,6 +83,7 @@ def _wait_for_turn(turn: int) -> bool:
 
 def answer(work: Callable[[], None]) -> int:
     """Answer a question, which changes nothing and so needs no lock and no lines in the log; return the exit code."""
+    script.end_imports()
     _open_standard_streams()
     return _outcome(work)
 
