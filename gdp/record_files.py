@@ -68,18 +68,15 @@ def lines_of_array(path: Path | Remote) -> tuple[list[bytes], str]:
     return lines, sha256
 
 
-def read_records(path: Path | Remote, fields: Fields) -> tuple[list[Any], str]:
-    """Return the records of a .json array, each checked against `fields`, and the file's SHA-256.
+def read_array(path: Path | Remote) -> tuple[str, list[Any], str]:
+    """Return the text of a .json array, its records, which may be of any kind, and the file's SHA-256.
 
-    Raises StageError: 66 when the file is missing, 65 when it is anything but such records, naming record and field.
+    Raises StageError: 66 when the file is missing, 65 when it is no array, or an empty one.
     """
-    _, records, sha256 = _array_in(path, "strict", parse_constant=_refuse_constant)
+    text, records, sha256 = _array_in(path, "strict", parse_constant=_refuse_constant)
     if not records:
         raise bad_input(path, "has no records")
-    for number, record in enumerate(records, 1):
-        if problem := record_problem(record, fields):
-            raise bad_input(path, f"record {number}: {problem}")
-    return records, sha256
+    return text, records, sha256
 
 
 def _array_in(path: Path | Remote, errors: str, **options: Any) -> tuple[str, list[Any], str]:

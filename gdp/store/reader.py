@@ -43,7 +43,7 @@ from gdp.record_files import (
     bad_input,
     is_stream,
     length_problem,
-    read_records,
+    read_array,
     record_problem,
 )
 from gdp.remote_files import RemotePath, Where
@@ -116,14 +116,22 @@ class CleanFile:
         if is_stream(self.source) or self.source.is_dir():
             yield from self._in_order(self._parts())
             return
-        records, self.sha256 = read_records(self.source, CLEAN_FIELDS)
-        records = [_without_credentials(record) for record in records]
-        for number, record in enumerate(records, 1):
-            if problem := value_problem(record):
-                raise bad_input(self.source, f"record {number}: {problem}")
-        self.count = len(records)
-        in_order = groupby(sorted(observations_in(records), key=order_of), order_of)
+        in_order = groupby(sorted(self._parts_of_array(), key=order_of), order_of)
         yield from (without_repeats(list(parts)) for _, parts in in_order)
+
+    def _parts_of_array(self) -> list[Observations]:
+        """Return the observations of an array; raises StageError (65) that names the first wrong record and field."""
+        text, records, self.sha256 = read_array(self.source)
+        self.count = len(records)
+        # an escape may be half a character, and a text too long
+        if "\\" not in text and max(map(len, text.splitlines())) <= MAX_TEXT_CHARACTERS:
+            columns = columns_of(records)
+            if columns is not None:
+                return join_parts(map(_unpack, parts_of(columns)))
+        for number, record in enumerate(records, 1):
+            if problem := record_problem(record, CLEAN_FIELDS) or value_problem(_without_credentials(record)):
+                raise bad_input(self.source, f"record {number}: {problem}")
+        return observations_in(records)
 
     def sorted_vintages(self) -> Iterator[list[Observations]]:
         """Yield the vintages of a stream that are not in order, sorted on disk."""
@@ -233,13 +241,20 @@ def right_columns(lines: list[bytes]) -> dict[str, list[Any]] | None:
         return None
     try:
         records = orjson.loads(b"[%b]" % b",".join(lines))
+    except orjson.JSONDecodeError:
+        return None
+    return columns_of(records) if len(records) == len(lines) else None
+
+
+def columns_of(records: list[Any]) -> dict[str, list[Any]] | None:
+    """Return the fields of all records by name, or None where any record needs a look by itself."""
+    try:
         columns = {name: [record[name] for record in records] for name in _required_names}
         columns |= {name: [record.get(name) for record in records] for name in _optional}
-    except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
+    except (LookupError, TypeError, AttributeError):
         return None
     is_right = (
-        len(records) == len(lines)
-        and all(set(map(type, columns[name])) <= set(field.json_types) for name, field in CLEAN_FIELDS.items())
+        all(set(map(type, columns[name])) <= set(field.json_types) for name, field in CLEAN_FIELDS.items())
         and all(is_right(columns[name]) for name, is_right in RIGHT.items())
         and max(map(len, set(columns["Country"])), default=0) <= MAX_NAME_CHARACTERS
         and not any("@" in source for source in set(columns["Source"]))  # it may have credentials
@@ -247,7 +262,7 @@ def right_columns(lines: list[bytes]) -> dict[str, list[Any]] | None:
     if not is_right:
         return None
     lacks_flags = columns["Flags"].count(None) and any("Flags" not in record for record in records)
-    return None if lacks_flags and columns["Note"].count(None) < len(lines) else columns
+    return None if lacks_flags and columns["Note"].count(None) < len(records) else columns
 
 
 def _is_within(values: Collection[float], most: float, least: float = 0) -> bool:
