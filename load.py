@@ -25,8 +25,8 @@ from gdp.model import CONFIRMED
 from gdp.options import LOAD, QUESTIONS, is_given, parse
 from gdp.places import Place, default_database
 from gdp.remote_files import Where, stands_for
-from gdp.report import tables
-from gdp.report.revisions import Changes, Ranking, changed, ranking, summary
+from gdp.report import Row, tables
+from gdp.report.revisions import Changes, Ranking, changed, ranking, ranking_of, summary
 from gdp.runtime.run_log import run_log
 from gdp.runtime.script import end
 from gdp.runtime.stage import answer, run_stage
@@ -59,10 +59,11 @@ MOST_WARNINGS = 10  # vintages that were not loaded; the log has them all
 
 
 class LoadResult(NamedTuple):
-    """What a load did: the change that it made to Countries_by_GDP, and the vintages that it refused."""
+    """What a load did: the change that it made to Countries_by_GDP, the vintages that it refused, and the screens."""
 
     changes: Changes
     refused: list[Vintage]
+    screens: Row
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -85,9 +86,7 @@ def load_and_show(options: argparse.Namespace, database: Place) -> None:
     """Load, print the results and export them; raises StageError (65) where a newest vintage was refused."""
     source = options.input or clean_file()
     loaded = load(source, database, force=options.force, with_history=not options.no_history)
-    with asked(database) as connection:
-        show = tables.show_load(connection, loaded.changes, form_of(options), options.quiet, options.changes_only)
-    show()
+    tables.show_load(loaded.screens, loaded.changes, form_of(options), options.quiet, options.changes_only)
     if options.export and loaded.changes.until is None:
         run_log.warn("nothing is exported: no IMF figure is loaded")
     elif options.export:
@@ -201,8 +200,12 @@ def load(source: Where, database: Place, force: bool = False, with_history: bool
         newest = outcome.history.newest_imf()
         if newest:
             replace_countries(connection, newest)
-        check_stored(connection, outcome, newest)
-        changes = changed(outcome.history, before, ranking(outcome.history, newest))
+        headlines = outcome.history.headlines(newest) if newest else None
+        check_stored(connection, outcome, headlines)
+        changes = changed(outcome.history, before, ranking_of(newest, headlines or []))
+        with sound(database):
+            is_one_more = outcome.number == len(outcome.loaded) == 1 and not outcome.checked_again
+            screens = tables.screens(connection, outcome.history, newest, changes if is_one_more else None)
     run_log.facts |= {"as_of": newest.as_of if newest else None, "changed": len(changes.rows)}
     run_log.settle()
     run_log.record_output(database.path or str(database), sum(number for number, _ in outcome.loaded.values()))
@@ -210,7 +213,7 @@ def load(source: Where, database: Place, force: bool = False, with_history: bool
     warn_of_unsourced(newest, outcome)
     warn_of_refused(outcome)
     report_loaded(outcome, database, changes)
-    return LoadResult(changes, [vintage for vintage in outcome.refused if vintage in outcome.newest.values()])
+    return LoadResult(changes, [vintage for vintage in outcome.refused if vintage in outcome.newest.values()], screens)
 
 
 def ranking_now(history: History) -> Ranking:

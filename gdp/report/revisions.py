@@ -80,6 +80,7 @@ class Changes(NamedTuple):
     until: str | None
     rows: list[Row]
     unchanged: list[Row]  # of the same figure and rank
+    before: Vintage | None = None  # that of the earlier ranking
 
     def number(self, kind: str) -> int:
         """Return how many countries changed in that way."""
@@ -99,8 +100,12 @@ class Changes(NamedTuple):
 
 def ranking(history: History, vintage: Vintage | None) -> Ranking:
     """Return the ranking of a vintage, or an empty one."""
-    rows = history.headlines(vintage) if vintage else []
-    return Ranking(vintage, {row["ISO3"] or row["Country"]: row for row in rows})
+    return ranking_of(vintage, history.headlines(vintage) if vintage else [])
+
+
+def ranking_of(vintage: Vintage | None, headlines: Iterable[Row]) -> Ranking:
+    """Return a vintage's headlines, highest first, as its ranking."""
+    return Ranking(vintage, {row["ISO3"] or row["Country"]: row for row in headlines})
 
 
 def changed(history: History, before: Ranking, now: Ranking) -> Changes:
@@ -110,7 +115,7 @@ def changed(history: History, before: Ranking, now: Ranking) -> Changes:
     found = [row for row in rows if row["Change"]]
     found.sort(key=lambda row: (-abs(row["Revised_percent"] or 0), row["Change"], row["Country"]))
     since, until = (one.vintage and one.vintage.as_of for one in (before, now))
-    return Changes(since, until, found, [row for row in rows if not row["Change"]])
+    return Changes(since, until, found, [row for row in rows if not row["Change"]], before.vintage)
 
 
 def _baselines(history: History, before: Ranking, now: Ranking) -> dict[str, Row]:
@@ -186,12 +191,17 @@ def vintage_before(history: History, moment: str, near: Vintage | None = None) -
     return (near and history.newest_imf(moment, near.publisher)) or history.newest_imf(moment)
 
 
-def last_refresh(history: History, newest: Vintage | None) -> Changes:
-    """Return what changed when the figures last changed, which may be longer ago than the newest vintage."""
+def last_refresh(history: History, newest: Vintage | None, latest: Changes | None = None) -> Changes:
+    """Return what changed when the figures last changed, which may be longer ago than the newest vintage.
+
+    `latest` is what changed with the newest vintage, if that is known.
+    """
     if newest is None:
         return Changes(None, None, [], [])
-    now = ranking(history, newest)
     before = vintage_before(history, newest.as_of, newest)
+    if latest and latest.rows and latest.before == before:
+        return latest
+    now = ranking(history, newest)
     changes = changed(history, ranking(history, before), now)
     if changes.rows or before is None or before.publisher != newest.publisher:
         return changes

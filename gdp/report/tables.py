@@ -142,29 +142,23 @@ def _has_flagged(row: Row) -> bool:
 # --- the two screens --------------------------------------------------------------------------------------------------
 
 
-def show_load(connection: Connection, changes: Changes, form: Form, is_quiet: bool, only_changes: bool) -> Show:
-    """Return what prints the results of a load.
+def show_load(both: Row, changes: Changes, form: Form, is_quiet: bool, only_changes: bool) -> None:
+    """Print the results of a load: `both` has the screens.
 
     A terminal gets both screens; a pipe also the largest changes, or one line where nothing changed. As JSON it is all.
     """
-    history = History(connection)
-    both = screens(connection, history, history.newest_imf())
     is_terminal = is_for_terminal()
     is_unchanged = changes.since == changes.until and not changes.rows
-
-    def show() -> None:
-        if form is Form.JSON:
-            print_json({**both, "Changes": changes.as_object()})
-            return
-        if not (only_changes or is_quiet):
-            if is_terminal or not is_unchanged:
-                show_screens(both)
-            if is_unchanged:
-                print(summary(changes))
-        if changes.since and (only_changes or not (is_quiet or is_terminal)):
-            show_change_table(changes, SHOWN_AFTER_A_LOAD)
-
-    return show
+    if form is Form.JSON:
+        print_json({**both, "Changes": changes.as_object()})
+        return
+    if not (only_changes or is_quiet):
+        if is_terminal or not is_unchanged:
+            show_screens(both)
+        if is_unchanged:
+            print(summary(changes))
+    if changes.since and (only_changes or not (is_quiet or is_terminal)):
+        show_change_table(changes, SHOWN_AFTER_A_LOAD)
 
 
 def show_as_of(connection: Connection, day: str | None, form: Form) -> Show:
@@ -187,11 +181,14 @@ def vintage_at(history: History, day: str | None, near: Vintage | None = None) -
     return vintage
 
 
-def screens(connection: Connection, history: History, vintage: Vintage | None) -> Row:
-    """Return both screens as one object, from Countries_by_GDP as it is as of a vintage."""
+def screens(connection: Connection, history: History, vintage: Vintage | None, latest: Changes | None = None) -> Row:
+    """Return both screens as one object, from Countries_by_GDP as it is as of a vintage.
+
+    `latest` is what changed with that vintage, if it is known.
+    """
     countries = rows_of(connection, COUNTRIES, **of_vintage(vintage))
     means = rows_of(connection, REGION_MEANS, top=TOP, **of_vintage(vintage))
-    changes = last_refresh(history, vintage)
+    changes = last_refresh(history, vintage, latest)
     attribution = str(attribution_of(vintage, countries)) if vintage else "nothing is loaded"
     large = [row for row in countries if row["GDP_USD_billion"] >= THRESHOLD_BILLION_USD]
     add_changes(large, changes)

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from functools import cache
 from operator import itemgetter
+from typing import Any
 
-from gdp.model import Estimate
+from gdp.model import HEADLINE_FIELDS, Estimate
 from gdp.store.database import Connection, rows_of
-from gdp.store.headlines import HEADLINE_COLUMNS, HEADLINES, of_vintage
+from gdp.store.headlines import HEADLINE_COLUMNS
 from gdp.store.history import EstimateTotals, History
 from gdp.store.vintages import Vintage, Vintages
 from gdp.validate.findings import Finding
@@ -165,10 +166,10 @@ def update_checked(outcome: LoadOutcome) -> None:
 # --- what was written, read back -------------------------------------------------------------------------------------
 
 
-def check_stored(connection: Connection, outcome: LoadOutcome, newest: Vintage | None) -> None:
+def check_stored(connection: Connection, outcome: LoadOutcome, headlines: list[dict[str, Any]] | None) -> None:
     """Raise StageError (65) where the database has something else than a load wrote.
 
-    `newest` is the vintage whose headlines it wrote.
+    `headlines` are those of the newest vintage, which Countries_by_GDP is to have.
     """
     connection.run_deferred_triggers()
     written = {(vintage.publisher, vintage.as_of, mark) for vintage, (_, mark) in outcome.loaded.items()}
@@ -179,7 +180,7 @@ def check_stored(connection: Connection, outcome: LoadOutcome, newest: Vintage |
         expected = EstimateTotals(before.rows + outcome.rows, before.cents + outcome.cents)
         if outcome.history.totals() != expected or not all(_is_stored(outcome, one) for one in outcome.states):
             raise _changed_by_trigger(connection, "GDP_Estimates")
-    if newest and not _has_headlines(connection, newest):
+    if headlines is not None and not _are_stored(connection, headlines):
         raise _changed_by_trigger(connection, "Countries_by_GDP")
 
 
@@ -190,10 +191,10 @@ def _is_stored(outcome: LoadOutcome, publisher: str) -> bool:
     return {row._replace(Until="") for row in stored} == {row._replace(Until="") for row in written}
 
 
-def _has_headlines(connection: Connection, newest: Vintage) -> bool:
+def _are_stored(connection: Connection, headlines: list[dict[str, Any]]) -> bool:
     stored = rows_of(connection, f"SELECT {HEADLINE_COLUMNS} FROM Countries_by_GDP ORDER BY Country")
-    chosen = f"WITH Headlines AS ({HEADLINES}) SELECT {HEADLINE_COLUMNS} FROM Headlines ORDER BY Country"
-    return stored == rows_of(connection, chosen, **of_vintage(newest))
+    chosen = [{name: row[name] for name in HEADLINE_FIELDS} for row in headlines]
+    return stored == sorted(chosen, key=itemgetter("Country"))
 
 
 def _changed_by_trigger(connection: Connection, table: str) -> StageError:

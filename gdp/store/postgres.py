@@ -21,6 +21,7 @@ Error = psycopg.Error
 LOCK_WAIT_S = 10  # how long another client may hold the tables before a load or a question gives up
 CONNECT_WAIT_S = 10
 STREAMED_ROWS = 10_000  # fetched at a time
+_SETTINGS = f"SET client_min_messages = warning; SET lock_timeout = '{LOCK_WAIT_S}s'"
 ADVISORY_LOCK = 0x6D64_7067  # any number, the same for all loads
 DIALECT = Dialect(
     text='TEXT COLLATE "C"',
@@ -60,6 +61,10 @@ _BEFORE_A_SESSION = (
 )  # fmt: skip
 
 
+_ARRAYS = ", ".join(f"?::{'integer' if name == 'Year' else 'text'}[]" for name in ("Until", *ESTIMATES_KEY))
+_GIVEN = f"unnest({_ARRAYS}) AS given (New_until, {', '.join(ESTIMATES_KEY)})"
+
+
 class Postgres:
     """A connection to PostgreSQL that takes statements as SQLite does."""
 
@@ -68,7 +73,6 @@ class Postgres:
     def __init__(self, place: Place) -> None:
         self.place = place
         self._connection = psycopg.connect(place.url, autocommit=True, connect_timeout=CONNECT_WAIT_S)
-        self._connection.execute(f"SET client_min_messages = warning; SET lock_timeout = '{LOCK_WAIT_S}s'".encode())
 
     # --- statements ---
 
@@ -161,13 +165,13 @@ class Postgres:
     def begin(self) -> None:
         """Begin to write; nobody else can until the transaction ends."""
         try:
-            self.execute(f"BEGIN; SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
+            self.execute(f"{_SETTINGS}; BEGIN; SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
         except psycopg.errors.LockNotAvailable:
             raise psycopg.errors.LockNotAvailable("another load is running") from None
 
     def begin_to_read(self) -> None:
         """Begin to ask: all questions see one state, also while a load runs."""
-        self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        self.execute(f"{_SETTINGS}; BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
     def add(self, table: str, names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Add rows to a table, in bulk."""
@@ -181,25 +185,17 @@ class Postgres:
     def close_estimates(self, ends: Iterable[tuple[str, tuple[object, ...]]]) -> None:
         """Set Until of rows of GDP_Estimates, each named by its key, by one statement."""
         rows = [(until, *key) for until, key in ends]
-        self._merge(rows, "UPDATE GDP_Estimates AS own SET Until = given.New_until FROM Some_estimates AS given WHERE")
+        self._merge(rows, f"UPDATE GDP_Estimates AS own SET Until = given.New_until FROM {_GIVEN} WHERE")
 
     def remove_estimates(self, keys: Iterable[tuple[object, ...]]) -> None:
         """Remove rows of GDP_Estimates by their keys, by one statement."""
-        self._merge(
-            [("", *key) for key in keys], "DELETE FROM GDP_Estimates AS own USING Some_estimates AS given WHERE"
-        )
+        self._merge([("", *key) for key in keys], f"DELETE FROM GDP_Estimates AS own USING {_GIVEN} WHERE")
 
     def _merge(self, rows: list[tuple[object, ...]], statement: str) -> None:
-        """Copy keys into a temporary table, and execute a statement on the rows that they name."""
-        if not rows:
-            return
-        names = ", ".join(ESTIMATES_KEY)
-        self.execute(
-            "CREATE TEMP TABLE IF NOT EXISTS Some_estimates ON COMMIT DROP AS"
-            f" SELECT Until AS New_until, {names} FROM GDP_Estimates LIMIT 0; TRUNCATE Some_estimates"
-        )
-        self._copy(f"Some_estimates (New_until, {names})", rows)
-        self.execute(f"{statement} {' AND '.join(f'own.{name} = given.{name}' for name in ESTIMATES_KEY)}")
+        """Execute a statement on the rows of GDP_Estimates that these name."""
+        if rows:
+            same = " AND ".join(f"own.{name} = given.{name}" for name in ESTIMATES_KEY)
+            self.execute(f"{statement} {same}", list(map(list, zip(*rows, strict=True))))
 
     def run_deferred_triggers(self) -> None:
         """Run now what others let wait for the commit."""

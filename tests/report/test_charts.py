@@ -22,7 +22,7 @@ from gdp.places import Place
 from gdp.report.attribution import last_actual_year
 from gdp.report.revisions import Changes, last_refresh
 from gdp.report.summary import bundled_release
-from gdp.report.tables import Form, show_load
+from gdp.report.tables import Form, screens, show_load
 from gdp.sources.imf.releases import year_of
 from gdp.store.database import asked
 from gdp.store.history import History
@@ -340,10 +340,11 @@ def loaded_changes(home: Path) -> tuple[Path, Changes]:
 
 def printed(database: Path, changes: Changes, form: Form, is_quiet: bool = False, only_changes: bool = False) -> str:
     out = io.StringIO()
+    with asked(Place(database)) as connection:
+        history = History(connection)
+        both = screens(connection, history, history.newest_imf())
     with contextlib.redirect_stdout(out):
-        with asked(Place(database)) as connection:
-            show = show_load(connection, changes, form, is_quiet, only_changes)
-        show()
+        show_load(both, changes, form, is_quiet, only_changes)
     return out.getvalue()
 
 
