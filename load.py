@@ -200,12 +200,12 @@ def load(source: Where, database: Place, force: bool = False, with_history: bool
         newest = outcome.history.newest_imf()
         if newest:
             replace_countries(connection, newest)
-        headlines = outcome.history.headlines(newest) if newest else None
+        headlines = outcome.history.headlines(newest) if newest else []
         check_stored(connection, outcome, headlines)
-        changes = changed(outcome.history, before, ranking_of(newest, headlines or []))
+        changes = changed(outcome.history, before, ranking_of(newest, headlines))
         with sound(database):
             is_one_more = outcome.number == len(outcome.loaded) == 1 and not outcome.checked_again
-            screens = tables.screens(connection, outcome.history, newest, changes if is_one_more else None)
+            screens = tables.screens(outcome.history, newest, headlines, changes if is_one_more else None)
     run_log.facts |= {"as_of": newest.as_of if newest else None, "changed": len(changes.rows)}
     run_log.settle()
     run_log.record_output(database.path or str(database), sum(number for number, _ in outcome.loaded.values()))
@@ -233,7 +233,8 @@ def ingest_file(
         if known := known_file(history, clean.sha256, clean.count):
             return known, before
     connection = history.connection
-    connection.execute("SAVEPOINT before_reading")
+    if not clean.is_sorted:
+        connection.execute("SAVEPOINT before_reading")
     for read in (clean.vintages, clean.sorted_vintages):
         vintages = read()
         try:

@@ -33,6 +33,9 @@ KEY = ("Publisher", "Institution", "Country", "Year")  # of a series of figures 
 TRIANGLE_KEY = (*KEY[:3], "ISO3", "Year")
 NAMES = (*TRIANGLE_KEY, "As_of", "Until", "GDP_USD_billion", "GDP_USD_million", "Flags")
 PUBLISHED = f"SELECT {', '.join(NAMES)} FROM GDP_Estimates {{where}} ORDER BY {', '.join(KEY)}, As_of"
+OF_A_COUNTRY = (  # on a screen
+    "Rank", "Country", "ISO3", "Region", "Year", "GDP_USD_billion", "Share_percent", "Note", "Flags", "Status",
+)  # fmt: skip
 REVISION_KEY = ("Country", "ISO3", "Year", "Institution", "Publisher")
 REVISION_FIELDS = {name: ESTIMATE_FIELDS[name] for name in REVISION_KEY} | {
     field.name: field
@@ -98,6 +101,14 @@ class Changes(NamedTuple):
             yield row, f"{row['Country']} {row['Year']}: {was} → {now} billion USD{revised}"
 
 
+def with_shares(headlines: Sequence[Row]) -> list[Row]:
+    """Return headlines as the screens have them: with each one's share of all of them together, in percent."""
+    total = fsum(row["GDP_USD_billion"] for row in headlines) or 1.0
+    shares = [100 * row["GDP_USD_billion"] / total for row in headlines]
+    rows = [{**row, "Share_percent": share} for row, share in zip(headlines, shares, strict=True)]
+    return [{name: row[name] for name in OF_A_COUNTRY} for row in rows]
+
+
 def ranking(history: History, vintage: Vintage | None) -> Ranking:
     """Return the ranking of a vintage, or an empty one."""
     return ranking_of(vintage, history.headlines(vintage) if vintage else [])
@@ -120,18 +131,18 @@ def changed(history: History, before: Ranking, now: Ranking) -> Changes:
 
 def _baselines(history: History, before: Ranking, now: Ranking) -> dict[str, Row]:
     """Return by code the figures that those of a ranking are compared with."""
-    found = {
-        code: was
-        for code, row in now.rows.items()
-        if (was := before.rows.get(code))
-        and was["Year"] == row["Year"]
-        and (
-            not is_flagged_by_check(was["Flags"]) or revised_percent(was, row) == 0
-        )  # what is as it was is no revision
+    same_year = {
+        code: was for code, row in now.rows.items() if (was := before.rows.get(code)) and was["Year"] == row["Year"]
     }
+    found = {
+        code: was for code, was in same_year.items()
+        if not is_flagged_by_check(was["Flags"]) or revised_percent(was, now.rows[code]) == 0  # as it was: no revision
+    }  # fmt: skip
     others = {(row["Country"], row["Year"]): code for code, row in now.rows.items() if code not in found}
     if before.vintage and others:
-        looked_up = history.baselines(before.vintage, "IMF", others)
+        flagged = [key for key, code in others.items() if code in same_year and same_year[code]["Country"] == key[0]]
+        looked_up = history.older_baselines(before.vintage, "IMF", flagged)
+        looked_up |= history.baselines(before.vintage, "IMF", others.keys() - flagged)
         found |= {others[key]: estimate._asdict() for key, estimate in looked_up.items()}
     return found
 
@@ -191,6 +202,11 @@ def vintage_before(history: History, moment: str, near: Vintage | None = None) -
     return (near and history.newest_imf(moment, near.publisher)) or history.newest_imf(moment)
 
 
+def is_earlier(vintage: Vintage, other: Vintage) -> bool:
+    """Return whether a vintage is of the same publisher as another one and from before it."""
+    return vintage.publisher == other.publisher and vintage.as_of < other.as_of
+
+
 def last_refresh(history: History, newest: Vintage | None, latest: Changes | None = None) -> Changes:
     """Return what changed when the figures last changed, which may be longer ago than the newest vintage.
 
@@ -198,9 +214,9 @@ def last_refresh(history: History, newest: Vintage | None, latest: Changes | Non
     """
     if newest is None:
         return Changes(None, None, [], [])
-    before = vintage_before(history, newest.as_of, newest)
-    if latest and latest.rows and latest.before == before:
+    if latest and latest.rows and latest.before and is_earlier(latest.before, newest):
         return latest
+    before = vintage_before(history, newest.as_of, newest)
     now = ranking(history, newest)
     changes = changed(history, ranking(history, before), now)
     if changes.rows or before is None or before.publisher != newest.publisher:

@@ -14,9 +14,9 @@ from typing import NamedTuple
 from gdp.model import CURRENT, IMF, INSTITUTIONS, LOAD_FIELDS, PUBLISHERS, is_flagged_by_check
 from gdp.report import Row
 from gdp.report.attribution import Attribution, attribution_of, is_projection
-from gdp.report.revisions import Changes, add_changes, last_refresh
+from gdp.report.revisions import Changes, add_changes, last_refresh, with_shares
 from gdp.report.svg import institution_colour
-from gdp.report.tables import COUNTRIES, REGION_MEANS, THRESHOLD_BILLION_USD, TOP, vintage_at
+from gdp.report.tables import REGION_MEANS, THRESHOLD_BILLION_USD, TOP, vintage_at
 from gdp.sources.imf.releases import LAST_ACTUAL, bundle, day_of_release, year_of
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import of_vintage
@@ -87,7 +87,7 @@ def summarize(connection: Connection) -> Summary:
     """Return what the report shows; raises StageError (66) where no IMF figure is loaded."""
     history = History(connection)
     newest = vintage_at(history, None)
-    countries = rows_of(connection, COUNTRIES, **of_vintage(newest))
+    countries = with_shares(history.headlines(newest))
     regions = rows_of(connection, REGION_MEANS, top=TOP, **of_vintage(newest))
     changes = last_refresh(history, newest)
     add_changes(countries, changes)

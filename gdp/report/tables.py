@@ -31,6 +31,7 @@ from gdp.report.revisions import (
     revision_words,
     summary,
     vintage_before,
+    with_shares,
 )
 from gdp.runtime.terminal import Screen, is_for_terminal, show_table
 from gdp.store.database import Connection, rows_of
@@ -53,13 +54,6 @@ WHAT_TO_DO = (
 )
 FLAGGED_MEANS = f"{FLAGGED} flagged by a check, or under Revised: the last figure was; load.py --country has the reason"
 
-COUNTRIES = f"""
-    WITH Headlines AS ({HEADLINES})
-    SELECT rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank, Country, ISO3, Region, Year, GDP_USD_billion,
-           coalesce(100 * GDP_USD_billion / nullif(sum(GDP_USD_billion) OVER (), 0), 0) AS Share_percent,
-           Note, Flags, Status
-    FROM Headlines ORDER BY Rank, Country
-"""
 # Hundredths are added up as integers, so that the mean is rounded half up, exactly.
 REGION_MEANS = f"""
     WITH Headlines AS ({HEADLINES}),
@@ -164,7 +158,8 @@ def show_load(both: Row, changes: Changes, form: Form, is_quiet: bool, only_chan
 def show_as_of(connection: Connection, day: str | None, form: Form) -> Show:
     """Return what prints both screens as at the end of a day; raises StageError (66) before the first load."""
     history = History(connection)
-    both = screens(connection, history, vintage_at(history, day))
+    vintage = vintage_at(history, day)
+    both = screens(history, vintage, history.headlines(vintage))
     return answer_in(form, both, both["Countries_over_100_billion_USD"], lambda: show_screens(both))
 
 
@@ -181,13 +176,13 @@ def vintage_at(history: History, day: str | None, near: Vintage | None = None) -
     return vintage
 
 
-def screens(connection: Connection, history: History, vintage: Vintage | None, latest: Changes | None = None) -> Row:
-    """Return both screens as one object, from Countries_by_GDP as it is as of a vintage.
+def screens(history: History, vintage: Vintage | None, headlines: Sequence[Row], latest: Changes | None = None) -> Row:
+    """Return both screens as one object, from a vintage's headlines.
 
     `latest` is what changed with that vintage, if it is known.
     """
-    countries = rows_of(connection, COUNTRIES, **of_vintage(vintage))
-    means = rows_of(connection, REGION_MEANS, top=TOP, **of_vintage(vintage))
+    countries = with_shares(headlines)
+    means = rows_of(history.connection, REGION_MEANS, top=TOP, **of_vintage(vintage))
     changes = last_refresh(history, vintage, latest)
     attribution = str(attribution_of(vintage, countries)) if vintage else "nothing is loaded"
     large = [row for row in countries if row["GDP_USD_billion"] >= THRESHOLD_BILLION_USD]

@@ -6,7 +6,8 @@ institution without it. So what is stored depends on what was loaded, never on t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from functools import cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from gdp.model import (
 )
 from gdp.store.database import Connection, rows_of
 from gdp.store.headlines import HEADLINE_COLUMNS, HEADLINES, newest_vintages, of_vintage
+from gdp.store.schema import are_as_created
 from gdp.store.vintages import Vintage, Vintages, changed_by_hand
 from gdp.validate.observations import (
     VARYING,
@@ -37,6 +39,7 @@ from gdp.validate.observations import (
 COLUMNS = ", ".join(ESTIMATE_FIELDS)
 OF_PUBLISHER = f"SELECT {COLUMNS} FROM GDP_Estimates WHERE Publisher = :publisher"
 AT = f"{OF_PUBLISHER} AND Institution IN ({{institutions}}) AND As_of <= :as_of AND Until > :as_of"
+BETWEEN = f"{OF_PUBLISHER} AND Institution = :institution AND As_of <= :until AND Until > :as_of"
 BEGUN = f"{OF_PUBLISHER} AND As_of > :as_of AND As_of <= :until"
 PAST_OF = (
     f"{OF_PUBLISHER} AND Institution = :institution AND As_of <= :as_of"
@@ -76,6 +79,11 @@ class History:
         self.connection = connection
         self.vintages = Vintages(connection)
         self._last_sound: dict[tuple[str, str], dict[str, dict[Key, float]]] = {}  # by publisher and As_of
+
+    @cached_property
+    def is_read_back(self) -> bool:
+        """Whether what is written is read back, as something of somebody else's may change it on the way."""
+        return not are_as_created(self.connection)
 
     def totals(self) -> EstimateTotals:
         """Return what GDP_Estimates adds up to."""
@@ -119,24 +127,27 @@ class History:
             self._last_sound[publisher, as_of] = found
         return self._last_sound[publisher, as_of].get(institution, {})
 
-    def baselines(self, vintage: Vintage, institution: str, keys: Iterable[Key]) -> State:
+    def baselines(self, vintage: Vintage, institution: str, keys: Collection[Key]) -> State:
         """Return the rows that figures of a later vintage are compared with, by country and year.
 
         Each is the one that is current in this vintage, or the last one before that nothing was found against.
         """
-        state = self.state(vintage.publisher, institution, vintage.as_of)
+        state = self.state(vintage.publisher, institution, vintage.as_of) if keys else {}
         current = {key: state[key] for key in keys if key in state}
         found = {key: row for key, row in current.items() if is_baseline(row.Flags)}
-        flagged = current.keys() - found.keys()
-        if flagged:
-            countries = {f"country{number}": country for number, country in enumerate({name for name, _ in flagged})}
-            years = ", ".join({str(year) for _, year in flagged})
-            question = PAST_OF.format(years=years, countries=", ".join(f":{name}" for name in countries))
-            own = {"publisher": vintage.publisher, "institution": institution, "as_of": vintage.as_of}
-            past = self._rows(question, **own, **countries)
-            older = {(row.Country, row.Year): row for row in past if is_baseline(row.Flags)}
-            found |= {key: older[key] for key in flagged if key in older}
-        return found
+        return found | self.older_baselines(vintage, institution, current.keys() - found.keys())
+
+    def older_baselines(self, vintage: Vintage, institution: str, flagged: Collection[Key]) -> State:
+        """Return the last rows that nothing was found against of figures that are flagged in a vintage."""
+        if not flagged:
+            return {}
+        countries = {f"country{number}": country for number, country in enumerate({name for name, _ in flagged})}
+        years = ", ".join({str(year) for _, year in flagged})
+        question = PAST_OF.format(years=years, countries=", ".join(f":{name}" for name in countries))
+        own = {"publisher": vintage.publisher, "institution": institution, "as_of": vintage.as_of}
+        past = self._rows(question, **own, **countries)
+        older = {(row.Country, row.Year): row for row in past if is_baseline(row.Flags)}
+        return {key: older[key] for key in flagged if key in older}
 
     def _rows(self, question: str, **values: str) -> list[Estimate]:
         """Return rows of GDP_Estimates; raises StageError (65) for what no load writes."""
@@ -147,14 +158,18 @@ class History:
                 raise changed_by_hand(f"GDP_Estimates has {figures!r} for {row.Country}"[:200])
         return rows
 
-    def statement(self, publisher: str, institution: str, as_of: str) -> Statement:
-        """Return the figures of an institution in a vintage that others are compared with, in millions of USD."""
-        return Statement(as_of, figures_of(self.state(publisher, institution, as_of).values()))
+    def statements(self, publisher: str, institution: str, as_ofs: Collection[str]) -> list[Statement]:
+        """Return the figures of an institution in some vintages that others are compared with, in millions of USD."""
+        if not as_ofs:
+            return []
+        own = {"publisher": publisher, "institution": institution, "as_of": min(as_ofs), "until": max(as_ofs)}
+        rows = self._rows(BETWEEN, **own)
+        return [Statement(as_of, figures_of(row for row in rows if row.As_of <= as_of < row.Until)) for as_of in as_ofs]
 
     def releases_before(self, as_of: str, number: int) -> list[Statement]:
         """Return the IMF's own newest vintages before an As_of, newest first."""
-        found = [vintage for vintage in self.vintages.of("IMF", IMF.name) if vintage.as_of < as_of][-number:]
-        return [self.statement(IMF.name, "IMF", vintage.as_of) for vintage in reversed(found)]
+        found = [vintage.as_of for vintage in self.vintages.of("IMF", IMF.name) if vintage.as_of < as_of][-number:]
+        return self.statements(IMF.name, "IMF", found[::-1])
 
     def add_loads(self, rows: list[tuple[Any, ...]]) -> None:
         """Add rows to Loads."""
@@ -163,6 +178,8 @@ class History:
 
     def findings(self, publisher: str, as_of: str) -> str:
         """Return what was found on a vintage, as JSON."""
+        if self.vintages.last_loaded == (publisher, as_of):
+            return self.vintages.last_findings or "[]"
         newest = f"ORDER BY {self.connection.dialect.order_of_loads} DESC LIMIT 1"
         question = f"SELECT Findings FROM Loads WHERE Publisher = ? AND As_of = ? {newest}"
         found = self.connection.execute(question, (publisher, as_of)).fetchone()

@@ -156,12 +156,10 @@ class _Ingest:
         """
         if IMF.name in self._passes:
             self._passes[IMF.name].pass_until(as_of)
-        found = []
-        for day in sorted(day for day in self._releases if day < as_of)[-KNOWN_RELEASES:]:
-            statement = self._releases[day] or self.history.statement(IMF.name, "IMF", day)
-            self._releases[day] = statement
-            found.append(statement)
-        return found[::-1]
+        days = sorted((day for day in self._releases if day < as_of), reverse=True)[:KNOWN_RELEASES]
+        stored = [day for day in days if self._releases[day] is None]
+        self._releases |= zip(stored, self.history.statements(IMF.name, "IMF", stored), strict=True)
+        return [statement for day in days if (statement := self._releases[day])]
 
     # --- writing ---
 
@@ -180,7 +178,8 @@ class _Ingest:
         if not any(self._waiting):
             return
         self._waiting = Writes([], [], [])
-        self.outcome.totals_before = self.outcome.totals_before or self.history.totals()
+        if self.history.is_read_back:
+            self.outcome.totals_before = self.outcome.totals_before or self.history.totals()
         self.outcome.cents += cents_of(insert) - cents_of(remove)
         self.outcome.rows += len(insert) - len(remove)
         if remove:
@@ -379,7 +378,7 @@ class _Pass:
         self._remember(parts, doubt)
         self._steady = 0 if is_changed else self._steady + (doubt in COMPARABLE)
         if arrival.is_new:
-            new = new_among(findings, began, self._reported())
+            new = new_among(findings, began, self._reported() if findings else ())
             self._load.outcome.add(vintage, findings, new)
             self._load.outcome.add_loaded(vintage, arrival.parts, sum(map(len, parts)))
             self._load.outcome.control_totals[vintage] = json.dumps(self._load.world_of(arrival))

@@ -61,6 +61,7 @@ _BEFORE_A_SESSION = (
 )  # fmt: skip
 
 
+_TYPES = "'text', 'integer', 'bigint', 'double precision'"
 _ARRAYS = ", ".join(f"?::{'integer' if name == 'Year' else 'text'}[]" for name in ("Until", *ESTIMATES_KEY))
 _GIVEN = f"unnest({_ARRAYS}) AS given (New_until, {', '.join(ESTIMATES_KEY)})"
 
@@ -119,6 +120,17 @@ class Postgres:
             )
             for name, (kind, comment) in about.items()
         }  # fmt: skip
+
+    def are_as_created(self, statements: Mapping[str, str]) -> bool:
+        """Return whether tables have columns of the types that we create, and no trigger, rule or partition."""
+        question = f"""
+            SELECT count(*) FROM pg_class
+            WHERE oid = ANY(SELECT to_regclass(name) FROM unnest(?::text[]) AS name)
+              AND NOT (relhastriggers OR relhasrules OR relhassubclass OR relispartition OR relrowsecurity)
+              AND NOT EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = pg_class.oid AND attnum > 0
+                              AND (attgenerated <> '' OR atttypid::regtype::text NOT IN ({_TYPES})))"""
+        (number,) = self.execute(question, ([name.lower() for name in statements],)).fetchone()
+        return int(number) == len(statements)
 
     def qualified(self, name: str) -> str:
         """Return the name of a table that no temporary one hides."""

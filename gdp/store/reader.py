@@ -89,6 +89,11 @@ class CleanFile:
             return sys.maxsize
         return int(self.source.stat().st_size) if self.source.exists() else 0
 
+    @property
+    def is_sorted(self) -> bool:
+        """Whether its vintages come in order in any case: an array is read whole, and sorted."""
+        return not (is_stream(self.source) or self.source.is_dir())
+
     def identify(self) -> None:
         """Read the SHA-256 and the number of records of a local file of lines, without reading the records.
 
@@ -113,7 +118,7 @@ class CleanFile:
         Raises StageError: 66 when the file is missing, 65 for anything but clean records; OutOfOrder for a stream whose
         vintages are not in order.
         """
-        if is_stream(self.source) or self.source.is_dir():
+        if not self.is_sorted:
             yield from self._in_order(self._parts())
             return
         in_order = groupby(sorted(self._parts_of_array(), key=order_of), order_of)

@@ -125,6 +125,12 @@ def statement_of(name: str, dialect: Dialect) -> str:
     return f"CREATE TABLE {name} ({', '.join([*columns, *key])}{number}) {options}".format(text=dialect.text)
 
 
+def are_as_created(connection: Connection) -> bool:
+    """Return whether the tables of figures are as this version creates them, so that they keep what is written."""
+    written = ("GDP_Estimates", "Loads", "Countries_by_GDP")
+    return connection.are_as_created({name: statement_of(name, connection.dialect) for name in written})
+
+
 def index_estimates(connection: Connection) -> None:
     """Create the index of what is current, if it is missing: of a new table after its rows, which is faster."""
     if not connection.columns(INDEX):  # to create it is a right not all roles have

@@ -71,6 +71,15 @@ class Sqlite(sqlite3.Connection):
             found[name] = Relation(kind, frozenset(column[1].lower() for column in columns), key, is_marked)
         return found
 
+    def are_as_created(self, statements: Mapping[str, str]) -> bool:
+        """Return whether tables are as these statements create them, and no trigger is on them."""
+        names = ", ".join("?" * len(statements))
+        question = (
+            f"SELECT type, tbl_name, sql FROM sqlite_master WHERE type <> 'index' AND lower(tbl_name) IN ({names})"
+        )
+        found = self.execute(question, [name.lower() for name in statements]).fetchall()
+        return sorted(found) == sorted(("table", name, one.strip()) for name, one in statements.items())
+
     def qualified(self, name: str) -> str:
         """Return the name of a table that no temporary one hides."""
         return f"main.{name}"

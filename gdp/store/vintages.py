@@ -43,9 +43,13 @@ class Vintages:
         self.fingerprints: dict[tuple[str, str], str | None] = {}
         self._files: dict[tuple[str, str], tuple[str, int]] = {}  # SHA-256 and figures of the last load
         self._control_totals: dict[tuple[str, str], str | None] = {}
-        for publisher, as_of, institutions, source, doubt, fingerprint, totals, *file in connection.execute(
-            "SELECT Publisher, As_of, Institutions, Source, Doubt, Fingerprint, Control_totals, SHA256, Rows FROM Loads"
-            f" ORDER BY {connection.dialect.order_of_loads}"
+        self.last_loaded: tuple[str, str] | None = None  # publisher and As_of of the last row
+        self.last_findings: str | None = None  # in that row, as JSON
+        number = connection.dialect.order_of_loads
+        of_last = f"CASE WHEN {number} = (SELECT max({number}) FROM Loads) THEN Findings END"
+        names = "Publisher, As_of, Institutions, Source, Doubt, Fingerprint, Control_totals, SHA256, Rows"
+        for publisher, as_of, institutions, source, doubt, fingerprint, totals, *file, findings in connection.execute(
+            f"SELECT {names}, {of_last} FROM Loads ORDER BY {number}"
         ):
             if publisher not in PUBLISHERS or not is_as_of(str(as_of)) or not isinstance(institutions, str):
                 raise changed_by_hand(f"Loads has a row of {str(publisher)[:20]!r} as of {str(as_of)[:20]!r}")
@@ -54,6 +58,7 @@ class Vintages:
             self.fingerprints[publisher, as_of] = fingerprint
             self._control_totals[publisher, as_of] = totals
             self._files[publisher, as_of] = file[0], file[1]
+            self.last_loaded, self.last_findings = (publisher, as_of), findings
 
     def add(self, vintage: Vintage) -> None:
         """Add a vintage, or replace the one of the same publisher and As_of."""

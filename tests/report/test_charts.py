@@ -342,7 +342,9 @@ def printed(database: Path, changes: Changes, form: Form, is_quiet: bool = False
     out = io.StringIO()
     with asked(Place(database)) as connection:
         history = History(connection)
-        both = screens(connection, history, history.newest_imf())
+        newest = history.newest_imf()
+        assert newest
+        both = screens(history, newest, history.headlines(newest))
     with contextlib.redirect_stdout(out):
         show_load(both, changes, form, is_quiet, only_changes)
     return out.getvalue()

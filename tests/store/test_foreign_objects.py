@@ -214,9 +214,28 @@ def test_a_trigger_that_keeps_rows_out_of_loads_is_fatal(clean: Path, home: Path
     check_that_a_trigger_is_fatal(place, home)
 
 
-def check_that_a_trigger_is_fatal(place: Place, home: Path) -> None:
+def test_a_column_of_another_type_that_rounds_figures_is_fatal(postgres_url: str, clean: Path, home: Path) -> None:
+    place = database_named(postgres_url)
+    load_file(clean, place)
+    execute(place, "DROP VIEW IF EXISTS GDP_Latest, GDP_History, GDP_Current CASCADE")
+    execute(place, "ALTER TABLE GDP_Estimates ALTER COLUMN GDP_USD_billion TYPE real")
+    check_that_a_trigger_is_fatal(place, home, korea=20949.57)
+
+
+def test_a_column_of_another_type_that_keeps_text_is_fatal(clean: Path, home: Path) -> None:
+    place = Place(home / "x.db")
+    load_file(clean, place)
+    ((statement,),) = select(place, "SELECT sql FROM sqlite_master WHERE name = 'Countries_by_GDP'")
+    execute(
+        place, "DROP TABLE Countries_by_GDP",
+        statement.replace("GDP_USD_billion DOUBLE PRECISION", "GDP_USD_billion TEXT"),
+    )  # fmt: skip
+    check_that_a_trigger_is_fatal(place, home)
+
+
+def check_that_a_trigger_is_fatal(place: Place, home: Path, korea: float = 1950.0) -> None:
     before = content(place)
-    newer = [Vintage("2025-07-01", {("IMF", "KOR", 2025): 1950.0, ("IMF", "JPN", 2025): 4187.0})]
+    newer = [Vintage("2025-07-01", {("IMF", "KOR", 2025): korea, ("IMF", "JPN", 2025): 4187.0})]
     with pytest.raises(StageError, match="trigger") as refused:
         load_file(write(home / "newer.json", newer), place)
     assert refused.value.code == Exit.BAD_DATA

@@ -249,7 +249,7 @@ def test_a_statement_has_no_figure_without_a_source(home: Path) -> None:
     load_vintage(home, "2024-01-01", {("IMF", "KOR", 2024): 1.0, ("IMF", "JPN", 2024): 2.0})
     with opened(Place(home / DATABASE)) as connection:
         connection.execute("UPDATE GDP_Estimates SET Flags = 'unsourced' WHERE ISO3 = 'JPN'")
-        statement = History(connection).statement("wikipedia", "IMF", "2024-01-01")
+        statement = History(connection).statements("wikipedia", "IMF", ["2024-01-01"])[0]
     assert statement.figures == {("South Korea", 2024): 1000.0}
 
 
