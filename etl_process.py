@@ -138,7 +138,7 @@ def refuse_missing(options: Options) -> None:
 
 
 class Runner:
-    """Runs stages in turn, the next one started ahead, and records how each ended."""
+    """Runs stages in turn, those to come started ahead, and records how each ended."""
 
     def __init__(self, options: Options, viewer: Viewer) -> None:
         self._options, self._viewer = options, viewer
@@ -149,8 +149,8 @@ class Runner:
         """Run the stages; return how often they warned."""
         try:
             for number, stage in enumerate(stages):
-                # transform is started before extract: pandas takes longest to import
-                for ahead in reversed(stages[len(self._processes) : number + 2]):
+                # transform is started before extract, as pandas takes longest to import; then all others
+                for ahead in reversed(stages[len(self._processes) : None if number else 2]):
                     self._processes[ahead.name] = self._start(ahead)
                 if may_run(stage, stages[:number], self._options):
                     self._give_turn(stage)

@@ -18,6 +18,7 @@ if __name__ == "__main__":
     script.start()
 
 import argparse
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,15 +45,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def prepare_report(options: argparse.Namespace) -> Callable[[], None]:
-    """Return the work, with its modules imported and the template compiled: load may be at work meanwhile.
+    """Return the work, its modules imported, the template compiled and releases read: load may be at work meanwhile.
 
     The work raises StageError: 2 where a package is missing, and as write_report does.
     """
     missing = ""
     try:
-        from gdp.report import page
+        from gdp.report import page, summary
+        from gdp.report.attribution import last_actual_years
 
         page.template()
+        with contextlib.suppress(StageError):  # the work explains what is missing
+            summary.newest_bundled()
+            last_actual_years()
     except ImportError as error:
         missing = str(error)
 

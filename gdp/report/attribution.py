@@ -63,13 +63,13 @@ def is_projection(status: str | None, institution: str, iso3: str | None, year: 
 
 def last_actual_year(iso3: str | None, as_of: str) -> int | None:
     """Return a country's last actual year in the newest bundled release from before an As_of that states one."""
-    days, years = _last_actual_years().get(iso3 or "", ((), ()))
+    days, years = last_actual_years().get(iso3 or "", ((), ()))
     place = bisect_left(days, as_of)
     return years[place - 1] if place else None
 
 
 @cache
-def _last_actual_years() -> dict[str, tuple[list[str], list[int]]]:
+def last_actual_years() -> dict[str, tuple[list[str], list[int]]]:
     """Return by country the days of the releases that state a last actual year, and those years."""
     found: dict[str, tuple[list[str], list[int]]] = {}
     releases = bundle(LAST_ACTUAL)

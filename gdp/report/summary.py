@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
+from functools import cache
 from typing import NamedTuple
 
 from gdp.model import CURRENT, IMF, INSTITUTIONS, LOAD_FIELDS, PUBLISHERS, is_flagged_by_check
@@ -236,8 +237,15 @@ def bundled_release(loaded_as_of: str) -> Row | None:
 
     By country it has the first year, the last actual year, and a figure a year in billions of USD, null for none.
     """
+    release = newest_bundled()
+    return release if release and release["day"] > loaded_as_of[:10] else None
+
+
+@cache
+def newest_bundled() -> Row | None:
+    """Return the newest whole IMF release that comes with the suite, as bundled_release does."""
     release = next(filter(bundle().is_whole, reversed(bundle().releases)), None)
-    if release is None or day_of_release(release) <= loaded_as_of[:10]:
+    if release is None:
         return None
     cells = bundle().texts(release)
     figures: dict[str, dict[int, float]] = {}

@@ -37,6 +37,7 @@ def start() -> None:
     _catch_signals()
     sys.excepthook = _end_in_one_line
     sys.unraisablehook = _raise_again
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # else numpy, within pandas, keeps every core busy as it starts
     gc.disable()  # imports make nothing to collect: to look for it takes a sixth of the import of pandas
     _hide_password()
 

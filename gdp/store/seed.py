@@ -12,8 +12,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from gdp.model import CURRENT, FORMULA_SIGNS, Field
 from gdp.store.database import Connection
 from gdp.store.history import History
@@ -49,6 +47,8 @@ def load_bundled_history(connection: Connection, first: Vintage) -> LoadOutcome 
 
 def _vintages_before(as_of: str, content: bytes) -> Iterator[list[Observations]]:
     """Yield the bundled vintages from before an As_of, oldest first, as the file has them."""
+    import orjson  # with it come inspect and more, which most loads do not need
+
     records = map(orjson.loads, gzip.decompress(content).splitlines())
     older = takewhile(lambda record: record["As_of"] < as_of, records)
     yield from (list(observations_in(vintage)) for _, vintage in groupby(older, itemgetter("As_of")))

@@ -133,7 +133,8 @@ class Bundle(NamedTuple):
 
     def is_whole(self, release: str) -> bool:
         """Return whether all that the IMF published is here, within the years that the file has."""
-        return len(self.texts(release)) > WHOLE_RELEASE
+        column = self.releases.index(release)
+        return sum(1 for row in self.rows if row.cells[column]) > WHOLE_RELEASE
 
 
 @cache
