@@ -175,7 +175,7 @@ def one_more(database: Database, number: int, folder: Path) -> Iterator[tuple[st
     *vintages, newest = made_up_list(number, seed=2)
     database.empty()
     load(write(folder / "older.jsonl", vintages), database.place)
-    yield f"one page after {len(vintages):,} vintages", database.cost_of(write(folder / "newest.jsonl", [newest]))
+    yield f"one page after {len(vintages):,} vintages", database.cost_of(write(folder / "newest.json", [newest]))
 
 
 def exponent(costs: dict[int, float]) -> float:
