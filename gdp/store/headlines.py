@@ -7,7 +7,7 @@ test compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from gdp.model import CURRENT, HEADLINE_FIELDS, INSTITUTIONS
 from gdp.store.database import Connection
@@ -38,6 +38,11 @@ _NEWEST = """
         FROM loaded JOIN lasting ON lasting.Publisher = loaded.Publisher AND lasting.Institution = loaded.Institution
         WHERE loaded.As_of < lasting.Until)
     SELECT Publisher, Institution, As_of, Source FROM numbered WHERE place = 1
+"""
+_LASTING = """
+    SELECT Publisher, (SELECT Until FROM GDP_Estimates WHERE Publisher = series.Publisher AND As_of < {before}
+                       AND Institution = :institution AND {may_be_headline} ORDER BY Until DESC LIMIT 1)
+    FROM ({publishers}) AS series
 """
 _OF_ONE_VINTAGE = """
     SELECT CAST(:publisher AS TEXT) AS Publisher, 'IMF' AS Institution, CAST(:as_of AS TEXT) AS As_of,
@@ -76,15 +81,12 @@ def of_vintage(vintage: Vintage | None) -> dict[str, str]:
     return {"publisher": vintage.publisher, "as_of": vintage.as_of, "source": vintage.source}
 
 
-def newest_vintages(connection: Connection, institution: str, before: str = CURRENT) -> list[tuple[str, str]]:
-    """Return of each publisher the newest vintage from before a moment that has headlines of an institution.
-
-    Each is the publisher and the As_of, the newest last.
-    """
-    newest = _newest(connection, ":before")
-    question = f"SELECT Publisher, As_of FROM ({newest}) AS newest WHERE Institution = :institution"
-    rows = connection.execute(question, {"before": before, "institution": institution})
-    return sorted(((publisher, as_of) for publisher, as_of in rows), key=lambda one: (one[1], one[0]))
+def last_untils(connection: Connection, institution: str, publishers: Iterable[str], before: str) -> dict[str, str]:
+    """Return by publisher until when an institution's last headline from before a moment was current."""
+    names = " UNION ALL ".join(f"SELECT '{name}' AS Publisher" for name in publishers)
+    question = _LASTING.format(publishers=names, before=":before", may_be_headline=MAY_BE_HEADLINE)
+    rows = connection.execute(question, {"before": before, "institution": institution}) if names else ()
+    return {publisher: until for publisher, until in rows if until}
 
 
 def put_latest_view(connection: Connection, there: Mapping[str, Relation]) -> None:

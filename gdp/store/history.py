@@ -6,7 +6,7 @@ institution without it. So what is stored depends on what was loaded, never on t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ from gdp.model import (
     source_flags,
 )
 from gdp.store.database import Connection, rows_of
-from gdp.store.headlines import HEADLINE_COLUMNS, HEADLINES, newest_vintages, of_vintage
+from gdp.store.headlines import HEADLINE_COLUMNS, HEADLINES, last_untils, of_vintage
 from gdp.store.schema import are_as_created
 from gdp.store.vintages import Vintage, Vintages, changed_by_hand
 from gdp.validate.observations import (
@@ -41,10 +41,11 @@ OF_PUBLISHER = f"SELECT {COLUMNS} FROM GDP_Estimates WHERE Publisher = :publishe
 AT = f"{OF_PUBLISHER} AND Institution IN ({{institutions}}) AND As_of <= :as_of AND Until > :as_of"
 BETWEEN = f"{OF_PUBLISHER} AND Institution = :institution AND As_of <= :until AND Until > :as_of"
 BEGUN = f"{OF_PUBLISHER} AND As_of > :as_of AND As_of <= :until"
+# by the key, newest first: the publisher's index would have to be sorted
 PAST_OF = (
     f"{OF_PUBLISHER} AND Institution = :institution AND As_of <= :as_of"
-    " AND Year IN ({years}) AND Country IN ({countries}) ORDER BY As_of"
-)
+    " AND Year IN ({years}) AND Country IN ({countries}) ORDER BY As_of DESC"
+).replace("Publisher =", "Publisher || '' =")
 # of each figure the last row without flags, and all with some, as only their text shows what they mean
 LAST_SOUND = f"""
     {OF_PUBLISHER} AND (Institution, Country, Year, As_of) IN (
@@ -59,7 +60,13 @@ RANKED = f"""
     SELECT {HEADLINE_COLUMNS}, Status, rank() OVER (ORDER BY GDP_USD_billion DESC) AS Rank
     FROM Headlines ORDER BY Rank, Country
 """
-
+# the last As_of by the key, and the last Until by the index
+LAST_CHANGE = """
+    SELECT (SELECT As_of FROM GDP_Estimates WHERE As_of <= :as_of AND Institution = 'IMF'
+            AND Publisher || '' = :publisher ORDER BY As_of DESC LIMIT 1),
+           (SELECT max(Until) FROM GDP_Estimates WHERE Publisher = :publisher AND Institution = 'IMF'
+            AND Until <= :as_of)
+"""
 TOTALS = "SELECT count(*), coalesce(sum(CAST(round(GDP_USD_billion * 100) AS BIGINT)), 0) FROM GDP_Estimates"
 
 State = dict[Key, Estimate]
@@ -91,9 +98,14 @@ class History:
         return EstimateTotals(int(rows), int(cents))
 
     def newest_imf(self, before: str = CURRENT, publisher: str | None = None) -> Vintage | None:
-        """Return the newest vintage with headlines of the IMF before a moment, one publisher's or any."""
-        known = [one for one in newest_vintages(self.connection, "IMF", before) if publisher in (None, one[0])]
-        return self.vintages.at(*known[-1]) if known else None
+        """Return the newest vintage with headlines of the IMF before a moment, one publisher's or any.
+
+        It is the last one before the end of the headline that was current longest, as each vintage until then had one.
+        """
+        names = [publisher] if publisher else sorted(self.vintages.publishers)
+        untils = last_untils(self.connection, "IMF", names, before)
+        found = [self.vintages.last_of("IMF", name, min(before, until)) for name, until in untils.items()]
+        return max((one for one in found if one), key=lambda one: (one.as_of, one.publisher), default=None)
 
     def state(self, publisher: str, institution: str, as_of: str) -> State:
         """Return the rows that were current at an As_of, by country and year."""
@@ -145,18 +157,27 @@ class History:
         years = ", ".join({str(year) for _, year in flagged})
         question = PAST_OF.format(years=years, countries=", ".join(f":{name}" for name in countries))
         own = {"publisher": vintage.publisher, "institution": institution, "as_of": vintage.as_of}
-        past = self._rows(question, **own, **countries)
-        older = {(row.Country, row.Year): row for row in past if is_baseline(row.Flags)}
-        return {key: older[key] for key in flagged if key in older}
+        found: State = {}
+        wanted = set(flagged)
+        for row in self._each_row(question, **own, **countries):
+            key = row.Country, row.Year
+            if key in wanted and is_baseline(row.Flags):
+                found[key] = row
+                wanted.discard(key)
+                if not wanted:  # the last ones come first, so that few rows are read
+                    break
+        return found
 
     def _rows(self, question: str, **values: str) -> list[Estimate]:
         """Return rows of GDP_Estimates; raises StageError (65) for what no load writes."""
-        rows = [Estimate._make(row) for row in self.connection.execute(question, values)]
-        for row in rows:
+        return list(self._each_row(question, **values))
+
+    def _each_row(self, question: str, **values: str) -> Iterator[Estimate]:
+        for row in map(Estimate._make, self.connection.execute(question, values)):
             figures = (row.GDP_USD_billion, row.Year, row.GDP_USD_million or 0.0)
             if not all(map(isinstance, figures, (int | float, int, int | float))):
                 raise changed_by_hand(f"GDP_Estimates has {figures!r} for {row.Country}"[:200])
-        return rows
+            yield row
 
     def statements(self, publisher: str, institution: str, as_ofs: Collection[str]) -> list[Statement]:
         """Return the figures of an institution in some vintages that others are compared with, in millions of USD."""
@@ -198,10 +219,7 @@ class History:
     def last_change(self, vintage: Vintage) -> str:
         """Return the newest As_of, up to this vintage, at which an IMF figure of its publisher changed."""
         begun, ended = self.connection.execute(
-            "SELECT max(CASE WHEN As_of <= :as_of THEN As_of ELSE '' END),"
-            " max(CASE WHEN Until <= :as_of THEN Until ELSE '' END)"
-            " FROM GDP_Estimates WHERE Institution = 'IMF' AND Publisher = :publisher",
-            {"as_of": vintage.as_of, "publisher": vintage.publisher},
+            LAST_CHANGE, {"as_of": vintage.as_of, "publisher": vintage.publisher}
         ).fetchone()
         return str(max(begun or "", ended or ""))
 

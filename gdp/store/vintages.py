@@ -92,6 +92,19 @@ class Vintages:
         """Return a publisher's vintage of an As_of, if there is one."""
         return self._vintages.get((publisher, as_of))
 
+    @property
+    def publishers(self) -> list[str]:
+        """The publishers of the vintages."""
+        return sorted(self._as_ofs)
+
+    def last_of(self, institution: str, publisher: str, before: str) -> Vintage | None:
+        """Return a publisher's last vintage from before a moment that has an institution, if there is one."""
+        as_ofs = self._as_ofs.get(publisher, [])
+        for as_of in reversed(as_ofs[: bisect_left(as_ofs, before)]):
+            if institution in self._vintages[publisher, as_of].institutions:
+                return self._vintages[publisher, as_of]
+        return None
+
     def last_before(self, publisher: str, as_of: str, number: int) -> list[Vintage]:
         """Return a publisher's last vintages before an As_of, oldest first: back to so many that are a baseline."""
         as_ofs = self._as_ofs.get(publisher, [])
