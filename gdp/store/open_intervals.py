@@ -36,8 +36,8 @@ class OpenIntervals:
         self.rows: State = {
             (row.Country, row.Year): row for row in self._stored.values() if row.As_of <= as_of < row.Until
         }
-        self._facts: dict[Key, Facts] = {key: facts_of(row) for key, row in self.rows.items()}
-        self._lacks_millions = any(facts[1] is None for facts in self._facts.values())
+        self._keys, self._facts = list(self.rows), list(map(facts_of, self.rows.values()))
+        self._lacks_millions = any(facts[1] is None for facts in self._facts)
         self._begun: dict[str, list[Estimate]] = {}  # rows that the database has, by the As_of at which they begin
         self.writes = Writes([], [], [])
 
@@ -57,7 +57,9 @@ class OpenIntervals:
     ) -> State:
         """Pass the next vintage: rows end whose figure it has no more. Return the rows that begin, as they are new."""
         keys, facts = observations.keys, observations.facts
-        before = list(map(self._facts.get, keys))
+        before: list[Facts | None] = [*self._facts]
+        if keys != self._keys:  # an archive's vintages mostly have the same ones in the same order
+            before = list(map(dict(zip(self._keys, self._facts, strict=True)).get, keys))
         begins = list(map(ne, before, facts))
         if self._lacks_millions:
             begins = [new and not _is_same(old, now) for new, old, now in zip(begins, before, facts, strict=True)]
@@ -71,7 +73,7 @@ class OpenIntervals:
         if self._lacks_millions:
             facts = [now if is_new or not old else old for is_new, old, now in zip(begins, before, facts, strict=True)]
         self.rows = current
-        self._facts = dict(zip(keys, facts, strict=True))
+        self._keys, self._facts = keys, facts
         self._emit(ended.values(), vintage.as_of)
         return new
 

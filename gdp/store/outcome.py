@@ -108,10 +108,10 @@ def vintage_fingerprint(parts: list[Observations]) -> str:
     """Return a hash of what a vintage published, and one of the rules that check it, with a colon between."""
     digest = hashlib.sha256()
     for part in sorted(parts, key=lambda one: one.institution):
-        rows = sorted(
-            zip(*(part.columns[name] for name in PUBLISHED), part.published_flags, strict=True), key=itemgetter(0, 1, 2)
-        )
-        digest.update(marshal.dumps([part.institution, rows], 2))  # 2: without references
+        rows = zip(*(part.columns[name] for name in PUBLISHED), part.published_flags, strict=True)
+        # a country and year that come once decide; of others, a text cannot be compared with nothing
+        ordered = sorted(rows) if part.has_each_once else sorted(rows, key=itemgetter(0, 1, 2))
+        digest.update(marshal.dumps([part.institution, ordered], 2))  # 2: without references
     return f"{digest.hexdigest()[:32]}:{_rules()}"
 
 

@@ -9,7 +9,7 @@ another country's figure.
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from itertools import pairwise, starmap
@@ -46,12 +46,17 @@ BLOC_OF = dict.fromkeys(EURO_BLOC.split(), "euro") | dict.fromkeys(DOLLAR_BLOC.s
 def deviations(codes: Sequence[str], changes: Sequence[float]) -> list[float]:
     """Return changes less the median change of each one's currency bloc, or of all where a bloc has few."""
     blocs = [BLOC_OF.get(code) for code in codes]
+    usual = usual_changes(blocs, changes)
+    return [one - usual[bloc] for bloc, one in zip(blocs, changes, strict=True)]
+
+
+def usual_changes(blocs: Sequence[str | None], changes: Sequence[float]) -> dict[str | None, float]:
+    """Return the median change of each currency bloc, or of all where a bloc has few."""
     of_bloc: dict[str | None, list[float]] = defaultdict(list)
     for bloc, one in zip(blocs, changes, strict=True):
         of_bloc[bloc].append(one)
     every = median(changes)
-    usual = {bloc: median(some) if len(some) >= at.MIN_BLOC else every for bloc, some in of_bloc.items()}
-    return [one - usual[bloc] for bloc, one in zip(blocs, changes, strict=True)]
+    return {bloc: median(some) if len(some) >= at.MIN_BLOC else every for bloc, some in of_bloc.items()}
 
 
 def steps_between(older: Release, newer: Release) -> dict[str, float]:
@@ -122,6 +127,15 @@ class Moves:
             return [one - at.GROWTH * years for one, years in zip(changes, self.years_between, strict=True)]
         return changes
 
+    def alike(self) -> list[Collection[int]]:
+        """Return the places of figures that are beside the same list, with the same years between, kind by kind."""
+        if not any(self.years_between) and not any(self.releases):
+            return [range(len(self))]
+        kinds: dict[tuple[bool, int], set[int]] = defaultdict(set)
+        for place, kind in enumerate(zip(map(bool, self.releases), self.years_between, strict=True)):
+            kinds[kind].add(place)
+        return list(kinds.values())
+
     def row(self, place: int) -> Move:
         """Return one figure."""
         return Move(
@@ -138,8 +152,10 @@ def moves(observations: Observations, baseline: Baseline | None, releases: Seque
     """
     figures, found = observations.statement.figures, Moves()
     sound = baseline.of(figures) if baseline else [None] * len(figures)
-    own = {key: before for key, before in zip(figures, sound, strict=True) if before is not None}
-    found.add(figures, own)
+    own = dict(zip(figures, sound, strict=True))
+    if None in sound:
+        own = {key: before for key, before in own.items() if before is not None}
+    found.add(figures, own)  # type: ignore[arg-type]
     left = [key for key in figures if key not in own] if len(own) < len(figures) else []
     for release in releases[:2] if left else ():
         if days_between(release.as_of, observations.as_of) <= at.RELEASE_REACH_DAYS:
@@ -213,15 +229,13 @@ def _unusual(
     A change is measured against those from the same list and with the same years between.
     """
     codes = [observations.iso3_of[country] for country, _ in found.keys]
-    kinds = list(zip(map(bool, found.releases), found.years_between, strict=True))
+    blocs = list(map(BLOC_OF.get, codes))
     scores: dict[int, float] = {}
-    for kind, number in Counter(kinds).items():
-        places = range(len(kinds)) if number == len(kinds) else [n for n, one in enumerate(kinds) if one == kind]
-        if number >= at.MIN_PAIRS:
-            of_kind = [codes[place] for place in places]
-            off = deviations(of_kind, [found.changes[place] for place in places])
-            steps = zip(places, off, of_kind, strict=True)
-            scores |= {place: abs(one) / sqrt(usual[code]) for place, one, code in steps}
+    for places in found.alike():
+        if len(places) >= at.MIN_PAIRS:
+            own = usual_changes([blocs[place] for place in places], [found.changes[place] for place in places])
+            off = {place: found.changes[place] - own[blocs[place]] for place in open_places if place in places}
+            scores |= {place: abs(one) / sqrt(usual[codes[place]]) for place, one in off.items()}
     is_imf_column = observations.institution == "IMF" and observations.publisher == WIKIPEDIA.name
     least = at.LEAST_SCORE if is_imf_column else at.LEAST_SCORE_OTHERS
     far = sorted([place for place in open_places if scores.get(place, 0.0) > least], key=lambda place: -scores[place])
