@@ -102,7 +102,7 @@ class History:
 
         It is the last one before the end of the headline that was current longest, as each vintage until then had one.
         """
-        names = [publisher] if publisher else sorted(self.vintages.publishers)
+        names = [publisher] if publisher else self.vintages.publishers
         untils = last_untils(self.connection, "IMF", names, before)
         found = [self.vintages.last_of("IMF", name, min(before, until)) for name, until in untils.items()]
         return max((one for one in found if one), key=lambda one: (one.as_of, one.publisher), default=None)

@@ -103,6 +103,23 @@ def test_a_signal_that_arrives_where_python_drops_exceptions_ends_a_stage_all_th
     check_recorded(home, "extract", signal.SIGTERM, 143)
 
 
+COLLECTED = """
+import gc, os
+from gdp.runtime import script
+from gdp.runtime.run_log import run_log
+from gdp.runtime.stage import run_stage
+script.start()
+run_log.begin("load")
+print(gc.isenabled(), os.environ["OPENBLAS_NUM_THREADS"])
+script.end(run_stage(lambda: print(gc.isenabled())))
+"""
+
+
+def test_imports_run_without_the_collector_and_the_work_runs_with_it(home: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", COLLECTED], check=True, cwd=PROJECT, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "1", "True"], done.stderr
+
+
 SLOW_IMPORT = """
 import runpy, sys, time
 _, script, importing = sys.argv

@@ -253,6 +253,21 @@ def test_a_statement_has_no_figure_without_a_source(home: Path) -> None:
     assert statement.figures == {("South Korea", 2024): 1000.0}
 
 
+def test_the_last_sound_figure_is_neither_flagged_by_a_check_nor_of_a_vintage_in_doubt(home: Path) -> None:
+    for month in (1, 2, 3):
+        load_vintage(home, f"2024-0{month}-01", {("IMF", code, 2024): float(month) for code in ("KOR", "JPN", "FRA")})
+    with opened(Place(home / DATABASE)) as connection:
+        connection.execute("UPDATE Loads SET Doubt = 'all figures moved' WHERE As_of = '2024-03-01'")
+        for code, flags in (("KOR", "sharp-revision"), ("JPN", "two-years"), ("FRA", "unsourced")):
+            connection.execute(
+                f"UPDATE GDP_Estimates SET Flags = '{flags}' WHERE ISO3 = '{code}' AND As_of = '2024-02-01'"
+            )
+        history = History(connection)
+        found = history.last_sound("wikipedia", "IMF", "2024-03-01")
+        assert found == {("South Korea", 2024): 1000.0, ("Japan", 2024): 2000.0, ("France", 2024): 1000.0}
+        assert history.last_sound("wikipedia", "UN", "2024-03-01") == {}
+
+
 @needs_shared
 def test_a_page_is_compared_with_releases_from_before_its_day(home: Path) -> None:
     load_page(home / DATABASE, page_of("2024-06-30"))

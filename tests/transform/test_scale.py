@@ -27,12 +27,13 @@ from gdp.runtime.output import Limits
 from gdp.runtime.run_log import run_log
 from gdp.runtime.worker_pool import results_in_order
 from gdp.sources.folder_of_pages import extract_pages, pages_in
-from gdp.transform.batch import clean_lines
+from gdp.transform.batch import Totals, clean_lines
 from gdp.transform.rules import Fate, clean
 from gdp.transform.run import transform_stream
 from load import load
 from tests.conftest import PROJECT, Run, has_line, logged, query
 from tests.make_data import made_file, make_pages, make_records, records_a_page
+from transform import report_control_totals
 from utils import StageError
 
 CLEAN = Path("results") / "Countries_by_GDP_Processed.jsonl"
@@ -435,3 +436,26 @@ def test_a_bad_line_in_a_clean_stream_is_named_and_nothing_is_loaded(
     assert failure.value.code == 65
     with sqlite3.connect(tmp_path / "x.db") as connection:
         assert connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'Loads'").fetchone() == (0,)
+
+
+def calls_of_the_log(vintages: int) -> int:
+    """Return how many calls it takes to log the control totals of so many vintages."""
+    days = [f"20{year:02}-{month:02}-{day:02}" for year in range(99) for month in range(1, 13) for day in range(1, 29)]
+    sums = {f"{day} {day[:4]} IMF": [100, 100] for day in days[:vintages]}
+    totals = Totals({"counts": {}, "sums": sums, "unknown": [], "first_rejects": []})
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        report_control_totals(totals)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_the_work_of_the_log_grows_as_the_archive_does_and_no_faster(home: Path) -> None:
+    assert calls_of_the_log(2000) < 2.5 * calls_of_the_log(1000)
