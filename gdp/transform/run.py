@@ -15,7 +15,7 @@ from typing import Any
 from gdp.record_files import is_stream, joined, lines_of_array
 from gdp.remote_files import Where
 from gdp.runtime.chunks import Chunk, chunks_of, packed
-from gdp.runtime.output import RECORD, Limits, Reject, ResumableOutput, fingerprint_of, put_rejected, rejected_lines
+from gdp.runtime.output import RECORD, Limits, ResumableOutput, fingerprint_of, put_rejected, rejected_lines
 from gdp.runtime.run_log import run_log
 from gdp.runtime.terminal import progress
 from gdp.runtime.worker_pool import results_in_order, shared_buffers
@@ -112,14 +112,15 @@ def _clean_all(output: ResumableOutput, files: list[Where], target: Where, worke
         for (chunk, buffer), (lines, rejects, more) in results_in_order(work, tasks, workers):
             totals.add(more)
             state |= {"chunks": state["chunks"] + 1, "bytes": state["bytes"] + chunk.length}
-            output.add(shared_buffers.read(lines, buffer), rejected_lines(STAGE, rejects), now)
+            output.add(shared_buffers.read(lines, buffer), rejects, now)
             advance(chunk.length)
     return now()
 
 
-def clean_chunk(task: tuple[Chunk, int], target: Where) -> tuple[bytes | int, list[Reject], Totals]:
-    """Return what becomes of a chunk: its lines as `target` has them, in a shared buffer, its rejects and totals."""
+def clean_chunk(task: tuple[Chunk, int], target: Where) -> tuple[bytes | int, bytes, Totals]:
+    """Return what becomes of a chunk: its lines as `target` has them, in a shared buffer, rejects and totals."""
     chunk, buffer = task
     offset, text = chunk.lines()
     cleaned = clean_lines(text, str(chunk.path), offset)
-    return shared_buffers.write(packed(cleaned.lines, target), buffer), cleaned.rejects, cleaned.totals
+    lines = shared_buffers.write(packed(cleaned.lines, target), buffer)
+    return lines, rejected_lines(STAGE, cleaned.rejects), cleaned.totals
