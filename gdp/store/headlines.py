@@ -40,7 +40,7 @@ _NEWEST = """
     SELECT Publisher, Institution, As_of, Source FROM numbered WHERE place = 1
 """
 _LASTING = """
-    SELECT Publisher, (SELECT Until FROM GDP_Estimates WHERE Publisher = series.Publisher AND As_of < {before}
+    SELECT Publisher, (SELECT Until FROM GDP_Estimates WHERE Publisher = series.Publisher AND As_of < :before
                        AND Institution = :institution AND {may_be_headline} ORDER BY Until DESC LIMIT 1)
     FROM ({publishers}) AS series
 """
@@ -81,10 +81,10 @@ def of_vintage(vintage: Vintage | None) -> dict[str, str]:
     return {"publisher": vintage.publisher, "as_of": vintage.as_of, "source": vintage.source}
 
 
-def last_untils(connection: Connection, institution: str, publishers: Iterable[str], before: str) -> dict[str, str]:
+def headline_ends(connection: Connection, institution: str, publishers: Iterable[str], before: str) -> dict[str, str]:
     """Return by publisher until when an institution's last headline from before a moment was current."""
     names = " UNION ALL ".join(f"SELECT '{name}' AS Publisher" for name in publishers)
-    question = _LASTING.format(publishers=names, before=":before", may_be_headline=MAY_BE_HEADLINE)
+    question = _LASTING.format(publishers=names, may_be_headline=MAY_BE_HEADLINE)
     rows = connection.execute(question, {"before": before, "institution": institution}) if names else ()
     return {publisher: until for publisher, until in rows if until}
 

@@ -23,7 +23,7 @@ from gdp.model import (
     source_flags,
 )
 from gdp.store.database import Connection, rows_of
-from gdp.store.headlines import HEADLINE_COLUMNS, HEADLINES, last_untils, of_vintage
+from gdp.store.headlines import HEADLINE_COLUMNS, HEADLINES, headline_ends, of_vintage
 from gdp.store.schema import are_as_created
 from gdp.store.vintages import Vintage, Vintages, changed_by_hand
 from gdp.validate.observations import (
@@ -103,8 +103,8 @@ class History:
         It is the last one before the end of the headline that was current longest, as each vintage until then had one.
         """
         names = [publisher] if publisher else self.vintages.publishers
-        untils = last_untils(self.connection, "IMF", names, before)
-        found = [self.vintages.last_of("IMF", name, min(before, until)) for name, until in untils.items()]
+        ends = headline_ends(self.connection, "IMF", names, before)
+        found = [self.vintages.last_of("IMF", name, min(before, until)) for name, until in ends.items()]
         return max((one for one in found if one), key=lambda one: (one.as_of, one.publisher), default=None)
 
     def state(self, publisher: str, institution: str, as_of: str) -> State:
@@ -190,7 +190,7 @@ class History:
     def releases_before(self, as_of: str, number: int) -> list[Statement]:
         """Return the IMF's own newest vintages before an As_of, newest first."""
         found = [vintage.as_of for vintage in self.vintages.of("IMF", IMF.name) if vintage.as_of < as_of][-number:]
-        return self.statements(IMF.name, "IMF", found[::-1])
+        return [one for as_of in reversed(found) for one in self.statements(IMF.name, "IMF", [as_of])]
 
     def add_loads(self, rows: list[tuple[Any, ...]]) -> None:
         """Add rows to Loads."""

@@ -109,7 +109,7 @@ def vintage_fingerprint(parts: list[Observations]) -> str:
     digest = hashlib.sha256()
     for part in sorted(parts, key=lambda one: one.institution):
         rows = zip(*(part.columns[name] for name in PUBLISHED), part.published_flags, strict=True)
-        # a country and year that come once decide; of others, a text cannot be compared with nothing
+        # text cannot be compared with None, to which it comes only where a country has two figures for a year
         ordered = sorted(rows) if part.has_each_once else sorted(rows, key=itemgetter(0, 1, 2))
         digest.update(marshal.dumps([part.institution, ordered], 2))  # 2: without references
     return f"{digest.hexdigest()[:32]}:{_rules()}"

@@ -101,7 +101,7 @@ class Fit:
 
     @cached_property
     def apart(self) -> list[float]:
-        """The distance of each figure from the other one, in millions of USD; without end for another year's."""
+        """The distance of each figure from the other one, in millions of USD; infinite for another year's."""
         apart = list(map(abs, map(sub, self.pairs.figures, self.pairs.others)))
         if any(self.pairs.years_between):
             return [math.inf if years else one for one, years in zip(apart, self.pairs.years_between, strict=True)]
