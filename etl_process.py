@@ -138,7 +138,7 @@ def refuse_missing(options: Options) -> None:
 
 
 class Runner:
-    """Runs stages in turn, those to come started ahead, and records how each ended."""
+    """Runs stages in turn, starts later ones ahead, and records how each ended."""
 
     def __init__(self, options: Options, viewer: Viewer) -> None:
         self._options, self._viewer = options, viewer

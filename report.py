@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def prepare_report(options: argparse.Namespace) -> Callable[[], None]:
-    """Return the work, its modules imported, the template compiled and releases read: load may be at work meanwhile.
+    """Return the work. Modules are imported, the template compiled and releases read first: load may be at work then.
 
     The work raises StageError: 2 where a package is missing, and as write_report does.
     """

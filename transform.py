@@ -118,7 +118,7 @@ def report_unknown(names: list[str]) -> None:
 
 def report_control_totals(totals: Totals) -> None:
     """Log the sums of the newest vintage and their World rows; load checks them."""
-    newest = totals.newest  # of an archive's many: to look for it again for each of them took most of the time
+    newest = totals.newest  # found once: it is a look at every total
     for total in totals.control_totals():
         if total.as_of == newest:
             share = f"{total.countries:.2f} billion USD, {total.countries / total.world:.3f} of World"

@@ -38,12 +38,12 @@ def start() -> None:
     sys.excepthook = _end_in_one_line
     sys.unraisablehook = _raise_again
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # else numpy, within pandas, keeps every core busy as it starts
-    gc.disable()  # imports make nothing to collect: to look for it takes a sixth of the import of pandas
+    gc.disable()  # imports leave no garbage, and looking for it takes a sixth of pandas' import
     _hide_password()
 
 
 def end_imports() -> None:
-    """Collect garbage from now on, but for what the imports made."""
+    """Collect garbage from now on; what the imports made is never looked at."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()

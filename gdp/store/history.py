@@ -89,7 +89,7 @@ class History:
 
     @cached_property
     def is_read_back(self) -> bool:
-        """Whether what is written is read back, as something of somebody else's may change it on the way."""
+        """Whether a load reads back what it wrote, as something that others put into the database may change it."""
         return not are_as_created(self.connection)
 
     def totals(self) -> EstimateTotals:

@@ -109,7 +109,7 @@ def vintage_fingerprint(parts: list[Observations]) -> str:
     digest = hashlib.sha256()
     for part in sorted(parts, key=lambda one: one.institution):
         rows = zip(*(part.columns[name] for name in PUBLISHED), part.published_flags, strict=True)
-        # text cannot be compared with None, to which it comes only where a country has two figures for a year
+        # where a country has two figures for a year, later fields would be compared, and None cannot be
         ordered = sorted(rows) if part.has_each_once else sorted(rows, key=itemgetter(0, 1, 2))
         digest.update(marshal.dumps([part.institution, ordered], 2))  # 2: without references
     return f"{digest.hexdigest()[:32]}:{_rules()}"
@@ -167,11 +167,11 @@ def update_checked(outcome: LoadOutcome) -> None:
 
 
 def check_stored(connection: Connection, outcome: LoadOutcome, headlines: list[dict[str, Any]]) -> None:
-    """Raise StageError (65) where a trigger or a rule of somebody else's made something else of what a load wrote.
+    """Raise StageError (65) where a trigger, a rule or a column's type changed what a load wrote.
 
     `headlines` are those of the newest vintage, which Countries_by_GDP is to have.
     """
-    if not outcome.history.is_read_back:  # to read all of it takes the longer the more is loaded
+    if not outcome.history.is_read_back:  # the larger the database, the longer it takes
         return
     connection.run_deferred_triggers()
     written = {(vintage.publisher, vintage.as_of, mark) for vintage, (_, mark) in outcome.loaded.items()}

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from gdp.model import ESTIMATE_FIELDS
 from gdp.places import Place
 from gdp.store.dialect import ESTIMATES_KEY, MARK, Dialect, Relation
 from utils import Exit, StageError
@@ -61,8 +62,11 @@ _BEFORE_A_SESSION = (
 )  # fmt: skip
 
 
+# as the server calls those that schema.py writes
 _TYPES = "'text', 'integer', 'bigint', 'double precision'"
-_ARRAYS = ", ".join(f"?::{'integer' if name == 'Year' else 'text'}[]" for name in ("Until", *ESTIMATES_KEY))
+_ARRAYS = ", ".join(
+    f"?::{'integer' if ESTIMATE_FIELDS[name].python_type is int else 'text'}[]" for name in ("Until", *ESTIMATES_KEY)
+)
 _GIVEN = f"unnest({_ARRAYS}) AS given (New_until, {', '.join(ESTIMATES_KEY)})"
 
 

@@ -128,7 +128,7 @@ class CleanFile:
         """Return the observations of an array; raises StageError (65) that names the first wrong record and field."""
         text, records, self.sha256 = read_array(self.source)
         self.count = len(records)
-        # an escape may be half a character, and a text too long
+        # an escape may be half a character, and a long line may have a text that is too long
         if "\\" not in text and max(map(len, text.splitlines())) <= MAX_TEXT_CHARACTERS:
             columns = columns_of(records)
             if columns is not None:

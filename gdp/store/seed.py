@@ -47,7 +47,7 @@ def load_bundled_history(connection: Connection, first: Vintage) -> LoadOutcome 
 
 def _vintages_before(as_of: str, content: bytes) -> Iterator[list[Observations]]:
     """Yield the bundled vintages from before an As_of, oldest first, as the file has them."""
-    import orjson  # with it come inspect and more, which most loads do not need
+    import orjson  # it imports inspect and more, which most loads do not need
 
     records = map(orjson.loads, gzip.decompress(content).splitlines())
     older = takewhile(lambda record: record["As_of"] < as_of, records)

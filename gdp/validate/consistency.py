@@ -24,7 +24,7 @@ from gdp.validate.observations import Baseline, Key, Observations, Statement, St
 from gdp.validate.single_figures import deviations, usual_steps
 from utils import first_few
 
-MEAN_DIGITS = 9  # of a mean change; further ones depend on the order of adding
+MEAN_DIGITS = 9  # of a mean change; later digits depend on the order in which it is added up
 LOOK_BACK = 2  # vintages of the publisher that a new one is compared with
 
 

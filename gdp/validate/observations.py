@@ -202,11 +202,6 @@ class Statement:
         return {(country, round(figure)) for (country, _), figure in self.figures.items()}
 
     @cached_property
-    def values(self) -> set[float]:
-        """Every figure once."""
-        return set(self.figures.values())
-
-    @cached_property
     def country_of(self) -> dict[tuple[float, int], str]:
         """A country that has a figure for a year, by figure and year."""
         return {(figure, year): country for (country, year), figure in self.figures.items()}

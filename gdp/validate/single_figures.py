@@ -127,8 +127,8 @@ class Moves:
             return [one - at.GROWTH * years for one, years in zip(changes, self.years_between, strict=True)]
         return changes
 
-    def alike(self) -> list[Collection[int]]:
-        """Return the places of figures that are beside the same list, with the same years between, kind by kind."""
+    def places_by_kind(self) -> list[Collection[int]]:
+        """Return the places of the figures in groups: a group is beside the same list, with the same years between."""
         if not any(self.years_between) and not any(self.releases):
             return [range(len(self))]
         kinds: dict[tuple[bool, int], set[int]] = defaultdict(set)
@@ -204,7 +204,7 @@ def _open_places(observations: Observations, found: Moves, last: Statement | Non
     return [
         place for place, (key, figure, old, years) in enumerate(columns)
         if figure != old and key not in judged and before.get(key) != figure
-        and (years or abs(figure - old) > rounding + at.ROUNDING_SHARE * old or not is_same(figure, old, rounding))
+        and (years or not is_same(figure, old, rounding))
     ]  # fmt: skip
 
 
@@ -231,7 +231,7 @@ def _unusual(
     codes = [observations.iso3_of[country] for country, _ in found.keys]
     blocs = list(map(BLOC_OF.get, codes))
     scores: dict[int, float] = {}
-    for places in found.alike():
+    for places in found.places_by_kind():
         if len(places) >= at.MIN_PAIRS:
             own = usual_changes([blocs[place] for place in places], [found.changes[place] for place in places])
             off = {place: found.changes[place] - own[blocs[place]] for place in open_places if place in places}
@@ -261,13 +261,10 @@ def _edits(
 
 def signature(found: Moves, place: int, last: Statement) -> str | None:
     """Return by what a change looks made by hand: digits, whole billions, another country's figure; None if nothing."""
-    figure, before = found.figures[place], found.before[place]
-    apart = round(figure) - round(before)
-    if (apart % 9 == 0 or apart % at.WHOLE_BILLION == 0) and (kind := kind_of_edit(figure, before)):
+    figure = found.figures[place]
+    if kind := kind_of_edit(figure, found.before[place]):
         return kind
-    if figure < at.LEAST_DIGITS or figure not in last.values:
-        return None
-    country = last.country_of.get((figure, found.keys[place][1]))
+    country = last.country_of.get((figure, found.keys[place][1])) if figure >= at.LEAST_DIGITS else None
     return f"{country}'s figure" if country else None
 
 
